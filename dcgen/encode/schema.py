@@ -1,0 +1,249 @@
+"""The blob's records, field by field: the one description that Python, C and the document share.
+
+A blob is little endian. Offsets are in bytes from its start, every section starts at a multiple
+of four. In order:
+
+    Header
+    topology   one TensorShape per tensor, then per node a NodeTopology and its uint16 input
+               indices (an even number of them, a last odd one padded with 0)
+    tensors    one TensorScale per tensor, then the pad byte of each channel of tensor 0
+               (the input), padded with zeros to a multiple of four
+    layers     one section per node in execution order: a NodeHeader, and for a convolution a
+               ConvHeader and its arrays, padded with zeros to a multiple of four
+
+Tensor 0 is the input; tensor i+1 is the output of node i (the scores of the last node are no
+tensor). The topology hash is the first eight bytes of the SHA-256 of the topology section.
+
+A convolution's arrays follow its headers in this order, without gaps:
+
+    levels        int8 or int16 (``level_bytes``) x (n_levels - 1): level 0 is zero and is not stored
+    mult          uint16 x O, only with flag PER_CHANNEL
+    shift         uint8 x O, only with flag PER_CHANNEL
+    bias          int16 or int32 (``bias_bytes``) x O; the bias is the stored value << bias_shift
+    tables        packed code lengths, ``table_bytes`` and then ``table2_bytes``
+    zeros         up to the next multiple of four
+    stream        ``stream_bytes``, a multiple of four, its last eight bytes zero: a reader may
+                  load 32 bits at any symbol
+
+Bits fill bytes from the least significant bit up; a code's first bit comes first. Raw fields
+are written least significant bit first.
+
+An entry is a run of zeros and the weight behind it, in the order output channel, then kernel
+row, kernel column, input channel: ``position += run``, the weight there has level ``level``
+(level 0 makes it a filler zero), ``position += 1``. Runs cross filters; weights after the last
+entry are zero. With JOINT one symbol v < 4095 is run = v >> level_bits, level = v & mask, and
+symbol 4095 escapes to run_bits raw bits of run, then level_bits raw bits of level. With GAPS an
+entry is a gap's code and then a level's code.
+
+A packed code table starts with uint16 N (symbols 0..N-1 are listed), uint8 length of the code
+of ESCAPE (0: none) and a zero byte. Nibbles follow, low half first, until N lengths are known:
+0..12 the next length (0: no code); 13 a: a + 3 zeros; 14 a: a + 3 times the previous length;
+15 a b: a + 16 b + 19 zeros. Codes are canonical as in DEFLATE (RFC 1951, 3.2.2): by length,
+then by symbol, ESCAPE last. The Kraft sum is at most one; a table of one symbol gives it length 1.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+from typing import Final
+
+MAGIC: Final = 0x42474344  # "DCGB"
+VERSION: Final = 1
+MAX_CODE_BITS: Final = 12
+ESCAPE: Final = 4095
+MAX_LEVELS: Final = 256
+STREAM_GUARD_BYTES: Final = 8
+
+
+class Kind(IntEnum):
+    """What a node computes (NodeTopology.kind and NodeHeader.kind)."""
+
+    CONV = 1
+    MAX_POOL = 2
+    AVG_POOL = 3
+    ADD = 4
+    PAD = 5
+    CONCAT = 6
+    SCORES = 7
+
+
+class TopologyFlag(IntFlag):
+    """NodeTopology.flags."""
+
+    CEIL = 1
+    COUNT_INCLUDE_PAD = 2
+    RAW = 4  # convolution: the accumulators are the scores; SCORES: sum over each plane
+
+
+class LayerFlag(IntFlag):
+    """NodeHeader.flags."""
+
+    PER_CHANNEL = 1
+
+
+class Coding(IntEnum):
+    """How a convolution's weights are coded (ConvHeader.coding)."""
+
+    JOINT = 0  # one code over (zero run << level_bits | level), with an escape
+    GAPS = 1  # Deep Compression: a code over gaps, then a code over levels
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field: name, struct format character (little endian), meaning with unit."""
+
+    name: str
+    format: str
+    doc: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A packed record of fixed size."""
+
+    name: str
+    doc: str
+    fields: tuple[Field, ...]
+
+    @property
+    def format(self) -> str:
+        return "<" + "".join(f.format for f in self.fields)
+
+    @property
+    def size(self) -> int:
+        return struct.calcsize(self.format)
+
+    def offset(self, field: str) -> int:
+        """Byte offset of a field."""
+        names = [f.name for f in self.fields]
+        return struct.calcsize("<" + "".join(f.format for f in self.fields[: names.index(field)]))
+
+    def pack(self, **values: int | float) -> bytes:
+        return struct.pack(self.format, *(values.pop(f.name, 0) for f in self.fields))
+
+    def unpack(self, data: bytes | memoryview, offset: int = 0) -> dict[str, int]:
+        values = struct.unpack_from(self.format, data, offset)
+        return dict(zip((f.name for f in self.fields), values, strict=True))
+
+
+HEADER = Record(
+    "Header",
+    "The first 64 bytes.",
+    (
+        Field("magic", "I", "0x42474344, the letters DCGB"),
+        Field("version", "H", "format version, 1"),
+        Field("header_bytes", "H", "64"),
+        Field("blob_bytes", "I", "size of the whole blob"),
+        Field("blob_crc", "I", "CRC-32 (IEEE 802.3) of bytes 16 to the end"),
+        Field("topology_hash", "Q", "first 8 bytes of the SHA-256 of the topology section"),
+        Field("topology_offset", "I", "64"),
+        Field("topology_bytes", "I", "size of the topology section"),
+        Field("tensors_offset", "I", "start of the tensors section"),
+        Field("tensors_bytes", "I", "its size"),
+        Field("layers_offset", "I", "start of the first layer section"),
+        Field("n_tensors", "H", "uint8 tensors, the input included"),
+        Field("n_nodes", "H", "nodes, which is the number of layer sections"),
+        Field("n_scores", "I", "int32 scores"),
+        Field("max_filter_entries", "I", "most non-zero weights in one output channel of any layer"),
+        Field("score_scale", "f", "real value of one unit of a score"),
+        Field("max_code_bits", "H", "longest code of any table, at most 12"),
+        Field("reserved", "H", "0"),
+    ),
+)
+TENSOR_SHAPE = Record(
+    "TensorShape",
+    "Topology of one tensor.",
+    (Field("channels", "H", ""), Field("height", "H", ""), Field("width", "H", ""), Field("reserved", "H", "0")),
+)
+NODE_TOPOLOGY = Record(
+    "NodeTopology",
+    "Topology of one node; its input tensors' indices follow.",
+    (
+        Field("kind", "B", "Kind"),
+        Field("flags", "B", "TopologyFlag"),
+        Field("n_inputs", "H", "number of uint16 tensor indices that follow"),
+        Field("kernel_h", "H", "CONV, MAX_POOL, AVG_POOL; else 0"),
+        Field("kernel_w", "H", ""),
+        Field("stride_h", "H", ""),
+        Field("stride_w", "H", ""),
+        Field("pad_top", "H", "also PAD"),
+        Field("pad_left", "H", ""),
+        Field("pad_bottom", "H", ""),
+        Field("pad_right", "H", ""),
+        Field("out_channels", "H", "CONV: output channels; else 0"),
+        Field("groups", "H", "CONV; else 0"),
+    ),
+)
+TENSOR_SCALE = Record(
+    "TensorScale",
+    "Meaning of a tensor's bytes: value = scale * (byte - zero_point).",
+    (
+        Field("scale", "f", "real value of one step"),
+        Field("zero_point", "B", "byte that means 0.0, and that padding reads (but see tensor 0)"),
+        Field("reserved0", "B", "0"),
+        Field("reserved1", "H", "0"),
+    ),
+)
+NODE_HEADER = Record(
+    "NodeHeader",
+    "Starts every layer section.",
+    (
+        Field("section_crc", "I", "CRC-32 of the rest of the section"),
+        Field("section_bytes", "I", "size of the section, this header included"),
+        Field("kind", "B", "Kind, as in the topology"),
+        Field("flags", "B", "LayerFlag"),
+        Field("lo", "B", "lowest output byte; PAD: the byte to pad with"),
+        Field("hi", "B", "highest output byte"),
+        Field("mult", "H", "requantisation m (0 with PER_CHANNEL and where there is none)"),
+        Field("shift", "B", "requantisation s"),
+        Field("bias_shift", "B", "CONV: left shift of stored biases"),
+        Field("factor0", "i", "ADD: factor of the first input; AVG_POOL: unit"),
+        Field("factor1", "i", "ADD: factor of the second input, 0 if there is one"),
+    ),
+)
+CONV_HEADER = Record(
+    "ConvHeader",
+    "Follows the NodeHeader of a convolution.",
+    (
+        Field("n_levels", "H", "levels, zero included, 1..256"),
+        Field("level_bytes", "B", "1 or 2"),
+        Field("bias_bytes", "B", "2 or 4"),
+        Field("coding", "B", "Coding"),
+        Field("level_bits", "B", "JOINT: bits of a level index, 1..8, n_levels <= 2**level_bits; GAPS: 8"),
+        Field("run_bits", "B", "JOINT: raw bits of an escaped run, 0..12; GAPS: bits of a gap, 1..8"),
+        Field("reserved", "B", "0"),
+        Field("n_entries", "I", "coded entries in the stream, fillers included"),
+        Field("max_filter_entries", "I", "most non-zero weights in one output channel"),
+        Field("stream_bits", "I", "bits used in the stream"),
+        Field("stream_bytes", "I", "bytes of the stream with its guard"),
+        Field("table_bytes", "H", "packed code lengths (JOINT: symbols; GAPS: gaps)"),
+        Field("table2_bytes", "H", "packed code lengths of levels (GAPS only, else 0)"),
+    ),
+)
+RECORDS: Final = (HEADER, TENSOR_SHAPE, NODE_TOPOLOGY, TENSOR_SCALE, NODE_HEADER, CONV_HEADER)
+
+
+class Status(IntEnum):
+    """What C returns and what ``BlobError.code`` names: one code per defect."""
+
+    OK = 0
+    ARGUMENT = 1  # a null or misaligned pointer
+    ARENA_SIZE = 2  # arena smaller than the plan needs
+    TRUNCATED = 3  # blob shorter than its header says, or than a header
+    MAGIC = 4  # not a blob
+    VERSION = 5  # another format version
+    BLOB_CRC = 6  # damaged
+    TOPOLOGY = 7  # made for another network than the plan
+    HEADER = 8  # a header field out of range or contradicting another
+    SECTION = 9  # a layer section's size or offset is wrong
+    SECTION_CRC = 10  # a layer section is damaged
+    LAYER = 11  # a layer's constants are out of range
+    CAPACITY = 12  # a layer needs more scratch than the plan gives
+    TABLE = 13  # a code table is over-full, malformed or of the wrong size
+    CODE = 14  # the stream holds a code that no symbol has
+    STREAM = 15  # the stream ends too early, or holds more than the layer
+    LEVEL = 16  # a level index outside the codebook
+    POSITION = 17  # a weight beyond the layer's last
+    SELFTEST = 18  # a tensor differs from its check value

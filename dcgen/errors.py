@@ -1,0 +1,72 @@
+"""Every exception dcgen raises on purpose.
+
+A message is one readable line: the thing, what was expected, what was found, what to do.
+The CLI prints it as it is and exits with 1; any other exception is a bug.
+"""
+
+from __future__ import annotations
+
+
+class DcgenError(Exception):
+    """Base of all errors a user can cause.
+
+    Parameters
+    ----------
+    thing : what is wrong, by name (file, node, tensor, setting)
+    problem : expected against found, in one sentence
+    hint : what to do about it, optional
+    """
+
+    def __init__(self, thing: object, problem: str, hint: str = "") -> None:
+        self.thing = str(thing)
+        self.problem = " ".join(problem.split())
+        self.hint = " ".join(hint.split())
+        super().__init__(f"{self.thing}: {self.problem}" + (f" ({self.hint})" if hint else ""))
+
+
+class ModelError(DcgenError):
+    """A model file that cannot be read or is not a valid network."""
+
+
+class UnsupportedError(ModelError):
+    """A valid network that uses something dcgen does not do exactly."""
+
+
+class GraphError(DcgenError):
+    """An ``ir.Graph`` or ``QGraph`` that breaks its own rules: a faulty importer or pass."""
+
+
+class WeightsError(DcgenError):
+    """Weights that are missing, of the wrong shape, or not finite."""
+
+
+class PictureError(DcgenError):
+    """A picture, picture folder or label file that cannot be used."""
+
+
+class ConfigError(DcgenError):
+    """A recipe, setting or command-line value out of its range, or unknown."""
+
+
+class NumericError(DcgenError):
+    """A network whose integers cannot keep the contract of numbers."""
+
+
+class BlobError(DcgenError):
+    """A damaged or hostile blob. ``code`` is the name of the C runtime's status for the defect."""
+
+    def __init__(self, thing: object, problem: str, hint: str = "", *, code: str) -> None:
+        self.code = code
+        super().__init__(thing, problem, hint)
+
+
+class PlanError(DcgenError):
+    """A network that does not fit its target."""
+
+
+class ToolError(DcgenError):
+    """A compiler, emulator or optional package that is missing or failed."""
+
+
+class OutputError(DcgenError):
+    """An output that cannot be written, or an output folder that is not one of ours."""

@@ -1,0 +1,190 @@
+"""Pictures on the host: the stated, exact way from a file to the network's camera bytes.
+
+A picture is decoded to 8-bit RGB (or grey for a one-channel network) by Pillow. It is only
+centre-cropped where it is small enough to be taken as already resized: a ``squash`` preset takes
+squares, a ``short-side`` preset any aspect, whose short side lies between the input size and the
+preset's ``resize``. Any other picture is first resized with Pillow's antialiased bilinear filter
+(8-bit rounding after each axis): ``squash`` to resize x resize, ``short-side`` so that the short
+side is ``resize`` and the long side rounds to nearest. The crop starts at (size - crop) // 2.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dcgen.errors import ConfigError, PictureError
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm")
+U8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How bytes become the float network's input: x = (byte - mean) / std, per channel.
+
+    mean, std : in byte units, in the *network's* channel order
+    order : the network's channel order; the camera always delivers ``rgb`` (or one ``grey`` plane)
+    fit, resize : how the host brings a picture of any size down, see the module's docstring
+    size : the usual input height and width
+    """
+
+    name: str
+    order: Literal["rgb", "bgr", "grey"]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fit: Literal["squash", "short-side"]
+    resize: int
+    size: int
+
+    def __post_init__(self) -> None:
+        channels = 1 if self.order == "grey" else 3
+        if len(self.mean) != channels or len(self.std) != channels:
+            raise ConfigError("preprocess", f"order {self.order} needs {channels} means and deviations, "
+                              f"found {len(self.mean)} and {len(self.std)}")
+        if not all(math.isfinite(v) for v in self.mean + self.std) or min(self.std) <= 0:
+            raise ConfigError("preprocess", "means must be finite and deviations positive")
+
+    @property
+    def channels(self) -> int:
+        return len(self.mean)
+
+    @property
+    def camera_to_network(self) -> tuple[int, ...]:
+        """Camera channel that each network channel reads."""
+        return (2, 1, 0) if self.order == "bgr" else tuple(range(self.channels))
+
+    def normalise(self, pictures: U8) -> NDArray[np.float32]:
+        """Camera bytes uint8 [N, H, W, C] to the float network's input float32 [N, C, H, W]."""
+        x = pictures[..., list(self.camera_to_network)].astype(np.float32)
+        x = (x - np.float32(self.mean)) / np.float32(self.std)
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Preprocess:
+        return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
+
+
+PRESETS = (
+    Preprocess("caffe", "bgr", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0), "squash", 256, 227),
+    Preprocess(
+        "torchvision",
+        "rgb",
+        (0.485 * 255, 0.456 * 255, 0.406 * 255),
+        (0.229 * 255, 0.224 * 255, 0.225 * 255),
+        "short-side",
+        256,
+        224,
+    ),
+    Preprocess("digits", "grey", (0.0,), (255.0,), "squash", 16, 16),
+)
+
+
+def preset(name: str) -> Preprocess:
+    """The preset of that name. Raises ConfigError listing the names."""
+    for p in PRESETS:
+        if p.name == name:
+            return p
+    raise ConfigError(name, f"is not a preprocessing preset; there are {', '.join(p.name for p in PRESETS)}")
+
+
+def explicit(
+    order: str, mean: Sequence[float], std: Sequence[float], fit: str, resize: int | None, size: int
+) -> Preprocess:
+    """Preprocessing from settings. mean and std in bytes (0..255), in the network's channel order."""
+    if order not in ("rgb", "bgr", "grey"):
+        raise ConfigError("order", f"must be rgb, bgr or grey, not {order!r}")
+    if fit not in ("squash", "short-side"):
+        raise ConfigError("fit", f"must be squash or short-side, not {fit!r}")
+    return Preprocess("explicit", order, tuple(mean), tuple(std), fit, resize or size, size)  # type: ignore[arg-type]
+
+
+def with_size(p: Preprocess, size: int | None) -> Preprocess:
+    """``p`` for another input size; pictures are never resized to less than they are cropped to."""
+    if size is None:
+        return p
+    if not 1 <= size <= 4096:
+        raise ConfigError("input size", f"must be 1 to 4096 pixels, not {size}")
+    return replace(p, size=size, resize=max(p.resize, size))
+
+
+def load(path: Path, p: Preprocess, size: tuple[int, int]) -> U8:
+    """The camera bytes of a picture file: uint8 [H, W, C] of the given (H, W).
+
+    Raises PictureError naming the file if it cannot be read.
+    """
+    try:
+        with Image.open(path) as opened:
+            image = _fit(opened.convert("L" if p.channels == 1 else "RGB"), p, size)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
+        raise PictureError(path, f"is not a picture that can be read: {e}", "remove it or replace it") from e
+    return crop(np.asarray(image).reshape(image.height, image.width, p.channels), size)
+
+
+def crop(picture: U8, size: tuple[int, int]) -> U8:
+    """The centre (H, W) of a uint8 [h, w, C] picture that is at least as large."""
+    top, left = ((a - b) // 2 for a, b in zip(picture.shape, size, strict=False))
+    return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
+
+
+def _fit(image: Image.Image, p: Preprocess, size: tuple[int, int]) -> Image.Image:
+    short, long = sorted(image.size)
+    need = max(size)
+    resized = need <= short <= p.resize and (p.fit == "short-side" or short == long)
+    if resized or image.size == (size[1], size[0]):
+        return image
+    if p.fit == "squash":
+        target = (p.resize, p.resize)
+    else:
+        target = tuple(p.resize if s == short else round(s * p.resize / short) for s in image.size)  # type: ignore[assignment]
+    return image.resize(target, Image.Resampling.BILINEAR)
+
+
+def files(folder: Path) -> list[Path]:
+    """The picture files of a folder, sorted by name. Raises PictureError if there are none."""
+    if not folder.is_dir():
+        raise PictureError(folder, "is not a folder", "name a folder of pictures")
+    found = sorted(f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+    if not found:
+        raise PictureError(folder, f"holds no pictures ({', '.join(SUFFIXES)})", "name a folder of pictures")
+    return found
+
+
+def load_all(paths: Sequence[Path], p: Preprocess, size: tuple[int, int]) -> U8:
+    """Camera bytes of many files: uint8 [N, H, W, C]."""
+    return np.stack([load(f, p, size) for f in paths])
+
+
+def labels(path: Path) -> dict[str, int]:
+    """``file index`` lines as a mapping from file name to class. Raises PictureError."""
+    found: dict[str, int] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise PictureError(path, f"cannot be read as labels: {e}") from e
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) != 2 or not words[1].isdigit():
+            raise PictureError(f"{path}:{number}", f"expected 'file index', found {line[:60]!r}")
+        found[words[0]] = int(words[1])
+    if not found:
+        raise PictureError(path, "holds no labels", "one 'file index' a line is expected")
+    return found
+
+
+def digest(pictures: U8) -> str:
+    """Hash of the bytes of a set of pictures, to state which served which purpose."""
+    return hashlib.sha256(np.ascontiguousarray(pictures).tobytes()).hexdigest()[:16]

@@ -1,0 +1,132 @@
+"""The rules of a QGraph, and the proof that its accumulators do not wrap."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dcgen.errors import GraphError, NumericError
+from dcgen.ir.graph import Shape
+from dcgen.ir.shapes import window_count
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, Requant
+
+
+def output_shape(op: QOp, shapes: Sequence[Shape]) -> Shape:
+    """(C, H, W) of ``op``'s output. Raises GraphError where the operator cannot take the inputs."""
+    c, h, w = shapes[0]
+    match op:
+        case QConv():
+            o, i, kh, kw = op.indices.shape
+            if i * op.groups != c or o % op.groups:
+                raise GraphError("QConv", f"weight {op.indices.shape} in {op.groups} groups on {c} channels")
+            return (o, *_plane(h, w, (kh, kw), op.stride, op.pads, False))
+        case QMaxPool() | QAvgPool():
+            if any(p >= k for p, k in zip(op.pads, op.kernel * 2, strict=True)):
+                raise GraphError("pool", f"pads {op.pads} reach the kernel {op.kernel}: a window could be empty")
+            return (c, *_plane(h, w, op.kernel, op.stride, op.pads, op.ceil))
+        case QPad():
+            return c, h + op.pads[0] + op.pads[2], w + op.pads[1] + op.pads[3]
+        case QConcat():
+            if any(s[1:] != (h, w) for s in shapes):
+                raise GraphError("QConcat", f"planes differ: {list(shapes)}")
+            return sum(s[0] for s in shapes), h, w
+        case QScores():
+            return (c, 1, 1) if op.total else (c, h, w)
+        case QAdd():
+            if any(s != shapes[0] for s in shapes) or len(shapes) != len(op.factors):
+                raise GraphError("QAdd", f"inputs {list(shapes)} for {len(op.factors)} factors")
+            return shapes[0]
+
+
+def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
+    """The exact smallest and largest value the node's accumulator can take for any picture.
+
+    Any order of summation stays within the range widened to hold zero and the bias, because
+    activations are non-negative; wrapping arithmetic needs only the final sum to fit.
+    """
+    op = node.op
+    match op:
+        case QConv():
+            w = op.weights.reshape(len(op.bias), -1).astype(np.int64)
+            bias = op.bias.astype(np.int64)
+            low = bias + 255 * np.minimum(w, 0).sum(1)
+            high = bias + 255 * np.maximum(w, 0).sum(1)
+            return int(low.min()), int(high.max())
+        case QAdd():
+            ends = [
+                sorted(((0 - t.zero_point) * k, (255 - t.zero_point) * k))
+                for t, k in zip((graph.tensors[i] for i in node.inputs), op.factors, strict=True)
+            ]
+            return sum(e[0] for e in ends), sum(e[1] for e in ends)
+        case QAvgPool():
+            taps = op.kernel[0] * op.kernel[1]
+            zp = graph.tensors[node.inputs[0]].zero_point
+            # k * n <= unit + n for the divisor n; fewer inner taps than n only shrink the sum
+            return -zp * (op.unit + taps), (255 - zp) * (op.unit + taps)
+        case QScores():
+            t = graph.tensors[node.inputs[0]]
+            n = t.shape[1] * t.shape[2] if op.total else 1
+            return -t.zero_point * n, (255 - t.zero_point) * n
+        case _:
+            return 0, 255
+
+
+def verify(graph: QGraph) -> QGraph:
+    """Return ``graph`` if it keeps every rule, else raise GraphError or NumericError."""
+    made = {graph.input.name}
+    joined: set[str] = {graph.input.name}
+    for index, node in enumerate(graph.nodes):
+        last = index == len(graph.nodes) - 1
+        for i in node.inputs:
+            if i not in made:
+                raise GraphError(node.name, f"reads {i!r}, which no earlier node makes")
+        shape = output_shape(node.op, [graph.tensors[i].shape for i in node.inputs])
+        scores = isinstance(node.op, QScores) or (isinstance(node.op, QConv) and node.op.requant is None)
+        if scores != last:
+            raise GraphError(node.name, "scores are made by the last node and by no other")
+        if not scores and graph.tensors[node.name].shape != shape:
+            raise GraphError(node.name, f"makes {shape}, its tensor says {graph.tensors[node.name].shape}")
+        if isinstance(node.op, QConcat):
+            for i in node.inputs:
+                if i in joined:
+                    raise GraphError(node.name, f"{i!r} is the input or already placed in a Concat")
+                joined.add(i)
+        _constants(node, graph)
+        low, high = accumulator_range(node, graph)
+        if low < -(2**31) or high >= 2**31:
+            raise NumericError(node.name, f"accumulator needs {low}..{high}, more than 32 bits")
+        made.add(node.name)
+    return graph
+
+
+def _constants(node: QNode, graph: QGraph) -> None:
+    op = node.op
+    if isinstance(op, QConv):
+        if not 1 <= len(op.levels) <= 256 or op.levels[0] != 0 or op.indices.max(initial=0) >= len(op.levels):
+            raise GraphError(node.name, "needs 1 to 256 levels, the first zero, and indices within them")
+        if np.any(op.bias & ((1 << op.bias_shift) - 1)):
+            raise GraphError(node.name, f"bias is no multiple of 2**{op.bias_shift}")
+    elif isinstance(op, QMaxPool | QPad | QConcat):
+        out = graph.tensors[node.name]
+        for i in node.inputs:
+            t = graph.tensors[i]
+            if (t.scale, t.zero_point) != (out.scale, out.zero_point):
+                raise GraphError(node.name, f"scale of {i!r} differs from its output's")
+    requant = getattr(op, "requant", None)
+    if isinstance(requant, Requant):
+        channels = graph.tensors[node.name].shape[0]
+        if requant.mult.shape != requant.shift.shape or requant.mult.shape not in ((1,), (channels,)):
+            raise GraphError(node.name, f"{requant.mult.shape} multipliers for {channels} channels")
+        if requant.shift.min() < 17 or requant.shift.max() > 32 or not 0 <= requant.lo <= requant.hi <= 255:
+            raise GraphError(node.name, "requantisation constants out of range")
+
+
+def _plane(
+    h: int, w: int, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int], ceil: bool
+) -> tuple[int, int]:
+    oh = window_count(h, kernel[0], stride[0], pads[0], pads[2], ceil)
+    ow = window_count(w, kernel[1], stride[1], pads[1], pads[3], ceil)
+    if oh < 1 or ow < 1:
+        raise GraphError("window", f"kernel {kernel} does not fit a {h}x{w} plane with pads {pads}")
+    return oh, ow
