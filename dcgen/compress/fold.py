@@ -1,0 +1,214 @@
+"""Rewrites to the few operators that lowering knows, exact in real arithmetic.
+
+After ``canonical`` a graph has no Affine and no Flatten, its only input takes *centred camera
+pictures* (byte minus mean, camera channel order), so that a padded tap still reads 0.0, and that
+input feeds convolutions only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from dcgen.errors import ConfigError, UnsupportedError
+from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Graph, Node, Pad, Weight
+from dcgen.ir.verify import verify
+from dcgen.pictures import Preprocess
+
+Pass = Callable[[Graph], Graph]
+
+
+def canonical(graph: Graph, preprocess: Preprocess) -> Graph:
+    """``graph`` in canonical form. Raises UnsupportedError or ConfigError naming the node or setting."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        raise UnsupportedError(
+            graph.name, f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs", "one of each is supported"
+        )
+    channels = graph.inputs[0].shape[0]
+    if channels != preprocess.channels:
+        raise ConfigError(
+            "preprocess", f"{preprocess.name} delivers {preprocess.channels} channels, the network takes {channels}"
+        )
+    passes: tuple[Pass, ...] = (
+        fold_pads,
+        fold_affines,
+        merge_flattens,
+        lambda g: fold_input(g, preprocess),
+    )
+    for step in passes:
+        graph = verify(step(graph))
+    return graph
+
+
+def fold_pads(graph: Graph) -> Graph:
+    """Zero padding in front of convolutions only becomes their own padding."""
+    for name in [n.name for n in graph.nodes]:
+        node = graph.by_name[name]
+        users = graph.consumers[name]
+        if (
+            isinstance(node.op, Pad)
+            and node.op.value == 0
+            and node.name not in graph.outputs
+            and users
+            and all(isinstance(u.op, Conv) for u in users)
+        ):
+            pads = node.op.pads
+            source = node.inputs[0]
+
+            def padded(user: Node, pads: tuple[int, ...] = pads, source: str = source) -> Node:
+                assert isinstance(user.op, Conv)
+                t, left, b, r = (x + y for x, y in zip(user.op.pads, pads, strict=True))
+                return replace(user, op=replace(user.op, pads=(t, left, b, r)), inputs=(source,))
+
+            names = {u.name for u in users}
+            graph = graph.with_nodes(
+                padded(n) if n.name in names else n for n in graph.nodes if n.name != node.name
+            )
+    return graph
+
+
+def fold_affines(graph: Graph) -> Graph:
+    """Per-channel factors go into the convolution before or behind; else they become a depthwise one."""
+    for name in [n.name for n in graph.nodes]:
+        node = graph.by_name[name]
+        if not isinstance(node.op, Affine):
+            continue
+        scale, shift = node.op.scale.astype(np.float64), node.op.shift.astype(np.float64)
+        before = graph.by_name.get(node.inputs[0])
+        users = graph.consumers[node.name]
+        if (
+            before is not None
+            and isinstance(before.op, Conv)
+            and graph.consumers[before.name] == (node,)
+            and before.name not in graph.outputs
+        ):
+            bias = (before.op.bias * scale + shift).astype(np.float32)
+            conv = replace(before.op, weight=scale_outputs(before.op.weight, scale), bias=bias)
+            graph = _merge(graph, node, before, conv)
+        elif (
+            len(users) == 1
+            and isinstance(user := users[0].op, Conv)
+            and user.weight.levels is None
+            and node.name not in graph.outputs
+            and (not shift.any() or not any(user.pads))
+        ):
+            w = user.weight.values.astype(np.float64)
+            o, i = w.shape[:2]
+            w, per_group = w.reshape(user.groups, o // user.groups, i, *w.shape[2:]), (user.groups, 1, i, 1, 1)
+            extra = (w * shift.reshape(per_group)).sum((2, 3, 4)).reshape(o)
+            scaled = (w * scale.reshape(per_group)).reshape(user.weight.values.shape).astype(np.float32)
+            conv = replace(user, weight=Weight(scaled), bias=(user.bias + extra).astype(np.float32))
+            graph = graph.with_nodes(
+                replace(n, op=conv, inputs=node.inputs) if n.name == users[0].name else n
+                for n in graph.nodes
+                if n.name != node.name
+            )
+        else:
+            depthwise = Conv(
+                Weight(node.op.scale.reshape(-1, 1, 1, 1)), node.op.shift, groups=len(node.op.scale)
+            )
+            graph = graph.with_nodes(replace(n, op=depthwise) if n.name == node.name else n for n in graph.nodes)
+    return graph
+
+
+def merge_flattens(graph: Graph) -> Graph:
+    """Flatten vanishes: into a full-size valid convolution, behind a clip, or at the network's end.
+
+    Raises UnsupportedError where a flattened plane is used in any other way.
+    """
+    for name in [n.name for n in reversed(graph.nodes)]:
+        node = graph.by_name[name]
+        if not isinstance(node.op, Flatten):
+            continue
+        c, h, w = graph.shapes[node.inputs[0]]
+        users = _through_clips(graph, node)
+        if (h, w) != (1, 1):
+            for user in users:
+                if not isinstance(user.op, Conv) or user.op.groups != 1 or user.op.weight.levels is not None:
+                    raise UnsupportedError(
+                        user.name,
+                        f"{type(user.op).__name__} on a flattened {c}x{h}x{w} tensor",
+                        "Flatten is supported before Gemm and at the end of the network",
+                    )
+            reads = {u.name for u in users}
+            graph = graph.with_nodes(
+                replace(n, op=_full_size(n.op, (c, h, w))) if n.name in reads and isinstance(n.op, Conv) else n
+                for n in graph.nodes
+            )
+        graph = _bypass(graph, node)
+    return graph
+
+
+def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
+    """Deviation and channel order go into the first convolutions; the mean is left to lowering."""
+    name = graph.inputs[0].name
+    users = graph.consumers[name]
+    inverse = np.argsort(preprocess.camera_to_network)
+    std = np.asarray(preprocess.std)
+    if not users or name in graph.outputs or not all(isinstance(u.op, Conv) and u.op.groups == 1 for u in users):
+        weight = np.zeros((len(std), len(std), 1, 1), np.float32)
+        weight[range(len(std)), preprocess.camera_to_network, 0, 0] = 1 / std
+        first = Node(f"{name}.scaled", Conv(Weight(weight), np.zeros(len(std), np.float32)), (name,))
+        renamed = (replace(n, inputs=tuple(first.name if i == name else i for i in n.inputs)) for n in graph.nodes)
+        outputs = tuple(first.name if o == name else o for o in graph.outputs)
+        return graph.with_nodes((first, *renamed), outputs=outputs)
+    return graph.with_weights(
+        {u.name: _camera_inputs(u.op.weight, std, inverse) for u in users if isinstance(u.op, Conv)}
+    )
+
+
+def _camera_inputs(weight: Weight, std: F64, inverse: np.ndarray) -> Weight:
+    levels = weight.levels
+    if levels is None:
+        scaled = weight.values.astype(np.float64) / std.reshape(1, -1, 1, 1)
+        return Weight(scaled[:, inverse].astype(np.float32))
+    if np.ptp(std) > 0:
+        raise ConfigError("preprocess", "a network that comes compressed needs one deviation for all channels")
+    return Weight.of(
+        replace(
+            levels,
+            codebook=levels.codebook / std[0],
+            step=None if levels.step is None else levels.step / std[0],
+            indices=levels.indices[:, inverse],
+        )
+    )
+
+
+def scale_outputs(weight: Weight, factors: F64) -> Weight:
+    """The weight with each output channel multiplied; levels keep their codebook."""
+    if weight.levels is None:
+        return Weight((weight.values * factors.reshape(-1, 1, 1, 1)).astype(np.float32))
+    old = weight.levels.channel_scale
+    return Weight.of(replace(weight.levels, channel_scale=factors if old is None else old * factors))
+
+
+def _full_size(conv: Conv, shape: tuple[int, int, int]) -> Conv:
+    return replace(conv, weight=Weight(conv.weight.values.reshape(-1, *shape)))
+
+
+def _through_clips(graph: Graph, node: Node) -> list[Node]:
+    found: list[Node] = []
+    for user in graph.consumers[node.name]:
+        found += _through_clips(graph, user) if isinstance(user.op, Clip) else [user]
+    return found
+
+
+def _bypass(graph: Graph, node: Node) -> Graph:
+    """The graph without a node whose output equals its input."""
+    source = node.inputs[0]
+    return graph.with_nodes(
+        (
+            replace(n, inputs=tuple(source if i == node.name else i for i in n.inputs))
+            for n in graph.nodes
+            if n.name != node.name
+        ),
+        outputs=tuple(source if o == node.name else o for o in graph.outputs),
+    )
+
+
+def _merge(graph: Graph, node: Node, before: Node, conv: Conv) -> Graph:
+    """Replace ``before`` by ``conv`` and drop ``node``, its only reader."""
+    return _bypass(graph.with_nodes(replace(n, op=conv) if n.name == before.name else n for n in graph.nodes), node)
+

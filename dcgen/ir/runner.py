@@ -1,0 +1,68 @@
+"""Runs a float graph on many pictures through onnxruntime."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import onnxruntime
+
+from dcgen.ir.graph import F32, Graph, Weight
+from dcgen.ir.to_onnx import to_onnx
+
+BATCH = 8
+"""Pictures a call: bounds the memory that observing every tensor takes."""
+
+
+class FloatRunner:
+    """One onnxruntime session over a graph.
+
+    outputs : tensors to compute, default the graph's outputs
+    swappable : make the weights inputs of the session, so that ``run`` can replace them; their
+        shapes, biases included, stay those of the graph
+    """
+
+    def __init__(self, graph: Graph, outputs: Sequence[str] | None = None, swappable: bool = False) -> None:
+        self.outputs = tuple(graph.outputs if outputs is None else outputs)
+        self._input = graph.inputs[0].name
+        self._own = dict(_feeds(graph)) if swappable else {}
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        model = to_onnx(graph, self.outputs, weights_as_inputs=swappable)
+        self._session = onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+
+    def batches(
+        self,
+        x: F32,
+        weights: Mapping[str, Weight] | None = None,
+        biases: Mapping[str, F32] | None = None,
+    ) -> Iterator[dict[str, F32]]:
+        """The outputs by name, ``BATCH`` pictures at a time.
+
+        x : float32 [N, C, H, W]
+        weights, biases : by Conv node, in place of the graph's own
+        """
+        feeds = dict(self._own)
+        feeds.update({f"{n}.weight": w.values for n, w in (weights or {}).items()})
+        feeds.update({f"{n}.bias": b for n, b in (biases or {}).items()})
+        for start in range(0, len(x), BATCH):
+            found = self._session.run(list(self.outputs), {self._input: x[start : start + BATCH], **feeds})
+            yield dict(zip(self.outputs, (np.asarray(f) for f in found), strict=True))
+
+    def run(
+        self,
+        x: F32,
+        weights: Mapping[str, Weight] | None = None,
+        biases: Mapping[str, F32] | None = None,
+    ) -> F32:
+        """The first output for all pictures, flattened: float32 [N, S]."""
+        name = self.outputs[0]
+        return np.concatenate([b[name].reshape(len(b[name]), -1) for b in self.batches(x, weights, biases)])
+
+
+def _feeds(graph: Graph) -> Iterator[tuple[str, F32]]:
+    for node, conv in graph.convs():
+        yield f"{node.name}.weight", conv.weight.values
+        yield f"{node.name}.bias", conv.bias

@@ -1,0 +1,129 @@
+"""``ir.Graph`` as an ONNX model: for onnxruntime, and as the float model kept beside an output.
+
+One ONNX node per IR node, named like it, so that importing the file gives the graph back.
+Tensors are [N, C, H, W] with a symbolic batch ``N``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from dcgen import __version__
+from dcgen.errors import GraphError
+from dcgen.ir.graph import (
+    Add,
+    Affine,
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    MaxPool,
+    Node,
+    Pad,
+    Shape,
+)
+
+OPSET = 22  # the first whose pools state what a window in the end padding does
+IR_VERSION = 10  # the oldest file version that may hold that opset
+
+
+def to_onnx(
+    graph: Graph, outputs: Sequence[str] | None = None, weights_as_inputs: bool = False
+) -> onnx.ModelProto:
+    """The graph as a checked ONNX model.
+
+    Parameters
+    ----------
+    outputs : names of the tensors that become the model's outputs, default ``graph.outputs``
+    weights_as_inputs : make each Conv's weight and bias the model inputs ``<node>.weight`` (OIHW)
+        and ``<node>.bias``, so that one onnxruntime session serves many settings of the weights
+    """
+    wanted = tuple(graph.outputs if outputs is None else outputs)
+    unknown = [name for name in wanted if name not in graph.shapes]
+    if unknown:
+        raise GraphError(graph.name, f"has no tensor {unknown[0]!r} to export")
+    inputs = [_tensor(i.name, i.shape) for i in graph.inputs]
+    nodes, constants = [], []
+    for node in graph.nodes:
+        proto, arrays = _export(node)
+        nodes.append(proto)
+        for name, array in arrays.items():
+            if weights_as_inputs and isinstance(node.op, Conv):
+                inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape))
+            else:
+                constants.append(numpy_helper.from_array(array, name))
+    body = helper.make_graph(
+        nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants
+    )
+    model = helper.make_model(
+        body,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        producer_name="dcgen",
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+    )
+    onnx.checker.check_model(model)
+    return model
+
+
+def _tensor(name: str, shape: Shape) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
+
+
+def _export(node: Node) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
+    """One IR node as an ONNX node and the constants it reads, by name."""
+    kind, attributes, constants = _spell(node)
+    names = {f"{node.name}.{key}": array for key, array in constants.items() if array is not None}
+    # An absent optional input is spelled as an empty name, and not at all at the end.
+    operands = [*node.inputs, *(f"{node.name}.{k}" if a is not None else "" for k, a in constants.items())]
+    while operands[-1] == "":
+        operands.pop()
+    return helper.make_node(kind, operands, [node.name], name=node.name, **attributes), names
+
+
+def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
+    """ONNX operator type, attributes, and further operands in ONNX's order (None where omitted)."""
+    match node.op:
+        case Conv() as op:
+            spelled = dict(kernel_shape=op.kernel, strides=op.stride, pads=op.pads, group=op.groups)
+            return "Conv", spelled, {"weight": op.weight.values, "bias": op.bias}
+        case Affine(scale, shift):
+            zero, one = np.zeros_like(scale), np.ones_like(scale)
+            parameters = {"scale": scale, "shift": shift, "mean": zero, "var": one}
+            return "BatchNormalization", dict(epsilon=0.0), dict(parameters)
+        case Clip(0.0, math.inf):
+            return "Relu", {}, {}
+        case Clip(lo, hi):
+            return "Clip", {}, {"min": _bound(lo), "max": _bound(hi)}
+        case MaxPool() as op:
+            return "MaxPool", dict(_window(op)), {}
+        case AvgPool() as op:
+            return "AveragePool", dict(_window(op), count_include_pad=int(op.count_include_pad)), {}
+        case GlobalAvgPool():
+            return "GlobalAveragePool", {}, {}
+        case Concat():
+            return "Concat", dict(axis=1), {}
+        case Add():
+            return "Add", {}, {}
+        case Pad((top, left, bottom, right), value):
+            pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+            return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
+        case Flatten():
+            return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
+
+
+def _bound(value: float) -> np.ndarray | None:
+    return np.array(value, np.float32) if math.isfinite(value) else None
+
+
+def _window(op: MaxPool | AvgPool) -> Iterator[tuple[str, Any]]:
+    yield from dict(kernel_shape=op.kernel, strides=op.stride, pads=op.pads, ceil_mode=int(op.ceil)).items()

@@ -1,0 +1,66 @@
+"""Calibration: the range of every tensor over pictures, by a stated policy, saturation counted.
+
+``minmax`` takes the extremes. ``percentile`` cuts the same tail off each end: the smallest range
+that keeps the given share of all values, found in a histogram of 4096 bins between the extremes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dcgen.ir.graph import F32
+
+BINS = 4096
+
+
+@dataclass(frozen=True)
+class Range:
+    """The real interval a tensor's bytes cover.
+
+    saturated : share of calibration values outside it
+    """
+
+    low: float
+    high: float
+    saturated: float = 0.0
+
+
+def calibrate(
+    run: Callable[[], Iterable[Mapping[str, F32]]],
+    policy: Literal["minmax", "percentile"] = "percentile",
+    keep: float = 0.99999,
+) -> dict[str, Range]:
+    """Ranges of the tensors that ``run()`` yields batch by batch; it is called twice for percentiles.
+
+    Raises nothing of its own; every range has low <= 0 <= high and is not empty.
+    """
+    extremes: dict[str, tuple[float, float]] = {}
+    for batch in run():
+        for name, x in batch.items():
+            low, high = extremes.get(name, (0.0, 0.0))
+            extremes[name] = (min(low, float(x.min())), max(high, float(x.max())))
+    if policy == "minmax":
+        return {n: Range(*_not_empty(low, high)) for n, (low, high) in extremes.items()}
+    counts = {n: np.zeros(BINS, np.int64) for n in extremes}
+    for batch in run():
+        for name, x in batch.items():
+            counts[name] += np.histogram(x, BINS, _not_empty(*extremes[name]))[0]
+    return {n: _percentile(counts[n], *_not_empty(*extremes[n]), keep) for n in extremes}
+
+
+def _percentile(counts: np.ndarray, low: float, high: float, keep: float) -> Range:
+    """The bins left when each end gives up at most (1 - keep) / 2 of the values, zero kept inside."""
+    edges = np.linspace(low, high, BINS + 1)
+    total, tail = counts.sum(), counts.sum() * (1 - keep) / 2
+    first = int(np.searchsorted(np.cumsum(counts), tail, side="right"))
+    last = BINS - 1 - int(np.searchsorted(np.cumsum(counts[::-1]), tail, side="right"))
+    kept = counts[first : last + 1].sum()
+    return Range(min(0.0, float(edges[first])), max(0.0, float(edges[last + 1])), float(1 - kept / total))
+
+
+def _not_empty(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high - low > 1e-6 else (low, low + 1e-6)

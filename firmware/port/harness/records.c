@@ -1,0 +1,59 @@
+/* Records go through a large buffer: a semihosting call costs far more than the bytes it moves. */
+#include "records.h"
+
+#define BUFFER_BYTES (1u << 20)
+
+static uint8_t buffer[BUFFER_BYTES];
+static size_t used;
+static port_file output;
+static bool good;
+
+static void flush(void)
+{
+    if (used > 0u) {
+        good = port_write(output, buffer, used) && good;
+    }
+    used = 0;
+}
+
+static void append(const uint8_t *data, size_t bytes)
+{
+    while (bytes > 0u) {
+        size_t part = BUFFER_BYTES - used;
+        if (part > bytes) {
+            part = bytes;
+        }
+        for (size_t i = 0; i < part; i++) {
+            buffer[used + i] = data[i];
+        }
+        used += part;
+        data += part;
+        bytes -= part;
+        if (used == BUFFER_BYTES) {
+            flush();
+        }
+    }
+}
+
+void records_begin(port_file file)
+{
+    output = file;
+    used = 0;
+    good = true;
+}
+
+void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
+                 size_t bytes)
+{
+    const uint16_t place[4] = {(uint16_t)kind, node, channel, row};
+    const uint32_t size = (uint32_t)bytes;
+    append((const uint8_t *)place, sizeof place);
+    append((const uint8_t *)&size, sizeof size);
+    append(data, bytes);
+}
+
+bool records_end(void)
+{
+    flush();
+    return good;
+}

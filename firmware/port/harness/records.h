@@ -1,0 +1,34 @@
+/* The two files between the verifying computer and a harness program. All numbers little endian.
+ *
+ * Request: magic, number of pictures, how many of the first pictures to measure, how many of them
+ * to trace (four uint32), then the pictures, height x width x channel bytes each.
+ *
+ * Results: records, each a header of 12 bytes and its payload. For every measured picture a RUN and
+ * SCORES, then for every traced one its ROWs, a RUN and SCORES, and at last END. A RUN whose status
+ * is not 0 is the last record before END.
+ */
+#ifndef DCG_RECORDS_H
+#define DCG_RECORDS_H
+
+#include "port.h"
+
+#define RECORDS_MAGIC 0x50474344u /* "DCGP" */
+
+enum record_kind {
+    RECORD_RUN = 1,    /* payload: int32 status, uint32 stack bytes, uint64 ticks */
+    RECORD_SCORES = 2, /* payload: int32 per score */
+    RECORD_ROW = 3,    /* payload: one row of a node's output plane */
+    RECORD_END = 4,    /* no payload */
+};
+
+/* Begin writing to a file opened for writing. */
+void records_begin(port_file file);
+
+/* Append a record; node, channel and row are 0 but for a ROW. */
+void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
+                 size_t bytes);
+
+/* Write what is buffered; false if any write since records_begin() failed. */
+bool records_end(void);
+
+#endif

@@ -1,0 +1,12 @@
+/* The memory a program gives to its model, as static arrays of exactly the sizes it needs. */
+#ifndef DCG_MODEL_MEMORY_H
+#define DCG_MODEL_MEMORY_H
+
+#include "dcg_model.h"
+
+extern dcg_net model_net;
+extern uint8_t model_arena[DCG_MODEL_ARENA_BYTES];
+extern uint8_t model_input[DCG_MODEL_INPUT_BYTES]; /* height x width x channel bytes */
+extern int32_t model_scores[DCG_MODEL_SCORES];
+
+#endif

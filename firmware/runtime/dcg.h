@@ -1,0 +1,169 @@
+/* dcg: runs a network that dcgen compiled, straight from its compressed blob.
+ *
+ * The model's constants are a blob (any memory that can be read), its geometry and memory map a
+ * dcg_plan (constant tables that dcgen emits beside it). The caller owns all memory: the blob, one
+ * arena of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing is allocated, no global is
+ * written, and two nets with two arenas may run at the same time.
+ *
+ *     static _Alignas(DCG_ARENA_ALIGNMENT) uint8_t arena[DCG_DIGITS_ARENA_BYTES];
+ *     dcg_net net;
+ *     dcg_status status = dcg_init(&net, &dcg_digits_plan, blob, blob_bytes, arena, sizeof arena);
+ *     if (status == DCG_OK) status = dcg_run(&net, picture, scores);
+ */
+#ifndef DCG_H
+#define DCG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dcg_format.h" /* generated: dcg_status, record offsets, kinds */
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define DCG_ARENA_ALIGNMENT 16 /* of the arena, in bytes */
+#define DCG_BLOB_ALIGNMENT 4   /* of the blob, in bytes; 16 suits any memory system */
+#define DCG_NO_NODE 0xFFFFu    /* "no node" where a node's index is asked for */
+
+/* ---- The plan: constant, emitted by dcgen, trusted ---- */
+
+/* Where a tensor's bytes are: element (c, y, x) is at
+ * offset + c * channel_stride + y * row_stride + x * pixel_stride. All in bytes. */
+typedef struct dcg_tensor {
+    uint32_t offset; /* from the arena's start; for tensor 0 from the caller's picture */
+    uint32_t channel_stride;
+    uint32_t row_stride;
+    uint32_t pixel_stride; /* 1 in the arena, the number of channels in the picture */
+    uint16_t channels;
+    uint16_t height;
+    uint16_t width;
+} dcg_tensor;
+
+struct dcg_job;
+
+/* Computes one node. Returns DCG_OK, or what is wrong with the blob. */
+typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
+
+/* One node of the network. Unused fields are 0. */
+typedef struct dcg_node {
+    dcg_kernel kernel;  /* NULL where placement already does the work: Concat */
+    uint16_t inputs[2]; /* tensor indices; both the same for one input */
+    uint16_t output;    /* tensor index; 0 where the node makes the scores */
+    uint8_t kind;       /* DCG_KIND_... */
+    uint8_t flags;      /* DCG_TOPOLOGY_... */
+    uint8_t kernel_h, kernel_w;
+    uint16_t stride_h, stride_w;
+    uint16_t pad_top, pad_left, pad_bottom, pad_right;
+    uint16_t groups;
+    uint16_t out_channels, out_height, out_width;
+} dcg_node;
+
+/* Scratch memory, offsets in bytes from the arena's start. */
+typedef struct dcg_scratch {
+    uint32_t tables;       /* uint16_t[n_tables][DCG_TABLE_ENTRIES]: decoding tables */
+    uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
+    uint32_t taps;         /* dcg_tap[tap_capacity]: one filter's non-zero weights */
+    uint32_t row;          /* int32_t[longest output row]: accumulators */
+    uint32_t n_tables;     /* 1, or 2 where separately coded gaps and levels are allowed */
+    uint32_t tap_capacity; /* non-zero weights of one filter */
+} dcg_scratch;
+
+typedef struct dcg_plan {
+    uint64_t topology_hash; /* of the network this plan is made for */
+    uint32_t arena_bytes;   /* size of the arena, scratch included */
+    uint32_t n_scores;
+    uint16_t n_tensors; /* picture included */
+    uint16_t n_nodes;
+    dcg_scratch scratch;
+    const dcg_tensor *tensors; /* [n_tensors] */
+    const dcg_node *nodes;     /* [n_nodes], in execution order */
+} dcg_plan;
+
+/* ---- The net: one running instance ---- */
+
+/* Observes a node's output, row by row, right after the node has run.
+ *
+ * user     the pointer given to dcg_set_trace
+ * node     index of the node, 0 is the first; Concat nodes and the scores are not traced
+ * channel  0 .. channels - 1
+ * row      0 .. height - 1
+ * bytes    the row's bytes, valid during the call only
+ * count    how many: the tensor's width
+ */
+typedef void (*dcg_trace_fn)(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
+                             uint16_t count);
+
+/* Caller-owned; filled by dcg_init, its fields are not for the caller. */
+typedef struct dcg_net {
+    const dcg_plan *plan;
+    const uint8_t *blob;
+    const uint8_t *tensors; /* the blob's tensors section */
+    const uint8_t *layers;  /* the blob's first layer section */
+    uint8_t *arena;
+    dcg_trace_fn trace;
+    void *trace_user;
+} dcg_net;
+
+/* Checks a blob against a plan and binds both to memory. Trusts nothing in the blob.
+ *
+ * net          written
+ * plan         from <name>_plan.c; must outlive net
+ * blob         blob_bytes bytes, aligned to DCG_BLOB_ALIGNMENT; must outlive net unchanged
+ * blob_bytes   size of the memory behind blob; may exceed the blob
+ * arena        arena_bytes bytes, aligned to DCG_ARENA_ALIGNMENT, for net alone; contents ignored
+ * arena_bytes  at least plan->arena_bytes
+ *
+ * Returns DCG_OK, or the first defect found; net must not be used then.
+ */
+dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
+                    size_t arena_bytes);
+
+/* Runs the network on one picture.
+ *
+ * net     from a successful dcg_init
+ * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
+ *         channels together in the order the model was compiled for; not modified
+ * scores  plan->n_scores values, written; one unit is score_scale (see <name>.h)
+ *
+ * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.
+ */
+dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores);
+
+/* Index of the largest of count >= 1 scores; the lowest index wins a tie. */
+uint32_t dcg_argmax(const int32_t *scores, uint32_t count);
+
+/* Has every later dcg_run call trace(user, ...) for each row of each tensor. NULL stops it. */
+void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
+
+/* ---- Self-test ---- */
+
+/* One picture and what must come of it. Emitted by dcgen as <name>_selftest.c. */
+typedef struct dcg_selftest_data {
+    const uint8_t *picture;  /* as for dcg_run */
+    const int32_t *scores;   /* [n_scores] */
+    const uint32_t *checks;  /* [n_nodes] check value of each node's output; 0 where not traced */
+    const char *const *names; /* [n_nodes] the nodes' names, for messages */
+} dcg_selftest_data;
+
+/* Runs the self-test's picture and compares every tensor.
+ *
+ * A tensor's check value is the sum, modulo 2**32, over its rows of the CRC-32 of node, channel and
+ * row (uint16, low byte first) and the row's bytes: the order of the rows does not matter.
+ *
+ * scores            plan->n_scores values, overwritten
+ * first_wrong_node  set to the index of the first node whose output differs, else DCG_NO_NODE
+ *
+ * Returns DCG_OK, DCG_ERR_SELFTEST when something differs, or dcg_run's status. Any trace stays as it was
+ * but sees nothing of this run.
+ */
+dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores, uint16_t *first_wrong_node);
+
+/* A status in words; never NULL. */
+const char *dcg_status_text(dcg_status status);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
