@@ -48,8 +48,11 @@ class Preprocess:
     def __post_init__(self) -> None:
         channels = 1 if self.order == "grey" else 3
         if len(self.mean) != channels or len(self.std) != channels:
-            raise ConfigError("preprocess", f"order {self.order} needs {channels} means and deviations, "
-                              f"found {len(self.mean)} and {len(self.std)}")
+            raise ConfigError(
+                "preprocess",
+                f"order {self.order} needs {channels} means and deviations, "
+                f"found {len(self.mean)} and {len(self.std)}",
+            )
         if not all(math.isfinite(v) for v in self.mean + self.std) or min(self.std) <= 0:
             raise ConfigError("preprocess", "means must be finite and deviations positive")
 
@@ -65,7 +68,19 @@ class Preprocess:
     def normalise(self, pictures: U8) -> NDArray[np.float32]:
         """Camera bytes uint8 [N, H, W, C] to the float network's input float32 [N, C, H, W]."""
         x = pictures[..., list(self.camera_to_network)].astype(np.float32)
-        x = (x - np.float32(self.mean)) / np.float32(self.std)
+        x -= np.asarray(self.mean, np.float32)
+        x /= np.asarray(self.std, np.float32)
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+
+    @property
+    def camera_mean(self) -> NDArray[np.float64]:
+        """float64 [C]: the camera byte that means 0.0, in camera channel order."""
+        inverse = np.argsort(self.camera_to_network)
+        return np.asarray(self.mean, np.float64)[inverse]
+
+    def centred(self, pictures: U8) -> NDArray[np.float32]:
+        """Camera bytes uint8 [N, H, W, C] minus ``camera_mean``: float32 [N, C, H, W]."""
+        x = pictures.astype(np.float32) - self.camera_mean.astype(np.float32)
         return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def to_json(self) -> dict[str, Any]:

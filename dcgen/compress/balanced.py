@@ -8,7 +8,7 @@ is then bisected until the network with all layers quantized meets the goal on h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcgen.compress.evidence import Divergence, Evidence
 from dcgen.compress.statistics import InputMoments, corrected_biases, importance, input_moments
@@ -50,7 +50,9 @@ def allocate(graph: Graph, evidence: Evidence, max_kl: float) -> Graph:
         if met:
             best, high = candidate, exponent
         elif step == 0:
-            raise ConfigError("max_kl", f"goal of {max_kl:g} nats cannot be met with 255 levels a layer", "raise it")
+            raise ConfigError(
+                "max_kl", f"goal of {max_kl:g} nats cannot be met with 255 levels a layer", "raise it"
+            )
         else:
             low = exponent
     evidence.progress("choosing grids", BISECTIONS + 1, BISECTIONS + 1)
@@ -65,7 +67,11 @@ def _measure(graph: Graph, evidence: Evidence, moments: dict[str, InputMoments])
     for done, (node, conv) in enumerate(convs):
         evidence.progress("measuring layers", done, len(convs))
         curve = rate_curve(conv.weight.values, importance(conv, moments[node.name]))
-        energy = float((conv.weight.values.astype("f8") ** 2 * importance(conv, moments[node.name]).reshape(1, -1, 1, 1)).sum())
+        energy = float(
+            (
+                conv.weight.values.astype("f8") ** 2 * importance(conv, moments[node.name]).reshape(1, -1, 1, 1)
+            ).sum()
+        )
         probe = max(0, int(curve.errors.searchsorted(PROBE_ERROR * energy)) - 1)
         moved = divergence({node.name: shared(conv.weight.values, float(curve.steps[probe]))})
         error = float(curve.errors[probe])
@@ -82,8 +88,6 @@ def _at_price(layers: list[_Layer], bits_per_nat: float) -> dict[str, Weight]:
 
 
 def _with_biases(graph: Graph, biases: dict[str, F32]) -> Graph:
-    from dataclasses import replace
-
     return graph.with_nodes(
         replace(n, op=replace(n.op, bias=biases[n.name])) if isinstance(n.op, Conv) and n.name in biases else n
         for n in graph.nodes

@@ -24,12 +24,15 @@ def canonical(graph: Graph, preprocess: Preprocess) -> Graph:
     """``graph`` in canonical form. Raises UnsupportedError or ConfigError naming the node or setting."""
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UnsupportedError(
-            graph.name, f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs", "one of each is supported"
+            graph.name,
+            f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs",
+            "one of each is supported",
         )
     channels = graph.inputs[0].shape[0]
     if channels != preprocess.channels:
         raise ConfigError(
-            "preprocess", f"{preprocess.name} delivers {preprocess.channels} channels, the network takes {channels}"
+            "preprocess",
+            f"{preprocess.name} delivers {preprocess.channels} channels, the network takes {channels}",
         )
     passes: tuple[Pass, ...] = (
         fold_pads,
@@ -96,7 +99,10 @@ def fold_affines(graph: Graph) -> Graph:
         ):
             w = user.weight.values.astype(np.float64)
             o, i = w.shape[:2]
-            w, per_group = w.reshape(user.groups, o // user.groups, i, *w.shape[2:]), (user.groups, 1, i, 1, 1)
+            w, per_group = (
+                w.reshape(user.groups, o // user.groups, i, *w.shape[2:]),
+                (user.groups, 1, i, 1, 1),
+            )
             extra = (w * shift.reshape(per_group)).sum((2, 3, 4)).reshape(o)
             scaled = (w * scale.reshape(per_group)).reshape(user.weight.values.shape).astype(np.float32)
             conv = replace(user, weight=Weight(scaled), bias=(user.bias + extra).astype(np.float32))
@@ -106,9 +112,7 @@ def fold_affines(graph: Graph) -> Graph:
                 if n.name != node.name
             )
         else:
-            depthwise = Conv(
-                Weight(node.op.scale.reshape(-1, 1, 1, 1)), node.op.shift, groups=len(node.op.scale)
-            )
+            depthwise = Conv(Weight(node.op.scale.reshape(-1, 1, 1, 1)), node.op.shift, groups=len(node.op.scale))
             graph = graph.with_nodes(replace(n, op=depthwise) if n.name == node.name else n for n in graph.nodes)
     return graph
 
@@ -210,5 +214,6 @@ def _bypass(graph: Graph, node: Node) -> Graph:
 
 def _merge(graph: Graph, node: Node, before: Node, conv: Conv) -> Graph:
     """Replace ``before`` by ``conv`` and drop ``node``, its only reader."""
-    return _bypass(graph.with_nodes(replace(n, op=conv) if n.name == before.name else n for n in graph.nodes), node)
-
+    return _bypass(
+        graph.with_nodes(replace(n, op=conv) if n.name == before.name else n for n in graph.nodes), node
+    )

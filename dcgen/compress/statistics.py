@@ -24,7 +24,12 @@ def input_moments(graph: Graph, pictures: F32) -> dict[str, InputMoments]:
     network_input = graph.inputs[0].name
     sources = {n.name: n.inputs[0] for n, _ in graph.convs()}
     observed = sorted(set(sources.values()) - {network_input})
-    sums: dict[str, list[F64]] = {network_input: [pictures.mean((0, 2, 3), np.float64), (pictures.astype(np.float64) ** 2).mean((0, 2, 3))]}
+    sums: dict[str, list[F64]] = {
+        network_input: [
+            pictures.mean((0, 2, 3), np.float64),
+            (pictures.astype(np.float64) ** 2).mean((0, 2, 3)),
+        ]
+    }
     if observed:
         for batch in FloatRunner(graph, observed).batches(pictures):
             for name, x in batch.items():
@@ -44,11 +49,13 @@ def corrected_bias(conv: Conv, weight: Weight, moments: InputMoments) -> F32:
     lost = (conv.weight.values.astype(np.float64) - weight.values).sum((2, 3))
     o, i = lost.shape
     mean = np.repeat(moments.mean.reshape(conv.groups, i), o // conv.groups, axis=0)
-    return (conv.bias + (lost * mean).sum(1)).astype(np.float32)
+    return np.asarray(conv.bias + (lost * mean).sum(1), np.float32)
 
 
 def corrected_biases(
     graph: Graph, weights: Mapping[str, Weight], moments: Mapping[str, InputMoments]
 ) -> dict[str, F32]:
     """``corrected_bias`` of every convolution named in ``weights``."""
-    return {n.name: corrected_bias(c, weights[n.name], moments[n.name]) for n, c in graph.convs() if n.name in weights}
+    return {
+        n.name: corrected_bias(c, weights[n.name], moments[n.name]) for n, c in graph.convs() if n.name in weights
+    }

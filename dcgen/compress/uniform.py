@@ -28,7 +28,7 @@ def levels_of(integers: np.ndarray, step: float) -> Levels:
     book = np.concatenate([[0], used[used != 0]]).astype(np.int16)
     lookup = np.zeros(2 * 32768, np.uint8)
     lookup[book.astype(np.int64) + 32768] = np.arange(len(book))
-    return Levels(book * float(step), lookup[integers.astype(np.int64) + 32768], step=float(step))
+    return Levels(book.astype(np.float64) * step, lookup[integers.astype(np.int64) + 32768], step=float(step))
 
 
 def entropy_bits(integers: np.ndarray) -> float:

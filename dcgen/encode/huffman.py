@@ -168,7 +168,7 @@ class CodeTable:
                     lengths += [lengths[-1]] * (nibbles[at + 1] + 3)
                 else:
                     lengths += [0] * (nibbles[at + 1] + 16 * nibbles[at + 2] + 19)
-                at += 1 + max(nibble - MAX_CODE_BITS, 0) if nibble != 14 else 2
+                at += (2, 2, 3)[nibble - 13] if nibble > MAX_CODE_BITS else 1
         except IndexError:
             raise _malformed(f"ends after {len(lengths)} of {count} symbols") from None
         if len(lengths) != count or len(nibbles) - at > 1 or any(nibbles[at:]):

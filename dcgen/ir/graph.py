@@ -222,6 +222,6 @@ def macs(graph: Graph) -> dict[str, int]:
     """Dense multiply-accumulates per Conv node: every kernel tap of every output, padding included."""
     out = {}
     for node, conv in graph.convs():
-        o, h, w = graph.shapes[node.name]
+        _, h, w = graph.shapes[node.name]
         out[node.name] = h * w * int(np.prod(conv.weight.values.shape))
     return out

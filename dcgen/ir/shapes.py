@@ -75,7 +75,9 @@ def infer(node: Node, shapes: Sequence[Shape]) -> Shape:
             return c * h * w, 1, 1
         case Affine():
             if op.scale.shape != (c,) or op.shift.shape != (c,):
-                raise GraphError(node.name, f"Affine needs {c} factors, found {op.scale.shape} and {op.shift.shape}")
+                raise GraphError(
+                    node.name, f"Affine needs {c} factors, found {op.scale.shape} and {op.shift.shape}"
+                )
             return shapes[0]
         case Clip():
             return shapes[0]

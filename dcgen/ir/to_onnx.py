@@ -61,9 +61,7 @@ def to_onnx(
                 inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape))
             else:
                 constants.append(numpy_helper.from_array(array, name))
-    body = helper.make_graph(
-        nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants
-    )
+    body = helper.make_graph(nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants)
     model = helper.make_model(
         body,
         opset_imports=[helper.make_opsetid("", OPSET)],

@@ -54,9 +54,7 @@ def build_graph(
     try:
         _ = graph.shapes
     except GraphError as e:
-        raise ConfigError(
-            spec.name, f"pictures of {spec.size}x{spec.size} are too small for it, at {e}"
-        ) from None
+        raise ConfigError(spec.name, f"pictures of {spec.size}x{spec.size} are too small for it, at {e}") from None
     return verify(graph)
 
 

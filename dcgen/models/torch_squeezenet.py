@@ -52,9 +52,7 @@ class SqueezeNet(nn.Module):
                     modules.append(Fire(layer))
         assert isinstance(last, ConvLayer)
         self.features = nn.Sequential(*modules)
-        self.classifier = nn.Sequential(
-            nn.Dropout(dropout), _conv(last), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1))
-        )
+        self.classifier = nn.Sequential(nn.Dropout(dropout), _conv(last), nn.ReLU(), nn.AdaptiveAvgPool2d((1, 1)))
         self._initialise(self.classifier[1])
 
     def forward(self, x: Tensor) -> Tensor:

@@ -62,9 +62,7 @@ def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source:
             raise WeightsError(source, f"{spec.name} needs array {name} {shape}, which is missing", hint)
         array = arrays[name]
         if array.shape != shape:
-            raise WeightsError(
-                source, f"array {name} of {spec.name} has shape {shape}, found {array.shape}", hint
-            )
+            raise WeightsError(source, f"array {name} of {spec.name} has shape {shape}, found {array.shape}", hint)
         if array.dtype.kind not in "fiu":
             raise WeightsError(source, f"array {name} holds {array.dtype}, expected real numbers")
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, reported below

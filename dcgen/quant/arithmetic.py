@@ -12,7 +12,7 @@ from dcgen.quant.qgraph import Requant
 
 MULT_BITS = 16
 MIN_SHIFT, MAX_SHIFT = 17, 32
-MAX_RATIO = 0.5 - 2.0**-18
+MAX_RATIO = (2**MULT_BITS - 1) / 2**MIN_SHIFT
 """The largest real factor a multiplier and shift can stand for."""
 
 
@@ -29,7 +29,7 @@ def requantise(acc: NDArray[np.int64], r: Requant, zero_point: int) -> NDArray[n
     m = r.mult.astype(np.int64).reshape(1, -1, 1, 1)
     s = r.shift.astype(np.int64).reshape(1, -1, 1, 1)
     y = ((acc * m + (np.int64(1) << (s - 1))) >> s) + zero_point
-    return np.clip(y, r.lo, r.hi).astype(np.uint8)
+    return np.asarray(np.clip(y, r.lo, r.hi), np.uint8)
 
 
 def multiplier(ratio: float) -> tuple[int, int]:
@@ -53,6 +53,4 @@ def multiplier(ratio: float) -> tuple[int, int]:
 def constants(ratios: NDArray[np.float64] | float, lo: int = 0, hi: int = 255) -> Requant:
     """The Requant for one real factor, or for one per output channel."""
     pairs = [multiplier(float(r)) for r in np.atleast_1d(ratios)]
-    return Requant(
-        np.array([m for m, _ in pairs], np.uint16), np.array([s for _, s in pairs], np.uint8), lo, hi
-    )
+    return Requant(np.array([m for m, _ in pairs], np.uint16), np.array([s for _, s in pairs], np.uint8), lo, hi)

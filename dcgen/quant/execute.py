@@ -7,7 +7,7 @@ sum of at most 2**29 of them, is an integer below 2**53, so float64 holds it exa
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import assert_never
+from typing import Any, assert_never
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -31,6 +31,8 @@ from dcgen.quant.qgraph import (
 )
 
 I64 = NDArray[np.int64]
+Bytes = NDArray[Any]
+"""uint8 planes, or int64 ones where zero points are subtracted first."""
 BATCH = 4
 """Pictures computed together: enough for the matrix products, small enough for the caches."""
 
@@ -51,7 +53,9 @@ def execute(
     """
     c, h, w = graph.input.shape
     if pictures.dtype != np.uint8 or pictures.shape[1:] != (h, w, c):
-        raise GraphError(graph.name, f"takes uint8 pictures [N, {h}, {w}, {c}], found {pictures.dtype} {pictures.shape}")
+        raise GraphError(
+            graph.name, f"takes uint8 pictures [N, {h}, {w}, {c}], found {pictures.dtype} {pictures.shape}"
+        )
     scores, traces = [], []
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
@@ -141,22 +145,24 @@ def convolve(op: QConv, x: U8, source: QTensor) -> I64:
     return wrap32(total)
 
 
-def _windows(x: U8, kernel: tuple[int, int], stride: tuple[int, int]) -> U8:
+def _windows(x: Bytes, kernel: tuple[int, int], stride: tuple[int, int]) -> Bytes:
     """View [N, C, OH, OW, KH, KW] of every window of x [N, C, H, W]."""
     return sliding_window_view(x, kernel, axis=(2, 3))[:, :, :: stride[0], :: stride[1]]
 
 
 def _padded(
-    x: NDArray[np.generic],
+    x: Bytes,
     pads: tuple[int, int, int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
     out: tuple[int, int, int],
     value: int,
-) -> NDArray[np.generic]:
+) -> Bytes:
     """x padded so that exactly the output's windows fit: ceil mode may need rows beyond the end padding."""
     need = [(size - 1) * s + k for size, s, k in zip(out[1:], stride, kernel, strict=True)]
-    full = np.full((*x.shape[:2], max(need[0], pads[0] + x.shape[2]), max(need[1], pads[1] + x.shape[3])), value, x.dtype)
+    full = np.full(
+        (*x.shape[:2], max(need[0], pads[0] + x.shape[2]), max(need[1], pads[1] + x.shape[3])), value, x.dtype
+    )
     full[:, :, pads[0] : pads[0] + x.shape[2], pads[1] : pads[1] + x.shape[3]] = x
     return full[:, :, : need[0], : need[1]]
 
@@ -170,11 +176,17 @@ def divisors(op: QAvgPool, source: QTensor, out: QTensor) -> I64:
     if op.count_include_pad:
         ones, pads = np.ones((1, 1, t + h + b, left + w + r), np.int64), (0, 0, 0, 0)
     counted = _padded(ones, pads, op.kernel, op.stride, out.shape, 0)
-    return np.asarray(sliding_window_view(counted, op.kernel, axis=(2, 3))[0, 0, :: op.stride[0], :: op.stride[1]].sum(axis=(2, 3)))
+    return np.asarray(
+        sliding_window_view(counted, op.kernel, axis=(2, 3))[0, 0, :: op.stride[0], :: op.stride[1]].sum(
+            axis=(2, 3)
+        )
+    )
 
 
 def _average(op: QAvgPool, x: U8, source: QTensor, out: QTensor) -> I64:
     centred = x.astype(np.int64) - source.zero_point
-    sums = _windows(_padded(centred, op.pads, op.kernel, op.stride, out.shape, 0), op.kernel, op.stride).sum(axis=(4, 5))
+    sums = _windows(_padded(centred, op.pads, op.kernel, op.stride, out.shape, 0), op.kernel, op.stride).sum(
+        axis=(4, 5)
+    )
     n = divisors(op, source, out)
     return wrap32(sums * ((op.unit + n // 2) // n))

@@ -7,6 +7,7 @@ one real step, biases integers, real factors a 16-bit multiplier and a shift.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -25,7 +26,6 @@ from dcgen.ir.graph import (
     MaxPool,
     Node,
     Pad,
-    Weight,
 )
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
@@ -53,6 +53,8 @@ FACTOR_BITS = 14
 """Precision of the factors of an addition."""
 BIAS_TOLERANCE = 1 / 32
 """Output steps that rounding a bias to 16 bits may cost, else it keeps 32."""
+BIAS_ONLY_BITS = 20
+"""Size of the largest bias where there is nothing else to be exact about."""
 ACCUMULATOR_LIMIT = 2.0**30
 """Half of what 32 bits hold: room that shared (non-uniform) levels are scaled into."""
 
@@ -195,14 +197,8 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             largest = max(s.scale for s in sources)
             factors = tuple(round(s.scale / largest * 2**FACTOR_BITS) for s in sources)
             ratio = largest / 2**FACTOR_BITS / state.tensors[node.name].scale
-            return QAdd(factors, constants(_ratio(node.name, ratio), *state.bounds(node)))
+            return QAdd(factors, constants(ratio, *state.bounds(node)))
     raise UnsupportedError(node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first")
-
-
-def _ratio(name: str, ratio: float) -> float:
-    if ratio > MAX_RATIO:
-        raise NumericError(name, f"its output range is {ratio * 2:.0f} times too small for its input's")
-    return ratio
 
 
 # --- tensors ------------------------------------------------------------------------------------
@@ -223,6 +219,7 @@ def _tensors(
         if isinstance(node.op, Concat | MaxPool | Pad):
             for i in node.inputs:
                 parent[find(owners.get(i, i))] = find(node.name)
+    first = graph.inputs[0]
     final = {owner: clip for clip, owner in owners.items()}
     names = [n.name for n in graph.nodes if n.name not in owners]
     groups: dict[str, tuple[float, float]] = {}
@@ -230,60 +227,101 @@ def _tensors(
         r = ranges[final.get(name, name)]
         low, high = groups.get(find(name), (0.0, 0.0))
         groups[find(name)] = min(low, r.low), max(high, r.high)
-    first = graph.inputs[0]
+
+    def scale(name: str) -> float:
+        low, high = groups[find(name)] if name != first.name else (0.0, 255.0)
+        return float(np.float32(max(high - low, 1e-6) / 255))
+
+    # A tensor that calibration saw (almost) only at zero is widened until one accumulator unit of
+    # its operator is at most half of its step. That can widen the tensors behind it in turn.
+    settled = False
+    while not settled:
+        settled = True
+        for node in graph.nodes:
+            if node.name in owners:
+                continue
+            least = _finest_step(node, max(scale(owners.get(i, i)) for i in node.inputs)) / MAX_RATIO
+            if scale(node.name) < least:
+                low, high = groups[find(node.name)]
+                grow = 1.01 * least / scale(node.name)
+                groups[find(node.name)] = low * grow, max(high, 1e-6) * grow
+                settled = False
     pad = tuple(int(v) for v in np.clip(np.rint(mean), 0, 255))
     tensors = {first.name: QTensor(first.name, first.shape, 1.0, 0, pad)}
     for name in names:
-        low, high = groups[find(name)]
-        scale = float(np.float32(max(high - low, 1e-6) / 255))
-        zp = int(np.clip(np.rint(-low / scale), 0, 255))
+        zp = int(np.clip(np.rint(-groups[find(name)][0] / scale(name)), 0, 255))
         shape = graph.shapes[name]
-        tensors[name] = QTensor(name, shape, scale, zp, (zp,) * shape[0])
+        tensors[name] = QTensor(name, shape, scale(name), zp, (zp,) * shape[0])
     return tensors
+
+
+def _finest_step(node: Node, source_scale: float) -> float:
+    """Real value of the smallest unit that the node's accumulator can be given."""
+    match node.op:
+        case Conv():
+            levels, step = integer_levels(node.op, source_scale, node.name)
+            finest = step / (1 << _room(node.op, levels, step * source_scale))
+            return source_scale * finest * float(_channel_scale(node.op).max())
+        case Add() | Clip() | AvgPool() | GlobalAvgPool():
+            return source_scale / (1 << AVERAGE_UNIT_BITS)
+        case _:
+            return 0.0
 
 
 # --- convolution --------------------------------------------------------------------------------
 
 
-def integer_levels(weight: Weight, name: str) -> tuple[I16, float]:
+def integer_levels(conv: Conv, source_scale: float, name: str) -> tuple[I16, float]:
     """The codebook as int16 and the real value of one unit.
 
     A uniform grid is exact. Other codebooks get the finest step at which no filter's worst case
-    leaves half of the 32-bit accumulator.
+    leaves half of the 32-bit accumulator. Where all weights are zero, the step suits the biases.
     """
-    levels = weight.levels
+    levels = conv.weight.levels
     if levels is None:
         raise GraphError(name, "has weights that no recipe has shared")
+    if not levels.indices.any():
+        largest_bias = max(float(np.abs(conv.bias).max()), 1e-6)
+        return np.zeros(len(levels.codebook), np.int16), largest_bias / source_scale / 2**BIAS_ONLY_BITS
     if levels.step is not None:
         grid = np.rint(levels.codebook / levels.step)
         return grid.astype(np.int16), levels.step
     largest = float(np.abs(levels.codebook).max())
-    if largest == 0:
-        return np.zeros(len(levels.codebook), np.int16), 1.0
     worst = np.abs(levels.codebook)[levels.indices].reshape(len(levels.indices), -1).sum(1).max() / largest
     top = int(min(32767, ACCUMULATOR_LIMIT / 255 / max(worst, 1.0)))
     step = largest / top
     return np.rint(levels.codebook / step).astype(np.int16), step
 
 
+def _channel_scale(conv: Conv) -> F64:
+    """Real factor per output channel [O], or [1] for all."""
+    shared = conv.weight.levels
+    return np.ones(1) if shared is None or shared.channel_scale is None else shared.channel_scale
+
+
+def _room(conv: Conv, levels: I16, unit: float) -> int:
+    """Bits by which the levels can grow: they stay int16, sums and biases in half of 32 bits."""
+    assert conv.weight.levels is not None
+    sizes = np.abs(levels.astype(np.float64))
+    worst = 255 * sizes[conv.weight.levels.indices].reshape(len(conv.bias), -1).sum(1).max()
+    bias = float((np.abs(conv.bias) / (unit * _channel_scale(conv))).max())
+    room = min(32767 / max(float(sizes.max()), 1.0), ACCUMULATOR_LIMIT / max(float(worst), bias, 1.0))
+    return max(0, math.floor(math.log2(room))) if room > 1 else 0
+
+
 def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple[QConv, float]:
     assert isinstance(node.op, Conv)
     conv, x = node.op, state.tensors[source]
-    levels, step = integer_levels(conv.weight, node.name)
-    shared = conv.weight.levels
+    levels, step = integer_levels(conv, x.scale, node.name)
+    shared, channel = conv.weight.levels, _channel_scale(conv)
     assert shared is not None
-    channel = np.ones(1) if shared.channel_scale is None else shared.channel_scale
-    if (channel <= 0).any():
-        raise NumericError(node.name, "has a channel factor that is not positive")
     requant = None
     if not raw:
         out = state.tensors[node.name]
         ratio = x.scale * step * channel / out.scale
-        grow = 0
-        while ratio.max() > MAX_RATIO and np.abs(levels.astype(np.int64)).max() << (grow + 1) <= 32767:
-            grow, ratio = grow + 1, ratio / 2
-        levels, step = (levels << grow).astype(np.int16), step / 2**grow
-        _ratio(node.name, float(ratio.max()))
+        short = max(0, math.ceil(math.log2(float(ratio.max()) / MAX_RATIO)))
+        grow = min(short, _room(conv, levels, step * x.scale))
+        levels, step, ratio = (levels << grow).astype(np.int16), step / 2**grow, ratio / 2**grow
         requant = constants(ratio, *state.bounds(node))
     weights = levels[shared.indices].reshape(len(conv.bias), -1).astype(np.float64)
     if source == state.graph.inputs[0].name:
@@ -312,7 +350,13 @@ def _bias(exact: F64, ratio: F64 | None, name: str) -> tuple[I32, int]:
 def _average(state: _Lowering, node: Node, op: AvgPool, x: QTensor) -> QAvgPool:
     out = state.tensors[node.name]
     trial = QAvgPool(
-        op.kernel, op.stride, op.pads, op.ceil, op.count_include_pad, 1, Requant(np.zeros(1, np.uint16), np.full(1, 17, np.uint8))
+        op.kernel,
+        op.stride,
+        op.pads,
+        op.ceil,
+        op.count_include_pad,
+        1,
+        Requant(np.zeros(1, np.uint16), np.full(1, 17, np.uint8)),
     )
     n = divisors(trial, x, out)
     bits = AVERAGE_UNIT_BITS if np.ptp(n) else 0

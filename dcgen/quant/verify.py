@@ -9,7 +9,19 @@ import numpy as np
 from dcgen.errors import GraphError, NumericError
 from dcgen.ir.graph import Shape
 from dcgen.ir.shapes import window_count
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, Requant
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QNode,
+    QOp,
+    QPad,
+    QScores,
+    Requant,
+)
 
 
 def output_shape(op: QOp, shapes: Sequence[Shape]) -> Shape:
@@ -123,7 +135,12 @@ def _constants(node: QNode, graph: QGraph) -> None:
 
 
 def _plane(
-    h: int, w: int, kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int], ceil: bool
+    h: int,
+    w: int,
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    pads: tuple[int, int, int, int],
+    ceil: bool,
 ) -> tuple[int, int]:
     oh = window_count(h, kernel[0], stride[0], pads[0], pads[2], ceil)
     ow = window_count(w, kernel[1], stride[1], pads[1], pads[3], ceil)

@@ -91,7 +91,7 @@ def _cortex_m(
 HOST: Final = Target(
     name="host",
     check_name="host",
-    description="this computer, under address and undefined-behaviour sanitizers when verifying",
+    description="this computer",
     machine="host",
     compiler="",
     cpu_flags=(),
@@ -104,12 +104,8 @@ TARGETS: Final[tuple[Target, ...]] = (
     _cortex_m(
         "cortex-m4", "Cortex-M4F", "mps2-an386", ("-mfpu=fpv4-sp-d16",), "cortex-m/clock_mps2.c", Fraction(40)
     ),
-    _cortex_m(
-        "cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40)
-    ),
-    _cortex_m(
-        "cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4)
-    ),
+    _cortex_m("cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40)),
+    _cortex_m("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4)),
     Target(
         name="riscv32",
         check_name="qemu-riscv32",
@@ -119,9 +115,7 @@ TARGETS: Final[tuple[Target, ...]] = (
         cpu_flags=("-march=rv32imac_zicsr", "-mabi=ilp32", "-mcmodel=medany"),
         port_sources=(*_QEMU_SOURCES, "virt-rv32/start.S", "virt-rv32/clock.c"),
         package="gcc-riscv64-unknown-elf",
-        emulator=Emulator(
-            "qemu-system-riscv32", "virt", Fraction(1), "qemu-system-misc", ("-bios", "none")
-        ),
+        emulator=Emulator("qemu-system-riscv32", "virt", Fraction(1), "qemu-system-misc", ("-bios", "none")),
     ),
 )
 

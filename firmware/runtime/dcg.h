@@ -140,9 +140,9 @@ void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
 
 /* One picture and what must come of it. Emitted by dcgen as <name>_selftest.c. */
 typedef struct dcg_selftest_data {
-    const uint8_t *picture;  /* as for dcg_run */
-    const int32_t *scores;   /* [n_scores] */
-    const uint32_t *checks;  /* [n_nodes] check value of each node's output; 0 where not traced */
+    const uint8_t *picture;   /* as for dcg_run */
+    const int32_t *scores;    /* [n_scores] */
+    const uint32_t *checks;   /* [n_nodes] check value of each node's output; 0 where not traced */
     const char *const *names; /* [n_nodes] the nodes' names, for messages */
 } dcg_selftest_data;
 
@@ -157,7 +157,8 @@ typedef struct dcg_selftest_data {
  * Returns DCG_OK, DCG_ERR_SELFTEST when something differs, or dcg_run's status. Any trace stays as it was
  * but sees nothing of this run.
  */
-dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores, uint16_t *first_wrong_node);
+dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores,
+                        uint16_t *first_wrong_node);
 
 /* A status in words; never NULL. */
 const char *dcg_status_text(dcg_status status);

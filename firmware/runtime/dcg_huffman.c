@@ -19,8 +19,12 @@ typedef struct lengths {
     uint8_t broken; /* ran out of nibbles, or repeated nothing */
 } lengths;
 
-static uint32_t packed_symbols(const uint8_t *packed) { return dcg_load_u16(packed); }
-static uint32_t packed_escape_length(const uint8_t *packed) { return packed[2]; }
+static uint32_t packed_symbols(const uint8_t *packed) {
+    return dcg_load_u16(packed);
+}
+static uint32_t packed_escape_length(const uint8_t *packed) {
+    return packed[2];
+}
 
 static void lengths_open(lengths *l, const uint8_t *packed, uint32_t bytes) {
     l->packed = packed;
@@ -64,8 +68,10 @@ static uint32_t next_length(lengths *l) {
 
 /* Codes of each length, 1 .. DCG_MAX_CODE_BITS. */
 static void count_lengths(lengths *l, uint32_t symbols, uint32_t count[DCG_MAX_CODE_BITS + 1]) {
-    for (uint32_t n = 0; n <= DCG_MAX_CODE_BITS; n++) count[n] = 0;
-    for (uint32_t s = 0; s < symbols && !l->broken; s++) count[next_length(l)]++;
+    for (uint32_t n = 0; n <= DCG_MAX_CODE_BITS; n++)
+        count[n] = 0;
+    for (uint32_t s = 0; s < symbols && !l->broken; s++)
+        count[next_length(l)]++;
 }
 
 dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape) {
@@ -79,18 +85,21 @@ dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbo
     lengths_open(&l, packed, bytes);
     count_lengths(&l, packed_symbols(packed), count);
     if (l.broken || l.repeats != 0) return DCG_ERR_TABLE;
-    if ((l.nibble + 1u) / 2u != bytes) return DCG_ERR_TABLE;
+    if ((l.nibble & 1u) != 0 && next_nibble(&l) != 0) return DCG_ERR_TABLE; /* padding */
+    if (l.nibble != l.end) return DCG_ERR_TABLE;
 
     count[escape_length]++;
     uint32_t used = 0; /* Kraft sum, in entries of the full table */
-    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++) used += count[n] << (DCG_MAX_CODE_BITS - n);
+    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
+        used += count[n] << (DCG_MAX_CODE_BITS - n);
     return used > DCG_TABLE_ENTRIES ? DCG_ERR_TABLE : DCG_OK;
 }
 
 /* The stream holds a code's first bit lowest, canonical codes have it highest. */
 static uint32_t reversed(uint32_t code, uint32_t length) {
     uint32_t r = 0;
-    for (uint32_t i = 0; i < length; i++) r |= (code >> i & 1u) << (length - 1u - i);
+    for (uint32_t i = 0; i < length; i++)
+        r |= (code >> i & 1u) << (length - 1u - i);
     return r;
 }
 
@@ -106,16 +115,18 @@ void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table) {
     uint32_t symbols = packed_symbols(packed), escape_length = packed_escape_length(packed);
     lengths_open(&l, packed, bytes);
     count_lengths(&l, symbols, count);
+    count[escape_length]++; /* the last symbol of its length */
     count[0] = 0;
     next[0] = 0;
-    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++) next[n] = (next[n - 1] + count[n - 1]) << 1;
+    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
+        next[n] = (next[n - 1] + count[n - 1]) << 1;
 
-    for (uint32_t i = 0; i < DCG_TABLE_ENTRIES; i++) table[i] = 0;
+    for (uint32_t i = 0; i < DCG_TABLE_ENTRIES; i++)
+        table[i] = 0;
     lengths_open(&l, packed, bytes);
     for (uint32_t s = 0; s < symbols; s++) {
         uint32_t length = next_length(&l);
         if (length != 0) place(table, s, next[length]++, length);
     }
-    /* ESCAPE is the last symbol of its length; counting it would only move longer codes. */
     if (escape_length != 0) place(table, DCG_ESCAPE, next[escape_length], escape_length);
 }

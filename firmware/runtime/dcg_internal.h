@@ -116,12 +116,12 @@ typedef struct dcg_weights {
     uint8_t coding, level_bits, run_bits;
     uint16_t n_levels;
     uint32_t max_taps;
-    uint32_t kernel_w, group_channels;          /* a filter's geometry */
+    uint32_t kernel_w, group_channels;             /* a filter's geometry */
     uint32_t filter_begin, filter_size, n_weights; /* in weights */
 } dcg_weights;
 
 /* Loads the levels and builds the tables in scratch memory. */
-dcg_status dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);
+void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);
 
 /* Decodes the next filter's taps. */
 dcg_status dcg_weights_next(dcg_weights *w);

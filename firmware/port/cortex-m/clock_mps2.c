@@ -7,14 +7,12 @@
 #define TIMER_VALUE (*(volatile uint32_t *)0x40000004u)
 #define TIMER_RELOAD (*(volatile uint32_t *)0x40000008u)
 
-void machine_start_clock(void)
-{
+void machine_start_clock(void) {
     TIMER_RELOAD = 0xFFFFFFFFu;
     TIMER_VALUE = 0xFFFFFFFFu;
     TIMER_CTRL = 1u; /* enabled, no interrupt */
 }
 
-uint64_t port_ticks(void)
-{
+uint64_t port_ticks(void) {
     return 0xFFFFFFFFu - TIMER_VALUE;
 }

@@ -21,15 +21,13 @@ __attribute__((section(".vectors"), used)) static const vector vectors[16] = {
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
 
-void dcg_reset(void)
-{
+void dcg_reset(void) {
     CPACR |= 0xFu << 20; /* full access to the floating-point and vector unit (CP10, CP11) */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
     dcg_start();
 }
 
-static void fault(void)
-{
+static void fault(void) {
     port_print("processor fault\n");
     port_exit(3);
 }

@@ -7,8 +7,7 @@ void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *to, int value, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
 
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
-{
+void *memcpy(void *restrict to, const void *restrict from, size_t bytes) {
     uint8_t *t = to;
     const uint8_t *f = from;
     if ((((uintptr_t)t | (uintptr_t)f) & 3u) == 0u) {
@@ -22,8 +21,7 @@ void *memcpy(void *restrict to, const void *restrict from, size_t bytes)
     return to;
 }
 
-void *memmove(void *to, const void *from, size_t bytes)
-{
+void *memmove(void *to, const void *from, size_t bytes) {
     uint8_t *t = to;
     const uint8_t *f = from;
     if ((uintptr_t)t <= (uintptr_t)f) {
@@ -39,8 +37,7 @@ void *memmove(void *to, const void *from, size_t bytes)
     return to;
 }
 
-void *memset(void *to, int value, size_t bytes)
-{
+void *memset(void *to, int value, size_t bytes) {
     uint8_t *t = to;
     const uint32_t word = 0x01010101u * (uint8_t)value;
     for (; bytes > 0u && ((uintptr_t)t & 3u) != 0u; bytes--) {
@@ -55,8 +52,7 @@ void *memset(void *to, int value, size_t bytes)
     return to;
 }
 
-int memcmp(const void *a, const void *b, size_t bytes)
-{
+int memcmp(const void *a, const void *b, size_t bytes) {
     const uint8_t *x = a;
     const uint8_t *y = b;
     for (size_t i = 0; i < bytes; i++) {

@@ -8,16 +8,14 @@ static size_t used;
 static port_file output;
 static bool good;
 
-static void flush(void)
-{
+static void flush(void) {
     if (used > 0u) {
         good = port_write(output, buffer, used) && good;
     }
     used = 0;
 }
 
-static void append(const uint8_t *data, size_t bytes)
-{
+static void append(const uint8_t *data, size_t bytes) {
     while (bytes > 0u) {
         size_t part = BUFFER_BYTES - used;
         if (part > bytes) {
@@ -35,16 +33,14 @@ static void append(const uint8_t *data, size_t bytes)
     }
 }
 
-void records_begin(port_file file)
-{
+void records_begin(port_file file) {
     output = file;
     used = 0;
     good = true;
 }
 
 void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
-                 size_t bytes)
-{
+                 size_t bytes) {
     const uint16_t place[4] = {(uint16_t)kind, node, channel, row};
     const uint32_t size = (uint32_t)bytes;
     append((const uint8_t *)place, sizeof place);
@@ -52,8 +48,7 @@ void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_
     append(data, bytes);
 }
 
-bool records_end(void)
-{
+bool records_end(void) {
     flush();
     return good;
 }

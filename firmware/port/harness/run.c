@@ -24,21 +24,20 @@ struct outcome {
 };
 
 static void trace_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
-                      size_t count)
-{
+                      uint16_t count) {
     (void)user;
     records_put(RECORD_ROW, node, channel, row, bytes, count);
 }
 
-static bool run(bool trace)
-{
+/* False ends the program early: the runtime refused the blob, which the results say. */
+static bool run(bool trace) {
     for (size_t i = 0; i < sizeof model_arena; i++) {
         model_arena[i] = LEFTOVER;
     }
     port_stack_paint();
     const uint64_t start = port_ticks();
-    dcg_status status = dcg_init(&model_net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, model_arena,
-                                 sizeof model_arena);
+    dcg_status status = dcg_init(&model_net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES,
+                                 model_arena, sizeof model_arena);
     if (status == DCG_OK) {
         if (trace) {
             dcg_set_trace(&model_net, trace_row, NULL);
@@ -46,7 +45,8 @@ static bool run(bool trace)
         status = dcg_run(&model_net, model_input, model_scores);
     }
     const uint64_t ticks = port_ticks() - start;
-    const struct outcome outcome = {(int32_t)status, port_stack_used(), (uint32_t)ticks, (uint32_t)(ticks >> 32)};
+    const struct outcome outcome = {(int32_t)status, port_stack_used(), (uint32_t)ticks,
+                                    (uint32_t)(ticks >> 32)};
     records_put(RECORD_RUN, 0, 0, 0, &outcome, sizeof outcome);
     if (status != DCG_OK) {
         port_print(dcg_status_text(status));
@@ -57,31 +57,26 @@ static bool run(bool trace)
     return true;
 }
 
-static bool run_all(port_file pictures)
-{
+/* False if the pictures cannot be read. */
+static bool run_all(port_file pictures) {
     struct request request;
     if (!port_read(pictures, &request, sizeof request) || request.magic != RECORDS_MAGIC) {
         port_print("the pictures file is no request\n");
         return false;
     }
-    bool good = true;
-    for (uint32_t i = 0; i < request.pictures && good; i++) {
-        good = port_read(pictures, model_input, sizeof model_input);
-        if (!good) {
+    for (uint32_t i = 0; i < request.pictures; i++) {
+        if (!port_read(pictures, model_input, sizeof model_input)) {
             port_print("the pictures file is too short\n");
+            return false;
         }
-        if (good && i < request.measured) {
-            good = run(false);
-        }
-        if (good && i < request.traced) {
-            good = run(true);
+        if ((i < request.measured && !run(false)) || (i < request.traced && !run(true))) {
+            break;
         }
     }
-    return good;
+    return true;
 }
 
-int harness_main(const char *pictures_file, const char *results_file)
-{
+int harness_main(const char *pictures_file, const char *results_file) {
     const port_file pictures = port_open(pictures_file, false);
     if (pictures < 0) {
         port_print("cannot open the pictures file\n");
@@ -99,5 +94,5 @@ int harness_main(const char *pictures_file, const char *results_file)
     if (!written) {
         port_print("cannot write the results file\n");
     }
-    return good && written ? 0 : 1;
+    return good && written ? 0 : 2;
 }

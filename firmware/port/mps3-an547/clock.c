@@ -7,13 +7,11 @@
 #define CNTCV_LOW (*(volatile uint32_t *)0x58100008u)
 #define CNTCV_HIGH (*(volatile uint32_t *)0x5810000Cu)
 
-void machine_start_clock(void)
-{
+void machine_start_clock(void) {
     CNTCR = 1u;
 }
 
-uint64_t port_ticks(void)
-{
+uint64_t port_ticks(void) {
     uint32_t high;
     uint32_t low;
     do { /* the low half may overflow between the reads */

@@ -13,33 +13,20 @@ enum {
 enum { MODE_READ_BINARY = 1, MODE_WRITE_BINARY = 5 };
 static const uintptr_t application_exit = 0x20026; /* ADP_Stopped_ApplicationExit */
 
-static intptr_t semihosting(uintptr_t operation, const void *argument)
-{
 #if defined(__riscv)
-    register uintptr_t a0 __asm__("a0") = operation;
-    register const void *a1 __asm__("a1") = argument;
-    /* These three, uncompressed and in one page, are what tells the call from a breakpoint. */
-    __asm__ volatile(".option push\n"
-                     ".option norvc\n"
-                     ".balign 16\n"
-                     "slli x0, x0, 0x1f\n"
-                     "ebreak\n"
-                     "srai x0, x0, 7\n"
-                     ".option pop\n"
-                     : "+r"(a0)
-                     : "r"(a1)
-                     : "memory");
-    return (intptr_t)a0;
+/* In start.S: what marks the call there must not be compressed, relaxed or cross a page. */
+intptr_t dcg_semihosting(uintptr_t operation, const void *argument);
+#define semihosting dcg_semihosting
 #else
+static intptr_t semihosting(uintptr_t operation, const void *argument) {
     register uintptr_t r0 __asm__("r0") = operation;
     register const void *r1 __asm__("r1") = argument;
     __asm__ volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
     return (intptr_t)r0;
-#endif
 }
+#endif
 
-static size_t length(const char *text)
-{
+static size_t length(const char *text) {
     size_t n = 0;
     while (text[n] != '\0') {
         n++;
@@ -47,37 +34,31 @@ static size_t length(const char *text)
     return n;
 }
 
-port_file port_open(const char *name, bool write)
-{
+port_file port_open(const char *name, bool write) {
     const uintptr_t block[3] = {(uintptr_t)name, write ? MODE_WRITE_BINARY : MODE_READ_BINARY, length(name)};
     return (port_file)semihosting(SYS_OPEN, block);
 }
 
-bool port_read(port_file file, void *data, size_t bytes)
-{
+bool port_read(port_file file, void *data, size_t bytes) {
     const uintptr_t block[3] = {(uintptr_t)file, (uintptr_t)data, bytes};
     return semihosting(SYS_READ, block) == 0; /* bytes not read */
 }
 
-bool port_write(port_file file, const void *data, size_t bytes)
-{
+bool port_write(port_file file, const void *data, size_t bytes) {
     const uintptr_t block[3] = {(uintptr_t)file, (uintptr_t)data, bytes};
     return semihosting(SYS_WRITE, block) == 0; /* bytes not written */
 }
 
-bool port_close(port_file file)
-{
+bool port_close(port_file file) {
     const uintptr_t block[1] = {(uintptr_t)file};
     return semihosting(SYS_CLOSE, block) == 0;
 }
 
-void port_print(const char *text)
-{
+void port_print(const char *text) {
     (void)semihosting(SYS_WRITE0, text);
 }
 
-void port_exit(int code)
-{
+void port_exit(int code) {
     const uintptr_t block[2] = {application_exit, (uintptr_t)code};
     (void)semihosting(SYS_EXIT_EXTENDED, block);
     for (;;) {

@@ -6,8 +6,7 @@ extern uint32_t dcg_stack_top[];    /* first word above */
 
 #define PAINT 0xC5C5C5C5u
 
-__attribute__((noinline)) void port_stack_paint(void)
-{
+__attribute__((noinline)) void port_stack_paint(void) {
     /* The frame of this function is the lowest in use: everything below it is free. */
     uint32_t *const here = (uint32_t *)__builtin_frame_address(0) - 16;
     for (uint32_t *p = dcg_stack_bottom; p < here; p++) {
@@ -15,8 +14,7 @@ __attribute__((noinline)) void port_stack_paint(void)
     }
 }
 
-uint32_t port_stack_used(void)
-{
+uint32_t port_stack_used(void) {
     const uint32_t *p = dcg_stack_bottom;
     while (p < dcg_stack_top && *p == PAINT) {
         p++;

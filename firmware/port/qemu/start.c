@@ -7,8 +7,7 @@
 extern uint32_t dcg_data_load[], dcg_data_start[], dcg_data_end[];
 extern uint32_t dcg_bss_start[], dcg_bss_end[];
 
-void dcg_start(void)
-{
+void dcg_start(void) {
     const uint32_t *from = dcg_data_load;
     for (uint32_t *p = dcg_data_start; p < dcg_data_end; p++) {
         *p = *from++;

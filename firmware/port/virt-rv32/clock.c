@@ -4,19 +4,16 @@
 
 void dcg_fault(void);
 
-void dcg_fault(void)
-{
+void dcg_fault(void) {
     port_print("processor fault\n");
     port_exit(3);
 }
 
-void machine_start_clock(void)
-{
+void machine_start_clock(void) {
     __asm__ volatile("csrw mcountinhibit, zero");
 }
 
-uint64_t port_ticks(void)
-{
+uint64_t port_ticks(void) {
     uint32_t high;
     uint32_t low;
     uint32_t again;

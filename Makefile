@@ -1,0 +1,53 @@
+# make demo: compiles, verifies and measures the embedded default network; output in demo/
+# make test: the everyday suite; make test-slow: the long tests; both set themselves up
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
+WORKERS ?= 2
+C_SOURCES = $(shell find firmware -name '*.[ch]')
+
+.PHONY: demo test test-slow lint format clean
+
+demo: $(VENV)/.for-demo
+	$(BIN)/python scripts/demo.py demo
+
+test: lint
+	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+
+test-slow: $(VENV)/.for-test
+	$(BIN)/python -m pytest -m slow
+
+lint: $(VENV)/.for-test
+	$(BIN)/ruff check dcgen hw scripts tests
+	$(BIN)/ruff format --check dcgen hw scripts tests
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
+
+format: $(VENV)/.for-test
+	$(BIN)/ruff check --fix dcgen hw scripts tests
+	$(BIN)/ruff format dcgen hw scripts tests
+	$(BIN)/clang-format -i $(C_SOURCES)
+
+clean:
+	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# System packages are looked for every time (at once), Python packages when pyproject.toml changed.
+.PHONY: system-demo system-test
+system-demo system-test: system-%:
+	@$(PYTHON) scripts/system_packages.py $*
+
+$(VENV)/.created: | system-demo
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.for-demo: pyproject.toml $(VENV)/.created | system-demo
+	$(PIP) -e ".[train]"
+	@touch $@
+
+$(VENV)/.for-test: pyproject.toml scripts/install_torch.py $(VENV)/.created | system-test
+	$(BIN)/python scripts/install_torch.py
+	$(PIP) -e ".[torch,train,test,lint]"
+	@touch $@

@@ -1,0 +1,238 @@
+"""The ``dcgen`` command."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dcgen import __version__, commands, console
+from dcgen import pictures as host
+from dcgen.config import load_recipe
+from dcgen.errors import ConfigError, DcgenError
+from dcgen.files import write_file
+from dcgen.models.catalogue import MODELS
+from dcgen.pipeline import compile_model
+from dcgen.report.manifest import manifest
+from dcgen.result import Job
+from dcgen.targets import TARGETS, find
+
+app = typer.Typer(
+    name="dcgen",
+    help="Put a trained SqueezeNet-class CNN on a microcontroller: a compressed blob, C firmware that "
+    "runs it without expanding it, and the proof that both equal one integer reference.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+OutFolder = Annotated[Path, typer.Argument(help="Output folder of 'compile'.", metavar="OUT", show_default=False)]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="State dict for a named model: .npz, .safetensors or .pth.", show_default=False),
+]
+InputSize = Annotated[
+    int | None, typer.Option(help="Input height and width; default: the preset's, or the model's own.")
+]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"dcgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command("compile")
+def compile_(
+    model: Annotated[str, typer.Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)],
+    calibration: Annotated[Path, typer.Option(help="Folder of pictures, without labels.", show_default=False)],
+    weights: Weights = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(help="caffe, torchvision or digits; default: what a named model was trained with."),
+    ] = None,
+    mean: Annotated[
+        str | None, typer.Option(help="Explicit preprocessing: byte per channel, e.g. 104,117,123.")
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Explicit preprocessing: deviation per channel in bytes.")
+    ] = None,
+    order: Annotated[str | None, typer.Option(help="Explicit preprocessing: rgb, bgr or grey.")] = None,
+    fit: Annotated[str, typer.Option(help="Explicit preprocessing: squash or short-side.")] = "squash",
+    input_size: InputSize = None,
+    recipe: Annotated[str, typer.Option(help="balanced, deep-compression, keep, or a TOML file.")] = "balanced",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe; repeats.")
+    ] = None,
+    target: Annotated[str, typer.Option(help="A name that 'dcgen targets' lists.")] = "cortex-m4",
+    json: Json = False,
+) -> None:
+    """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
+    job = Job(
+        model,
+        weights,
+        _preprocess(preprocess, mean, std, order, fit, input_size),
+        input_size,
+        calibration,
+        load_recipe(recipe, settings or ()),
+        find(target),
+    )
+    with console.progress() as progress:
+        compiled = compile_model(job, out, progress)
+    data = manifest(compiled)
+    if json:
+        console.print_json(data)
+    else:
+        commands.show_compiled(data, out)
+
+
+@app.command()
+def verify(
+    out: OutFolder,
+    on: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=f"Repeats; default all of {', '.join(t.check_name for t in TARGETS)}.", show_default=False
+        ),
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder of pictures; default: those in OUT/golden.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Use the first COUNT pictures.")] = None,
+    json: Json = False,
+) -> None:
+    """Build the firmware, run it, and compare every byte of every layer with the golden model."""
+    with console.progress() as progress:
+        checks = commands.run_checks(out, on or [], images, count, progress)
+    if json:
+        console.print_json({"checks": [c.to_json() for c in checks]})
+    else:
+        commands.show_checks(checks)
+    if any(c.mismatches for c in checks):
+        raise typer.Exit(1)
+
+
+@app.command("eval")
+def eval_(
+    out: OutFolder,
+    images: Annotated[Path, typer.Option(help="Folder of pictures.", show_default=False)],
+    labels: Annotated[Path | None, typer.Option(help="Lines of 'file index'; without it no accuracy.")] = None,
+    on: Annotated[str, typer.Option(help="golden (the Python reference) or host (the emitted C).")] = "golden",
+    json: Json = False,
+) -> None:
+    """Compare the compiled network with the float one on the same pictures."""
+    with console.progress() as progress:
+        found = commands.evaluate(out, images, labels, on, progress)
+    if json:
+        console.print_json(found.to_json())
+    else:
+        commands.show_fidelity(found)
+
+
+@app.command()
+def inspect(
+    what: Annotated[
+        str, typer.Argument(help="An output folder, a .dcb blob, or a model.", metavar="OUT|BLOB|MODEL")
+    ],
+    weights: Weights = None,
+    json: Json = False,
+) -> None:
+    """Say what an output folder, a blob or a model holds."""
+    data = commands.inspect(what, weights)
+    if json:
+        console.print_json(data)
+    else:
+        commands.show_inspection(data)
+
+
+@app.command()
+def model(
+    name: Annotated[str | None, typer.Argument(help="A named model; without it they are listed.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="ONNX file to write.", show_default=False)
+    ] = None,
+    weights: Weights = None,
+    input_size: InputSize = None,
+    json: Json = False,
+) -> None:
+    """List the named models, or write one as ONNX."""
+    if name is None:
+        rows = [(m.name, m.preprocess, m.description) for m in MODELS]
+        if json:
+            console.print_json(
+                {"models": [dict(zip(("name", "preprocess", "description"), r, strict=True)) for r in rows]}
+            )
+        else:
+            console.print_table("Models", ("name", "preprocess", "what it is"), rows)
+        return
+    data = commands.export_model(name, weights, input_size)
+    if out is None:
+        raise ConfigError("--out", "is missing", f"dcgen model {name} -o {name}.onnx")
+    write_file(out, data)
+    if json:
+        console.print_json({"file": str(out), "bytes": len(data)})
+    else:
+        print(f"wrote {out}, {len(data):,} bytes")
+
+
+@app.command()
+def targets(json: Json = False) -> None:
+    """List the machines that firmware is generated for."""
+    rows = [(t.name, t.check_name, t.description) for t in TARGETS]
+    if json:
+        console.print_json(
+            {"targets": [dict(zip(("name", "verify", "description"), r, strict=True)) for r in rows]}
+        )
+    else:
+        console.print_table("Targets", ("name", "verify --on", "what it is"), rows)
+
+
+def _preprocess(
+    name: str | None, mean: str | None, std: str | None, order: str | None, fit: str, size: int | None
+) -> host.Preprocess | None:
+    """The chosen preset, the explicit settings, or None for the model's own."""
+    given = [flag for flag, value in (("--mean", mean), ("--std", std), ("--order", order)) if value is not None]
+    if name is not None:
+        if given:
+            raise ConfigError("--preprocess", f"{name} and {given[0]} contradict each other", "give one of them")
+        return host.with_size(host.preset(name), size)
+    if not given:
+        return None
+    if mean is None or std is None or order is None:
+        raise ConfigError("preprocess", f"{given[0]} alone is not enough", "--mean, --std and --order go together")
+    return host.explicit(order, _numbers("--mean", mean), _numbers("--std", std), fit, None, size or 224)
+
+
+def _numbers(flag: str, text: str) -> list[float]:
+    try:
+        return [float(t) for t in text.split(",")]
+    except ValueError:
+        raise ConfigError(flag, f"expected numbers separated by commas, found {text!r}") from None
+
+
+def main() -> None:
+    """Entry point: our errors become one line on stderr and exit code 1."""
+    try:
+        app()
+    except DcgenError as e:
+        console.stderr.print(f"dcgen: error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.stderr.print("dcgen: interrupted", markup=False)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

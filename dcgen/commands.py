@@ -1,0 +1,152 @@
+"""What the commands besides ``compile`` do, and how results are shown to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcgen import pictures as host
+from dcgen.compress.evidence import Progress
+from dcgen.console import print_table
+from dcgen.encode.reader import describe
+from dcgen.errors import BlobError, ConfigError, PictureError
+from dcgen.importers import load
+from dcgen.ir.graph import Graph, macs
+from dcgen.ir.to_onnx import to_onnx
+from dcgen.models.catalogue import find as find_model
+from dcgen.output import open_output
+from dcgen.pipeline import compare
+from dcgen.report.fidelity import Fidelity
+from dcgen.targets import TARGETS, find_check
+from dcgen.verify import Check, host_scores, verify
+
+
+def run_checks(
+    out: Path, on: Sequence[str], images: Path | None, count: int | None, progress: Progress
+) -> tuple[Check, ...]:
+    """Verify the output folder on the named machines (all of them if none is named)."""
+    output = open_output(out)
+    machines = tuple(find_check(name) for name in on) or TARGETS
+    files = host.files(images or out / "golden")[:count]
+    loaded = host.load_all(files, output.preprocess, output.size)
+    return verify(output.firmware, machines, loaded, output.qgraph, progress)
+
+
+def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Fidelity:
+    """Fidelity, and with labels accuracy, on the labelled pictures (or on all of a folder)."""
+    if on not in ("golden", "host"):
+        raise ConfigError("--on", f"must be golden or host, not {on!r}")
+    output = open_output(out)
+    indices = None
+    if labels is None:
+        files = host.files(images)
+    else:
+        host.files(images)
+        known = host.labels(labels)
+        files = [images / name for name in known]
+        indices = np.array(list(known.values()), np.int64)
+        if indices.max() >= output.qgraph.n_scores:
+            raise PictureError(labels, f"names class {indices.max()}, the network has {output.qgraph.n_scores}")
+    pictures = host.load_all(files, output.preprocess, output.size)
+    scores = host_scores(output.firmware, pictures, output.qgraph.n_scores, progress) if on == "host" else None
+    return compare(output.float_graph(), output.preprocess, output.qgraph, pictures, indices, progress, scores)
+
+
+def export_model(name: str, weights: Path | None, size: int | None) -> bytes:
+    """A named model as the bytes of an ONNX file."""
+    find_model(name)
+    return bytes(to_onnx(load(name, weights=weights, input_size=size).graph).SerializeToString())
+
+
+def inspect(what: str, weights: Path | None) -> dict[str, Any]:
+    """A description of an output folder (its manifest), a blob or a model."""
+    path = Path(what)
+    if path.is_dir():
+        return {"kind": "output", **open_output(path).manifest}
+    if path.suffix == ".dcb":
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise BlobError(path, f"cannot be read: {e.strerror}", code="ARGUMENT") from e
+        try:
+            return {"kind": "blob", "file": what, **describe(data)}
+        except BlobError as e:
+            raise BlobError(path, str(e), code=e.code) from e
+    return {"kind": "model", **_describe_graph(load(what, weights=weights).graph)}
+
+
+def _describe_graph(graph: Graph) -> dict[str, Any]:
+    dense = macs(graph)
+    return {
+        "name": graph.name,
+        "inputs": {i.name: list(i.shape) for i in graph.inputs},
+        "outputs": {o: list(graph.shapes[o]) for o in graph.outputs},
+        "parameters": sum(c.weight.values.size + c.bias.size for _, c in graph.convs()),
+        "macs": sum(dense.values()),
+        "nodes": [
+            {
+                "name": n.name,
+                "operator": type(n.op).__name__,
+                "shape": list(graph.shapes[n.name]),
+                "macs": dense.get(n.name, 0),
+            }
+            for n in graph.nodes
+        ],
+    }
+
+
+def show_compiled(data: Mapping[str, Any], out: Path) -> None:
+    """The figures of a compilation."""
+    held = data["held_out"]
+    rows = [
+        ("blob", f"{data['blob_bytes']:,} bytes"),
+        ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
+        ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
+        ("arena", f"{data['arena_bytes']:,} bytes"),
+        ("agreement with float", f"{100 * held['agreement']:.1f} % of {held['n']} held-out calibration pictures"),
+        ("mean KL from float", f"{held['mean_kl']:.4f} nats on them"),
+        ("written to", str(out)),
+    ]
+    print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def show_checks(checks: Sequence[Check]) -> None:
+    """One row a machine."""
+    rows = []
+    for c in checks:
+        d = c.to_json()
+        verdict = "equal" if not c.mismatches else f"{c.mismatches} bytes differ"
+        figures = (d.get(k) for k in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"))
+        rows.append((c.target, verdict, c.layers, c.bytes_compared, *figures))
+    print_table(
+        "Against the golden model",
+        ("machine", "verdict", "layers", "bytes compared", "instructions", "flash", "RAM", "stack"),
+        rows,
+    )
+    for c in checks:
+        if c.mismatches:
+            print(f"{c.target}: {c.first_mismatch}")
+
+
+def show_fidelity(found: Fidelity) -> None:
+    """Accuracy and agreement with n stated."""
+    rows: list[tuple[object, ...]] = [("agreement", found.agreement), ("mean KL, nats", found.mean_kl)]
+    for name, accuracy in (("float", found.float_), ("compressed", found.compressed)):
+        if accuracy is not None:
+            rows += [(f"{name} top-1", accuracy.top1), (f"{name} top-5", accuracy.top5)]
+    print_table(f"On {found.n} pictures", ("", ""), rows)
+
+
+def show_inspection(data: Mapping[str, Any]) -> None:
+    """Plain values first, then every list of records as a table."""
+    plain = [(k, v) for k, v in data.items() if not isinstance(v, list | dict)]
+    print_table(str(data["kind"]), ("", ""), plain)
+    for key, value in data.items():
+        if isinstance(value, dict):
+            print_table(key, ("", ""), [(k, v) for k, v in value.items()])
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = [c for c, v in value[0].items() if not isinstance(v, dict)]
+            print_table(key, columns, [[row[c] for c in columns] for row in value])

@@ -1,0 +1,210 @@
+"""Recipes: ordered passes with named, validated settings.
+
+A recipe turns a canonical graph into one whose every convolution has levels. Settings come from
+a TOML file or from ``name=value`` flags; their types and bounds stand in the dataclass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from dcgen.compress.balanced import allocate
+from dcgen.compress.evidence import Evidence
+from dcgen.compress.prune import prune, scan
+from dcgen.compress.share import Init, existing, share
+from dcgen.compress.uniform import MAX_LEVEL, grid
+from dcgen.errors import ConfigError
+from dcgen.ir.graph import Conv, Graph, Weight
+from dcgen.ir.verify import verify
+
+Pass = Callable[[Graph, Evidence], Graph]
+CodingName = Literal["joint", "deep-compression", "smallest"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings every recipe has.
+
+    coding : how weight streams are coded, see ``encode``
+    index_bits_conv, index_bits_fc : width of a gap in the deep-compression coding
+    ranges : activation ranges from the ``percentile`` (default) or the ``minmax`` of calibration
+    range_keep : share of values a percentile range keeps
+    pictures : calibration pictures used at most, half of them held out for choices
+    seed : of every random draw
+    """
+
+    name: ClassVar[str] = ""
+    coding: CodingName = "joint"
+    index_bits_conv: int = field(default=4, metadata={"min": 1, "max": 8})
+    index_bits_fc: int = field(default=5, metadata={"min": 1, "max": 8})
+    ranges: Literal["percentile", "minmax"] = "percentile"
+    range_keep: float = field(default=0.99999, metadata={"min": 0.5, "max": 1.0})
+    pictures: int = field(default=256, metadata={"min": 1, "max": 100_000})
+    seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
+
+    def passes(self) -> tuple[Pass, ...]:
+        """The passes in order."""
+        raise AssertionError("a recipe defines its passes")
+
+    def apply(self, graph: Graph, evidence: Evidence) -> Graph:
+        """Run the passes, verifying the graph after each."""
+        for step in self.passes():
+            graph = verify(step(graph, evidence))
+        return graph
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting, for the manifest."""
+        return {"recipe": self.name, **asdict(self)}
+
+
+@dataclass(frozen=True)
+class Balanced(Recipe):
+    """Smallest uniform grids that keep the output within a goal.
+
+    max_kl : mean KL divergence in nats that quantized weights may cause on held-out pictures
+    """
+
+    name: ClassVar[str] = "balanced"
+    max_kl: float = field(default=0.04, metadata={"min": 1e-4, "max": 10.0})
+
+    def passes(self) -> tuple[Pass, ...]:
+        return (lambda g, e: allocate(g, e, self.max_kl),)
+
+
+@dataclass(frozen=True)
+class DeepCompression(Recipe):
+    """Han et al. 2016 without retraining: prune by magnitude, share by k-means, gaps and Huffman.
+
+    density : kept share of every convolution's weights; 0 finds one per layer by a sensitivity scan
+    densities : kept share by layer name, over ``density``
+    scan_kl : nats that pruning one layer alone may cost in the scan
+    conv_bits, fc_bits : bits of a level index in convolutions and fully connected layers
+    init : k-means start, ``linear`` (the paper's choice), ``density`` or ``forgy``
+    """
+
+    name: ClassVar[str] = "deep-compression"
+    coding: CodingName = "deep-compression"
+    density: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
+    densities: Mapping[str, float] = field(default_factory=dict, metadata={"min": 0.0, "max": 1.0})
+    scan_kl: float = field(default=0.005, metadata={"min": 1e-6, "max": 10.0})
+    conv_bits: int = field(default=8, metadata={"min": 1, "max": 8})
+    fc_bits: int = field(default=5, metadata={"min": 1, "max": 8})
+    init: Init = "linear"
+
+    def passes(self) -> tuple[Pass, ...]:
+        return (self._prune, self._share)
+
+    def _prune(self, graph: Graph, evidence: Evidence) -> Graph:
+        names = [n.name for n, _ in graph.convs()]
+        unknown = sorted(set(self.densities) - set(names))
+        if unknown:
+            raise ConfigError("densities", f"names {unknown[0]!r}, but the layers are {', '.join(names)}")
+        found = dict.fromkeys(names, self.density) if self.density else scan(graph, evidence, self.scan_kl)
+        return prune(graph, {**found, **self.densities})
+
+    def _share(self, graph: Graph, evidence: Evidence) -> Graph:
+        rng = np.random.default_rng(self.seed)
+        convs = list(graph.convs())
+        weights = {}
+        for done, (node, conv) in enumerate(convs):
+            evidence.progress("sharing weights", done, len(convs))
+            bits = self.fc_bits if fully_connected(graph, node.name) else self.conv_bits
+            weights[node.name] = Weight.of(share(conv.weight.values, bits, self.init, rng))
+        evidence.progress("sharing weights", len(convs), len(convs))
+        return graph.with_weights(weights)
+
+
+@dataclass(frozen=True)
+class Keep(Recipe):
+    """For networks that come compressed: their levels and zeros as they are.
+
+    A convolution without levels whose weights have at most 256 different values is taken as
+    shared; one that has more (a folded input scale, say) gets a uniform 8-bit grid, but at least
+    one must have come compressed.
+    """
+
+    name: ClassVar[str] = "keep"
+    coding: CodingName = "smallest"
+
+    def passes(self) -> tuple[Pass, ...]:
+        return (lambda g, _: keep(g),)
+
+
+RECIPES: tuple[type[Recipe], ...] = (Balanced, DeepCompression, Keep)
+
+
+def keep(graph: Graph) -> Graph:
+    """Levels found in the weights. Raises ConfigError if no convolution comes shared."""
+    found = {n.name: c.weight.levels or existing(c.weight.values) for n, c in graph.convs()}
+    if not any(found.values()):
+        raise ConfigError(
+            graph.name,
+            "does not come compressed: no layer has 256 or fewer different weights",
+            "use another recipe than keep",
+        )
+    return graph.with_weights(
+        {
+            n.name: Weight.of(
+                found[n.name] or grid(c.weight.values, float(np.abs(c.weight.values).max()) / MAX_LEVEL)
+            )
+            for n, c in graph.convs()
+        }
+    )
+
+
+def fully_connected(graph: Graph, name: str) -> bool:
+    """Whether a convolution's kernel covers its whole unpadded input plane."""
+    node = graph.by_name[name]
+    assert isinstance(node.op, Conv)
+    return node.op.kernel == graph.shapes[node.inputs[0]][1:] and not any(node.op.pads)
+
+
+def recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
+    """The named recipe with some settings changed; texts are converted to the setting's type.
+
+    Raises ConfigError for an unknown recipe or setting, or a value out of bounds.
+    """
+    for kind in RECIPES:
+        if kind.name == name:
+            return _configured(kind(), settings or {})
+    raise ConfigError(name, f"is not a recipe; there are {', '.join(k.name for k in RECIPES)}")
+
+
+def _configured(base: Recipe, settings: Mapping[str, Any]) -> Recipe:
+    known = {f.name: f for f in fields(base)}
+    hints = get_type_hints(type(base))
+    changes = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(key, f"is not a setting of {base.name}; there are {', '.join(known)}")
+        bounds = known[key].metadata
+        changes[key] = _value(key, value, hints[key], bounds.get("min"), bounds.get("max"))
+    return replace(base, **changes)
+
+
+def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")
+        return value
+    if kind not in (int, float):
+        if not isinstance(value, Mapping):
+            raise ConfigError(key, f"must be a table of numbers by layer name, not {value!r}")
+        return {str(k): _value(f"{key}.{k}", v, float, low, high) for k, v in value.items()}
+    try:
+        number = kind(value)
+    except (TypeError, ValueError):
+        raise ConfigError(key, f"must be a number, not {value!r}") from None
+    if (
+        isinstance(value, bool)
+        or (kind is int and float(value) != number)
+        or not (low or 0) <= number <= (high or np.inf)
+    ):
+        raise ConfigError(
+            key, f"must be {'a whole' if kind is int else 'a'} number from {low:g} to {high:g}, not {value!r}"
+        )
+    return number

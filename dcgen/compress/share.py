@@ -1,0 +1,76 @@
+"""Weight sharing by k-means (Han et al. 2016, section 3)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from dcgen.ir.graph import F32, F64, Levels
+
+Init = Literal["linear", "density", "forgy"]
+
+
+def kmeans(samples: F64, centroids: F64, iterations: int = 50) -> F64:
+    """Lloyd's algorithm in one dimension, exact in every step.
+
+    samples : float64 [N]; centroids : float64 [K]
+    Returns the centroids in ascending order. One that loses all its samples stays where it is.
+    """
+    x = np.sort(samples)
+    sums = np.concatenate([[0.0], np.cumsum(x)])
+    c = np.sort(centroids)
+    for _ in range(iterations):
+        bounds = np.searchsorted(x, (c[1:] + c[:-1]) / 2)
+        ends = np.concatenate([[0], bounds, [len(x)]])
+        counts = np.diff(ends)
+        moved = np.where(counts > 0, np.diff(sums[ends]) / np.maximum(counts, 1), c)
+        moved.sort()
+        if np.array_equal(moved, c):
+            break
+        c = moved
+    return c
+
+
+def initial(samples: F64, k: int, init: Init, rng: np.random.Generator) -> F64:
+    """Starting centroids (section 3.1).
+
+    linear : equally spaced between the extremes
+    density : equally spaced in the cumulative distribution
+    forgy : k samples drawn at random
+    """
+    if init == "linear":
+        return np.linspace(samples.min(), samples.max(), k)
+    if init == "density":
+        return np.quantile(samples, (np.arange(k) + 0.5) / k)
+    return rng.choice(samples, k, replace=len(samples) < k)
+
+
+def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Levels:
+    """At most 2**bits levels, zero being one of them and reserved for pruned weights.
+
+    values : float32 OIHW; zeros stay zeros, every other weight takes its nearest centroid
+    """
+    flat = values.astype(np.float64).ravel()
+    kept = flat[flat != 0]
+    k = min(2**bits - 1, len(np.unique(kept)))
+    if k == 0:
+        return Levels(np.zeros(1), np.zeros(values.shape, np.uint8))
+    centroids = np.unique(kmeans(kept, initial(kept, k, init, rng)))
+    nearest = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, flat) + 1
+    nearest[flat == 0] = 0
+    used, indices = np.unique(np.concatenate([[0], nearest]), return_inverse=True)
+    book = np.concatenate([[0.0], centroids])[used]
+    return Levels(book, indices[1:].reshape(values.shape).astype(np.uint8))
+
+
+def existing(values: F32) -> Levels | None:
+    """The levels of weights that are shared already (at most 256 different values), else None."""
+    book, indices = np.unique(np.concatenate([[np.float32(0)], values.ravel()]), return_inverse=True)
+    if len(book) > 256:
+        return None
+    zero = int(indices[0])
+    order = np.concatenate([[zero], np.delete(np.arange(len(book)), zero)])
+    rank = np.empty(len(book), np.uint8)
+    rank[order] = np.arange(len(book))
+    return Levels(book[order].astype(np.float64), rank[indices[1:]].reshape(values.shape))

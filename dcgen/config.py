@@ -1,0 +1,45 @@
+"""Recipes from the command line: a name or a TOML file, and ``name=value`` settings on top."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dcgen.compress.recipes import Recipe, recipe
+from dcgen.errors import ConfigError
+
+
+def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe a user asks for.
+
+    name_or_file : a recipe's name, or a TOML file: ``recipe = "balanced"`` and its settings beside it
+    settings : ``name=value``, over those of the file
+
+    Raises ConfigError naming the setting or file.
+    """
+    values: dict[str, Any] = {}
+    name = name_or_file
+    if name_or_file.endswith(".toml"):
+        values = _toml(Path(name_or_file))
+        name = values.pop("recipe", "balanced")
+    for setting in settings:
+        key, found, value = setting.partition("=")
+        if not found:
+            raise ConfigError(setting, "is not a setting, expected name=value")
+        table, _, entry = key.partition(".")
+        if entry:
+            values[table] = {**values.get(table, {}), entry: value}
+        else:
+            values[key] = value
+    return recipe(name, values)
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as e:
+        raise ConfigError(path, f"cannot be read: {e}") from e
+    except tomllib.TOMLDecodeError as e:
+        raise ConfigError(path, f"is not TOML: {e}") from e

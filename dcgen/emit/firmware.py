@@ -1,0 +1,108 @@
+"""The firmware folder: runtime, one model's constant tables and blob, documentation."""
+
+from __future__ import annotations
+
+from dcgen.emit.fileset import below, merged
+from dcgen.emit.format_headers import format_files
+from dcgen.emit.golden import Golden
+from dcgen.emit.names import ModelNames
+from dcgen.emit.ports import port_files
+from dcgen.emit.render import c_rows, c_string, comment_text, render
+from dcgen.encode.blob import Blob
+from dcgen.files import FileSet
+from dcgen.plan.firmware import FirmwarePlan, NodePlan
+from dcgen.quant.qgraph import QGraph
+from dcgen.resources import resource_dir
+
+
+def runtime_files() -> FileSet:
+    """The runtime's C sources, with the headers generated from the blob's schema."""
+    folder = resource_dir("firmware") / "runtime"
+    sources = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix in (".c", ".h")}
+    return merged(sources, format_files())
+
+
+def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None) -> FileSet:
+    """The model's own sources and blob; any number of models link into one program.
+
+    golden : its first picture is the self-test's; without it there is no self-test file
+    """
+    names = ModelNames.of(name)
+    values: dict[str, object] = {"names": names, "title": comment_text(name), "graph": graph, "plan": plan}
+    files = {
+        names.header: render(
+            "c/model.h.j2",
+            **values,
+            blob_bytes=len(blob.data),
+            shape=graph.input.shape,
+            score_scale=_c_float(graph.score_scale),
+            selftest=golden is not None,
+        ),
+        names.plan_source: render(
+            "c/plan.c.j2",
+            **values,
+            topology_hash=f"0x{plan.topology_hash:016X}",
+            tensors=[(comment_text(t.name), t.layout) for t in plan.tensors],
+            nodes=[_node_values(n) for n in plan.nodes],
+        ),
+        names.blob_incbin: render("c/blob.S.j2", **values),
+        names.blob_array: render("c/blob.c.j2", **values, rows=c_rows(list(blob.data), 24)),
+        "dcg_model.h": render("c/dcg_model.h.j2", **values, selftest=golden is not None),
+    }
+    if golden is not None:
+        files[names.selftest_source] = render(
+            "c/selftest.c.j2",
+            **values,
+            picture=c_rows(golden.pictures[0].reshape(-1).tolist(), 24),
+            scores=c_rows(golden.scores[0].tolist(), 8),
+            checks=c_rows(golden.checks, 8, "u"),
+            node_names=[c_string(n.name) for n in graph.nodes],
+        )
+    return {path: text.encode() for path, text in files.items()} | {names.blob: blob.data}
+
+
+def emit_firmware(
+    graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None = None
+) -> FileSet:
+    """A whole firmware folder in memory: runtime, model, ports, build files, README.
+
+    graph, blob, plan : the integer network, its encoding and the plan made for both
+    name : of the model; its cleaned form names files and symbols
+    golden : picture and check values of the self-test
+    """
+    names = ModelNames.of(name)
+    style = resource_dir("firmware") / "clang-format"
+    readme = render(
+        "c/README.md.j2", names=names, title=name, plan=plan, graph=graph, blob_bytes=len(blob.data), selftest=golden is not None
+    )
+    return merged(
+        below("runtime", runtime_files()),
+        below("model", model_files(graph, blob, plan, name, golden)),
+        port_files(name, selftest=golden is not None),
+        {"README.md": readme.encode(), ".clang-format": style.read_bytes()},
+    )
+
+
+def _node_values(node: NodePlan) -> dict[str, object]:
+    """One initialiser of dcg_node, field by field in the order of the struct."""
+    fields = (
+        ("kernel", node.kernel or "NULL"),
+        ("inputs", "{{{}, {}}}".format(*node.inputs)),
+        ("output", node.output),
+        ("kind", f"DCG_KIND_{node.kind.name}"),
+        ("flags", int(node.flags)),
+        *zip(("kernel_h", "kernel_w"), node.kernel_size, strict=True),
+        *zip(("stride_h", "stride_w"), node.stride, strict=True),
+        *zip(("pad_top", "pad_left", "pad_bottom", "pad_right"), node.pads, strict=True),
+        ("groups", node.groups),
+        *zip(("out_channels", "out_height", "out_width"), node.out_shape, strict=True),
+    )
+    return {
+        "name": comment_text(node.name),
+        "fields": ", ".join(f".{key} = {value}" for key, value in fields if value != 0),
+    }
+
+
+def _c_float(value: float) -> str:
+    """A C float constant; a decimal point or exponent is always there."""
+    return f"{value:.9e}f"

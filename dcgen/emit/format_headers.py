@@ -1,0 +1,88 @@
+"""The C headers that state the blob format, rendered from ``encode.schema``."""
+
+from __future__ import annotations
+
+import re
+from enum import IntEnum, IntFlag
+
+from dcgen.emit.render import render
+from dcgen.encode import schema
+from dcgen.plan.limits import MAX_BLOB_BYTES, TAP_BYTES
+from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
+
+_C_TYPES = {
+    "B": ("uint8_t", "u8"),
+    "H": ("uint16_t", "u16"),
+    "I": ("uint32_t", "u32"),
+    "Q": ("uint64_t", "u64"),
+    "i": ("int32_t", "i32"),
+}
+"""Type and loader of a field's struct format character; floats are for the host alone."""
+
+def format_files() -> dict[str, bytes]:
+    """``dcg_format.h`` (statuses and constants) and ``dcg_records.h`` (one accessor a field)."""
+    constants = [
+        _group("Numbers of the format.", _numbers()),
+        _group("Bytes of the packed records.", [(f"{_macro(r.name)}_BYTES", f"{r.size}u") for r in schema.RECORDS]),
+        _enum_group("Node kinds.", "KIND", schema.Kind),
+        _enum_group("Topology flags of a node.", "TOPOLOGY", schema.TopologyFlag),
+        _enum_group("Flags of a layer.", "LAYER", schema.LayerFlag),
+        _enum_group("Codings of a convolution's weights.", "CODING", schema.Coding),
+    ]
+    records = [
+        {
+            "name": record.name,
+            "doc": record.doc,
+            "prefix": _snake(record.name),
+            "fields": [
+                {
+                    "name": field.name,
+                    "type": _C_TYPES[field.format][0],
+                    "load": _C_TYPES[field.format][1],
+                    "offset": record.offset(field.name),
+                }
+                for field in record.fields
+                if field.format in _C_TYPES
+            ],
+        }
+        for record in schema.RECORDS
+    ]
+    format_h = render("c/dcg_format.h.j2", statuses=list(schema.Status), constants=constants)
+    records_h = render("c/dcg_records.h.j2", records=records)
+    return {"dcg_format.h": format_h.encode(), "dcg_records.h": records_h.encode()}
+
+
+def _numbers() -> list[tuple[str, str]]:
+    return [
+        ("MAGIC", f"0x{schema.MAGIC:08X}u"),
+        ("VERSION", f"{schema.VERSION}u"),
+        ("CRC_BEGIN", f"{schema.HEADER.offset('topology_hash')}u"),
+        ("MAX_BLOB_BYTES", f"{MAX_BLOB_BYTES}u"),
+        ("TAP_BYTES", f"{TAP_BYTES}u"),
+        ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
+        ("TABLE_ENTRIES", f"{1 << schema.MAX_CODE_BITS}u"),
+        ("ESCAPE", f"{schema.ESCAPE}u"),
+        ("MAX_LEVELS", f"{schema.MAX_LEVELS}u"),
+        ("STREAM_GUARD_BYTES", f"{schema.STREAM_GUARD_BYTES}u"),
+        ("MIN_SHIFT", f"{MIN_SHIFT}u"),
+        ("MAX_SHIFT", f"{MAX_SHIFT}u"),
+        ("FACTOR_LIMIT", f"{1 << 16}"),
+        ("UNIT_LIMIT", f"{1 << 24}"),
+    ]
+
+
+def _group(doc: str, entries: list[tuple[str, str]]) -> dict[str, object]:
+    return {"doc": doc, "entries": [{"name": f"DCG_{name}", "value": value} for name, value in entries]}
+
+
+def _enum_group(doc: str, prefix: str, enum: type[IntEnum] | type[IntFlag]) -> dict[str, object]:
+    return _group(doc, [(f"{prefix}_{m.name}", f"{int(m)}u") for m in enum])
+
+
+def _snake(name: str) -> str:
+    """NodeHeader -> node_header."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+def _macro(name: str) -> str:
+    return _snake(name).upper()

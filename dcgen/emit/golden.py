@@ -1,0 +1,76 @@
+"""Golden data: pictures, what must come of them, and check values of every tensor."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from dcgen.errors import PictureError
+from dcgen.files import FileSet
+from dcgen.quant.execute import execute
+from dcgen.quant.qgraph import I32, U8, QConcat, QGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Golden:
+    """Camera pictures and what the integer network makes of them.
+
+    pictures : uint8 [N, H, W, C], N >= 1
+    scores : int32 [N, S]
+    checks : of the first picture, one value a node; 0 for Concats and the scores, which C does not trace
+    """
+
+    pictures: U8
+    scores: I32
+    checks: tuple[int, ...]
+
+    @classmethod
+    def of(cls, graph: QGraph, pictures: U8) -> Golden:
+        """Run ``graph`` on pictures, uint8 [N, H, W, C]. PictureError if there are none."""
+        if len(pictures) == 0:
+            raise PictureError(graph.name, "has no picture for its self-test", "give at least one")
+        trace: dict[str, U8] = {}
+        scores = execute(graph, pictures[:1], trace)
+        if len(pictures) > 1:
+            scores = np.concatenate([scores, execute(graph, pictures[1:])])
+        checks = tuple(
+            0 if isinstance(node.op, QConcat) or node.name not in trace else check_value(i, trace[node.name][0])
+            for i, node in enumerate(graph.nodes)
+        )
+        return cls(np.ascontiguousarray(pictures), scores, checks)
+
+    def files(self) -> FileSet:
+        """The pictures (PNG for 1 or 3 channels, else raw bytes) and ``scores.json``, by file name."""
+        files: dict[str, bytes] = {}
+        scores: dict[str, list[int]] = {}
+        for i, picture in enumerate(self.pictures):
+            channels = picture.shape[2]
+            name = f"picture_{i:03d}." + ("png" if channels in (1, 3) else "bin")
+            files[name] = _png(picture) if channels in (1, 3) else picture.tobytes()
+            scores[name] = self.scores[i].tolist()
+        files["scores.json"] = (json.dumps(scores) + "\n").encode()
+        return files
+
+
+def check_value(node: int, planes: U8) -> int:
+    """Sum modulo 2**32 of the CRC-32 of every row of ``planes`` (uint8 [C, H, W]), its place before it.
+
+    The place is node, channel and row as little-endian uint16; the order of rows does not matter.
+    """
+    total = 0
+    for c, plane in enumerate(planes):
+        for y, row in enumerate(plane):
+            total += zlib.crc32(row.tobytes(), zlib.crc32(struct.pack("<HHH", node, c, y)))
+    return total & 0xFFFFFFFF
+
+
+def _png(picture: U8) -> bytes:
+    data = io.BytesIO()
+    Image.fromarray(picture[:, :, 0] if picture.shape[2] == 1 else picture).save(data, "PNG")
+    return data.getvalue()

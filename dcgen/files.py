@@ -1,0 +1,96 @@
+"""File sets in memory, and the one place that writes an output folder: wholly or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from dcgen.errors import OutputError
+
+FileSet = Mapping[str, bytes]
+"""Relative POSIX path -> contents."""
+MARKER = "manifest.json"
+"""The file by which an output folder of ours is known."""
+
+
+def check_writable(out: Path) -> None:
+    """Raise OutputError now rather than after long work if ``out`` cannot become our folder."""
+    if out.exists() and not out.is_dir():
+        raise OutputError(out, "exists and is not a folder", "name another output folder")
+    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+        raise OutputError(
+            out, f"exists, is not empty and holds no {MARKER}", "dcgen replaces only folders of its own"
+        )
+    parent = _existing_parent(out)
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(out, f"cannot be written: no permission in {parent}", "name another output folder")
+
+
+def write_folder(out: Path, files: FileSet) -> None:
+    """Write ``files`` as the folder ``out``, replacing a folder of ours.
+
+    Everything goes to a sibling first and is renamed at the end, so that an error, a full disk or
+    an interrupt leaves what was there before. Raises OutputError.
+    """
+    check_writable(out)
+    created = _existing_parent(out)
+    staging: Path | None = None
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        for name, data in files.items():
+            path = staging / _safe(name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        staging.chmod(0o755)
+        if out.exists():
+            shutil.rmtree(out)
+        staging.rename(out)
+    except OSError as e:
+        raise OutputError(out, f"cannot be written: {e.strerror or e}", "free space or name another folder") from e
+    finally:
+        if staging is not None and staging.exists():
+            shutil.rmtree(staging, ignore_errors=True)
+        _remove_empty(out.parent, created)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write one file wholly or not at all. Raises OutputError."""
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as e:
+        raise OutputError(path, f"cannot be written: {e.strerror or e}", "free space or name another file") from e
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _existing_parent(out: Path) -> Path:
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    return parent
+
+
+def _remove_empty(folder: Path, stop: Path) -> None:
+    """Remove folders that we made on the way to an output that did not come about."""
+    folder = folder.absolute()
+    while folder != stop and folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def _safe(name: str) -> Path:
+    pure = PurePosixPath(name)
+    if pure.is_absolute() or ".." in pure.parts:
+        raise OutputError(name, "is not a path inside the output folder")
+    return Path(pure)

@@ -1,0 +1,84 @@
+"""Han's published ``compressed_SqueezeNet.net``: SqueezeNet v1.0 with its codebooks and zeros.
+
+Little endian. 26 x uint32: stored entries of each convolution, in network order. Then for each
+256 x float32 codebook (entry 0 is 0.0), float32 biases, one uint8 code per stored entry, and
+4-bit gaps, two per byte, low nibble first. An entry lies gap + 1 places after the one before, in
+flat OIHW order; code 0 fills gaps over 15 with zeros.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dcgen.errors import ModelError
+from dcgen.importers.model import ImportedModel
+from dcgen.ir.graph import F32, Levels, Weight
+from dcgen.models.build import build_graph
+from dcgen.models.catalogue import V1_0_CAFFE
+from dcgen.models.spec import ConvLayer
+
+CODES = 256
+
+
+def load_han(path: str | Path, input_size: int | None = None) -> ImportedModel:
+    """The network in a ``.net`` file: weights as exact levels, biases as stored."""
+    path = Path(path)
+    spec = replace(V1_0_CAFFE, name="squeezenet1_0_deepcompression", size=input_size or V1_0_CAFFE.size)
+    convs = spec.convs()
+    try:
+        reader = _Reader(path, path.read_bytes())
+    except OSError as e:
+        raise ModelError(path, f"cannot be read: {e.strerror or e}") from None
+    entries = reader.take(len(convs), "<u4", "stored entries of each layer").tolist()
+    biases: dict[str, F32] = {}
+    weights: dict[str, Weight] = {}
+    for conv, stored in zip(convs, entries, strict=True):
+        weights[conv.name], biases[f"{conv.prefix}.bias"] = _layer(reader, conv, stored)
+    reader.finish()
+    return ImportedModel(build_graph(spec, biases, weights), "none", str(path), "caffe")
+
+
+def _layer(reader: _Reader, conv: ConvLayer, stored: int) -> tuple[Weight, F32]:
+    codebook = reader.take(CODES, "<f4", f"codebook of {conv.name}")
+    bias = reader.take(conv.outputs, "<f4", f"biases of {conv.name}")
+    if not (np.isfinite(codebook).all() and np.isfinite(bias).all()):
+        raise ModelError(reader.path, f"{conv.name} holds a NaN or infinite value")
+    if codebook[0] != 0:
+        raise ModelError(reader.path, f"codebook of {conv.name} begins with {codebook[0]}, expected 0")
+    codes = reader.take(stored, "u1", f"codes of {conv.name}")
+    packed = reader.take((stored + 1) // 2, "u1", f"gaps of {conv.name}")
+    gaps = np.stack([packed & 15, packed >> 4], 1).reshape(-1)[:stored]
+    positions = np.cumsum(gaps.astype(np.int64) + 1) - 1
+    indices = np.zeros(np.prod(conv.weight_shape), np.uint8)
+    if stored and positions[-1] >= indices.size:
+        raise ModelError(
+            reader.path, f"entries of {conv.name} reach place {positions[-1]}, expected below {indices.size}"
+        )
+    indices[positions] = codes
+    return Weight.of(Levels(codebook.astype(np.float64), indices.reshape(conv.weight_shape))), bias
+
+
+class _Reader:
+    """Takes arrays off the front of a file, none longer than what is left of it."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self.path = path
+        self.data = data
+        self.at = 0
+
+    def take(self, count: int, dtype: str, what: str) -> np.ndarray:
+        size = count * np.dtype(dtype).itemsize
+        left = len(self.data) - self.at
+        if size > left:
+            raise ModelError(self.path, f"is truncated: {what} take {size} bytes at {self.at}, found {left}")
+        array = np.frombuffer(self.data, dtype, count, self.at)
+        self.at += size
+        return array.astype(array.dtype.newbyteorder("="))
+
+    def finish(self) -> None:
+        if self.at != len(self.data):
+            excess = len(self.data) - self.at
+            raise ModelError(self.path, f"has {excess} bytes after its last layer, expected none")

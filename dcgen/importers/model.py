@@ -1,0 +1,26 @@
+"""What every importer returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dcgen.ir.graph import Graph
+
+Head = Literal["none", "softmax", "log_softmax", "argmax", "topk"]
+"""What the source did with the scores at its end: removed from the graph, left to the host."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImportedModel:
+    """A float network and what its source said about it.
+
+    head : what followed the graph's scores in the source
+    source : path or name it was loaded from
+    preprocess_hint : name of the preprocessing preset it expects, None when the source does not say
+    """
+
+    graph: Graph
+    head: Head = "none"
+    source: str = ""
+    preprocess_hint: str | None = None

@@ -1,0 +1,151 @@
+"""ONNX models (opset 9 to the newest of the installed onnx package) to ``ir.Graph``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from dcgen.errors import ModelError, UnsupportedError
+from dcgen.importers.model import Head, ImportedModel
+from dcgen.importers.onnx_constants import FOLDABLE, fold
+from dcgen.importers.onnx_file import constants, data_inputs, normalize, opset_of, read
+from dcgen.importers.onnx_operators import AFTER_HEAD, OPERATORS
+from dcgen.importers.onnx_scope import Call, Scope, Signal, Value, as_shape
+from dcgen.ir.graph import Graph, Input, Shape
+from dcgen.ir.verify import verify
+
+EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
+"""Graph names that say nothing about the network: the file's name serves better."""
+
+
+def load_onnx(path: str | Path, input_size: int | None = None) -> ImportedModel:
+    """The network in an ONNX file. ``input_size`` is the height and width where the file has none."""
+    path = Path(path)
+    return import_onnx(read(path), str(path), input_size)
+
+
+def import_onnx(model: onnx.ModelProto, source: str, input_size: int | None = None) -> ImportedModel:
+    """The network in an ONNX model; ``source`` names it in errors.
+
+    Nodes keep their ONNX names (or take that of their output). Operators that feed no output are
+    left out, and so is a Softmax, LogSoftmax, ArgMax or TopK at the end, reported as ``head``.
+    """
+    _refuse_unknown(model, source)
+    model = normalize(model, source, input_size)
+    _refuse_unknown(model, source)
+    values: dict[str, Value] = dict(constants(model.graph, source))
+    inputs = {i.name: _input_dims(i) for i in data_inputs(model.graph)}
+    scope = Scope(_batch(inputs, source))
+    for name, dims in inputs.items():
+        scope.shapes[name] = _picture(dims)
+        values[name] = Signal(name, dims)
+    used = _used(model.graph)
+    for node in _live(model.graph):
+        results = _import_node(node, values, scope, source, opset_of(model))
+        for i, output in enumerate(node.output):
+            if i < len(results):
+                values[output] = results[i]
+            elif output in used:
+                raise UnsupportedError(
+                    f"{source}: node {_name(node)} ({node.op_type})",
+                    f"its output {i} ({output}) is not supported",
+                )
+    outputs, head = _outputs(model.graph, values, source)
+    graph = Graph(
+        Path(source).stem if model.graph.name in EXPORTERS_NAMES else model.graph.name,
+        tuple(Input(name, scope.shapes[name]) for name in inputs),
+        tuple(scope.nodes),
+        outputs,
+    )
+    return ImportedModel(verify(graph), head, source)
+
+
+def _import_node(
+    node: onnx.NodeProto, values: dict[str, Value], scope: Scope, source: str, opset: int
+) -> tuple[Value, ...]:
+    args = tuple(values[i] if i else None for i in node.input)
+    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    call = Call(source, _name(node), node.op_type, attributes, args)
+    signals = [a for a in args if isinstance(a, Signal)]
+    if not signals:
+        return (fold(call, node, opset),)
+    head = next((s.head for s in signals if s.head != "none"), None)
+    if head and node.op_type not in AFTER_HEAD:
+        raise call.unsupported(f"reads a {head}, which is supported at the end of the graph only")
+    if node.op_type not in OPERATORS:
+        raise call.unsupported("is supported on constants only, found a computed input")
+    result = OPERATORS[node.op_type](call, scope)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def _refuse_unknown(model: onnx.ModelProto, source: str) -> None:
+    """UnsupportedError for the first node that no rule of ours covers.
+
+    Runs before the model is converted, as the converter's own message names no node.
+    """
+    local = {(f.domain, f.name) for f in model.functions}
+    for node in _live(model.graph):
+        standard = node.domain in ("", "ai.onnx")
+        if (node.domain, node.op_type) in local:
+            continue
+        if not standard or not (node.op_type in OPERATORS or node.op_type in (*FOLDABLE, "Constant")):
+            kind = node.op_type if standard else f"{node.domain}.{node.op_type}"
+            raise UnsupportedError(
+                f"{source}: node {_name(node)} ({kind})",
+                "the operator is not supported",
+                f"supported: {' '.join(OPERATORS)}",
+            )
+
+
+def _live(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """The nodes that some output depends on, in order."""
+    needed = {o.name for o in graph.output}
+    live = []
+    for node in reversed(graph.node):
+        if needed & set(node.output):
+            live.append(node)
+            needed |= set(node.input)
+    return live[::-1]
+
+
+def _used(graph: onnx.GraphProto) -> set[str]:
+    return {o.name for o in graph.output} | {i for n in _live(graph) for i in n.input}
+
+
+def _name(node: onnx.NodeProto) -> str:
+    return str(node.name or next(filter(None, node.output), node.op_type))
+
+
+def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:
+    return tuple(int(d.dim_value) for d in value.type.tensor_type.shape.dim)
+
+
+def _picture(dims: tuple[int, ...]) -> Shape:
+    """One picture of an input; a lone axis holds the channels of a single one."""
+    shape = as_shape(dims if len(dims) == 1 else dims[1:])
+    assert shape is not None  # normalize() lets ranks 1 to 4 pass
+    return shape
+
+
+def _batch(inputs: dict[str, tuple[int, ...]], source: str) -> int:
+    batches = {dims[0] if len(dims) > 1 else 1 for dims in inputs.values()}
+    if len(batches) > 1:
+        raise UnsupportedError(source, f"inputs of one batch size are supported, found {sorted(batches)}")
+    return batches.pop() if batches else 1
+
+
+def _outputs(graph: onnx.GraphProto, values: dict[str, Value], source: str) -> tuple[tuple[str, ...], Head]:
+    """The IR tensors behind the outputs, each once, and the first head among them."""
+    signals = []
+    for output in graph.output:
+        value = values.get(output.name)
+        if value is None:
+            raise ModelError(source, f"output {output.name} is made by no node")
+        if isinstance(value, np.ndarray):
+            raise UnsupportedError(source, f"output {output.name} is computed where supported, found a constant")
+        signals.append(value)
+    heads = [s.head for s in signals if s.head != "none"]
+    return tuple(dict.fromkeys(s.tensor for s in signals)), heads[0] if heads else "none"

@@ -1,0 +1,161 @@
+"""The state of an ONNX import: which IR tensor stands behind each ONNX tensor.
+
+ONNX tensors have a batch axis and any rank; IR tensors are one picture's (C, H, W). Both list
+their elements in the same order, so an ONNX reshape is only another *view* of an IR tensor, and
+matters when an operator asks for channels and planes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from dcgen.errors import GraphError, ModelError, UnsupportedError
+from dcgen.importers.model import Head
+from dcgen.ir.graph import F32, Flatten, Node, Op, Shape
+from dcgen.ir.shapes import infer
+
+Dims = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A computed ONNX tensor: the elements of IR tensor ``tensor`` seen in ONNX shape ``dims``.
+
+    ``head`` is what a removed last operator (softmax, arg-max) made of it.
+    """
+
+    tensor: str
+    dims: Dims
+    head: Head = "none"
+
+
+Value = Signal | np.ndarray
+"""An ONNX tensor during import: computed, or a constant."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One ONNX node with its arguments at hand. ``args`` holds None for an omitted input."""
+
+    source: str
+    name: str
+    kind: str
+    attributes: Mapping[str, Any]
+    args: tuple[Value | None, ...]
+
+    @property
+    def where(self) -> str:
+        return f"{self.source}: node {self.name} ({self.kind})"
+
+    def unsupported(self, problem: str, hint: str = "") -> UnsupportedError:
+        return UnsupportedError(self.where, problem, hint)
+
+    def get(self, attribute: str, default: Any) -> Any:
+        value = self.attributes.get(attribute, default)
+        return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+    def signal(self, index: int = 0) -> Signal:
+        value = self._arg(index)
+        if not isinstance(value, Signal):
+            raise self.unsupported(f"input {index} is computed where supported, found a constant")
+        return value
+
+    def constant(self, index: int, what: str) -> np.ndarray:
+        """The constant at ``index``; ``what`` names it in the error when it is computed."""
+        value = self._arg(index)
+        if not isinstance(value, np.ndarray):
+            raise self.unsupported(f"its {what} (input {index}) must be constant, found a computed tensor")
+        return value
+
+    def optional(self, index: int, what: str) -> np.ndarray | None:
+        return None if self._arg(index) is None else self.constant(index, what)
+
+    def parameter(self, array: Any, what: str) -> F32:
+        """``array`` as float32; ModelError if that is not finite."""
+        with np.errstate(over="ignore"):
+            found = np.ascontiguousarray(array, dtype=np.float32)
+        if not np.isfinite(found).all():
+            raise ModelError(self.where, f"its {what} holds a NaN or infinite value")
+        return found
+
+    def _arg(self, index: int) -> Value | None:
+        return self.args[index] if index < len(self.args) else None
+
+
+@dataclass(eq=False)
+class Scope:
+    """The IR graph so far. ``batch`` is the ONNX model's own batch size."""
+
+    batch: int
+    shapes: dict[str, Shape] = field(default_factory=dict)
+    nodes: list[Node] = field(default_factory=list)
+
+    def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
+        """Append a node, called like the ONNX node, and return its tensor.
+
+        ``dims`` is its ONNX shape, by default that of the IR tensor at the first input's rank.
+        """
+        name = self._unused(call.name + suffix)
+        node = Node(name, op, tuple(a.tensor for a in args))
+        try:
+            shape = infer(node, [self.shapes[t] for t in node.inputs])
+        except GraphError as e:
+            raise ModelError(call.where, e.problem) from None
+        self.nodes.append(node)
+        self.shapes[name] = shape
+        return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])
+
+    def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
+        """Input ``index`` if its ONNX axes are batch, channels(, height(, width)) of its IR tensor."""
+        signal = call.signal(index)
+        if rank is not None and len(signal.dims) != rank:
+            raise call.unsupported(
+                f"input {index} has rank {rank} where supported, found shape {signal.dims}",
+                "1-D and 3-D forms are not supported" if rank == 4 else "",
+            )
+        if self.channel_axis(signal) is None:
+            raise call.unsupported(
+                f"input {index} of shape {signal.dims} is a reshaped {self.shapes[signal.tensor]} tensor",
+                "a reshape must keep batch and planes, or flatten",
+            )
+        return signal
+
+    def channel_axis(self, signal: Signal) -> int | None:
+        """The ONNX axis that is the IR tensor's channels, None when the view hides them."""
+        shape = self.shapes[signal.tensor]
+        if signal.dims[:1] == (self.batch,) and as_shape(signal.dims[1:]) == shape:
+            return 1
+        if self.batch == 1 and len(signal.dims) == 1 and as_shape(signal.dims) == shape:
+            return 0  # a lone vector
+        return None
+
+    def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:
+        """``signal`` seen in another ONNX shape; flattening planes makes a Flatten node."""
+        if signal.head in ("argmax", "topk"):
+            return signal  # indices, whose shape is the host's business
+        if math.prod(dims) != math.prod(signal.dims):
+            raise ModelError(call.where, f"cannot reshape {signal.dims} to {dims}")
+        shape = self.shapes[signal.tensor]
+        flat = (math.prod(shape), 1, 1)
+        if dims[:1] == (self.batch,) and shape != flat and as_shape(dims[1:]) == flat:
+            return replace(self.emit(call, Flatten(), signal, dims=dims), head=signal.head)
+        return replace(signal, dims=dims)
+
+    def _unused(self, name: str) -> str:
+        unique, n = name, 1
+        while unique in self.shapes:
+            unique, n = f"{name}_{n}", n + 1
+        return unique
+
+
+def as_shape(dims: Dims) -> Shape | None:
+    """One picture's ONNX axes as (C, H, W), missing ones 1; None for more than three."""
+    if len(dims) > 3:
+        return None
+    c, h, w = (*dims, 1, 1, 1)[:3]
+    return c, h, w

@@ -1,0 +1,88 @@
+"""PyTorch modules and ``torch.export`` programs to ``ir.Graph``, by way of ONNX.
+
+PyTorch's own exporter turns a program into standard ONNX operators, and the ONNX importer is the
+one whose every operator is held to the ONNX project's tests; a second set of handlers for ATen
+operators would have to prove the same again. Needs the extra ``torch`` (torch and onnxscript).
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dcgen.errors import ModelError, ToolError
+from dcgen.importers.model import ImportedModel
+from dcgen.importers.onnx_file import first_line
+from dcgen.importers.onnx_import import import_onnx
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.export import ExportedProgram
+
+
+def load_pt2(path: str | Path, input_size: int | None = None) -> ImportedModel:
+    """The network in a file written by ``torch.export.save``."""
+    path = Path(path)
+    torch = _torch()
+    if not zipfile.is_zipfile(path):
+        raise ModelError(path, "is not a torch.export archive" if path.is_file() else "no such file")
+    try:
+        with _quiet():
+            program = torch.export.load(path)
+    except Exception as e:  # torch documents none of the many it raises for a damaged archive
+        raise ModelError(path, f"is not a readable torch.export archive: {first_line(e)}") from None
+    return import_program(program, str(path), input_size)
+
+
+def import_program(program: ExportedProgram, source: str, input_size: int | None = None) -> ImportedModel:
+    """The network in an exported program; ``source`` names it in errors."""
+    torch = _torch()
+    try:
+        with _quiet():
+            exported = torch.onnx.export(program, dynamo=True, verbose=False)
+    except ImportError as e:
+        raise ToolError("onnxscript", f"is needed to import {source}: {e}", "pip install dcgen[torch]") from None
+    except Exception as e:  # whatever a program holds that the exporter does not know
+        raise ModelError(source, f"cannot be expressed in ONNX: {first_line(e)}") from None
+    return import_onnx(exported.model_proto, source, input_size)
+
+
+def import_module(module: nn.Module, shape: Sequence[int], source: str = "module") -> ImportedModel:
+    """A module in evaluation mode, traced with one picture of ``shape`` (channels, height, width)."""
+    torch = _torch()
+    training = module.training
+    try:
+        program = torch.export.export(module.eval(), (torch.zeros(1, *shape),))
+    except Exception as e:  # tracing runs the module's own code
+        raise ModelError(source, f"cannot be traced by torch.export: {first_line(e)}") from None
+    finally:
+        module.train(training)
+    return import_program(program, source)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the warnings of torch's exporter about itself (packages it could use, deprecations)."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+        import torch.export
+        import torch.onnx
+    except ImportError:
+        raise ToolError("torch", "is needed to import PyTorch models", "pip install dcgen[torch]") from None
+    return torch

@@ -1,0 +1,61 @@
+"""An output folder read back: what ``verify``, ``eval`` and ``inspect`` start from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dcgen.encode.reader import decode
+from dcgen.errors import OutputError
+from dcgen.files import MARKER
+from dcgen.importers import load
+from dcgen.ir.graph import Graph
+from dcgen.pictures import Preprocess
+from dcgen.quant.qgraph import QGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """A folder that ``compile`` wrote; the network comes from its blob, names from its manifest."""
+
+    path: Path
+    manifest: dict[str, Any]
+    preprocess: Preprocess
+    qgraph: QGraph
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Input height and width."""
+        return self.qgraph.input.shape[1:]
+
+    @property
+    def firmware(self) -> Path:
+        return self.path / "firmware"
+
+    def float_graph(self) -> Graph:
+        """The float model before any pass."""
+        return load(str(self.path / "float.onnx")).graph
+
+
+def is_output(path: Path) -> bool:
+    """Whether ``path`` looks like an output folder."""
+    return (path / MARKER).is_file()
+
+
+def open_output(path: Path) -> Output:
+    """Read a folder that ``compile`` wrote. Raises OutputError or BlobError."""
+    if not is_output(path):
+        raise OutputError(
+            path, f"is not an output of dcgen: it holds no {MARKER}", "name a folder that compile wrote"
+        )
+    try:
+        manifest = json.loads((path / MARKER).read_text(encoding="utf-8"))
+        names = (manifest["tensors"][0]["name"], *manifest["nodes"])
+        preprocess = Preprocess.from_json(manifest["preprocess"])
+        data = (path / "model.dcb").read_bytes()
+        name = str(manifest["name"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as e:
+        raise OutputError(path, f"is damaged: {type(e).__name__} {e}", "compile it again") from e
+    return Output(path, manifest, preprocess, decode(data, names=names, name=name))

@@ -1,0 +1,149 @@
+"""From a model and pictures to an output folder: the stages in order, each called once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen import pictures as host
+from dcgen.compress.evidence import Evidence, Progress, mean_kl
+from dcgen.compress.fold import canonical
+from dcgen.compress.recipes import Recipe
+from dcgen.emit.firmware import emit_firmware
+from dcgen.emit.golden import Golden
+from dcgen.encode.blob import encode
+from dcgen.encode.symbols import CodingSettings
+from dcgen.errors import ConfigError
+from dcgen.files import FileSet, check_writable, write_folder
+from dcgen.importers import ImportedModel, load
+from dcgen.ir.graph import F32, Graph
+from dcgen.ir.runner import FloatRunner
+from dcgen.ir.to_onnx import to_onnx
+from dcgen.pictures import Preprocess
+from dcgen.plan.firmware import plan_firmware
+from dcgen.quant.execute import execute
+from dcgen.quant.lower import lower, with_copies
+from dcgen.quant.qgraph import QGraph
+from dcgen.quant.ranges import Range, calibrate
+from dcgen.report.fidelity import Fidelity, fidelity
+from dcgen.report.manifest import manifest_json
+from dcgen.report.readme import output_readme
+from dcgen.result import Calibration, Compiled, Job
+
+GOLDEN_PICTURES = 1
+"""Pictures that travel with an output for its own tests."""
+
+
+def compile_model(job: Job, out: Path, progress: Progress) -> Compiled:
+    """Compile ``job`` and write the folder ``out``. Raises a DcgenError, and then writes nothing."""
+    check_writable(out)
+    pictures = host.files(job.calibration)
+    progress("importing", 0, 1)
+    model, preprocess = import_model(job)
+    progress("importing", 1, 1)
+    calibration = draw(pictures, job.recipe, preprocess, model.graph.inputs[0].shape[1:])
+    compiled = build(job, model, preprocess, calibration, progress)
+    write_folder(out, output_files(compiled))
+    return compiled
+
+
+def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
+    """The float model and the preprocessing it is to be fed by."""
+    default = job.preprocess.size if job.preprocess else None
+    model = load(job.model, weights=job.weights, input_size=job.size, default_size=default)
+    chosen = job.preprocess
+    if chosen is None:
+        if model.preprocess_hint is None:
+            raise ConfigError(
+                job.model, "does not say how its input is made", "give --preprocess, or --mean, --std and --order"
+            )
+        chosen = host.preset(model.preprocess_hint)
+    return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
+
+
+def draw(files: list[Path], recipe: Recipe, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
+    """A seeded draw of calibration pictures: half of them measured, half held out for choices."""
+    order = np.random.default_rng(recipe.seed).permutation(len(files))[: recipe.pictures]
+    loaded = host.load_all([files[i] for i in order], preprocess, size)
+    half = len(loaded) // 2
+    return Calibration(loaded[half:], loaded[:half] if half else loaded)
+
+
+def build(
+    job: Job, model: ImportedModel, preprocess: Preprocess, calibration: Calibration, progress: Progress
+) -> Compiled:
+    """The stages from the float graph to blob and plan, in memory."""
+    graph = canonical(model.graph, preprocess)
+    evidence = Evidence(
+        preprocess.centred(calibration.measure), preprocess.centred(calibration.held_out), progress
+    )
+    compressed = with_copies(job.recipe.apply(graph, evidence))
+    ranges = observe(compressed, evidence, job.recipe)
+    qgraph = lower(compressed, ranges, preprocess.camera_mean)
+    progress("encoding", 0, 1)
+    settings = CodingSettings(job.recipe.coding, job.recipe.index_bits_conv, job.recipe.index_bits_fc)
+    blob = encode(qgraph, settings)
+    plan = plan_firmware(qgraph, blob)
+    progress("encoding", 1, 1)
+    held_out = compare(model.graph, preprocess, qgraph, calibration.held_out, None, progress)
+    return Compiled(job, model, preprocess, calibration, compressed, ranges, qgraph, blob, plan, held_out)
+
+
+def observe(graph: Graph, evidence: Evidence, recipe: Recipe) -> dict[str, Range]:
+    """Activation ranges of the compressed network over the measured pictures."""
+    runner = FloatRunner(graph, [n.name for n in graph.nodes])
+    total = len(evidence.measure)
+    evidence.progress("observing ranges", 0, total)
+
+    def run() -> Iterator[Mapping[str, F32]]:
+        done = 0
+        for batch in runner.batches(evidence.measure):
+            yield batch
+            done = min(total, done + len(next(iter(batch.values()))))
+            evidence.progress("observing ranges", done, total)
+
+    return calibrate(run, recipe.ranges, recipe.range_keep)
+
+
+def compare(
+    model: Graph,
+    preprocess: Preprocess,
+    qgraph: QGraph,
+    pictures: NDArray[np.uint8],
+    labels: NDArray[np.int64] | None,
+    progress: Progress,
+    scores: NDArray[np.int32] | None = None,
+) -> Fidelity:
+    """The integer network against the float model before any pass, on camera pictures.
+
+    scores : int32 [N, S] if something else than the golden model has computed them
+    """
+    reference = FloatRunner(model).run(preprocess.normalise(pictures))
+    if scores is None:
+        done = 0
+
+        def step(count: int) -> None:
+            nonlocal done
+            done += count
+            progress("running the integer network", done, len(pictures))
+
+        scores = execute(qgraph, pictures, progress=step)
+    logits = (scores * qgraph.score_scale).astype(np.float32)
+    return fidelity(reference, scores, mean_kl(reference, logits), labels)
+
+
+def output_files(compiled: Compiled) -> FileSet:
+    """Everything in the output folder, by relative path."""
+    golden = Golden.of(compiled.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
+    firmware = emit_firmware(compiled.qgraph, compiled.blob, compiled.plan, compiled.qgraph.name, golden)
+    return {
+        "manifest.json": manifest_json(compiled),
+        "model.dcb": compiled.blob.data,
+        "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
+        "README.md": output_readme(compiled),
+        **{f"golden/{path}": data for path, data in golden.files().items()},
+        **{f"firmware/{path}": data for path, data in firmware.items()},
+    }

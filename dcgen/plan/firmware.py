@@ -1,0 +1,219 @@
+"""The C runtime's plan: tensors' places in the arena, nodes' geometry and kernels, scratch memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dcgen.encode.blob import Blob
+from dcgen.encode.schema import CONV_HEADER, HEADER, MAX_CODE_BITS, MAX_LEVELS, NODE_HEADER, Coding, Kind, TopologyFlag
+from dcgen.errors import PlanError
+from dcgen.ir.graph import Pads, Pair, Shape
+from dcgen.plan.arena import align, assign, buffers, extent, live_bytes
+from dcgen.plan.limits import MAX_ARENA_BYTES, TAP_BYTES, check_limits
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
+
+SPARE_TAPS = 1024
+"""Non-zero weights of one filter that later weights of the same network may have without a new plan."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where element (c, y, x) is: offset + c * channel_stride + y * row_stride + x * pixel_stride, in bytes.
+
+    offset : from the arena's start, or for the network's input from the picture's
+    """
+
+    shape: Shape
+    offset: int
+    channel_stride: int
+    row_stride: int
+    pixel_stride: int
+
+    @classmethod
+    def planes(cls, shape: Shape, offset: int) -> Layout:
+        """Planes one after the other, C x H x W."""
+        _, h, w = shape
+        return cls(shape, offset, h * w, w, 1)
+
+    @classmethod
+    def pixels(cls, shape: Shape) -> Layout:
+        """A camera picture, H x W x C."""
+        c, _, w = shape
+        return cls(shape, 0, 1, w * c, c)
+
+
+@dataclass(frozen=True)
+class TensorPlan:
+    """A uint8 tensor and its place."""
+
+    name: str
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class NodePlan:
+    """One node as C sees it.
+
+    kernel : C function, None where placement does the work
+    inputs : indices of the two input tensors, the same twice where there is one
+    output : index of the output tensor, 0 for the scores
+    out_shape : (C, H, W), of the scores before flattening
+    """
+
+    name: str
+    kernel: str | None
+    kind: Kind
+    flags: TopologyFlag
+    inputs: Pair
+    output: int
+    out_shape: Shape
+    kernel_size: Pair = (0, 0)
+    stride: Pair = (0, 0)
+    pads: Pads = (0, 0, 0, 0)
+    groups: int = 0
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """Scratch areas of the arena: offsets in bytes, capacities in elements.
+
+    tables : uint16 [n_tables, 4096] decoding tables
+    levels : int16 [256]
+    taps : dcg_tap [tap_capacity]
+    row : int32 [row_capacity] accumulators
+    size : bytes of all areas, aligned; they start the arena
+    """
+
+    tables: int
+    levels: int
+    taps: int
+    row: int
+    n_tables: int
+    tap_capacity: int
+    row_capacity: int
+    size: int
+
+
+@dataclass(frozen=True)
+class FirmwarePlan:
+    """Everything C needs beside the blob.
+
+    topology_hash : of the network; C refuses a blob with another one
+    tensors : the input, then each node's output, as the blob numbers them
+    arena_bytes : scratch and activations, the caller's picture and scores not counted
+    activation_bytes : the arena's part for tensors
+    live_bytes : most bytes of tensors alive at once, which no assignment can undercut
+    input_bytes : of the caller's picture
+    """
+
+    topology_hash: int
+    tensors: tuple[TensorPlan, ...]
+    nodes: tuple[NodePlan, ...]
+    scratch: Scratch
+    n_scores: int
+    arena_bytes: int
+    activation_bytes: int
+    live_bytes: int
+    input_bytes: int
+
+
+def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
+    """Plan memory and kernels for ``blob``, which encodes ``graph``.
+
+    Raises PlanError, with the node's name, for what the C runtime cannot address.
+    """
+    check_limits(graph, len(blob.data))
+    header = HEADER.unpack(blob.data)
+    scratch = _scratch(graph, header["max_filter_entries"], _uses_gaps(blob.data, header))
+    all_buffers = buffers(graph)
+    offsets = assign(all_buffers)
+    places = {
+        name: scratch.size + offset + inner
+        for buffer, offset in zip(all_buffers, offsets, strict=True)
+        for name, inner in buffer.members.items()
+    }
+    names = [graph.input.name, *(n.name for n in graph.nodes if n.name in graph.tensors)]
+    tensors = [TensorPlan(graph.input.name, Layout.pixels(graph.input.shape))]
+    tensors += [TensorPlan(n, Layout.planes(graph.tensors[n].shape, places[n])) for n in names[1:]]
+    index = {name: i for i, name in enumerate(names)}
+    activation_bytes = extent(all_buffers, offsets)
+    arena_bytes = scratch.size + activation_bytes
+    if arena_bytes > MAX_ARENA_BYTES:
+        raise PlanError(graph.name, f"needs an arena of {arena_bytes} bytes, at most {MAX_ARENA_BYTES} are addressed")
+    c, h, w = graph.input.shape
+    return FirmwarePlan(
+        topology_hash=header["topology_hash"],
+        tensors=tuple(tensors),
+        nodes=tuple(_node(graph, node, index) for node in graph.nodes),
+        scratch=scratch,
+        n_scores=graph.n_scores,
+        arena_bytes=arena_bytes,
+        activation_bytes=activation_bytes,
+        live_bytes=live_bytes(all_buffers),
+        input_bytes=c * h * w,
+    )
+
+
+def _node(graph: QGraph, node: QNode, index: dict[str, int]) -> NodePlan:
+    op = node.op
+    kernel, kind, flags = _kernel(op)
+    output = index.get(node.name, 0)
+    return NodePlan(
+        name=node.name,
+        kernel=kernel,
+        kind=kind,
+        flags=flags,
+        inputs=(0, 0) if isinstance(op, QConcat) else (index[node.inputs[0]], index[node.inputs[-1]]),
+        output=output,
+        out_shape=graph.tensors[node.name].shape if output else graph.score_shape,
+        kernel_size=op.kernel if isinstance(op, QConv | QMaxPool | QAvgPool) else (0, 0),
+        stride=op.stride if isinstance(op, QConv | QMaxPool | QAvgPool) else (0, 0),
+        pads=op.pads if isinstance(op, QConv | QMaxPool | QAvgPool | QPad) else (0, 0, 0, 0),
+        groups=op.groups if isinstance(op, QConv) else 0,
+    )
+
+
+def _kernel(op: QOp) -> tuple[str | None, Kind, TopologyFlag]:
+    """C function, kind and flags (as the blob's topology has them) of an operator."""
+    none, ceil, raw = TopologyFlag(0), TopologyFlag.CEIL, TopologyFlag.RAW
+    match op:
+        case QConv():
+            return ("dcg_conv", Kind.CONV, none) if op.requant else ("dcg_conv_scores", Kind.CONV, raw)
+        case QMaxPool():
+            return "dcg_max_pool", Kind.MAX_POOL, ceil if op.ceil else none
+        case QAvgPool():
+            counting = TopologyFlag.COUNT_INCLUDE_PAD if op.count_include_pad else none
+            return "dcg_avg_pool", Kind.AVG_POOL, (ceil if op.ceil else none) | counting
+        case QAdd():
+            return "dcg_add", Kind.ADD, none
+        case QPad():
+            return "dcg_pad", Kind.PAD, none
+        case QConcat():
+            return None, Kind.CONCAT, none
+        case QScores():
+            return "dcg_scores", Kind.SCORES, raw if op.total else none
+
+
+def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
+    convs = [n for n in graph.nodes if isinstance(n.op, QConv)]
+    filters = [n.op.indices[0].size for n in convs if isinstance(n.op, QConv)]
+    rows = [(graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n in convs]
+    n_tables = 2 if gaps else 1
+    tap_capacity = max(max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
+    row_capacity = max(rows, default=0)
+    sizes = ((n_tables << MAX_CODE_BITS) * 2, MAX_LEVELS * 2, tap_capacity * TAP_BYTES, row_capacity * 4)
+    if not convs:
+        return Scratch(0, 0, 0, 0, n_tables, 0, 0, 0)
+    offsets = [sum(map(align, sizes[:i])) for i in range(len(sizes) + 1)]
+    return Scratch(*offsets[:4], n_tables, tap_capacity, row_capacity, offsets[4])
+
+
+def _uses_gaps(data: bytes, header: dict[str, int]) -> bool:
+    """Whether a layer codes gaps and levels apart, which takes a second table."""
+    at = header["layers_offset"]
+    for _ in range(header["n_nodes"]):
+        node = NODE_HEADER.unpack(data, at)
+        if node["kind"] == Kind.CONV and CONV_HEADER.unpack(data, at + NODE_HEADER.size)["coding"] == Coding.GAPS:
+            return True
+        at += node["section_bytes"]
+    return False

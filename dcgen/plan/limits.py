@@ -1,0 +1,43 @@
+"""What the C runtime's fields and counters can hold, checked by name before anything is planned."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dcgen.errors import PlanError
+from dcgen.quant.qgraph import QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad
+
+MAX_KERNEL: Final = 255  # uint8_t ky, kx in dcg_tap
+MAX_SIZE: Final = 65535  # uint16_t channels, height, width, stride, pads, groups
+MAX_NODES: Final = 65534  # uint16_t, and 65535 is DCG_NO_NODE
+MAX_WEIGHTS: Final = (1 << 31) - 1  # uint32_t positions, with room for the longest run
+MAX_BLOB_BYTES: Final = 1 << 28  # uint32_t bit positions
+MAX_ARENA_BYTES: Final = (1 << 31) - 1  # uint32_t offsets
+TAP_BYTES: Final = 6  # sizeof(dcg_tap), asserted in C
+
+
+def check_limits(graph: QGraph, blob_bytes: int) -> None:
+    """Raise PlanError for the first layer, tensor or size beyond the runtime's reach."""
+    for tensor in graph.tensors.values():
+        for axis, size in zip(("channels", "rows", "columns"), tensor.shape, strict=True):
+            _at_most(tensor.name, axis, size, MAX_SIZE)
+    for axis, size in zip(("score channels", "score rows", "score columns"), graph.score_shape, strict=True):
+        _at_most(graph.nodes[-1].name, axis, size, MAX_SIZE)
+    _at_most(graph.name, "nodes", len(graph.nodes), MAX_NODES)
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, QConv | QMaxPool | QAvgPool):
+            _at_most(node.name, "kernel rows or columns", max(op.kernel), MAX_KERNEL)
+            _at_most(node.name, "positions of stride", max(op.stride), MAX_SIZE)
+        if isinstance(op, QConv | QMaxPool | QAvgPool | QPad):
+            _at_most(node.name, "rows or columns of padding", max(op.pads), MAX_SIZE)
+        if isinstance(op, QConv):
+            _at_most(node.name, "weights", op.indices.size, MAX_WEIGHTS)
+        if not isinstance(op, QConcat):
+            _at_most(node.name, "inputs", len(node.inputs), 2)
+    _at_most(graph.name, "bytes of blob", blob_bytes, MAX_BLOB_BYTES)
+
+
+def _at_most(thing: str, what: str, found: int, limit: int) -> None:
+    if found > limit:
+        raise PlanError(thing, f"has {found} {what}, the C runtime takes at most {limit}")

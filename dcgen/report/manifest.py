@@ -1,0 +1,97 @@
+"""``manifest.json``: every size, setting and per-layer figure of an output, under stable keys."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+
+from dcgen import __version__
+from dcgen.ir.graph import Conv, macs
+from dcgen.pictures import digest
+from dcgen.quant.qgraph import QConv
+from dcgen.result import Compiled
+
+
+def manifest(compiled: Compiled) -> dict[str, Any]:
+    """The manifest as plain data. Counts of parameters hold weights and biases."""
+    layers = list(_layers(compiled))
+    job, qgraph, calibration = compiled.job, compiled.qgraph, compiled.calibration
+    c, h, w = qgraph.input.shape
+    return {
+        "dcgen": __version__,
+        "name": qgraph.name,
+        "model": job.model,
+        "weights": None if job.weights is None else job.weights.name,
+        "target": job.target.name,
+        "head": compiled.model.head,
+        "blob_bytes": len(compiled.blob.data),
+        "parameters": sum(a["parameters"] for a in layers),
+        "nonzeros": sum(a["nonzeros"] for a in layers),
+        "macs": sum(a["macs"] for a in layers),
+        "nonzero_macs": sum(a["nonzero_macs"] for a in layers),
+        "input": {
+            "height": h,
+            "width": w,
+            "channels": c,
+            "layout": "HWC",
+            "camera_order": "grey" if c == 1 else "rgb",
+            "bytes": c * h * w,
+        },
+        "preprocess": compiled.preprocess.to_json(),
+        "scores": {"count": qgraph.n_scores, "scale": qgraph.score_scale},
+        "settings": job.recipe.settings(),
+        "calibration": {
+            "measured": len(calibration.measure),
+            "held_out": len(calibration.held_out),
+            "measured_sha256": digest(calibration.measure),
+            "held_out_sha256": digest(calibration.held_out),
+        },
+        "held_out": compiled.held_out.to_json(),
+        "arena_bytes": compiled.plan.arena_bytes,
+        "blob_sections": dict(compiled.blob.sections),
+        "layers": layers,
+        "tensors": [
+            {
+                "name": t.name,
+                "shape": list(t.shape),
+                "scale": t.scale,
+                "zero_point": t.zero_point,
+                "saturated": compiled.ranges[t.name].saturated if t.name in compiled.ranges else 0.0,
+            }
+            for t in qgraph.tensors.values()
+        ],
+        "nodes": [n.name for n in qgraph.nodes],
+    }
+
+
+def manifest_json(compiled: Compiled) -> bytes:
+    """The manifest as the bytes of its file."""
+    return (json.dumps(manifest(compiled), indent=1) + "\n").encode()
+
+
+def _layers(compiled: Compiled) -> Any:
+    dense = macs(compiled.compressed)
+    sizes = {layer.name: layer for layer in compiled.blob.layers}
+    convs = {n.name: n.op for n in compiled.qgraph.nodes if isinstance(n.op, QConv)}
+    for node in compiled.compressed.nodes:
+        if not isinstance(node.op, Conv):
+            continue
+        op = convs[node.name]
+        _, h, w = compiled.compressed.shapes[node.name]
+        nonzeros = int(np.count_nonzero(op.weights))
+        size = sizes[node.name]
+        yield {
+            "name": node.name,
+            "parameters": op.indices.size + len(op.bias),
+            "weights": op.indices.size,
+            "nonzeros": nonzeros,
+            "density": nonzeros / op.indices.size,
+            "levels": len(op.levels),
+            "bits_per_weight": 8 * size.total / op.indices.size,
+            "bytes": size.total,
+            "bytes_by_part": size.parts(),
+            "macs": dense[node.name],
+            "nonzero_macs": nonzeros * h * w,
+        }

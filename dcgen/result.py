@@ -1,0 +1,67 @@
+"""What is asked of a compilation and what it produces: the types that pipeline and report share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.compress.recipes import Recipe
+from dcgen.encode.blob import Blob
+from dcgen.importers.model import ImportedModel
+from dcgen.ir.graph import Graph
+from dcgen.pictures import Preprocess
+from dcgen.plan.firmware import FirmwarePlan
+from dcgen.quant.qgraph import QGraph
+from dcgen.quant.ranges import Range
+from dcgen.report.fidelity import Fidelity
+from dcgen.targets import Target
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a user asks to be compiled.
+
+    model : path or catalogue name
+    preprocess : None for what the model itself expects
+    size : input height and width, or None for the model's or the preset's own
+    calibration : folder of pictures, no labels
+    """
+
+    model: str
+    weights: Path | None
+    preprocess: Preprocess | None
+    size: int | None
+    calibration: Path
+    recipe: Recipe
+    target: Target
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Camera pictures uint8 [N, H, W, C] in their two roles, disjoint unless there is only one."""
+
+    measure: NDArray[np.uint8]
+    held_out: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Compiled:
+    """All that a compilation knows; manifest and report say nothing that is not from here.
+
+    compressed : canonical float graph, every convolution with its levels
+    held_out : the integer network against the float one on the held-out calibration pictures
+    """
+
+    job: Job
+    model: ImportedModel
+    preprocess: Preprocess
+    calibration: Calibration
+    compressed: Graph
+    ranges: dict[str, Range]
+    qgraph: QGraph
+    blob: Blob
+    plan: FirmwarePlan
+    held_out: Fidelity

@@ -1,0 +1,213 @@
+"""Compares what a machine computed with the golden model, byte by byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.encode.schema import Status
+from dcgen.errors import ToolError
+from dcgen.quant.execute import execute
+from dcgen.quant.qgraph import I32, U8, QConcat, QGraph
+from dcgen.verify.machines import MachineRun
+from dcgen.verify.records import Outcome, Row, read_results
+
+BATCH = 8
+"""Pictures whose tensors are held in memory together."""
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One wrong byte, or one wrong score (``channel`` is then its index).
+
+    node : name of the layer
+    found : None where the machine delivered nothing, or delivered it twice
+    """
+
+    node: str
+    channel: int
+    row: int
+    x: int
+    expected: int
+    found: int | None
+
+
+@dataclass(frozen=True)
+class Check:
+    """What verifying on one target gave.
+
+    layers : nodes whose outputs were compared, the scores' node included; a Concat is no work of
+        its own, its bytes are compared as its inputs
+    bytes_compared, mismatches : over all pictures; four bytes a score
+    failure : how the runtime ended the program early, empty if it did not
+    instructions : of one cold run, dcg_init and dcg_run; None where they cannot be counted
+    flash_bytes, ram_bytes, stack_bytes : None on the host
+    """
+
+    target: str
+    pictures: int
+    layers: int
+    bytes_compared: int
+    mismatches: int
+    first_mismatch: Mismatch | None = None
+    failure: str = ""
+    instructions: int | None = None
+    flash_bytes: int | None = None
+    ram_bytes: int | None = None
+    stack_bytes: int | None = None
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        return self.mismatches == 0 and not self.failure
+
+    def to_json(self) -> dict[str, Any]:
+        """Stable keys; figures that the target does not give are left out."""
+        result: dict[str, Any] = {
+            "target": self.target,
+            "passed": self.passed,
+            "pictures": self.pictures,
+            "layers": self.layers,
+            "bytes_compared": self.bytes_compared,
+            "mismatches": self.mismatches,
+            "seconds": round(self.seconds, 3),
+        }
+        if self.failure:
+            result["failure"] = self.failure
+        if self.first_mismatch is not None:
+            result["first_mismatch"] = vars(self.first_mismatch).copy()
+        for key in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"):
+            if (value := getattr(self, key)) is not None:
+                result[key] = value
+        return result
+
+
+@dataclass
+class Comparison:
+    """Gathers one target's results picture by picture; ``check()`` sums them up."""
+
+    graph: QGraph
+    pictures: int = 0
+    bytes_compared: int = 0
+    mismatches: int = 0
+    first_mismatch: Mismatch | None = None
+    failure: str = ""
+    ticks: int = 0
+    stack_bytes: int = 0
+    layer_names: set[str] = field(default_factory=set)
+
+    def add(self, run: MachineRun, scores: I32, tensors: dict[str, U8]) -> None:
+        """Compare a finished program's results.
+
+        scores : golden, int32 [N, S] of the N pictures that ``run`` was given
+        tensors : golden, uint8 [N, C, H, W] by node name
+        """
+        outcomes = read_results(run.results)
+        for i in range(run.pictures):
+            self.pictures += 1
+            if i < run.measured:
+                outcome = next(outcomes, None)
+                if outcome is not None and not self.ticks:
+                    self.ticks, self.stack_bytes = outcome.ticks, outcome.stack_bytes
+                self._compare_scores(outcome, scores[i])
+            if i < run.traced:
+                outcome = next(outcomes, None)
+                self._compare_rows(outcome.rows if outcome else (), {k: v[i] for k, v in tensors.items()})
+                self._compare_scores(outcome, scores[i])
+        for _ in outcomes:  # more than was asked for; reading on also finds a missing end
+            raise ToolError(run.target.check_name, "wrote more results than there are pictures")
+
+    def check(self, run: MachineRun, seconds: float, flash_bytes: int | None, ram_bytes: int | None) -> Check:
+        """The verdict; the arguments are what the comparison itself cannot know."""
+        emulator = run.target.emulator
+        return Check(
+            target=run.target.check_name,
+            pictures=self.pictures,
+            layers=len(self.layer_names),
+            bytes_compared=self.bytes_compared,
+            mismatches=self.mismatches,
+            first_mismatch=self.first_mismatch,
+            failure=self.failure,
+            instructions=round(self.ticks * emulator.instructions_per_tick) if emulator else None,
+            flash_bytes=flash_bytes,
+            ram_bytes=ram_bytes,
+            stack_bytes=self.stack_bytes if emulator else None,
+            seconds=seconds,
+        )
+
+    def _compare_rows(self, rows: tuple[Row, ...], tensors: dict[str, U8]) -> None:
+        nodes = self.graph.nodes[:-1]
+        expected = {i: tensors[n.name] for i, n in enumerate(nodes) if not isinstance(n.op, QConcat)}
+        found = {i: np.zeros_like(t) for i, t in expected.items()}
+        times = {i: np.zeros(t.shape[:2], np.uint8) for i, t in expected.items()}
+        for r in rows:
+            tensor = found.get(r.node)
+            if (
+                tensor is None
+                or r.channel >= tensor.shape[0]
+                or r.row >= tensor.shape[1]
+                or (len(r.data) != tensor.shape[2])
+            ):
+                name = nodes[r.node].name if r.node < len(nodes) else f"node {r.node}"
+                self._mismatch(max(1, len(r.data)), Mismatch(name, r.channel, r.row, 0, 0, None))
+                continue
+            tensor[r.channel, r.row] = np.frombuffer(r.data, np.uint8)
+            times[r.node][r.channel, r.row] = min(2, times[r.node][r.channel, r.row] + 1)
+        for i, tensor in expected.items():
+            self.layer_names.add(nodes[i].name)
+            self.bytes_compared += tensor.size
+            delivered = times[i] == 1
+            self._compare(nodes[i].name, tensor, found[i], delivered[:, :, None])
+
+    def _compare_scores(self, outcome: Outcome | None, expected: I32) -> None:
+        name = self.graph.nodes[-1].name
+        self.layer_names.add(name)
+        self.bytes_compared += expected.nbytes
+        if outcome is not None and outcome.status:
+            known = {int(status): status.name for status in Status}
+            self.failure = f"the runtime ended with {known.get(outcome.status, outcome.status)}"
+        scores = outcome.scores if outcome else None
+        delivered = scores is not None and scores.shape == expected.shape
+        found = scores if scores is not None and delivered else np.zeros_like(expected)
+        shape = (len(expected), 1, 1)
+        self._compare(name, expected.reshape(shape), found.reshape(shape), np.full(shape, delivered))
+
+    def _compare(self, name: str, expected: U8 | I32, found: U8 | I32, delivered: NDArray[np.bool_]) -> None:
+        """Count wrong elements of one node's output [C, H, W]; undelivered ones are wrong."""
+        wrong = (expected != found) | ~delivered
+        count = int(np.count_nonzero(wrong))
+        if count:
+            c, y, x = (int(v) for v in np.unravel_index(int(wrong.argmax()), wrong.shape))
+            here = bool(np.broadcast_to(delivered, wrong.shape)[c, y, x])
+            first = Mismatch(name, c, y, x, int(expected[c, y, x]), int(found[c, y, x]) if here else None)
+            self._mismatch(count * expected.itemsize, first)
+
+    def _mismatch(self, count: int, first: Mismatch) -> None:
+        self.mismatches += count
+        self.first_mismatch = self.first_mismatch or first
+
+
+def golden(graph: QGraph, pictures: U8) -> tuple[I32, dict[str, U8]]:
+    """Scores int32 [N, S] and every tensor uint8 [N, C, H, W] by name, from the golden model."""
+    tensors: dict[str, U8] = {}
+    return execute(graph, pictures, tensors), tensors
+
+
+def batches(pictures: U8) -> Iterator[U8]:
+    """``pictures`` in parts small enough to hold every tensor of."""
+    for start in range(0, len(pictures), BATCH):
+        yield pictures[start : start + BATCH]
+
+
+def compare(graph: QGraph, pictures: U8, run: MachineRun) -> Check:
+    """Compare one finished run on ``pictures`` uint8 [N, H, W, C] with the golden model.
+
+    Holds every tensor of all N pictures in memory; ``verify`` goes through them in batches.
+    """
+    comparison = Comparison(graph)
+    comparison.add(run, *golden(graph, pictures))
+    return comparison.check(run, run.seconds, None, None)

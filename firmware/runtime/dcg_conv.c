@@ -1,0 +1,133 @@
+/* Convolution: one filter is decoded, then every row of its output plane is accumulated tap by tap.
+ *
+ * A tap is one non-zero weight. It adds weight * input to a run of accumulators along the row, and
+ * weight * pad byte to those whose input lies outside the plane. Accumulators wrap, so they are
+ * unsigned. */
+#include "dcg_internal.h"
+
+/* What the taps of one filter need to know. */
+typedef struct filter {
+    const dcg_job *job;
+    const dcg_node *node;
+    const dcg_tensor *input;
+    uint32_t *row;          /* [out_width] accumulators */
+    uint32_t first_channel; /* of the filter's group */
+} filter;
+
+static void add_constant(uint32_t *row, uint32_t begin, uint32_t end, uint32_t value) {
+    for (uint32_t x = begin; x < end; x++)
+        row[x] += value;
+}
+
+static void add_run(uint32_t *row, uint32_t count, const uint8_t *input, uint32_t step, int32_t weight) {
+    if (step == 1u) {
+        for (uint32_t i = 0; i < count; i++)
+            row[i] += (uint32_t)(weight * input[i]);
+    } else {
+        for (uint32_t i = 0; i < count; i++, input += step)
+            row[i] += (uint32_t)(weight * *input);
+    }
+}
+
+/* Windows whose tap at offset k lies before position limit of the padded axis: ceil((limit - k) / stride),
+ * at most count. */
+static uint32_t windows_before(uint32_t limit, uint32_t k, uint32_t stride, uint32_t count) {
+    if (limit <= k) return 0;
+    uint32_t n = stride == 1u ? limit - k : (limit - k + stride - 1u) / stride;
+    return n < count ? n : count;
+}
+
+static void add_tap(const filter *f, uint32_t y, const dcg_tap *tap) {
+    const dcg_node *node = f->node;
+    const dcg_tensor *in = f->input;
+    uint32_t channel = f->first_channel + tap->channel, width = node->out_width;
+    uint32_t padded_y = y * node->stride_h + tap->ky; /* counted from the top of the padding */
+    uint32_t begin = width, end = width;              /* outputs whose input is in the plane */
+    if (padded_y >= node->pad_top && padded_y < (uint32_t)node->pad_top + in->height) {
+        begin = windows_before(node->pad_left, tap->kx, node->stride_w, width);
+        end = windows_before((uint32_t)node->pad_left + in->width, tap->kx, node->stride_w, width);
+    }
+    if (begin < end) {
+        uint32_t input_y = padded_y - node->pad_top;
+        uint32_t input_x = begin * node->stride_w + tap->kx - node->pad_left;
+        const uint8_t *input = dcg_input_plane(f->job, 0, channel) + (size_t)input_y * in->row_stride +
+                               (size_t)input_x * in->pixel_stride;
+        add_run(f->row + begin, end - begin, input, node->stride_w * in->pixel_stride, tap->weight);
+    }
+    if (begin > 0 || end < width) {
+        uint32_t padding = (uint32_t)(tap->weight * dcg_pad_byte(f->job, channel));
+        add_constant(f->row, 0, begin, padding);
+        add_constant(f->row, end, width, padding);
+    }
+}
+
+static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg_weights *weights) {
+    for (uint32_t x = 0; x < f->node->out_width; x++)
+        f->row[x] = bias;
+    for (uint32_t i = 0; i < weights->n_taps; i++)
+        add_tap(f, y, &weights->taps[i]);
+}
+
+static uint32_t bias_of(const dcg_job *job, const dcg_conv_record *record, uint32_t o) {
+    int32_t stored = dcg_conv_header_bias_bytes(record->header) == 2u ? dcg_load_i16(record->bias + 2u * o)
+                                                                      : dcg_load_i32(record->bias + 4u * o);
+    return (uint32_t)stored << dcg_node_header_bias_shift(job->layer);
+}
+
+static dcg_requant requant_of(const dcg_job *job, const dcg_conv_record *record, uint32_t o) {
+    if (record->mult != NULL)
+        return dcg_requant_of(job, dcg_load_u16(record->mult + 2u * o), record->shift[o]);
+    return dcg_requant_of(job, dcg_node_header_mult(job->layer), dcg_node_header_shift(job->layer));
+}
+
+/* Where a row's accumulators go: bytes of the output tensor, or scores. */
+static void store_bytes(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
+                        const uint32_t *row) {
+    dcg_requant requant = requant_of(job, record, o);
+    uint8_t *output = dcg_output_row(job, o, y);
+    for (uint32_t x = 0; x < job->node->out_width; x++)
+        output[x] = dcg_requantise(dcg_signed(row[x]), &requant);
+}
+
+static void store_scores(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
+                         const uint32_t *row) {
+    (void)record;
+    const dcg_node *node = job->node;
+    int32_t *scores = job->scores + ((size_t)o * node->out_height + y) * node->out_width;
+    for (uint32_t x = 0; x < node->out_width; x++)
+        scores[x] = dcg_signed(row[x]);
+}
+
+typedef void (*store_row)(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
+                          const uint32_t *row);
+
+static dcg_status convolve(const dcg_job *job, store_row store) {
+    const dcg_node *node = job->node;
+    filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row), 0};
+    uint32_t group_inputs = (uint32_t)f.input->channels / node->groups;
+    uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
+    dcg_conv_record record;
+    dcg_weights weights;
+
+    dcg_status status = dcg_conv_record_find(&record, job->layer, node);
+    if (status != DCG_OK) return status;
+    dcg_weights_open(&weights, job, &record);
+    for (uint32_t o = 0; o < node->out_channels; o++) {
+        status = dcg_weights_next(&weights);
+        if (status != DCG_OK) return status;
+        f.first_channel = o / group_outputs * group_inputs;
+        for (uint32_t y = 0; y < node->out_height; y++) {
+            accumulate_row(&f, y, bias_of(job, &record, o), &weights);
+            store(job, &record, o, y, f.row);
+        }
+    }
+    return dcg_weights_close(&weights);
+}
+
+dcg_status dcg_conv(const dcg_job *job) {
+    return convolve(job, store_bytes);
+}
+
+dcg_status dcg_conv_scores(const dcg_job *job) {
+    return convolve(job, store_scores);
+}

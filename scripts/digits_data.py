@@ -1,0 +1,33 @@
+"""The handwritten digits that ship inside scikit-learn, and which of them serve which purpose.
+
+One fixed shuffle of the 1797 digits of 8x8 pixels: the test digits are never trained on, calibrated
+on or chosen by. Pictures are camera bytes: grey, 16x16, each pixel doubled by nearest neighbour.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.datasets import load_digits
+
+SEED = 20160503
+SPLITS = {"train": slice(0, 1097), "calibration": slice(1097, 1297), "test": slice(1297, 1797)}
+
+
+@dataclass(frozen=True, eq=False)
+class Digits:
+    """pictures : uint8 [N, 16, 16]; labels : int64 [N], 0 to 9; numbers : place in scikit-learn's set [N]"""
+
+    pictures: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    numbers: NDArray[np.int64]
+
+
+def split(name: str) -> Digits:
+    """The digits of one of ``SPLITS``."""
+    source = load_digits()
+    numbers = np.random.default_rng(SEED).permutation(len(source.images))[SPLITS[name]]
+    pictures = np.rint(source.images[numbers] * 255 / 16).astype(np.uint8)  # pixels are 0 to 16
+    return Digits(pictures.repeat(2, 1).repeat(2, 2), source.target[numbers], numbers)

@@ -1,0 +1,1 @@
+"""Tests of dcgen; the folders mirror the tree."""

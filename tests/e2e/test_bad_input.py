@@ -1,0 +1,217 @@
+"""Bad input ends in one readable line on stderr, a non-zero exit code, and nothing half-written."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from dcgen.models.catalogue import DIGITS, find
+from tests.command import dcgen, tree
+
+Params = dict[str, np.ndarray]
+
+
+def assert_refused(done: subprocess.CompletedProcess[str], *culprits: str, code: int = 1) -> None:
+    """One line that names every culprit, and no trace of Python."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("dcgen: ")]
+    assert len(lines) == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    for culprit in culprits:
+        assert culprit in lines[0]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """An empty folder that must hold nothing but ``kept`` files after a refused command."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def refused(work: Path, digits_pictures: Path) -> Callable[..., None]:
+    """``refused(arguments, *culprits)``: compiling is refused, and ``work`` stays empty."""
+
+    def run(arguments: list[object], *culprits: str) -> None:
+        if "--calibration" not in arguments:
+            arguments = [*arguments, "--calibration", digits_pictures / "calibration"]
+        assert_refused(dcgen("compile", *arguments, "-o", work / "out"), *culprits)
+        assert list(work.iterdir()) == []
+
+    return run
+
+
+def test_an_onnx_file_with_an_unsupported_operator(tmp_path: Path, refused: Callable[..., None]) -> None:
+    weight = numpy_helper.from_array(np.ones((4, 1, 3, 3), np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["c"], name="first"),
+        helper.make_node("Tanh", ["c"], ["y"], name="squash"),
+    ]
+    pictures = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16])
+    scores = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 14, 14])
+    opset = [helper.make_opsetid("", 17)]
+    graph = helper.make_graph(nodes, "net", [pictures], [scores], [weight])
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "tanh.onnx")
+    refused([tmp_path / "tanh.onnx", "--preprocess", "digits"], "squash", "Tanh")
+
+
+def test_a_text_file_renamed_onnx(tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "text.onnx").write_text("not a model\n")
+    refused([tmp_path / "text.onnx", "--preprocess", "digits"], "text.onnx")
+
+
+def test_a_model_file_that_is_not_there(tmp_path: Path, refused: Callable[..., None]) -> None:
+    refused([tmp_path / "none.onnx", "--preprocess", "digits"], "none.onnx")
+
+
+def test_a_model_name_that_is_not_known(refused: Callable[..., None]) -> None:
+    refused(["squeezenet9"], "squeezenet9", "squeezenet1_1")
+
+
+def drop(params: Params) -> None:
+    del params["features.3.squeeze.weight"]
+
+
+def spoil(params: Params) -> None:
+    params["features.3.squeeze.weight"].flat[5] = np.nan
+
+
+def reshape(params: Params) -> None:
+    params["features.3.squeeze.weight"] = params["features.3.squeeze.weight"][:, :-1]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"), [(drop, "missing"), (spoil, "nan"), (reshape, "(8, 16, 1, 1)")]
+)
+def test_weights_that_do_not_fit(
+    change: Callable[[Params], None], problem: str, tmp_path: Path, refused: Callable[..., None]
+) -> None:
+    checkpoint = find("digits").checkpoint_path
+    assert checkpoint is not None
+    with np.load(checkpoint) as file:
+        params = dict(file)
+    assert params["features.3.squeeze.weight"].shape == DIGITS.parameters()["features.3.squeeze.weight"]
+    change(params)
+    np.savez(tmp_path / "broken.npz", **params)
+    refused(["digits", "--weights", tmp_path / "broken.npz"], "broken.npz", "features.3.squeeze.weight", problem)
+
+
+def test_an_empty_calibration_folder(tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "bare").mkdir()
+    refused(["digits", "--calibration", tmp_path / "bare"], "bare")
+
+
+def test_a_calibration_folder_that_is_not_there(tmp_path: Path, refused: Callable[..., None]) -> None:
+    refused(["digits", "--calibration", tmp_path / "nowhere"], "nowhere")
+
+
+def test_a_corrupt_jpeg(tmp_path: Path, refused: Callable[..., None]) -> None:
+    (tmp_path / "mixed").mkdir()
+    (tmp_path / "mixed" / "torn.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(range(256)) * 10)
+    refused(["digits", "--calibration", tmp_path / "mixed"], "torn.jpg")
+
+
+def test_a_recipe_that_is_not_known(refused: Callable[..., None]) -> None:
+    refused(["digits", "--recipe", "nosuch"], "nosuch", "balanced")
+
+
+def test_a_setting_that_is_not_known(refused: Callable[..., None]) -> None:
+    refused(["digits", "--set", "nosuch=1"], "nosuch")
+
+
+def compile_digits(pictures: Path, out: Path, **options: object) -> subprocess.CompletedProcess[str]:
+    return dcgen("compile", "digits", "--calibration", pictures / "calibration", "-o", out, **options)  # type: ignore[arg-type]
+
+
+def small_files_only() -> None:
+    """Writing beyond 8 KiB of any file fails, as on a full disk (Python ignores the signal)."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+
+
+def test_a_disk_that_fills_up(work: Path, digits_pictures: Path) -> None:
+    done = compile_digits(digits_pictures, work / "deep" / "out", in_child=small_files_only)
+    assert_refused(done, "out")
+    assert list(work.iterdir()) == []
+
+
+FULL = """
+import errno, itertools, os, pathlib
+count, write = itertools.count(), pathlib.Path.write_bytes
+def write_bytes(path, data):
+    if next(count) == 5:
+        raise {error}
+    return write(path, data)
+pathlib.Path.write_bytes = write_bytes
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        ("OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))", 1, "No space left on device"),
+        ("KeyboardInterrupt", 130, "interrupted"),
+    ],
+)
+def test_an_earlier_output_survives(
+    error: str, code: int, said: str, work: Path, digits_pictures: Path
+) -> None:
+    assert compile_digits(digits_pictures, work / "out").returncode == 0
+    before = tree(work)
+    done = compile_digits(digits_pictures, work / "out", before=FULL.format(error=error))
+    assert_refused(done, said, code=code)
+    assert tree(work) == before
+    assert [f.name for f in work.iterdir()] == ["out"]
+
+
+def test_an_output_that_is_a_file(work: Path, digits_pictures: Path) -> None:
+    (work / "kept").write_text("mine")
+    for out in (work / "kept", work / "kept" / "out"):
+        assert_refused(compile_digits(digits_pictures, out), "kept")
+    assert tree(work) == {"kept": b"mine"}
+
+
+def test_an_output_folder_that_is_not_ours(work: Path, digits_pictures: Path) -> None:
+    (work / "thesis.txt").write_text("years of work")
+    assert_refused(compile_digits(digits_pictures, work), "work", "manifest.json")
+    assert tree(work) == {"thesis.txt": b"years of work"}
+
+
+def test_an_output_without_permission(digits_pictures: Path) -> None:
+    # Not even root may write to /proc.
+    assert_refused(compile_digits(digits_pictures, Path("/proc/dcgen-out")), "/proc/dcgen-out")
+
+
+def test_an_output_folder_that_is_not_one(work: Path) -> None:
+    for command in (["verify", work], ["eval", work, "--images", work]):
+        assert_refused(dcgen(*command), "work", "manifest.json")
+
+
+def test_a_blob_of_noise(tmp_path: Path) -> None:
+    (tmp_path / "noise.dcb").write_bytes(np.random.default_rng(1).bytes(5000))
+    assert_refused(dcgen("inspect", tmp_path / "noise.dcb"), "noise.dcb")
+
+
+def test_a_machine_that_is_not_known(digits_out: Path) -> None:
+    assert_refused(dcgen("verify", digits_out, "--on", "qemu-z80"), "qemu-z80", "qemu-cortex-m4")
+
+
+def test_a_label_beyond_the_classes(tmp_path: Path, digits_out: Path, digits_pictures: Path) -> None:
+    name = next((digits_pictures / "test").glob("*.png")).name
+    (tmp_path / "labels.txt").write_text(f"{name} 10\n")
+    done = dcgen("eval", digits_out, "--images", digits_pictures / "test", "--labels", tmp_path / "labels.txt")
+    assert_refused(done, "labels.txt", "10")
+
+
+def test_a_labelled_picture_that_is_not_there(tmp_path: Path, digits_out: Path, digits_pictures: Path) -> None:
+    (tmp_path / "labels.txt").write_text("lost.png 3\n")
+    done = dcgen("eval", digits_out, "--images", digits_pictures / "test", "--labels", tmp_path / "labels.txt")
+    assert_refused(done, "lost.png")

@@ -1,0 +1,22 @@
+"""The same seed gives the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.command import dcgen, tree
+
+
+@pytest.mark.parametrize("recipe", ["balanced", "deep-compression"])
+def test_two_compilations_write_equal_bytes(recipe: str, tmp_path: Path, digits_pictures: Path) -> None:
+    outs = []
+    for name in ("first", "second"):
+        # Equal names in different folders, so that a path of this machine in the output is seen.
+        out = tmp_path / name / "out"
+        arguments = ("digits", "--calibration", digits_pictures / "calibration", "--recipe", recipe, "-o", out)
+        dcgen("compile", *arguments).check_returncode()
+        outs.append(tree(out))
+    assert outs[0].keys() == outs[1].keys()
+    assert [name for name, data in outs[0].items() if outs[1][name] != data] == []

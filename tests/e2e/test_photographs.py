@@ -1,0 +1,165 @@
+"""The main job on published weights and real photographs. All of it is slow and needs the shared data.
+
+The limits are those the project promises; the photographs serve neither calibration nor any choice.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcgen.targets import TARGETS
+from tests.command import MAIN, ROOT, dcgen_json
+from tests.conftest import Once
+
+pytestmark = pytest.mark.slow
+
+MACHINES = [t.check_name for t in TARGETS if t.emulator]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A compilation; paths are relative to the shared data folder."""
+
+    model: str
+    weights: str | None
+    preprocess: str
+    calibration: str
+    recipe: str = "balanced"
+
+    def arguments(self, data: Path) -> list[object]:
+        model = data / self.model if self.model.endswith(".net") else self.model
+        chosen = ["--weights", data / self.weights] if self.weights else []
+        fixed = ["--preprocess", self.preprocess, "--recipe", self.recipe]
+        return ["compile", model, *chosen, *fixed, "--calibration", data / self.calibration]
+
+
+V1_1 = Case("squeezenet1_1", "squeezenet1_1_caffe_f16.npz", "caffe", "imagenet_sample256_squash")
+V1_1_TORCHVISION = Case(
+    "squeezenet1_1", "squeezenet1_1_torchvision_f16.npz", "torchvision", "imagenet_sample256_crop"
+)
+V1_0 = Case("squeezenet1_0_caffe", "squeezenet1_0_caffe_f32.npz", "caffe", "imagenet_sample256_squash")
+HAN = Case(
+    "deep_compression/compressed_SqueezeNet.net", None, "caffe", "imagenet_sample256_squash", "keep"
+)
+NAMES = {V1_1: "v11", V1_1_TORCHVISION: "v11-torchvision", V1_0: "v10", HAN: "han"}
+
+
+MEASURE = """
+import json, resource, subprocess, sys, time
+start = time.monotonic()
+subprocess.run(sys.argv[2:], check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+with open(sys.argv[1], "w") as file:
+    json.dump({"seconds": time.monotonic() - start, "bytes": peak}, file)
+"""
+"""Runs a command in a process of its own, so that time and memory are those of the command alone."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """An output folder, what compiling it took, and its fidelity on the photographs."""
+
+    out: Path
+    seconds: float
+    peak_bytes: int
+    manifest: dict[str, Any]
+    fidelity: dict[str, Any]
+
+    @property
+    def blob_bytes(self) -> int:
+        return (self.out / "model.dcb").stat().st_size
+
+
+@pytest.fixture(scope="module")
+def result(once: Once, shared: Path) -> Callable[[Case], Result]:
+    """``result(case)``: compiled and evaluated once."""
+    data = shared / "data"
+    photographs = data / "imagenet_val227"
+
+    def make(case: Case, folder: Path) -> None:
+        folder.mkdir()
+        command = [sys.executable, "-c", MAIN, *map(str, case.arguments(data)), "-o", str(folder / "out")]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        subprocess.run(
+            [sys.executable, "-c", MEASURE, folder / "usage.json", *command], check=True, env=environment
+        )
+        labels = photographs / "labels.txt"
+        found = dcgen_json("eval", folder / "out", "--images", photographs, "--labels", labels)
+        (folder / "eval.json").write_text(json.dumps(found))
+
+    def read(case: Case) -> Result:
+        folder = once(NAMES[case], lambda path: make(case, path))
+        usage, found = (json.loads((folder / f).read_text()) for f in ("usage.json", "eval.json"))
+        manifest = json.loads((folder / "out" / "manifest.json").read_text())
+        return Result(folder / "out", usage["seconds"], usage["bytes"], manifest, found)
+
+    return read
+
+
+@pytest.mark.parametrize("case", [V1_1, V1_1_TORCHVISION, V1_0], ids=NAMES.__getitem__)
+def test_published_weights_become_small_and_stay_true(case: Case, result: Callable[[Case], Result]) -> None:
+    found = result(case)
+    assert found.blob_bytes <= 700_000
+    assert found.fidelity["n"] == 325
+    assert found.fidelity["mean_kl"] <= 0.10
+    assert found.fidelity["agreement"] >= 0.87
+
+
+def test_v11_float_accuracy_is_the_published_one(result: Callable[[Case], Result]) -> None:
+    """73.8 % of these photographs: preprocessing, channel order and pools are right."""
+    assert result(V1_1).fidelity["float"]["top1"] == pytest.approx(0.738, abs=0.01)
+    assert result(V1_1).fidelity["float"]["top5"] == pytest.approx(0.914, abs=0.01)
+
+
+def test_v11_operations_are_counted(result: Callable[[Case], Result]) -> None:
+    assert result(V1_1).manifest["macs"] == 387_747_520
+    assert result(V1_1).manifest["parameters"] == 1_235_496
+
+
+def test_compiling_v11_takes_minutes_and_little_memory(result: Callable[[Case], Result]) -> None:
+    found = result(V1_1)
+    assert found.seconds < 300
+    assert found.peak_bytes < 4 * 2**30
+
+
+def test_han_s_network_is_kept(result: Callable[[Case], Result]) -> None:
+    """The published compressed network, its levels and zeros as they are, against its own decoding."""
+    found = result(HAN)
+    assert 400_000 < found.blob_bytes <= 560_000
+    assert found.manifest["nonzeros"] >= 400_000
+    assert found.fidelity["float"]["top1"] > 0.72
+    assert found.fidelity["agreement"] >= 0.97
+
+
+def verified(out: Path, pictures: Path, count: int, machines: list[str]) -> list[dict[str, Any]]:
+    on = [word for machine in machines for word in ("--on", machine)]
+    checks = dcgen_json("verify", out, *on, "--images", pictures, "--count", count)["checks"]
+    assert [c["target"] for c in checks] == machines
+    return checks
+
+
+def test_ten_photographs_on_the_host(result: Callable[[Case], Result], shared: Path) -> None:
+    (check,) = verified(result(V1_1).out, shared / "data" / "imagenet_val227", 10, ["host"])
+    assert check["mismatches"] == 0
+    assert check["layers"] >= 26
+    assert check["bytes_compared"] >= 15_000_000
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_a_photograph_on_an_emulated_board(
+    machine: str, result: Callable[[Case], Result], shared: Path
+) -> None:
+    (check,) = verified(result(V1_1).out, shared / "data" / "imagenet_val227", 1, [machine])
+    assert check["mismatches"] == 0
+    assert check["layers"] >= 26
+    assert check["bytes_compared"] >= 1_500_000
+    assert check["instructions"] > 100_000_000

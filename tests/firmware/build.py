@@ -1,0 +1,114 @@
+"""Compiles emitted firmware on this computer, for tests."""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from dcgen.emit.firmware import model_files, runtime_files
+from dcgen.emit.golden import Golden
+from dcgen.emit.names import ModelNames
+from dcgen.encode.blob import Blob, encode
+from dcgen.encode.schema import Status
+from dcgen.plan.firmware import plan_firmware
+from dcgen.quant.qgraph import I32, U8, QGraph
+
+HERE = Path(__file__).parent
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
+SANITIZED = ["-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+ENVIRONMENT = os.environ | {"ASAN_OPTIONS": "detect_leaks=1", "UBSAN_OPTIONS": "print_stacktrace=1"}
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> None:
+    for path, data in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(data)
+
+
+def compile_all(compiler: Sequence[str], sources: Sequence[Path], includes: Sequence[Path], out: Path) -> None:
+    """Compile each source to an object in ``out``; warnings are errors."""
+    for source in sources:
+        run([*compiler, *(f"-I{i}" for i in includes), "-c", str(source), "-o", str(out / f"{source.stem}.o")])
+
+
+def run(command: Sequence[str]) -> bytes:
+    done = subprocess.run(command, capture_output=True, env=ENVIRONMENT, timeout=120)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stderr.decode(errors='replace')}"
+    return done.stdout
+
+
+@cache
+def _runtime() -> tempfile.TemporaryDirectory[str]:
+    """The runtime under sanitizers, compiled once: sources and objects in one folder."""
+    folder = tempfile.TemporaryDirectory(prefix="dcg-runtime-")
+    path = Path(folder.name)
+    write(path, runtime_files())
+    compile_all(["gcc", *STRICT, *SANITIZED], sorted(path.glob("*.c")), [path], path)
+    return folder
+
+
+class Program:
+    """tests/firmware/program.c with one model, under sanitizers."""
+
+    def __init__(self, folder: Path, graph: QGraph, golden: Golden | None = None, blob: Blob | None = None) -> None:
+        self.folder, self.graph = folder, graph
+        self.blob = blob or encode(graph)
+        self.plan = plan_firmware(graph, self.blob)
+        names = ModelNames.of("unit")
+        runtime = Path(_runtime().name)
+        write(folder, model_files(graph, self.blob, self.plan, "unit", golden))
+        sources = [folder / names.plan_source, folder / names.blob_array]
+        sources += [folder / names.selftest_source] if golden else []
+        compile_all(["gcc", *STRICT, *SANITIZED], sources, [runtime, folder], folder)
+        compile_all(["gcc", *SANITIZED], [HERE / "program.c"], [runtime, folder], folder)
+        objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
+        run(["gcc", *SANITIZED, *map(str, objects), "-o", str(folder / "program")])
+
+    def call(self, *arguments: str) -> bytes:
+        return run([str(self.folder / "program"), *arguments])
+
+    def trace(self, pictures: U8, blob: bytes | None = None) -> tuple[dict[str, U8], I32]:
+        """Every traced tensor [N, C, H, W] and the scores [N, S] of pictures [N, H, W, C]."""
+        (self.folder / "b").write_bytes(blob or self.blob.data)
+        (self.folder / "p").write_bytes(pictures.tobytes())
+        out = self.call("trace", str(self.folder / "b"), str(self.folder / "p"))
+        tensors: dict[str, U8] = {}
+        scores = np.empty((len(pictures), self.graph.n_scores), np.int32)
+        at = 0
+        for k in range(len(pictures)):
+            seen: set[tuple[int, int, int]] = set()
+            while (node := struct.unpack_from("<H", out, at)[0]) != 0xFFFF:
+                channel, row, count = struct.unpack_from("<HHH", out, at + 2)
+                assert (node, channel, row) not in seen, "a row was traced twice"
+                seen.add((node, channel, row))
+                name = self.graph.nodes[node].name
+                shape = self.graph.tensors[name].shape
+                plane = tensors.setdefault(name, np.zeros((len(pictures), *shape), np.uint8))
+                assert count == shape[2]
+                plane[k, channel, row] = np.frombuffer(out, np.uint8, count, at + 8)
+                at += 8 + count
+            for name in tensors:
+                node = [n.name for n in self.graph.nodes].index(name)
+                c, h, _ = self.graph.tensors[name].shape
+                assert sum(s[0] == node for s in seen) == c * h, f"{name}: rows are missing"
+            scores[k] = np.frombuffer(out, np.int32, self.graph.n_scores, at + 2)
+            at += 2 + 4 * self.graph.n_scores
+        assert at == len(out)
+        return tensors, scores
+
+    def fuzz(self, blobs: Sequence[bytes]) -> list[tuple[Status, Status]]:
+        """(status of dcg_init, status of dcg_run) for each blob, OK where it did not get that far."""
+        c, h, w = self.graph.input.shape
+        (self.folder / "f").write_bytes(b"".join(struct.pack("<I", len(b)) + b for b in blobs))
+        (self.folder / "p").write_bytes(np.arange(c * h * w).astype(np.uint8).tobytes())
+        lines = self.call("fuzz", str(self.folder / "f"), str(self.folder / "p")).decode().splitlines()
+        assert len(lines) == len(blobs)
+        pairs = [tuple(Status(int(s)) for s in line.split()) for line in lines]
+        return [(a, b) for a, b in pairs]

@@ -1,0 +1,102 @@
+"""A small random network with every operator, at shapes and strides that reach the corners of the C code."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QNode,
+    QOp,
+    QPad,
+    QScores,
+    QTensor,
+    Requant,
+)
+from dcgen.quant.verify import output_shape, verify
+
+
+class _Builder:
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.tensors: dict[str, QTensor] = {}
+        self.nodes: list[QNode] = []
+
+    def pick(self, low: int, high: int) -> int:
+        """A number in low..high, both included."""
+        return int(self.rng.integers(low, high + 1))
+
+    def tensor(self, name: str, shape: tuple[int, int, int], zero_point: int | None, pad: tuple[int, ...] = ()) -> None:
+        zp = self.pick(0, 255) if zero_point is None else zero_point
+        self.tensors[name] = QTensor(name, shape, 1.0, zp, pad or (zp,) * shape[0])
+
+    def node(self, op: QOp, *inputs: str, zero_point: int | None = None) -> str:
+        name = f"n{len(self.nodes)}"
+        self.nodes.append(QNode(name, op, inputs))
+        self.tensor(name, output_shape(op, [self.tensors[i].shape for i in inputs]), zero_point)
+        return name
+
+    def keeping(self, op: QOp, *inputs: str) -> str:
+        """A node whose output has its input's zero point."""
+        return self.node(op, *inputs, zero_point=self.tensors[inputs[0]].zero_point)
+
+    def requant(self, n: int = 1) -> Requant:
+        mult = self.rng.integers(500, 3000, n).astype(np.uint16)
+        shift = self.rng.integers(18, 22, n).astype(np.uint8)
+        return Requant(mult, shift, self.pick(0, 20), self.pick(200, 255))
+
+    def conv(
+        self,
+        source: str,
+        outputs: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        pads: tuple[int, int, int, int] = (0, 0, 0, 0),
+        groups: int = 1,
+        scores: bool = False,
+    ) -> QConv:
+        n_levels = self.pick(1, 256)
+        levels = self.rng.integers(-40, 41, n_levels).astype(np.int16) * self.pick(1, 8)
+        levels[0] = 0
+        shape = (outputs, self.tensors[source].shape[0] // groups, *kernel)
+        dense = self.rng.random(shape) < self.rng.random()
+        indices = (self.rng.integers(0, n_levels, shape) * dense).astype(np.uint8)
+        bias_shift = self.pick(0, 6)
+        bias = (self.rng.integers(-3000, 3000, outputs) << bias_shift).astype(np.int32)
+        requant = None if scores else self.requant(outputs if self.pick(0, 1) else 1)
+        return QConv(levels.astype(np.int16), indices, bias, bias_shift, requant, stride, pads, groups)
+
+
+def every_operator(seed: int) -> QGraph:
+    """A verified network; the seed chooses shapes, constants, densities and how it ends."""
+    b = _Builder(seed)
+    c, h, w = b.pick(1, 4), b.pick(8, 20), b.pick(8, 20)
+    b.tensor("input", (c, h, w), None, tuple(b.rng.integers(0, 256, c).tolist()))
+    x = b.node(b.conv("input", 6, (3, 3), (2, 1), (1, 2, 0, 1)), "input")
+    x = b.keeping(QMaxPool((3, 2), (2, 2), (1, 1, 0, 1), bool(b.pick(0, 1))), x)
+    x = b.node(b.conv(x, 4, (1, 1)), x)
+    e1 = b.node(b.conv(x, 5, (1, 1)), x, zero_point=77)
+    e3 = b.node(b.conv(x, 7, (3, 3), pads=(1, 1, 1, 1)), x, zero_point=77)
+    joined = b.keeping(QConcat(), e1, e3)
+    y = b.node(b.conv(joined, 12, (3, 3), pads=(1, 1, 1, 1), groups=(1, 2, 12)[b.pick(0, 2)]), joined)
+    x = b.node(QAdd((b.pick(-250, 250), b.pick(-250, 250)), b.requant()), joined, y)
+    x = b.keeping(QPad((1, 0, 2, 1), b.pick(0, 255)), x)
+    pool = QAvgPool((3, 3), (2, 2), (1, 1, 1, 1), bool(b.pick(0, 1)), bool(b.pick(0, 1)), 9 << b.pick(3, 6), b.requant())
+    x = b.node(pool, x)
+    x = b.node(QAdd((b.pick(-250, 250),), b.requant()), x)
+    last: QOp = QScores(seed % 3 == 1)
+    if seed % 3 == 0:
+        last = b.conv(x, 10, b.tensors[x].shape[1:], scores=True)
+    b.nodes.append(QNode("scores", last, (x,)))
+    return verify(QGraph(f"net {seed}", b.tensors["input"], b.tensors, tuple(b.nodes), 0.25))
+
+
+def pictures(graph: QGraph, count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Random camera pictures, uint8 [count, H, W, C]."""
+    c, h, w = graph.input.shape
+    return np.random.default_rng(seed).integers(0, 256, (count, h, w, c), dtype=np.uint8)

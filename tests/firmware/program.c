@@ -1,0 +1,135 @@
+/* Test program for one emitted model. All memory is from malloc, of exactly the stated sizes, so that
+ * the address sanitizer sees the first byte read or written outside.
+ *
+ *   program trace BLOB PICTURES   runs every picture; stdout: rows (u16 node, channel, row, count, then
+ *                                 the bytes) and after each picture u16 0xFFFF and its scores
+ *   program fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
+ *   program selftest              stdout: status and first wrong node
+ *   program argument              stdout: statuses of calls with wrong arguments
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dcg_model.h"
+
+static void *exact(size_t bytes) {
+    void *p = NULL;
+    if (posix_memalign(&p, 16, bytes ? bytes : 1) != 0) abort();
+    memset(p, 0xA5, bytes);
+    return p;
+}
+
+static void *read_file(const char *name, size_t *bytes) {
+    FILE *f = fopen(name, "rb");
+    if (!f) abort();
+    fseek(f, 0, SEEK_END);
+    *bytes = (size_t)ftell(f);
+    rewind(f);
+    void *data = exact(*bytes);
+    if (fread(data, 1, *bytes, f) != *bytes) abort();
+    fclose(f);
+    return data;
+}
+
+static void write_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
+                      uint16_t count) {
+    uint16_t head[4] = {node, channel, row, count};
+    fwrite(head, sizeof head, 1, user);
+    fwrite(bytes, 1, count, user);
+}
+
+static int trace(const char *blob_name, const char *pictures_name) {
+    size_t blob_bytes, bytes;
+    uint8_t *blob = read_file(blob_name, &blob_bytes), *pictures = read_file(pictures_name, &bytes);
+    void *arena = exact(DCG_MODEL_ARENA_BYTES);
+    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+    dcg_net net;
+    dcg_status status = dcg_init(&net, &DCG_MODEL_PLAN, blob, blob_bytes, arena, DCG_MODEL_ARENA_BYTES);
+    for (size_t at = 0; status == DCG_OK && at < bytes; at += DCG_MODEL_INPUT_BYTES) {
+        uint8_t *picture = exact(DCG_MODEL_INPUT_BYTES);
+        memcpy(picture, pictures + at, DCG_MODEL_INPUT_BYTES);
+        dcg_set_trace(&net, write_row, stdout);
+        status = dcg_run(&net, picture, scores);
+        if (memcmp(picture, pictures + at, DCG_MODEL_INPUT_BYTES) != 0) abort();
+        uint16_t end = 0xFFFF;
+        fwrite(&end, sizeof end, 1, stdout);
+        fwrite(scores, sizeof *scores, DCG_MODEL_SCORES, stdout);
+        free(picture);
+    }
+    if (status != DCG_OK) fprintf(stderr, "%s\n", dcg_status_text(status));
+    free(blob), free(pictures), free(arena), free(scores);
+    return (int)status;
+}
+
+static int fuzz(const char *blobs_name, const char *picture_name) {
+    size_t bytes, picture_bytes;
+    uint8_t *blobs = read_file(blobs_name, &bytes), *picture = read_file(picture_name, &picture_bytes);
+    for (size_t at = 0; at < bytes;) {
+        uint32_t size;
+        memcpy(&size, blobs + at, sizeof size);
+        at += sizeof size;
+        uint8_t *blob = exact(size);
+        memcpy(blob, blobs + at, size);
+        at += size;
+        void *arena = exact(DCG_MODEL_ARENA_BYTES);
+        int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+        dcg_net net;
+        dcg_status init = dcg_init(&net, &DCG_MODEL_PLAN, blob, size, arena, DCG_MODEL_ARENA_BYTES);
+        dcg_status run = init == DCG_OK ? dcg_run(&net, picture, scores) : DCG_OK;
+        printf("%d %d\n", (int)init, (int)run);
+        free(blob), free(arena), free(scores);
+    }
+    free(blobs), free(picture);
+    return 0;
+}
+
+static int argument(void) {
+    uint8_t *arena = exact(DCG_MODEL_ARENA_BYTES + 16);
+    uint8_t *blob = exact(DCG_MODEL_BLOB_BYTES + 16);
+    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+    const size_t bytes = DCG_MODEL_BLOB_BYTES, space = DCG_MODEL_ARENA_BYTES;
+    dcg_net net;
+    memcpy(blob, DCG_MODEL_BLOB, bytes);
+    const dcg_status found[] = {
+        dcg_init(NULL, &DCG_MODEL_PLAN, blob, bytes, arena, space),
+        dcg_init(&net, NULL, blob, bytes, arena, space),
+        dcg_init(&net, &DCG_MODEL_PLAN, NULL, bytes, arena, space),
+        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, NULL, space),
+        dcg_init(&net, &DCG_MODEL_PLAN, blob + 1, bytes, arena, space),
+        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, arena + 4, space),
+        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, arena, space - 1),
+        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes + 16, arena, space + 16),
+        dcg_run(NULL, arena, scores),
+        dcg_run(&net, NULL, scores),
+        dcg_run(&net, arena, NULL),
+    };
+    for (size_t i = 0; i < sizeof found / sizeof *found; i++)
+        printf("%d\n", (int)found[i]);
+    free(arena), free(blob), free(scores);
+    return 0;
+}
+
+static int selftest(void) {
+#ifdef DCG_MODEL_SELFTEST
+    void *arena = exact(DCG_MODEL_ARENA_BYTES);
+    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+    uint16_t wrong = 0;
+    dcg_net net;
+    dcg_status status =
+        dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+    if (status == DCG_OK) status = dcg_selftest(&net, &DCG_MODEL_SELFTEST, scores, &wrong);
+    printf("%d %d %s\n", (int)status, (int)wrong,
+           wrong == DCG_NO_NODE ? "-" : DCG_MODEL_SELFTEST.names[wrong]);
+    free(arena), free(scores);
+#endif
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc == 4 && strcmp(argv[1], "trace") == 0) return trace(argv[2], argv[3]);
+    if (argc == 4 && strcmp(argv[1], "fuzz") == 0) return fuzz(argv[2], argv[3]);
+    if (argc == 2 && strcmp(argv[1], "selftest") == 0) return selftest();
+    if (argc == 2 && strcmp(argv[1], "argument") == 0) return argument();
+    return 99;
+}

@@ -1,0 +1,104 @@
+"""Hypothesis strategies for small float graphs, used wherever a property holds for any network."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dcgen.errors import GraphError
+from dcgen.ir.graph import (
+    Add,
+    Affine,
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Pad,
+    Weight,
+)
+from dcgen.ir.shapes import infer
+from dcgen.ir.verify import verify
+
+
+def conv(rng: np.random.Generator, out: int, inp: int, kernel, groups=1, density=1.0, **more) -> Conv:
+    w = rng.normal(size=(out, inp // groups, *kernel)) / np.sqrt(inp // groups * kernel[0] * kernel[1])
+    w *= rng.random(w.shape) < density
+    return Conv(Weight(w.astype(np.float32)), rng.normal(size=out).astype(np.float32) / 4, groups=groups, **more)
+
+
+@st.composite
+def graphs(draw, max_nodes: int = 6, channels: int = 3):
+    """A random network on ``channels`` x 5..12 x 5..12 pictures; every tensor is used."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    shape = (channels, draw(st.integers(5, 12)), draw(st.integers(5, 12)))
+    shapes = {"x": shape}
+    nodes: list[Node] = []
+
+    def push(op, *inputs):
+        name = f"n{len(nodes)}"
+        node = Node(name, op, inputs)
+        try:
+            shapes[name] = infer(node, [shapes[i] for i in inputs])
+        except GraphError:
+            return
+        nodes.append(node)
+
+    small = st.integers(1, 3)
+    for _ in range(draw(st.integers(1, max_nodes))):
+        names = list(shapes)
+        last = names[-1]
+        c = shapes[last][0]
+        kind = draw(
+            st.sampled_from(["conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad"])
+        )
+        kernel, stride = (draw(small), draw(small)), (draw(small), draw(small))
+        pads = tuple(draw(st.integers(0, k - 1)) for k in kernel * 2)
+        match kind:
+            case "conv":
+                density = draw(st.sampled_from([0.0, 0.3, 1.0]))
+                push(
+                    conv(rng, draw(st.integers(1, 6)), c, kernel, density=density, stride=stride, pads=pads), last
+                )
+            case "depthwise":
+                push(conv(rng, c, c, kernel, groups=c, stride=stride, pads=pads), last)
+            case "max":
+                push(MaxPool(kernel, stride, pads, draw(st.booleans())), last)
+            case "avg":
+                push(AvgPool(kernel, stride, pads, draw(st.booleans()), draw(st.booleans())), last)
+            case "clip":
+                push(draw(st.sampled_from([Clip(), Clip(0.0, 6.0)])), last)
+            case "affine":
+                scale = rng.uniform(0.5, 2, c) * rng.choice([-1, 1], c)
+                push(Affine(scale.astype(np.float32), rng.normal(size=c).astype(np.float32)), last)
+            case "concat":
+                same = [n for n in names if shapes[n][1:] == shapes[last][1:]]
+                push(Concat(), last, draw(st.sampled_from(same)))
+            case "add":
+                push(Add(), last, draw(st.sampled_from([n for n in names if shapes[n] == shapes[last]])))
+            case "pad":
+                push(Pad(pads, draw(st.sampled_from([0.0, 0.5]))), last)
+    last = list(shapes)[-1]
+    tail = draw(st.sampled_from(["none", "gap", "gemm"])) if nodes else "gemm"
+    if tail == "gap":
+        push(GlobalAvgPool(), last)
+    elif tail == "gemm":
+        size = int(np.prod(shapes[last]))
+        push(Flatten(), last)
+        push(conv(rng, 4, size, (1, 1)), f"n{len(nodes) - 1}")
+    return verify(_alive(Graph("made", (Input("x", shape),), tuple(nodes), (nodes[-1].name,))))
+
+
+def _alive(graph: Graph) -> Graph:
+    needed = set(graph.outputs)
+    kept = []
+    for node in reversed(graph.nodes):
+        if node.name in needed:
+            needed |= set(node.inputs)
+            kept.append(node)
+    return graph.with_nodes(reversed(kept))

@@ -1,0 +1,161 @@
+"""The ONNX project's own node tests, for every operator that dcgen claims.
+
+Each test of one claimed operator is imported and either gives the expected numbers, by
+``evaluate`` and by onnxruntime on the exported graph, or ends in an UnsupportedError listed in
+``REFUSED``. With onnx 1.23: 108 match, 125 are refused.
+
+Inputs after the data inputs become initialisers. Shape and Cast are left out: they are read only
+on the way to constants, and tested in test_onnx_import.
+"""
+
+import warnings
+from collections import Counter
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import numpy_helper
+from onnx.backend.test.case.test_case import TestCase
+from onnx.backend.test.loader import load_model_tests
+
+from dcgen.errors import UnsupportedError
+from dcgen.importers.model import ImportedModel
+from dcgen.importers.onnx_import import import_onnx
+from dcgen.importers.onnx_operators import OPERATORS
+from dcgen.ir.evaluate import evaluate
+from dcgen.ir.to_onnx import to_onnx
+
+CLAIMED = {*OPERATORS, "Constant", "ConstantOfShape"} - {"Shape", "Cast"}
+MATCHED, REFUSALS = 108, 125
+COUNTED_WITH = "1.23"  # releases of onnx add node tests
+
+DATA_INPUTS = {"Add": 2, "Sum": 3, "Concat": 2, "Constant": 0, "ConstantOfShape": 0}
+"""How many inputs of an operator are data, where that is not one."""
+
+REFUSED = {
+    "float tensors are supported, found (U?INT|no tensor)": """
+        add_int16 add_int8 add_uint16 add_uint32 add_uint64 add_uint8 clip_default_int8_inbounds
+        clip_default_int8_inbounds_expanded clip_default_int8_max clip_default_int8_min div_int16
+        div_int32_trunc div_int8 div_uint16 div_uint32 div_uint64 div_uint8 edge_pad identity_opt
+        identity_sequence maxpool_2d_uint8 mul_int16 mul_int8 mul_uint16 mul_uint32 mul_uint64
+        mul_uint8 reflect_pad sub_int16 sub_int8 sub_uint16 sub_uint32 sub_uint64 sub_uint8
+        top_k_same_values top_k_same_values_2d top_k_same_values_largest top_k_uint64 wrap_pad""",
+    "rank 1 to 4 is supported, found 5": """
+        averagepool_3d_default averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_False
+        averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_True
+        averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_False
+        averagepool_3d_dilations_large_count_include_pad_is_1_ceil_mode_is_True
+        averagepool_3d_dilations_small maxpool_3d_default maxpool_3d_dilations
+        maxpool_3d_dilations_use_ref_impl maxpool_3d_dilations_use_ref_impl_large""",
+    "1-D and 3-D forms are not supported": "averagepool_1d_default maxpool_1d_default",
+    r"dilation 1 is supported, found \(2, 2\)": "averagepool_2d_dilations maxpool_2d_dilations",
+    "inference .* is supported, found training": """
+        batchnorm_epsilon_training_mode batchnorm_example_training_mode training_dropout
+        training_dropout_default training_dropout_default_mask training_dropout_mask""",
+    "its output 1 .* is not supported": """
+        dropout_default_mask dropout_default_mask_ratio training_dropout_zero_ratio_mask
+        maxpool_with_argmax_2d_precomputed_pads maxpool_with_argmax_2d_precomputed_strides""",
+    "the mean over height and width is supported": """
+        reduce_mean_default_axes_keepdims_example reduce_mean_default_axes_keepdims_random
+        reduce_mean_do_not_keepdims_example reduce_mean_do_not_keepdims_random
+        reduce_mean_keepdims_example reduce_mean_keepdims_random
+        reduce_mean_negative_axes_keepdims_example reduce_mean_negative_axes_keepdims_random""",
+    "concatenation on channels": """
+        concat_1d_axis_0 concat_1d_axis_negative_1 concat_2d_axis_0 concat_2d_axis_negative_2
+        concat_3d_axis_0 concat_3d_axis_2 concat_3d_axis_negative_1 concat_3d_axis_negative_3""",
+    "an axis of all scores of a picture": """
+        argmax_default_axis_example argmax_default_axis_random argmax_keepdims_random
+        argmax_negative_axis_keepdims_random argmax_no_keepdims_random logsoftmax_axis_0
+        logsoftmax_axis_1 logsoftmax_axis_2 logsoftmax_default_axis logsoftmax_negative_axis
+        softmax_axis_0 softmax_axis_1 softmax_axis_2 softmax_default_axis softmax_negative_axis""",
+    "the lowest index wins a tie": """
+        argmax_default_axis_example_select_last_index argmax_default_axis_random_select_last_index
+        argmax_keepdims_example_select_last_index argmax_keepdims_random_select_last_index
+        argmax_negative_axis_keepdims_example_select_last_index
+        argmax_negative_axis_keepdims_random_select_last_index
+        argmax_no_keepdims_example_select_last_index argmax_no_keepdims_random_select_last_index""",
+    "the largest scores are supported": "top_k_smallest",
+    "a constant per channel .* or a scalar": "div div_bcast mul mul_bcast sub sub_bcast",
+    "inputs of one batch size": "add_bcast",
+    "a bias per output": "gemm_default_matrix_bias",
+    "transA 0 is supported": "gemm_all_attributes gemm_transposeA",
+    "second matrix has rank 2": "matmul_1d_1d matmul_1d_3d matmul_3d matmul_4d matmul_4d_1d matmul_bcast",
+    "is computed where supported, found a constant": """
+        constant constantofshape_float_ones constantofshape_int_shape_zero constantofshape_int_zeros""",
+    "axis 0 has size 0": "reshape_allowzero_reordered",
+}
+"""Pattern of the error: the tests it ends."""
+
+REASON = {f"test_{name}": reason for reason, names in REFUSED.items() for name in names.split()}
+
+
+def node_tests() -> list[TestCase]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the cases of other operators overflow on purpose
+        cases = load_model_tests(kind="node")
+    claimed = [c for c in cases if all(n.op_type in CLAIMED and not n.domain for n in c.model.graph.node)]
+    return sorted(claimed, key=lambda c: c.name)
+
+
+CASES = node_tests()
+
+
+def with_initialisers(case: TestCase) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """The test's model with its parameters fixed, and its data inputs."""
+    model = onnx.ModelProto()
+    model.CopyFrom(case.model)
+    data = DATA_INPUTS.get(model.graph.node[0].op_type, 1)
+    named = list(zip((i.name for i in model.graph.input), case.data_sets[0][0], strict=True))
+    model.graph.initializer.extend(numpy_helper.from_array(a, n) for n, a in named[data:])
+    return model, dict(named[:data])
+
+
+def finish(imported: ImportedModel, scores: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Apply the head that the importer left to the host, one row a picture."""
+    scores = scores.reshape(len(scores), -1).astype(np.float64)
+    shifted = scores - scores.max(1, keepdims=True)
+    match imported.head:
+        case "softmax":
+            return np.exp(shifted) / np.exp(shifted).sum(1, keepdims=True)
+        case "log_softmax":
+            return shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+        case "argmax":
+            return scores.argmax(1)
+        case "topk":
+            return -np.sort(-scores, 1)[:, : expected.shape[1]]
+        case "none":
+            return scores
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_it_matches_or_is_refused_by_name(case: TestCase) -> None:
+    model, feeds = with_initialisers(case)
+    if case.name in REASON:
+        with pytest.raises(UnsupportedError, match=REASON[case.name]) as error:
+            import_onnx(model, case.name)
+        assert str(error.value).startswith(f"{case.name}: ")
+        return
+    imported = import_onnx(model, case.name)
+    graph = imported.graph
+    pictures = {i.name: feeds[i.name].reshape(-1, *i.shape) for i in graph.inputs}
+    (output,) = graph.outputs
+    expected = case.data_sets[0][1][0]
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    exported = ort.InferenceSession(to_onnx(graph).SerializeToString(), options)
+    for scores in (evaluate(graph, pictures)[output], exported.run([output], pictures)[0]):
+        found = finish(imported, scores, expected)
+        assert found.size == expected.size
+        np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=case.rtol, atol=1e-6)
+
+
+@pytest.mark.skipif(not onnx.__version__.startswith(COUNTED_WITH), reason=f"counted with onnx {COUNTED_WITH}")
+def test_the_counts_are_those_stated() -> None:
+    counts = Counter(case.name in REASON for case in CASES)
+    assert (counts[False], counts[True]) == (MATCHED, REFUSALS)
+    assert REASON.keys() <= {case.name for case in CASES}
+
+
+def test_every_claimed_operator_has_a_test() -> None:
+    assert {n.op_type for case in CASES for n in case.model.graph.node} == CLAIMED

@@ -1,0 +1,170 @@
+"""Lowering: the integer network computes what the float one does, up to its steps."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcgen.compress.fold import canonical
+from dcgen.compress.share import share
+from dcgen.compress.uniform import grid
+from dcgen.errors import GraphError, NumericError
+from dcgen.ir.evaluate import evaluate
+from dcgen.ir.graph import Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
+from dcgen.pictures import explicit
+from dcgen.quant.execute import execute
+from dcgen.quant.lower import integer_levels, lower, with_copies
+from dcgen.quant.qgraph import QAdd, QConcat, QConv, QScores
+from dcgen.quant.ranges import calibrate
+from tests.graphs import conv, graphs
+
+PRE = explicit("bgr", (110.0, 120.0, 130.0), (60.0, 60.0, 60.0), "squash", None, 8)
+
+
+def shared(graph: Graph, uniform: bool = True) -> Graph:
+    """Every weight on 255 uniform or 255 k-means levels."""
+
+    def levels(w):
+        if uniform:
+            return grid(w, max(float(np.abs(w).max()), 1e-3) / 127)
+        return share(w, 8, "linear", np.random.default_rng(0))
+
+    return graph.with_weights({n.name: Weight.of(levels(c.weight.values)) for n, c in graph.convs()})
+
+
+def quantize(graph: Graph, pictures, uniform: bool = True):
+    """(shared canonical graph, its integer network), ranges taken from the very pictures."""
+    g = with_copies(shared(canonical(graph, PRE), uniform))
+    x = PRE.centred(pictures)
+    ranges = calibrate(lambda: [evaluate(g, {g.inputs[0].name: x})], "minmax")
+    return g, lower(g, ranges, PRE.camera_mean)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(), st.integers(0, 2**32 - 1), st.booleans())
+def test_scores_follow_the_float_network(graph, seed, uniform):
+    _, h, w = graph.inputs[0].shape
+    pictures = np.random.default_rng(seed).integers(0, 256, (2, h, w, 3), np.uint8)
+    g, q = quantize(graph, pictures, uniform)
+    tensors = evaluate(g, {"x": PRE.centred(pictures)})
+    reference = tensors[g.outputs[0]].reshape(2, -1)
+    found = execute(q, pictures) * q.score_scale
+    # each of the few nodes errs by about half of its step; the widest tensor bounds what that does
+    widest = max(float(np.abs(t).max()) for name, t in tensors.items() if name != "x")
+    assert np.abs(found - reference).max() <= 0.04 * len(g.nodes) * max(widest, 1e-6)
+
+
+@settings(max_examples=30, deadline=None)
+@given(graphs(), st.integers(0, 2**32 - 1))
+def test_canonical_form_is_exact_in_real_arithmetic(graph, seed):
+    _, h, w = graph.inputs[0].shape
+    pictures = np.random.default_rng(seed).integers(0, 256, (2, h, w, 3), np.uint8)
+    g = canonical(graph, PRE)
+    before = evaluate(graph, {"x": PRE.normalise(pictures)})[graph.outputs[0]].reshape(2, -1)
+    after = evaluate(g, {"x": PRE.centred(pictures)})[g.outputs[0]].reshape(2, -1)
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(before).max())))
+
+
+def _net(*nodes: Node, out: str) -> Graph:
+    return Graph("net", (Input("x", (3, 8, 8)),), nodes, (out,))
+
+
+def _pictures(n=2):
+    return np.random.default_rng(1).integers(0, 256, (n, 8, 8, 3), np.uint8)
+
+
+def test_relu_fuses_into_the_convolution_as_a_clip_bound(rng=np.random.default_rng(0)):
+    g = _net(
+        Node("c", conv(rng, 4, 3, (3, 3)), ("x",)),
+        Node("r", Clip(), ("c",)),
+        Node("m", MaxPool((2, 2), (2, 2)), ("r",)),
+        out="m",
+    )
+    _, q = quantize(g, _pictures())
+    assert [type(n.op) for n in q.nodes][0] is QConv
+    assert len(q.nodes) == 3 and isinstance(q.nodes[-1].op, QScores)
+    assert q.nodes[0].op.requant.lo == q.tensors["c"].zero_point == 0
+
+
+def test_relu6_keeps_its_bound_when_a_concat_widens_the_scale(rng=np.random.default_rng(0)):
+    wide = conv(rng, 2, 3, (1, 1))
+    wide = Conv(Weight(wide.weight.values * 40), wide.bias)
+    g = _net(
+        Node("a", conv(rng, 2, 3, (1, 1)), ("x",)),
+        Node("a6", Clip(0.0, 1.0), ("a",)),
+        Node("b", wide, ("x",)),
+        Node("j", Concat(), ("a6", "b")),
+        out="j",
+    )
+    _, q = quantize(g, _pictures())
+    t = q.tensors["a"]
+    assert t.scale == q.tensors["b"].scale == q.tensors["j"].scale
+    hi = q.nodes[0].op.requant.hi
+    assert abs((hi - t.zero_point) * t.scale - 1.0) <= t.scale / 2
+    assert hi < 255
+
+
+def test_a_tensor_needed_in_two_places_is_copied_exactly(rng=np.random.default_rng(0)):
+    g = _net(Node("a", conv(rng, 2, 3, (1, 1)), ("x",)), Node("j", Concat(), ("a", "a")), out="j")
+    _, q = quantize(g, _pictures())
+    assert [type(n.op) for n in q.nodes] == [QConv, QAdd, QConcat, QScores]
+    trace = {}
+    execute(q, _pictures(), trace)
+    np.testing.assert_array_equal(trace["j"][:, :2], trace["j"][:, 2:])
+
+
+def test_a_final_global_average_becomes_undivided_sums(rng=np.random.default_rng(0)):
+    g = _net(Node("a", conv(rng, 5, 3, (1, 1)), ("x",)), Node("p", GlobalAvgPool(), ("a",)), out="p")
+    _, q = quantize(g, _pictures())
+    assert q.nodes[-1].op == QScores(total=True)
+    trace = {}
+    scores = execute(q, _pictures(), trace)
+    t = q.tensors["a"]
+    np.testing.assert_array_equal(scores, (trace["a"].astype(int) - t.zero_point).sum((2, 3)))
+
+
+def test_a_final_convolution_gives_its_accumulators(rng=np.random.default_rng(0)):
+    g = _net(Node("a", conv(rng, 5, 3, (8, 8)), ("x",)), out="a")
+    _, q = quantize(g, _pictures())
+    assert q.nodes[-1].op.requant is None and q.n_scores == 5
+
+
+def _conv(levels):
+    return Conv(Weight.of(levels), np.zeros(4, np.float32))
+
+
+def test_uniform_levels_are_exact_and_shared_ones_leave_room():
+    w = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
+    uniform = grid(w, 0.1)
+    levels, step = integer_levels(_conv(uniform), 1.0, "c")
+    assert step == 0.1
+    np.testing.assert_array_equal(levels * np.float64(0.1), uniform.codebook)
+    levels, step = integer_levels(_conv(share(w, 6, "linear", np.random.default_rng(0))), 1.0, "c")
+    assert 2**13 < np.abs(levels).max() <= 32767
+
+
+def test_weights_without_levels_are_refused():
+    with pytest.raises(GraphError, match="conv: has weights that no recipe has shared"):
+        integer_levels(Conv(Weight(np.ones((1, 1, 1, 1), np.float32)), np.zeros(1, np.float32)), 1.0, "conv")
+
+
+def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng=np.random.default_rng(0)):
+    dead = Conv(Weight(-np.ones((2, 3, 1, 1), np.float32)), np.full(2, -20, np.float32))
+    g = _net(
+        Node("c", dead, ("x",)),
+        Node("r", Clip(), ("c",)),
+        Node("m", MaxPool((1, 1), (1, 1)), ("r",)),
+        Node("r6", Clip(0.0, 6.0), ("m",)),
+        out="r6",
+    )
+    _, q = quantize(g, _pictures())
+    assert not execute(q, _pictures()).any()
+
+
+def test_a_bias_beyond_32_bits_is_refused_by_name(rng=np.random.default_rng(0)):
+    g = _net(
+        Node("huge", Conv(Weight(np.full((1, 3, 1, 1), 1e-2, np.float32)), np.array([1e9], np.float32)), ("x",)),
+        out="huge",
+    )
+    with pytest.raises(NumericError, match=r"huge: bias of .* does not fit 32 bits"):
+        quantize(g, _pictures())

@@ -1,0 +1,70 @@
+"""Output folders are written wholly or not at all."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from dcgen.errors import OutputError
+from dcgen.files import check_writable, write_file, write_folder
+
+FILES = {"manifest.json": b"{}", "a/b.c": b"int x;"}
+
+
+def test_a_folder_is_written_with_its_parents(tmp_path):
+    write_folder(tmp_path / "x/y/out", FILES)
+    assert (tmp_path / "x/y/out/a/b.c").read_bytes() == b"int x;"
+    assert sorted(p.name for p in (tmp_path / "x/y").iterdir()) == ["out"]
+
+
+def test_our_own_folder_is_replaced_and_others_are_not(tmp_path):
+    write_folder(tmp_path / "out", FILES)
+    write_folder(tmp_path / "out", {"manifest.json": b"2"})
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["manifest.json"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.tex").write_text("x")
+    with pytest.raises(OutputError, match="mine: exists, is not empty and holds no manifest.json"):
+        write_folder(tmp_path / "mine", FILES)
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputError, match="file: exists and is not a folder"):
+        check_writable(tmp_path / "file")
+
+
+@pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), KeyboardInterrupt()])
+def test_a_full_disk_or_an_interrupt_leaves_what_was_there(tmp_path, monkeypatch, failure):
+    write_folder(tmp_path / "out", FILES)
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    real = Path.write_bytes
+
+    def fail(self, data):
+        if self.name == "b.c":
+            raise failure
+        return real(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    for out in (tmp_path / "out", tmp_path / "new/deep"):
+        with pytest.raises((OutputError, KeyboardInterrupt)) as caught:
+            write_folder(out, {**FILES, "manifest.json": b"changed"})
+        if isinstance(failure, OSError):
+            assert f"{out}: cannot be written: No space left on device" in str(caught.value)
+    monkeypatch.undo()
+    assert {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()} == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+def test_one_file_is_written_wholly_or_not_at_all(tmp_path, monkeypatch):
+    write_file(tmp_path / "x.onnx", b"abc")
+    assert (tmp_path / "x.onnx").read_bytes() == b"abc"
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_file(tmp_path / "none/x.onnx", b"abc")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+    with pytest.raises(OutputError, match="I/O error"):
+        write_file(tmp_path / "y.onnx", b"abc")
+    assert [p.name for p in tmp_path.iterdir()] == ["x.onnx"]
+
+
+def test_paths_stay_inside(tmp_path):
+    with pytest.raises(OutputError, match=r"\.\./evil: is not a path inside"):
+        write_folder(tmp_path / "out", {"../evil": b""})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,121 @@
+"""Imports point one way, and the way from ONNX to a proven blob needs no torch."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.command import ROOT
+
+MAY_IMPORT = {
+    "errors": "",
+    "resources": "errors",
+    "files": "errors",
+    "pictures": "errors",
+    "targets": "errors",
+    "ir": "errors",
+    "models": "ir",
+    "importers": "ir models",
+    "compress": "ir pictures",
+    "quant": "ir",
+    "encode": "quant",
+    "plan": "quant encode targets",
+    "emit": "plan encode quant targets files resources",
+    "verify": "emit quant targets",
+    "report.fidelity": "errors",
+    "result": "importers compress plan pictures targets report.fidelity",
+    "report": "result emit",
+    "config": "compress",
+    "output": "importers encode pictures files",
+    "pipeline": "result report emit files",
+    "console": "compress",
+    "commands": "console output pipeline verify",
+    "cli": "commands config",
+}
+"""Part of dcgen -> parts it may import, and with each of them what that one may import."""
+TORCH_ONLY = {"models.torch_squeezenet"}
+"""Modules that exist for torch; nothing else imports them, or torch, before it is asked to use torch."""
+
+MODULES = {
+    ".".join(f.relative_to(ROOT / "dcgen").with_suffix("").parts).removesuffix(".__init__"): f
+    for f in sorted((ROOT / "dcgen").rglob("*.py"))
+    if f != ROOT / "dcgen" / "__init__.py"
+}
+
+
+def imports(file: Path, at_import_time: bool = False) -> Iterator[str]:
+    """Dotted names that a file imports, anywhere or only when it is itself imported."""
+    pending: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
+    while pending:
+        node = pending.pop()
+        if at_import_time and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if at_import_time and isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        pending.extend(ast.iter_child_nodes(node))
+
+
+def part(module: str) -> str:
+    """The part of dcgen a module (without the leading ``dcgen.``) belongs to: the longest that fits."""
+    fitting = [p for p in MAY_IMPORT if module == p or module.startswith(f"{p}.")]
+    assert fitting, f"dcgen.{module} belongs to no part listed in MAY_IMPORT"
+    return max(fitting, key=len)
+
+
+def below(name: str) -> set[str]:
+    """Every part that ``name`` may import, directly or because one below it may."""
+    direct = MAY_IMPORT[name].split()
+    return set(direct).union(*(below(d) for d in direct)) if direct else set()
+
+
+def arrows_up(module: str, file: Path) -> list[str]:
+    """Imports of ``module`` that its part may not have."""
+    own = part(module)
+    names = (name.removeprefix("dcgen.") for name in imports(file) if name.startswith("dcgen."))
+    # `from dcgen import __version__` reads the package itself.
+    return [n for n in names if n != "__version__" and part(n) not in below(own) | {own}]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_arrows_point_one_way(module: str) -> None:
+    assert arrows_up(module, MODULES[module]) == []
+
+
+def test_an_arrow_up_is_seen(tmp_path: Path) -> None:
+    file = tmp_path / "stray.py"
+    file.write_text("def late():\n    from dcgen.cli import main\nfrom dcgen.errors import DcgenError\n")
+    assert arrows_up("ir.stray", file) == ["cli.main"]
+
+
+def test_parts_have_no_cycle() -> None:
+    assert [p for p in MAY_IMPORT if p in below(p)] == []
+
+
+def test_gateware_imports_nothing_of_the_compiler() -> None:
+    files = (ROOT / "hw").rglob("*.py")
+    assert [(f.name, n) for f in files for n in imports(f) if n.split(".")[0] == "dcgen"] == []
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - TORCH_ONLY))
+def test_torch_is_not_imported_at_module_level(module: str) -> None:
+    names = list(imports(MODULES[module], at_import_time=True))
+    assert [n for n in names if n.split(".")[0] in ("torch", "onnxscript")] == []
+    assert [n for n in names for t in TORCH_ONLY if n.startswith(f"dcgen.{t}")] == []
+
+
+def test_every_other_module_can_be_imported_without_torch() -> None:
+    names = [f"dcgen.{m}" for m in MODULES if m not in TORCH_ONLY]
+    code = (
+        f"import sys; sys.modules['torch'] = None\nimport importlib\nfor n in {names}: importlib.import_module(n)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
