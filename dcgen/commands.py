@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from dcgen import pictures as host
-from dcgen.compress.evidence import Progress
+from dcgen.compress.evidence import Progress, counted
 from dcgen.console import print_table
 from dcgen.encode.reader import describe
 from dcgen.errors import BlobError, ConfigError, PictureError
@@ -32,7 +32,7 @@ def run_checks(
     machines = tuple(find_check(name) for name in on) or TARGETS
     files = host.files(images or out / "golden")[:count]
     loaded = host.load_all(files, output.preprocess, output.size)
-    return verify(output.firmware, machines, loaded, output.qgraph, progress)
+    return verify(out, machines, loaded, output.qgraph, lambda step: progress(step, 1, 1))
 
 
 def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Fidelity:
@@ -51,7 +51,9 @@ def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Pr
         if indices.max() >= output.qgraph.n_scores:
             raise PictureError(labels, f"names class {indices.max()}, the network has {output.qgraph.n_scores}")
     pictures = host.load_all(files, output.preprocess, output.size)
-    scores = host_scores(output.firmware, pictures, output.qgraph.n_scores, progress) if on == "host" else None
+    scores = None
+    if on == "host":
+        scores = host_scores(out, pictures, counted(progress, "running the emitted C", len(pictures)))
     return compare(output.float_graph(), output.preprocess, output.qgraph, pictures, indices, progress, scores)
 
 
@@ -72,7 +74,7 @@ def inspect(what: str, weights: Path | None) -> dict[str, Any]:
         except OSError as e:
             raise BlobError(path, f"cannot be read: {e.strerror}", code="ARGUMENT") from e
         try:
-            return {"kind": "blob", "file": what, **describe(data)}
+            return {"kind": "blob", "file": what, **describe(data).to_json()}
         except BlobError as e:
             raise BlobError(path, str(e), code=e.code) from e
     return {"kind": "model", **_describe_graph(load(what, weights=weights).graph)}

@@ -18,7 +18,7 @@ class DcgenError(Exception):
     """
 
     def __init__(self, thing: object, problem: str, hint: str = "") -> None:
-        self.thing = str(thing)
+        self.thing = " ".join(str(thing).splitlines())  # a node's name may hold anything
         self.problem = " ".join(problem.split())
         self.hint = " ".join(hint.split())
         super().__init__(f"{self.thing}: {self.problem}" + (f" ({self.hint})" if hint else ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,4 +58,4 @@ def open_output(path: Path) -> Output:
         name = str(manifest["name"])
     except (OSError, ValueError, KeyError, IndexError, TypeError) as e:
         raise OutputError(path, f"is damaged: {type(e).__name__} {e}", "compile it again") from e
-    return Output(path, manifest, preprocess, decode(data, names=names, name=name))
+    return Output(path, manifest, preprocess, replace(decode(data, names=names), name=name))

@@ -9,19 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen import pictures as host
-from dcgen.compress.evidence import Evidence, Progress, mean_kl
+from dcgen.compress.evidence import Evidence, Progress, counted, mean_kl
 from dcgen.compress.fold import canonical
 from dcgen.compress.recipes import Recipe
 from dcgen.emit.firmware import emit_firmware
 from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
-from dcgen.encode.symbols import CodingSettings
+from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError
 from dcgen.files import FileSet, check_writable, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
+from dcgen.models.catalogue import is_named
 from dcgen.pictures import Preprocess
 from dcgen.plan.firmware import plan_firmware
 from dcgen.quant.execute import execute
@@ -52,8 +53,8 @@ def compile_model(job: Job, out: Path, progress: Progress) -> Compiled:
 
 def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
     """The float model and the preprocessing it is to be fed by."""
-    default = job.preprocess.size if job.preprocess else None
-    model = load(job.model, weights=job.weights, input_size=job.size, default_size=default)
+    size = job.size or (job.preprocess.size if job.preprocess and is_named(job.model) else None)
+    model = load(job.model, weights=job.weights, input_size=size)
     chosen = job.preprocess
     if chosen is None:
         if model.preprocess_hint is None:
@@ -123,13 +124,7 @@ def compare(
     """
     reference = FloatRunner(model).run(preprocess.normalise(pictures))
     if scores is None:
-        done = 0
-
-        def step(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("running the integer network", done, len(pictures))
-
+        step = counted(progress, "running the integer network", len(pictures))
         scores = execute(qgraph, pictures, progress=step)
     logits = (scores * qgraph.score_scale).astype(np.float32)
     return fidelity(reference, scores, mean_kl(reference, logits), labels)

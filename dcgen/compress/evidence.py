@@ -14,6 +14,18 @@ Progress = Callable[[str, int, int], None]
 """Called with what is being done, steps done, steps in all."""
 
 
+def counted(progress: Progress, stage: str, total: int) -> Callable[[int], None]:
+    """A callback that takes steps newly done and reports the sum of them."""
+    done = 0
+
+    def step(count: int) -> None:
+        nonlocal done
+        done += count
+        progress(stage, done, total)
+
+    return step
+
+
 @dataclass(frozen=True)
 class Evidence:
     """Centred camera pictures, float32 [N, C, H, W], without labels.

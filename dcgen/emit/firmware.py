@@ -73,7 +73,13 @@ def emit_firmware(
     names = ModelNames.of(name)
     style = resource_dir("firmware") / "clang-format"
     readme = render(
-        "c/README.md.j2", names=names, title=name, plan=plan, graph=graph, blob_bytes=len(blob.data), selftest=golden is not None
+        "c/README.md.j2",
+        names=names,
+        title=name,
+        plan=plan,
+        graph=graph,
+        blob_bytes=len(blob.data),
+        selftest=golden is not None,
     )
     return merged(
         below("runtime", runtime_files()),

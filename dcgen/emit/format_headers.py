@@ -19,11 +19,14 @@ _C_TYPES = {
 }
 """Type and loader of a field's struct format character; floats are for the host alone."""
 
+
 def format_files() -> dict[str, bytes]:
     """``dcg_format.h`` (statuses and constants) and ``dcg_records.h`` (one accessor a field)."""
     constants = [
         _group("Numbers of the format.", _numbers()),
-        _group("Bytes of the packed records.", [(f"{_macro(r.name)}_BYTES", f"{r.size}u") for r in schema.RECORDS]),
+        _group(
+            "Bytes of the packed records.", [(f"{_macro(r.name)}_BYTES", f"{r.size}u") for r in schema.RECORDS]
+        ),
         _enum_group("Node kinds.", "KIND", schema.Kind),
         _enum_group("Topology flags of a node.", "TOPOLOGY", schema.TopologyFlag),
         _enum_group("Flags of a layer.", "LAYER", schema.LayerFlag),

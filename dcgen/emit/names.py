@@ -46,7 +46,7 @@ class ModelNames:
 
     @property
     def blob_array(self) -> str:
-        return f"{self.name}_blob.c"
+        return f"{self.name}_blob_array.c"
 
     @property
     def selftest_source(self) -> str:

@@ -25,6 +25,7 @@ class _MakeTarget:
     emulated: bool
     compiler: str
     cpu_flags: str
+    link_flags: str
     linker_script: str
     sources: tuple[str, ...]
     emulate: str
@@ -75,6 +76,7 @@ def _make_target(target: Target) -> _MakeTarget:
         emulated=emulator is not None,
         compiler=target.compiler,
         cpu_flags=" ".join(target.cpu_flags),
+        link_flags=" ".join((*target.cpu_flags, *target.link_flags)),
         linker_script=target.linker_script,
         sources=tuple(f"port/{source}" for source in target.port_sources),
         emulate=shlex.join(emulator.command("$<")).replace("'$<'", "$<") if emulator else "",

@@ -17,8 +17,12 @@ from dcgen.resources import resource_dir
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _C_KEYWORDS = frozenset(
-    "auto break case char const continue default do double else enum extern float for goto if inline int long "
-    "register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while".split()
+    re.findall(
+        r"\w+",
+        """auto break case char const continue default do double else enum extern float for goto if inline int
+        long register restrict return short signed sizeof static struct switch typedef union unsigned void
+        volatile while""",
+    )
 )
 _OURS = frozenset({"dcg", "model"})
 """Names whose files or macros the runtime and ``dcg_model.h`` have already."""
@@ -76,5 +80,6 @@ def comment_text(text: str) -> str:
 def c_rows(values: Sequence[int], per_row: int, suffix: str = "") -> list[str]:
     """Integers as the lines of a C initialiser, ``per_row`` to a line."""
     return [
-        " ".join(f"{v}{suffix}," for v in values[start : start + per_row]) for start in range(0, len(values), per_row)
+        " ".join(f"{v}{suffix}," for v in values[start : start + per_row])
+        for start in range(0, len(values), per_row)
     ]

@@ -37,7 +37,9 @@ def windows(data: U8, start: int, stop: int) -> NDArray[np.uint32]:
     """
     b = data[start // 8 : stop // 8 + 2].astype(np.uint32)
     word = b[:-2] | b[1:-1] << 8 | b[2:] << 16
-    return ((word[:, None] >> np.arange(8, dtype=np.uint32)) & 0xFFF).reshape(-1)
+    shifts = np.arange(8, dtype=np.uint32)
+    every: NDArray[np.uint32] = np.bitwise_and(word[:, None] >> shifts, np.uint32(0xFFF), dtype=np.uint32)
+    return every.reshape(-1)
 
 
 def gather(data: U8, positions: I64) -> U64:

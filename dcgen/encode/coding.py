@@ -20,8 +20,8 @@ I64 = NDArray[np.int64]
 
 CodingName = Literal["joint", "deep-compression", "smallest"]
 
-EXACT_CANDIDATES = 6
-"""Settings of the joint code whose exact size is computed, taken from the best by entropy."""
+SIZE_SLACK = 0.001
+"""Part of a layer's size given away for fewer entries: each filler costs a decoding step."""
 MAX_RUN_BITS = 12
 MAX_GAP_BITS = 8
 CHAIN_BITS = 1 << 20
@@ -129,78 +129,60 @@ def code_joint(entries: Entries, n_levels: int) -> CodedStream:
     """One code over (run, level) symbols; the rare ones and the long runs are escaped.
 
     The width of an escaped run and the count below which a symbol gives up its code are those of
-    the smallest table and stream, each candidate measured exactly after a choice by entropy.
+    the smallest table and stream, but for the slack that fewer entries are worth.
     """
     bits = level_bits(n_levels)
-    candidates = sorted(_joint_candidates(entries, bits))[:EXACT_CANDIDATES]
-    sizes = [
-        (_joint_size(_joint_counts(entries, bits, run_bits), bits, run_bits, least), run_bits, least)
-        for _, run_bits, least in candidates
-    ]
-    _, run_bits, least = min(sizes)
+    candidates = list(_joint_candidates(entries, bits))
+    bound = min(c.size for c in candidates) * (1 + SIZE_SLACK)
+    best = min((c for c in candidates if c.size <= bound), key=lambda c: (c.n_entries, c.size))
 
-    counts, beyond = _joint_counts(entries, bits, run_bits)
-    table = _joint_table(counts, beyond, least)
-    entries = entries.limited((1 << run_bits) - 1)
+    entries = entries.limited((1 << best.run_bits) - 1)
+    table, n = best.table, len(best.table.lengths)
     symbols = _joint_symbols(entries, bits)
-    n = len(table.lengths)
     index = np.where((symbols < n) & (table.all_lengths[np.minimum(symbols, n)] > 0), symbols, n)
-    raw = (entries.runs | entries.levels.astype(np.int64) << run_bits).astype(np.uint64)
     escaped = index == n
+    raw = (entries.runs | entries.levels.astype(np.int64) << best.run_bits).astype(np.uint64)
     widths = table.all_lengths[index].astype(np.int64)
     values = table.sent[index] | np.where(escaped, raw << widths.astype(np.uint64), np.uint64(0))
-    widths = widths + np.where(escaped, run_bits + bits, 0)
-    return _stream(StreamCode(Coding.JOINT, bits, run_bits, (table,)), entries, values, widths)
+    widths += np.where(escaped, best.run_bits + bits, 0)
+    return _stream(StreamCode(Coding.JOINT, bits, best.run_bits, (table,)), entries, values, widths)
+
+
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """A setting of the joint code: ``size`` is the bytes of its packed table and stream."""
+
+    size: int
+    n_entries: int
+    run_bits: int
+    table: CodeTable
 
 
 def _joint_symbols(entries: Entries, bits: int) -> I64:
     """int64 [E]: the joint symbol of each entry, ESCAPE where there is none."""
-    return np.minimum(entries.runs << bits | entries.levels, ESCAPE)
+    symbols: I64 = np.minimum(entries.runs << bits | entries.levels, ESCAPE)
+    return symbols
 
 
-def _joint_counts(entries: Entries, bits: int, run_bits: int) -> tuple[I64, int]:
-    """Occurrences of each symbol below ESCAPE, and of entries beyond them."""
-    symbols = _joint_symbols(entries.limited((1 << run_bits) - 1), bits)
-    counts = np.bincount(symbols, minlength=ESCAPE + 1)
-    return counts[:ESCAPE], int(counts[ESCAPE])
-
-
-def _joint_table(counts: I64, beyond: int, least: int) -> CodeTable:
-    """The code in which symbols that occur fewer than ``least`` times are escaped."""
-    kept = np.where(counts >= least, counts, 0)
-    return CodeTable.from_counts(kept, beyond + int(counts.sum() - kept.sum()))
-
-
-def _joint_size(counts_beyond: tuple[I64, int], bits: int, run_bits: int, least: int) -> int:
-    """Bytes of the packed table and the stream."""
-    counts, beyond = counts_beyond
-    table = _joint_table(counts, beyond, least)
-    kept = np.where(counts >= least, counts, 0)
-    escapes = beyond + int(counts.sum() - kept.sum())
-    n = len(table.lengths)
-    total = int((kept[:n] * table.lengths).sum()) + escapes * (table.escape_length + run_bits + bits)
-    return table.packed_bytes + stream_size(total)
-
-
-def _joint_candidates(entries: Entries, bits: int) -> Iterator[tuple[float, int, int]]:
-    """(bits by entropy and table, run_bits, least count) of every setting worth a look."""
-    longest = int(entries.runs.max(initial=0))
-    widest = min(longest.bit_length(), MAX_RUN_BITS)
+def _joint_candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
+    """Every width of an escaped run and every step of the least count worth a look."""
+    widest = min(int(entries.runs.max(initial=0)).bit_length(), MAX_RUN_BITS)
     for run_bits in range(widest, -1, -1):
         # Each bit less makes more fillers; beyond a quarter more entries nothing is gained.
         if run_bits < widest and entries.n_limited((1 << run_bits) - 1) > 1.25 * len(entries):
             return
-        counts, beyond = _joint_counts(entries, bits, run_bits)
-        total = int(counts.sum()) + beyond
+        limited = entries.limited((1 << run_bits) - 1)
+        counts = np.bincount(_joint_symbols(limited, bits), minlength=ESCAPE + 1)[:ESCAPE]
         least = 1
         while True:
-            kept = counts[counts >= least]
-            escapes = total - int(kept.sum())
-            every = np.append(kept, escapes)
-            every = every[every > 0]
-            code = float((every * np.log2(total / every)).sum()) if total else 0.0
-            yield code + escapes * (run_bits + bits) + 5.0 * len(kept), run_bits, least
-            if not len(kept):
+            kept = np.where(counts >= least, counts, 0)
+            escapes = len(limited) - int(kept.sum())
+            table = CodeTable.from_counts(kept, escapes)
+            n = len(table.lengths)
+            stream = int((kept[:n] * table.lengths).sum())
+            stream += escapes * (table.escape_length + run_bits + bits)
+            yield _Candidate(table.packed_bytes + stream_size(stream), len(limited), run_bits, table)
+            if not kept.any():
                 break
             least = max(least + 1, least * 5 // 4)
 
@@ -236,7 +218,8 @@ def read_entries(data: bytes, bits: int, n_entries: int, code: StreamCode) -> En
 
 def _look_up(table: CodeTable, window: U64) -> I64:
     mask = np.uint64((1 << table.max_bits) - 1)
-    return table.lookup[(window & mask).astype(np.int64)].astype(np.int64)
+    found: I64 = table.lookup[(window & mask).astype(np.int64)].astype(np.int64)
+    return found
 
 
 def _chain(array: NDArray[np.uint8], bits: int, n_entries: int, code: StreamCode) -> I64:
@@ -272,13 +255,16 @@ def _widths(array: NDArray[np.uint8], start: int, stop: int, code: StreamCode) -
     if code.coding is Coding.JOINT:
         (table,) = code.tables
         escapes = table.lookup[window & ((1 << table.max_bits) - 1)] >> 4 == ESCAPE
-        return (first + escapes * (code.run_bits + code.level_bits))[: stop - start]
+        first += escapes * (code.run_bits + code.level_bits)
+        return first[: stop - start]
     first = first[: stop - start]
     second = _code_widths(code.tables[1], window)
     behind = np.arange(stop - start) + np.minimum(first, MAX_CODE_BITS)
-    return np.minimum(first + second[behind], NOWHERE)
+    both: I64 = np.minimum(first + second[behind], NOWHERE)
+    return both
 
 
 def _code_widths(table: CodeTable, window: NDArray[np.uint32]) -> I64:
     widths = (table.lookup & 15).astype(np.int64)
-    return np.where(widths > 0, widths, NOWHERE)[window & ((1 << table.max_bits) - 1)]
+    every: I64 = np.where(widths > 0, widths, NOWHERE)[window & ((1 << table.max_bits) - 1)]
+    return every

@@ -71,7 +71,7 @@ class CodeTable:
     def __post_init__(self) -> None:
         every = self.all_lengths.astype(np.int64)
         if every.max() > MAX_CODE_BITS:
-            raise BlobError("code table", f"has a code of {every.max()} bits, at most 12 are allowed", code="TABLE")
+            raise BlobError("code table", f"has a code of {every.max()} bits, the most is 12", code="TABLE")
         kraft = int((np.int64(1) << (MAX_CODE_BITS - every[every > 0])).sum())
         if kraft > 1 << MAX_CODE_BITS:
             raise BlobError("code table", f"is over-full, Kraft sum {kraft}/4096", code="TABLE")
@@ -112,7 +112,8 @@ class CodeTable:
         bits = np.arange(16)
         spread = ((self.codes[:, None] >> bits) & 1).astype(np.int64)
         reversed16 = (spread << (15 - bits)).sum(1)
-        return (reversed16 >> (16 - self.all_lengths.astype(np.int64))).astype(np.uint16)
+        sent: U16 = (reversed16 >> (16 - self.all_lengths.astype(np.int64))).astype(np.uint16)
+        return sent
 
     @cached_property
     def lookup(self) -> U16:
@@ -153,7 +154,7 @@ class CodeTable:
             raise _malformed(f"of {len(data)} bytes is shorter than its head")
         count, escape_length, zero = struct.unpack_from("<HBB", data)
         if count > max_symbols or zero or escape_length > (MAX_CODE_BITS if escape else 0):
-            raise _malformed(f"lists {count} symbols, at most {max_symbols} expected, escape of {escape_length} bits")
+            raise _malformed(f"lists {count} symbols of {max_symbols}, escape of {escape_length} bits")
         nibbles = [n for byte in data[TABLE_HEADER_BYTES:] for n in (byte & 15, byte >> 4)]
         lengths: list[int] = []
         at = 0

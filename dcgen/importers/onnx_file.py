@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto, inliner, shape_inference, version_converter
+from onnx import TensorProto, inliner, numpy_helper, shape_inference, version_converter
 from onnx.external_data_helper import load_external_data_for_model
 
 from dcgen.errors import ConfigError, ModelError, UnsupportedError
@@ -58,15 +58,11 @@ def normalize(model: onnx.ModelProto, source: str, input_size: int | None = None
         )
     try:
         onnx.checker.check_model(model)
-        if model.functions:
-            model = inliner.inline_local_functions(model)
+        model = inliner.inline_local_functions(model) if model.functions else _copy(model)
+        _spread_sparse(model.graph, source)
         if opset < SPOKEN_OPSET:
             model = version_converter.convert_version(model, SPOKEN_OPSET)
-        else:
-            copy = onnx.ModelProto()
-            copy.CopyFrom(model)
-            model = copy
-    except (onnx.checker.ValidationError, RuntimeError, ValueError) as e:
+    except (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError) as e:
         raise ModelError(source, f"is not a valid ONNX model: {first_line(e)}") from None
     _fix_sizes(model.graph, source, input_size)
     try:
@@ -78,9 +74,8 @@ def normalize(model: onnx.ModelProto, source: str, input_size: int | None = None
 
 def constants(graph: onnx.GraphProto, source: str) -> Iterator[tuple[str, np.ndarray]]:
     """Name and value of every initialiser; floats are finite."""
-    dense = ((t.name, tensor_array(t, source)) for t in graph.initializer)
-    sparse = ((s.values.name, sparse_array(s, source)) for s in graph.sparse_initializer)
-    for name, array in (*dense, *sparse):
+    for tensor in graph.initializer:
+        name, array = tensor.name, tensor_array(tensor, source)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ModelError(source, f"constant {name} holds a NaN or infinite value")
         yield name, array
@@ -88,8 +83,21 @@ def constants(graph: onnx.GraphProto, source: str) -> Iterator[tuple[str, np.nda
 
 def data_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     """The inputs that no initialiser gives a value."""
-    fixed = {t.name for t in graph.initializer} | {s.values.name for s in graph.sparse_initializer}
+    fixed = {t.name for t in graph.initializer}
     return [i for i in graph.input if i.name not in fixed]
+
+
+def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def _spread_sparse(graph: onnx.GraphProto, source: str) -> None:
+    """Turn sparse initialisers into dense ones, which shape inference and conversion understand."""
+    for sparse in graph.sparse_initializer:
+        graph.initializer.append(numpy_helper.from_array(sparse_array(sparse, source), sparse.values.name))
+    del graph.sparse_initializer[:]
 
 
 def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None) -> None:
@@ -98,8 +106,7 @@ def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None) -> N
         thing = f"{source}: input {value.name}"
         tensor = value.type.tensor_type
         if tensor.elem_type not in FLOATS:
-            kind = TensorProto.DataType.Name(tensor.elem_type) if tensor.elem_type else "no tensor"
-            raise UnsupportedError(thing, f"float tensors are supported, found {kind}")
+            raise UnsupportedError(thing, f"float tensors are supported, found {type_name(tensor.elem_type)}")
         if not tensor.HasField("shape"):
             raise UnsupportedError(thing, "its rank must be stated")
         dims = tensor.shape.dim
@@ -123,6 +130,12 @@ def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None) -> N
     for output in graph.output:
         if output.type.HasField("tensor_type"):
             output.type.tensor_type.ClearField("shape")
+
+
+def type_name(code: int) -> str:
+    """ONNX's name of an element type."""
+    known: dict[str, int] = dict(TensorProto.DataType.items())
+    return {v: k for k, v in known.items()}.get(code, f"type {code}") if code else "no tensor"
 
 
 def first_line(error: Exception) -> str:

@@ -103,7 +103,9 @@ def _greedy(all_buffers: tuple[Buffer, ...], key: Callable[[Buffer], tuple[int, 
     offsets: dict[int, int] = {}
     for i in sorted(range(len(all_buffers)), key=lambda i: key(all_buffers[i])):
         buffer = all_buffers[i]
-        taken = sorted((o, o + align(all_buffers[k].size)) for k, o in offsets.items() if all_buffers[k].meets(buffer))
+        taken = sorted(
+            (o, o + align(all_buffers[k].size)) for k, o in offsets.items() if all_buffers[k].meets(buffer)
+        )
         at = 0
         for begin, end in taken:
             if at + align(buffer.size) <= begin:

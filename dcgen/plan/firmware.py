@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
-from dcgen.encode.schema import CONV_HEADER, HEADER, MAX_CODE_BITS, MAX_LEVELS, NODE_HEADER, Coding, Kind, TopologyFlag
+from dcgen.encode.schema import MAX_CODE_BITS, MAX_LEVELS, Coding, Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.ir.graph import Pads, Pair, Shape
 from dcgen.plan.arena import align, assign, buffers, extent, live_bytes
@@ -123,8 +123,9 @@ def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
     Raises PlanError, with the node's name, for what the C runtime cannot address.
     """
     check_limits(graph, len(blob.data))
-    header = HEADER.unpack(blob.data)
-    scratch = _scratch(graph, header["max_filter_entries"], _uses_gaps(blob.data, header))
+    # Gaps and levels that are coded apart take a second decoding table.
+    gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
+    scratch = _scratch(graph, blob.max_filter_entries, gaps)
     all_buffers = buffers(graph)
     offsets = assign(all_buffers)
     places = {
@@ -139,10 +140,12 @@ def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
     activation_bytes = extent(all_buffers, offsets)
     arena_bytes = scratch.size + activation_bytes
     if arena_bytes > MAX_ARENA_BYTES:
-        raise PlanError(graph.name, f"needs an arena of {arena_bytes} bytes, at most {MAX_ARENA_BYTES} are addressed")
+        raise PlanError(
+            graph.name, f"needs an arena of {arena_bytes} bytes, at most {MAX_ARENA_BYTES} are addressed"
+        )
     c, h, w = graph.input.shape
     return FirmwarePlan(
-        topology_hash=header["topology_hash"],
+        topology_hash=blob.topology_hash,
         tensors=tuple(tensors),
         nodes=tuple(_node(graph, node, index) for node in graph.nodes),
         scratch=scratch,
@@ -205,15 +208,5 @@ def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
     if not convs:
         return Scratch(0, 0, 0, 0, n_tables, 0, 0, 0)
     offsets = [sum(map(align, sizes[:i])) for i in range(len(sizes) + 1)]
-    return Scratch(*offsets[:4], n_tables, tap_capacity, row_capacity, offsets[4])
-
-
-def _uses_gaps(data: bytes, header: dict[str, int]) -> bool:
-    """Whether a layer codes gaps and levels apart, which takes a second table."""
-    at = header["layers_offset"]
-    for _ in range(header["n_nodes"]):
-        node = NODE_HEADER.unpack(data, at)
-        if node["kind"] == Kind.CONV and CONV_HEADER.unpack(data, at + NODE_HEADER.size)["coding"] == Coding.GAPS:
-            return True
-        at += node["section_bytes"]
-    return False
+    tables, levels, taps, row, size = offsets
+    return Scratch(tables, levels, taps, row, n_tables, tap_capacity, row_capacity, size)

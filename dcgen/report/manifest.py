@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -50,7 +51,12 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         },
         "held_out": compiled.held_out.to_json(),
         "arena_bytes": compiled.plan.arena_bytes,
-        "blob_sections": dict(compiled.blob.sections),
+        "blob_sections": {
+            "header": compiled.blob.header,
+            "topology": compiled.blob.topology,
+            "tensors": compiled.blob.tensors,
+            "layers": sum(layer.size.total for layer in compiled.blob.layers),
+        },
         "layers": layers,
         "tensors": [
             {
@@ -73,7 +79,7 @@ def manifest_json(compiled: Compiled) -> bytes:
 
 def _layers(compiled: Compiled) -> Any:
     dense = macs(compiled.compressed)
-    sizes = {layer.name: layer for layer in compiled.blob.layers}
+    sizes = {layer.name: layer.size for layer in compiled.blob.layers}
     convs = {n.name: n.op for n in compiled.qgraph.nodes if isinstance(n.op, QConv)}
     for node in compiled.compressed.nodes:
         if not isinstance(node.op, Conv):
@@ -91,7 +97,7 @@ def _layers(compiled: Compiled) -> Any:
             "levels": len(op.levels),
             "bits_per_weight": 8 * size.total / op.indices.size,
             "bytes": size.total,
-            "bytes_by_part": size.parts(),
+            "bytes_by_part": asdict(size),
             "macs": dense[node.name],
             "nonzero_macs": nonzeros * h * w,
         }

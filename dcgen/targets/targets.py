@@ -46,6 +46,7 @@ class Target:
     machine : folder of the port under ``firmware/port``
     compiler : prefix of the GNU tools, e.g. ``arm-none-eabi-``; empty for the host
     cpu_flags : compiler flags that choose processor and ABI
+    link_flags : further ones for the linker
     port_sources : C and assembler files under ``firmware/port`` besides the harness
     package : Debian package of the compiler
     emulator : None for the host
@@ -60,6 +61,7 @@ class Target:
     port_sources: tuple[str, ...]
     package: str
     emulator: Emulator | None
+    link_flags: tuple[str, ...] = ()
 
     @property
     def linker_script(self) -> str:
@@ -116,6 +118,7 @@ TARGETS: Final[tuple[Target, ...]] = (
         port_sources=(*_QEMU_SOURCES, "virt-rv32/start.S", "virt-rv32/clock.c"),
         package="gcc-riscv64-unknown-elf",
         emulator=Emulator("qemu-system-riscv32", "virt", Fraction(1), "qemu-system-misc", ("-bios", "none")),
+        link_flags=("-march=rv32imac",),  # the compiler knows its support library by this name only
     ),
 )
 

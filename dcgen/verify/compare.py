@@ -109,15 +109,15 @@ class Comparison:
         outcomes = read_results(run.results)
         for i in range(run.pictures):
             self.pictures += 1
+            measured = next(outcomes, None) if i < run.measured else None
+            if measured is not None and not self.ticks:
+                self.ticks, self.stack_bytes = measured.ticks, measured.stack_bytes
+            if i < run.traced:  # before the measured scores: it names the layer where a fault begins
+                traced = next(outcomes, None)
+                self._compare_rows(traced.rows if traced else (), {k: v[i] for k, v in tensors.items()})
+                self._compare_scores(traced, scores[i])
             if i < run.measured:
-                outcome = next(outcomes, None)
-                if outcome is not None and not self.ticks:
-                    self.ticks, self.stack_bytes = outcome.ticks, outcome.stack_bytes
-                self._compare_scores(outcome, scores[i])
-            if i < run.traced:
-                outcome = next(outcomes, None)
-                self._compare_rows(outcome.rows if outcome else (), {k: v[i] for k, v in tensors.items()})
-                self._compare_scores(outcome, scores[i])
+                self._compare_scores(measured, scores[i])
         for _ in outcomes:  # more than was asked for; reading on also finds a missing end
             raise ToolError(run.target.check_name, "wrote more results than there are pictures")
 

@@ -89,9 +89,7 @@ def reshape(params: Params) -> None:
     params["features.3.squeeze.weight"] = params["features.3.squeeze.weight"][:, :-1]
 
 
-@pytest.mark.parametrize(
-    ("change", "problem"), [(drop, "missing"), (spoil, "nan"), (reshape, "(8, 16, 1, 1)")]
-)
+@pytest.mark.parametrize(("change", "problem"), [(drop, "missing"), (spoil, "nan"), (reshape, "(8, 16, 1, 1)")])
 def test_weights_that_do_not_fit(
     change: Callable[[Params], None], problem: str, tmp_path: Path, refused: Callable[..., None]
 ) -> None:
@@ -161,9 +159,7 @@ pathlib.Path.write_bytes = write_bytes
         ("KeyboardInterrupt", 130, "interrupted"),
     ],
 )
-def test_an_earlier_output_survives(
-    error: str, code: int, said: str, work: Path, digits_pictures: Path
-) -> None:
+def test_an_earlier_output_survives(error: str, code: int, said: str, work: Path, digits_pictures: Path) -> None:
     assert compile_digits(digits_pictures, work / "out").returncode == 0
     before = tree(work)
     done = compile_digits(digits_pictures, work / "out", before=FULL.format(error=error))

@@ -15,9 +15,9 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "architecture.md"]
 
 
 def shell_lines(document: Path) -> list[str]:
-    """The commands of a document's indented and fenced blocks, continued lines joined."""
+    """The commands in a document's indented blocks, continued lines joined, comments removed."""
     text = document.read_text(encoding="utf-8").replace("\\\n", " ")
-    return [m.strip() for m in re.findall(r"^(?: {4})?((?:dcgen|make) .*)$", text, re.MULTILINE)]
+    return [m.split("#")[0].strip() for m in re.findall(r"^ {4}((?:dcgen|make) .*)$", text, re.MULTILINE)]
 
 
 @cache
@@ -41,7 +41,7 @@ def test_every_command_is_shown_and_speaks_json(command: str) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_shown_commands_exist(document: Path) -> None:
     for line in shell_lines(document):
-        words = line.split("#")[0].split()
+        words = line.split()
         if words[0] == "make":
             subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
         else:
@@ -52,8 +52,18 @@ def test_shown_commands_exist(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
 def test_named_files_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
-    named = re.findall(r"`((?:dcgen|docs|firmware|hw|scripts|templates|tests)/[\w./]*)`", text)
-    named += [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    named = [
+        ROOT / name for name in re.findall(r"`((?:dcgen|docs|firmware|hw|scripts|templates|tests)/[\w./]*)`", text)
+    ]
+    links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+    named += [document.parent / link for link in links]
     assert named
-    folder = {name: (document.parent if name.startswith(".") else ROOT) for name in named}
-    assert [name for name in named if not (folder[name] / name).exists()] == []
+    assert [str(name) for name in named if not name.exists()] == []
+
+
+def test_the_readme_s_firmware_example_compiles(digits_out: Path, tmp_path: Path) -> None:
+    (example,) = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "example.c").write_text(example)
+    includes = [f"-I{digits_out / 'firmware' / folder}" for folder in ("runtime", "model")]
+    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-c", "-o", "/dev/null"]
+    subprocess.run(["gcc", *flags, *includes, tmp_path / "example.c"], check=True)

@@ -47,9 +47,7 @@ V1_1_TORCHVISION = Case(
     "squeezenet1_1", "squeezenet1_1_torchvision_f16.npz", "torchvision", "imagenet_sample256_crop"
 )
 V1_0 = Case("squeezenet1_0_caffe", "squeezenet1_0_caffe_f32.npz", "caffe", "imagenet_sample256_squash")
-HAN = Case(
-    "deep_compression/compressed_SqueezeNet.net", None, "caffe", "imagenet_sample256_squash", "keep"
-)
+HAN = Case("deep_compression/compressed_SqueezeNet.net", None, "caffe", "imagenet_sample256_squash", "keep")
 NAMES = {V1_1: "v11", V1_1_TORCHVISION: "v11-torchvision", V1_0: "v10", HAN: "han"}
 
 
@@ -155,9 +153,7 @@ def test_ten_photographs_on_the_host(result: Callable[[Case], Result], shared: P
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_a_photograph_on_an_emulated_board(
-    machine: str, result: Callable[[Case], Result], shared: Path
-) -> None:
+def test_a_photograph_on_an_emulated_board(machine: str, result: Callable[[Case], Result], shared: Path) -> None:
     (check,) = verified(result(V1_1).out, shared / "data" / "imagenet_val227", 1, [machine])
     assert check["mismatches"] == 0
     assert check["layers"] >= 26

@@ -24,16 +24,19 @@ def test_accessors_read_what_the_schema_packs(tmp_path: Path) -> None:
     for r, record in enumerate(RECORDS):
         prefix = "".join(f"_{c.lower()}" if c.isupper() else c for c in record.name).strip("_")
         limits = {
-            f.name: {"B": 0xFE, "H": 0xFEDC, "I": 0xFEDCBA98, "Q": 0xFEDCBA9876543210, "i": -(2**31)}.get(f.format, 0)
+            f.name: {"B": 0xFE, "H": 0xFEDC, "I": 0xFEDCBA98, "Q": 0xFEDCBA9876543210, "i": -(2**31)}.get(
+                f.format, 0
+            )
             for f in record.fields
         }
         data = ",".join(str(b) for b in record.pack(**limits))
         checks.append(f"static const uint8_t r{r}[] = {{{data}}};")
         checks += [
-            f"_Static_assert(sizeof r{r} == DCG_{prefix.upper()}_BYTES, \"\");",
+            f'_Static_assert(sizeof r{r} == DCG_{prefix.upper()}_BYTES, "");',
             f"static int check{r}(void) {{ return 1",
             *(
-                f"&& dcg_{prefix}_{f.name}(r{r}) == ({'-2147483647 - 1' if f.format == 'i' else f'{limits[f.name]}u'})"
+                f"&& dcg_{prefix}_{f.name}(r{r}) == ("
+                + ("-2147483647 - 1)" if f.format == "i" else f"{limits[f.name]}u)")
                 for f in record.fields
                 if f.format != "f"
             ),
@@ -42,6 +45,8 @@ def test_accessors_read_what_the_schema_packs(tmp_path: Path) -> None:
     main = "int main(void) { return !(" + " && ".join(f"check{r}()" for r in range(len(RECORDS))) + "); }"
     for name, file in format_files().items():
         (tmp_path / name).write_bytes(file)
-    (tmp_path / "t.c").write_text('#include "dcg_format.h"\n#include "dcg_records.h"\n' + "\n".join([*checks, main]))
+    (tmp_path / "t.c").write_text(
+        '#include "dcg_format.h"\n#include "dcg_records.h"\n' + "\n".join([*checks, main])
+    )
     subprocess.run(["gcc", "-Wall", "-Werror", "-fsanitize=undefined", "t.c", "-o", "t"], cwd=tmp_path, check=True)
     assert subprocess.run(["./t"], cwd=tmp_path).returncode == 0

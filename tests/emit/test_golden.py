@@ -19,5 +19,10 @@ def test_is_the_sum_of_the_rows_crcs() -> None:
 
 
 def test_sees_exchanged_rows_channels_and_nodes() -> None:
-    values = {check_value(0, PLANES), check_value(1, PLANES), check_value(0, PLANES[::-1]), check_value(0, PLANES[:, ::-1])}
+    values = {
+        check_value(0, PLANES),
+        check_value(1, PLANES),
+        check_value(0, PLANES[::-1]),
+        check_value(0, PLANES[:, ::-1]),
+    }
     assert len(values) == 4

@@ -57,7 +57,7 @@ def test_the_blob_can_be_an_array(firmware: Path, tmp_path: Path) -> None:
     needs(HOST)
     done = make(firmware, "test", f"BUILD={tmp_path}", "BLOB_FORM=array", "CFLAGS_EXTRA=-Wshadow")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "host/model/small_blob.o").is_file()
+    assert (tmp_path / "host/model/small_blob_array.o").is_file()
     assert "small_blob.S" not in done.stdout
 
 

@@ -54,15 +54,22 @@ def _runtime() -> tempfile.TemporaryDirectory[str]:
     return folder
 
 
+def runtime_objects() -> Path:
+    """The folder with the runtime's headers and its objects, compiled under sanitizers."""
+    return Path(_runtime().name)
+
+
 class Program:
     """tests/firmware/program.c with one model, under sanitizers."""
 
-    def __init__(self, folder: Path, graph: QGraph, golden: Golden | None = None, blob: Blob | None = None) -> None:
+    def __init__(
+        self, folder: Path, graph: QGraph, golden: Golden | None = None, blob: Blob | None = None
+    ) -> None:
         self.folder, self.graph = folder, graph
         self.blob = blob or encode(graph)
         self.plan = plan_firmware(graph, self.blob)
         names = ModelNames.of("unit")
-        runtime = Path(_runtime().name)
+        runtime = runtime_objects()
         write(folder, model_files(graph, self.blob, self.plan, "unit", golden))
         sources = [folder / names.plan_source, folder / names.blob_array]
         sources += [folder / names.selftest_source] if golden else []

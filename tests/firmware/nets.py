@@ -31,7 +31,9 @@ class _Builder:
         """A number in low..high, both included."""
         return int(self.rng.integers(low, high + 1))
 
-    def tensor(self, name: str, shape: tuple[int, int, int], zero_point: int | None, pad: tuple[int, ...] = ()) -> None:
+    def tensor(
+        self, name: str, shape: tuple[int, int, int], zero_point: int | None, pad: tuple[int, ...] = ()
+    ) -> None:
         zp = self.pick(0, 255) if zero_point is None else zero_point
         self.tensors[name] = QTensor(name, shape, 1.0, zp, pad or (zp,) * shape[0])
 
@@ -86,7 +88,9 @@ def every_operator(seed: int) -> QGraph:
     y = b.node(b.conv(joined, 12, (3, 3), pads=(1, 1, 1, 1), groups=(1, 2, 12)[b.pick(0, 2)]), joined)
     x = b.node(QAdd((b.pick(-250, 250), b.pick(-250, 250)), b.requant()), joined, y)
     x = b.keeping(QPad((1, 0, 2, 1), b.pick(0, 255)), x)
-    pool = QAvgPool((3, 3), (2, 2), (1, 1, 1, 1), bool(b.pick(0, 1)), bool(b.pick(0, 1)), 9 << b.pick(3, 6), b.requant())
+    pool = QAvgPool(
+        (3, 3), (2, 2), (1, 1, 1, 1), bool(b.pick(0, 1)), bool(b.pick(0, 1)), 9 << b.pick(3, 6), b.requant()
+    )
     x = b.node(pool, x)
     x = b.node(QAdd((b.pick(-250, 250),), b.requant()), x)
     last: QOp = QScores(seed % 3 == 1)

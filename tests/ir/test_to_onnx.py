@@ -84,7 +84,11 @@ def graphs(draw: st.DrawFn) -> Graph:
         source = draw(st.sampled_from(list(graph.shapes)))
         shape = graph.shapes[source]
         join = draw(st.sampled_from(["none", "none", "none", "add", "concat"]))
-        others = [t for t, s in graph.shapes.items() if (s if join == "add" else s[1:]) == (shape if join == "add" else shape[1:])]
+        others = [
+            t
+            for t, s in graph.shapes.items()
+            if (s if join == "add" else s[1:]) == (shape if join == "add" else shape[1:])
+        ]
         if join == "none":
             node = Node(f"n{n}", draw(operators(shape, rng)), (source,))
         else:
@@ -144,8 +148,12 @@ def test_the_round_trip_notices_a_changed_weight() -> None:
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.integers(1, 9), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(0, 2), st.booleans())
-def test_window_count_is_that_of_onnx(size: int, kernel: int, stride: int, begin: int, end: int, ceil: bool) -> None:
+@given(
+    st.integers(1, 9), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(0, 2), st.booleans()
+)
+def test_window_count_is_that_of_onnx(
+    size: int, kernel: int, stride: int, begin: int, end: int, ceil: bool
+) -> None:
     pads = (min(begin, kernel - 1), min(end, kernel - 1))
     count = window_count(size, kernel, stride, *pads, ceil)
     if count < 1:

@@ -86,7 +86,9 @@ def test_the_first_faulty_array_is_named(tmp_path: Path, params: dict[str, F32])
 def test_weights_of_another_model_are_recognised(tmp_path: Path) -> None:
     zeros = {k: np.zeros(s, np.float16) for k, s in V1_0.parameters().items()}
     np.savez(tmp_path / "w.npz", **zeros)
-    with pytest.raises(WeightsError, match=r"features.0.weight of squeezenet1_1 .*\(these are the parameters of squeezenet1_0\)"):
+    with pytest.raises(
+        WeightsError, match=r"features.0.weight of squeezenet1_1 .*\(these are the parameters of squeezenet1_0\)"
+    ):
         load_params(tmp_path / "w.npz", V1_1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ PLANE = (1, 4, 4)
 
 def test_a_chain_shares_two_places() -> None:
     names = ["input", "a", "b", "c", "d"]
-    chain = [(n, ONE, (p,), PLANE) for p, n in zip(names, names[1:], strict=False)]
+    chain = [(n, ONE, (p,), PLANE) for p, n in pairwise(names)]
     made = buffers(_graph([*chain, ("s", QScores(False), ("d",), PLANE)]))
     offsets = assign(made)
     assert extent(made, offsets) == live_bytes(made) == 32
@@ -49,7 +51,9 @@ def test_branches_of_nested_concats_lie_side_by_side() -> None:
 
 
 def test_a_tensor_nobody_reads_is_alive_while_it_is_made() -> None:
-    graph = _graph([("dead", ONE, ("input",), PLANE), ("a", ONE, ("input",), PLANE), ("s", QScores(False), ("a",), PLANE)])
+    graph = _graph(
+        [("dead", ONE, ("input",), PLANE), ("a", ONE, ("input",), PLANE), ("s", QScores(False), ("a",), PLANE)]
+    )
     assert [(b.first, b.last) for b in buffers(graph)] == [(0, 0), (1, 2)]
 
 

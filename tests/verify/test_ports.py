@@ -14,8 +14,8 @@ LOOPS = 1_000_000
 PROGRAM = """
 #include "port.h"
 
-int initialised = 77;
-int cleared;
+volatile int initialised = 77;
+volatile int cleared;
 
 static void print_number(uint64_t value) {
     char text[24];
@@ -53,6 +53,8 @@ int harness_main(const char *pictures, const char *results) {
     if (!port_read(file, back, 5) || back[4] != 'o') return 5;
     if (port_read(file, back, 1)) return 6;
     if (port_open(pictures, false) >= 0) return 7;
+    volatile float half = 0.5f; /* from the compiler's support library where there is no unit */
+    if (half + half != 1.0f) return 9;
     if (initialised != 77 || cleared != 0) return 8;
     return 42;
 }
@@ -66,22 +68,24 @@ def target(request: pytest.FixtureRequest) -> Target:
     return request.param
 
 
+def gcc(target: Target, *arguments: str) -> None:
+    subprocess.run([f"{target.compiler}gcc", *arguments], check=True)
+
+
 def build(target: Target, folder: Path) -> Path:
-    source = folder / "harness" / "program.c"
+    source = folder / "program" / "program.c"
     source.parent.mkdir()
     source.write_text(PROGRAM)
     port = resource_dir("firmware") / "port"
+    objects = []
+    for path in (source, *(port / name for name in target.port_sources)):
+        objects.append(folder / path.parent.name / f"{path.stem}.o")
+        objects[-1].parent.mkdir(exist_ok=True)
+        gcc(target, *target.cpu_flags, "-std=c99", "-O2", f"-DLOOPS={LOOPS}", "-ffreestanding", f"-I{port}",
+            f"-I{port / 'qemu'}", "-c", str(path), "-o", str(objects[-1]))  # fmt: skip
     program = folder / "program.elf"
-    subprocess.run(
-        [
-            *(f"{target.compiler}gcc", *target.cpu_flags, "-std=c99", "-O2", f"-DLOOPS={LOOPS}"),
-            *("-ffreestanding", "-nostdlib", f"-I{port}", f"-I{port / 'qemu'}", f"-L{port / 'qemu'}"),
-            *("-T", str(port.parent / target.linker_script), str(source)),
-            *(str(port / s) for s in target.port_sources),
-            *("-lgcc", "-o", str(program)),
-        ],
-        check=True,
-    )
+    gcc(target, *target.cpu_flags, *target.link_flags, "-nostdlib", f"-L{port / 'qemu'}",
+        "-T", str(port.parent / target.linker_script), *map(str, objects), "-lgcc", "-o", str(program))  # fmt: skip
     return program
 
 
@@ -106,5 +110,5 @@ def test_sizes_come_from_the_sections(target: Target, tmp_path: Path) -> None:
     size = footprint(program)
     assert size.ram_bytes == sizes[".data"] + sizes[".bss"]
     assert 8 <= size.ram_bytes <= 64
-    assert 0 < size.flash_bytes < 3000
+    assert 0 < size.flash_bytes < 6000
     assert sizes[".stack"] == 16384

@@ -1,0 +1,252 @@
+"""A blob taken apart into its records, every size, offset and check sum proved before use."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+from dcgen.encode.blob import CRC_START, hash_topology
+from dcgen.encode.schema import (
+    CONV_HEADER,
+    HEADER,
+    MAGIC,
+    MAX_CODE_BITS,
+    NODE_HEADER,
+    NODE_TOPOLOGY,
+    TENSOR_SCALE,
+    TENSOR_SHAPE,
+    VERSION,
+    Kind,
+    TopologyFlag,
+)
+from dcgen.errors import BlobError
+from dcgen.ir.graph import Pads, Pair, Shape
+
+MAX_TENSOR_ELEMENTS = 1 << 31
+MAX_CHANNELS = 1 << 22
+"""Channels of all tensors together."""
+
+_FLAGS = {
+    Kind.CONV: TopologyFlag.RAW,
+    Kind.MAX_POOL: TopologyFlag.CEIL,
+    Kind.AVG_POOL: TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
+    Kind.SCORES: TopologyFlag.RAW,
+}
+_WINDOWED = (Kind.CONV, Kind.MAX_POOL, Kind.AVG_POOL)
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """One node as the topology section has it. ``inputs`` are numbers of tensors."""
+
+    kind: Kind
+    flags: TopologyFlag
+    inputs: tuple[int, ...]
+    kernel: Pair
+    stride: Pair
+    pads: Pads
+    out_channels: int
+    groups: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """One layer section. ``fields`` and ``conv`` are its headers; ``body`` is what follows them."""
+
+    offset: int
+    fields: dict[str, int]
+    conv: dict[str, int]
+    body: memoryview
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A blob's records.
+
+    header : fields of ``schema.HEADER``
+    score_scale : real value of one unit of a score
+    shapes, scales, zero_points : one per tensor
+    input_pad : the byte a padded tap of the input reads, one per channel
+    nodes, sections : one per node
+    """
+
+    header: dict[str, int]
+    score_scale: float
+    shapes: tuple[Shape, ...]
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    input_pad: tuple[int, ...]
+    nodes: tuple[NodeRecord, ...]
+    sections: tuple[Section, ...]
+
+
+def take_apart(data: bytes) -> Layout:
+    """The records of ``data``. Raises BlobError whose code names the first defect."""
+    header = _header(data)
+    view = memoryview(data)
+    start = header["topology_offset"]
+    topology = view[start : start + header["topology_bytes"]]
+    if hash_topology(bytes(topology)) != header["topology_hash"]:
+        raise _defect("TOPOLOGY", "does not match its hash")
+    shapes, nodes = _topology(topology, header["n_tensors"], header["n_nodes"])
+    start = header["tensors_offset"]
+    scales, zero_points, pad = _tensors(view[start : start + header["tensors_bytes"]], shapes)
+    sections = _sections(view, header["layers_offset"], nodes)
+    return Layout(header, _score_scale(data), shapes, scales, zero_points, pad, nodes, sections)
+
+
+def _defect(code: str, problem: str, thing: str = "blob") -> BlobError:
+    return BlobError(thing, problem, code=code)
+
+
+def _header(data: bytes) -> dict[str, int]:
+    if len(data) < HEADER.size:
+        raise _defect("TRUNCATED", f"has {len(data)} bytes, its header alone takes {HEADER.size}")
+    h = HEADER.unpack(data)
+    if h["magic"] != MAGIC:
+        raise _defect("MAGIC", f"starts with {bytes(data[:4])!r}, expected {struct.pack('<I', MAGIC)!r}")
+    if h["version"] != VERSION:
+        raise _defect("VERSION", f"has format version {h['version']}, this dcgen reads {VERSION}")
+    if h["blob_bytes"] > len(data):
+        raise _defect("TRUNCATED", f"has {len(data)} bytes, its header says {h['blob_bytes']}")
+    if h["blob_bytes"] < len(data) or h["header_bytes"] != HEADER.size or h["reserved"]:
+        raise _defect("HEADER", f"has {len(data)} bytes, its header says {h['blob_bytes']}, or a field is odd")
+    if zlib.crc32(data[CRC_START:]) != h["blob_crc"]:
+        raise _defect("BLOB_CRC", f"is damaged: its CRC is not {h['blob_crc']:#010x}")
+    # Sections follow each other: their offsets must agree with their sizes.
+    end = HEADER.size
+    for name in ("topology", "tensors"):
+        if h[f"{name}_offset"] != end or h[f"{name}_bytes"] % 4:
+            raise _defect("HEADER", f"{name} section starts at {h[f'{name}_offset']}, expected {end}")
+        end += h[f"{name}_bytes"]
+    if h["layers_offset"] != end or end > len(data):
+        raise _defect("HEADER", f"layers start at {h['layers_offset']}, expected {end}")
+    if h["n_tensors"] != h["n_nodes"] or not h["n_nodes"]:
+        raise _defect("HEADER", f"{h['n_tensors']} tensors for {h['n_nodes']} nodes, expected as many")
+    if h["max_code_bits"] > MAX_CODE_BITS:
+        raise _defect("HEADER", f"announces codes of {h['max_code_bits']} bits, at most {MAX_CODE_BITS} exist")
+    if not _is_scale(_score_scale(data)):
+        raise _defect("HEADER", f"score scale {_score_scale(data)} is not positive and finite")
+    return h
+
+
+def _score_scale(data: bytes) -> float:
+    return float(struct.unpack_from("<f", data, HEADER.offset("score_scale"))[0])
+
+
+def _is_scale(value: float) -> bool:
+    return 0 < value < float("inf")
+
+
+def _topology(view: memoryview, n_tensors: int, n_nodes: int) -> tuple[tuple[Shape, ...], tuple[NodeRecord, ...]]:
+    if len(view) < n_tensors * TENSOR_SHAPE.size + n_nodes * NODE_TOPOLOGY.size:
+        raise _defect("HEADER", f"topology of {len(view)} bytes cannot hold {n_nodes} nodes")
+    shapes: list[Shape] = []
+    for t in range(n_tensors):
+        s = TENSOR_SHAPE.unpack(view, t * TENSOR_SHAPE.size)
+        shape = s["channels"], s["height"], s["width"]
+        if s["reserved"]:
+            raise _defect("HEADER", f"tensor {t} has a reserved field of {s['reserved']}, expected 0")
+        if not 0 < shape[0] * shape[1] * shape[2] < MAX_TENSOR_ELEMENTS:
+            raise _defect("TOPOLOGY", f"tensor {t} has shape {shape}, expected 1..2**31-1 elements")
+        shapes.append(shape)
+    if sum(s[0] for s in shapes) > MAX_CHANNELS:
+        raise _defect("TOPOLOGY", f"tensors have {sum(s[0] for s in shapes)} channels, at most {MAX_CHANNELS}")
+    nodes: list[NodeRecord] = []
+    at = n_tensors * TENSOR_SHAPE.size
+    for n in range(n_nodes):
+        if at + NODE_TOPOLOGY.size > len(view):
+            raise _defect("HEADER", f"topology of {len(view)} bytes ends within node {n}")
+        fields = NODE_TOPOLOGY.unpack(view, at)
+        at += NODE_TOPOLOGY.size
+        count = fields["n_inputs"]
+        padded = count + count % 2
+        if at + 2 * padded > len(view):
+            raise _defect("HEADER", f"topology of {len(view)} bytes ends within node {n}")
+        inputs = struct.unpack_from(f"<{padded}H", view, at)
+        at += 2 * padded
+        if any(inputs[count:]):
+            raise _defect("HEADER", f"padding of node {n} is not zero")
+        nodes.append(_node(n, fields, inputs[:count]))
+    if at != len(view):
+        raise _defect("HEADER", f"topology section has {len(view)} bytes, its records end at {at}")
+    return tuple(shapes), tuple(nodes)
+
+
+def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
+    """Refuses what a kind cannot have; whether shapes agree is checked on the whole network."""
+
+    def require(condition: bool, problem: str) -> None:
+        if not condition:
+            raise _defect("TOPOLOGY", problem, f"node {n}")
+
+    require(f["kind"] in list(Kind), f"has kind {f['kind']}, expected 1..{max(Kind)}")
+    kind = Kind(f["kind"])
+    flags = TopologyFlag(f["flags"])
+    require(not flags & ~_FLAGS.get(kind, TopologyFlag(0)), f"has flags {f['flags']}, a {kind.name} cannot")
+    arity = {Kind.ADD: (1, 2), Kind.CONCAT: (1, 0xFFFF)}.get(kind, (1, 1))
+    require(arity[0] <= len(inputs) <= arity[1], f"has {len(inputs)} inputs, a {kind.name} takes {arity}")
+    require(all(i <= n for i in inputs), f"reads tensors {inputs[:8]}, which no earlier node makes")
+    kernel = f["kernel_h"], f["kernel_w"]
+    stride = f["stride_h"], f["stride_w"]
+    pads = f["pad_top"], f["pad_left"], f["pad_bottom"], f["pad_right"]
+    conv = f["out_channels"], f["groups"]
+    if kind in _WINDOWED:
+        require(min(kernel + stride) > 0, f"has kernel {kernel} and stride {stride}, expected at least 1")
+    else:
+        require(kernel + stride == (0, 0, 0, 0), f"has a kernel or stride, a {kind.name} has none")
+    if kind in (Kind.MAX_POOL, Kind.AVG_POOL):
+        # Each window then has a tap inside the input.
+        require(
+            max(pads[::2]) < kernel[0] and max(pads[1::2]) < kernel[1], f"has pads {pads} around kernel {kernel}"
+        )
+    require(kind in _WINDOWED or kind is Kind.PAD or not any(pads), f"has pads {pads}, a {kind.name} has none")
+    require(min(conv) > 0 if kind is Kind.CONV else conv == (0, 0), f"has channels and groups {conv}")
+    return NodeRecord(kind, flags, inputs, kernel, stride, pads, *conv)
+
+
+def _tensors(
+    view: memoryview, shapes: tuple[Shape, ...]
+) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+    n_pad = shapes[0][0]
+    used = len(shapes) * TENSOR_SCALE.size + n_pad
+    if len(view) != (used + 3) // 4 * 4:
+        raise _defect("HEADER", f"tensors section has {len(view)} bytes, expected {(used + 3) // 4 * 4}")
+    scales, zero_points = [], []
+    for t in range(len(shapes)):
+        scale, zero_point, *reserved = struct.unpack_from(TENSOR_SCALE.format, view, t * TENSOR_SCALE.size)
+        if any(reserved):
+            raise _defect("HEADER", f"tensor {t} has a reserved field that is not 0")
+        if not _is_scale(scale):
+            raise _defect("HEADER", f"tensor {t} has scale {scale}, expected a positive number")
+        scales.append(scale)
+        zero_points.append(zero_point)
+    if any(view[used:]):
+        raise _defect("HEADER", "padding of the tensors section is not zero")
+    return tuple(scales), tuple(zero_points), tuple(view[used - n_pad : used])
+
+
+def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple[Section, ...]:
+    sections = []
+    for n, node in enumerate(nodes):
+        name = f"section {n}"
+        head = NODE_HEADER.size + (CONV_HEADER.size if node.kind is Kind.CONV else 0)
+        if at + head > len(view):
+            raise _defect("SECTION", f"starts at {at}, the blob ends at {len(view)}", name)
+        fields = NODE_HEADER.unpack(view, at)
+        size = fields["section_bytes"]
+        if size < head or size % 4 or at + size > len(view):
+            raise _defect("SECTION", f"of {size} bytes at {at} does not fit its headers or the blob", name)
+        if zlib.crc32(view[at + 4 : at + size]) != fields["section_crc"]:
+            raise _defect("SECTION_CRC", f"is damaged: its CRC is not {fields['section_crc']:#010x}", name)
+        if fields["kind"] != node.kind:
+            raise _defect("TOPOLOGY", f"is of kind {fields['kind']}, its topology says {node.kind}", name)
+        if node.kind is not Kind.CONV and size != head:
+            raise _defect("SECTION", f"has {size} bytes, expected {head}", name)
+        conv = CONV_HEADER.unpack(view, at + NODE_HEADER.size) if node.kind is Kind.CONV else {}
+        sections.append(Section(at, fields, conv, view[at + head : at + size]))
+        at += size
+    if at != len(view):
+        raise _defect("SECTION", f"the last one ends at {at}, the blob at {len(view)}")
+    return tuple(sections)

@@ -1,0 +1,111 @@
+"""ONNX operators on single elements: batch normalisation, clipping, arithmetic.
+
+One function an operator; see ``onnx_operators``.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+import numpy as np
+
+from dcgen.errors import ModelError
+from dcgen.importers.onnx_scope import Call, Scope, Signal
+from dcgen.ir.graph import Add, Affine, Clip
+
+
+def batch_normalization(call: Call, scope: Scope) -> Signal:
+    if call.get("training_mode", 0):
+        raise call.unsupported("inference (training_mode 0) is supported, found training_mode 1")
+    names = ("scale", "bias", "mean", "variance")
+    gamma, beta, mean, var = (call.constant(i, n).astype(np.float64) for i, n in enumerate(names, 1))
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        scale = gamma / np.sqrt(var + call.get("epsilon", 1e-5))
+        return _affine(call, scope, scope.planes(call), scale, beta - mean * scale)
+
+
+def relu(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    return scope.emit(call, Clip(), x, dims=x.dims)
+
+
+def clip(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    low, high = call.optional(1, "minimum"), call.optional(2, "maximum")
+    lo = -math.inf if low is None else float(low.reshape(()))
+    hi = math.inf if high is None else float(high.reshape(()))
+    if math.isnan(lo) or math.isnan(hi):
+        raise ModelError(call.where, f"clips to NaN: minimum {lo}, maximum {hi}")
+    return scope.emit(call, Clip(min(lo, hi), hi), x, dims=x.dims)  # ONNX: the maximum wins
+
+
+def add(call: Call, scope: Scope) -> Signal:
+    a, b = call.args
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        return _sum(call, scope, [a, b])
+    x, c = (call.signal(0), call.constant(1, "term")) if isinstance(a, Signal) else (call.signal(1), a)
+    return _per_channel(call, scope, x, None, c)
+
+
+def subtract(call: Call, scope: Scope) -> Signal:
+    if isinstance(call.args[0], Signal):
+        return _per_channel(call, scope, call.signal(0), None, -call.constant(1, "subtrahend"))
+    return _per_channel(call, scope, call.signal(1), np.full((), -1.0), call.constant(0, "minuend"))
+
+
+def multiply(call: Call, scope: Scope) -> Signal:
+    if isinstance(call.args[0], Signal):
+        return _per_channel(call, scope, call.signal(0), call.constant(1, "factor"), None)
+    return _per_channel(call, scope, call.signal(1), call.constant(0, "factor"), None)
+
+
+def divide(call: Call, scope: Scope) -> Signal:
+    divisor = call.constant(1, "divisor").astype(np.float64)
+    with np.errstate(divide="ignore"):
+        return _per_channel(call, scope, call.signal(0), 1.0 / divisor, None)
+
+
+def sum_(call: Call, scope: Scope) -> Signal:
+    constants = [a for a in call.args if not isinstance(a, Signal)]
+    if constants:
+        raise call.unsupported("a sum of computed tensors is supported, found a constant term")
+    return _sum(call, scope, [call.signal(i) for i in range(len(call.args))])
+
+
+def _sum(call: Call, scope: Scope, terms: list[Signal]) -> Signal:
+    """The chain of Add nodes over ``terms``; only the last is called like the ONNX node."""
+    if any(t.dims != terms[0].dims for t in terms):
+        raise call.unsupported(f"terms of one shape are supported, found {[t.dims for t in terms]}")
+    last = len(terms) - 1
+
+    def plus(total: Signal, numbered: tuple[int, Signal]) -> Signal:
+        n, term = numbered
+        return scope.emit(call, Add(), total, term, dims=total.dims, suffix="" if n == last else f".{n}")
+
+    return reduce(plus, enumerate(terms[1:], 1), terms[0])
+
+
+def _per_channel(
+    call: Call, scope: Scope, x: Signal, factor: np.ndarray | None, term: np.ndarray | None
+) -> Signal:
+    """x * factor + term for constants that are scalars or vary along channels alone."""
+    axis = scope.channel_axis(x)
+    channels = scope.shapes[x.tensor][0]
+
+    def spread(constant: np.ndarray | None, default: float) -> np.ndarray:
+        c = np.full((), default) if constant is None else constant.astype(np.float64)
+        aligned = (1,) * (len(x.dims) - c.ndim) + c.shape
+        only_channels = all(n == 1 or i == axis for i, n in enumerate(aligned))
+        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels) or axis is None:
+            raise call.unsupported(
+                f"a constant per channel ({channels}) or a scalar is supported with {x.dims}, found {c.shape}"
+            )
+        return np.broadcast_to(c.reshape(-1), channels)
+
+    return _affine(call, scope, x, spread(factor, 1.0), spread(term, 0.0))
+
+
+def _affine(call: Call, scope: Scope, x: Signal, scale: np.ndarray, shift: np.ndarray) -> Signal:
+    op = Affine(call.parameter(scale, "scale"), call.parameter(shift, "shift"))
+    return scope.emit(call, op, x, dims=x.dims)

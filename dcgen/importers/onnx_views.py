@@ -1,0 +1,116 @@
+"""ONNX operators that compute nothing: reshapes, removed nodes, and the end of the graph.
+
+One function an operator; see ``onnx_operators``.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+from onnx import TensorProto
+
+from dcgen.errors import ModelError
+from dcgen.importers.onnx_file import type_name
+from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
+
+
+def identity(call: Call, scope: Scope) -> Signal:
+    return call.signal()
+
+
+def dropout(call: Call, scope: Scope) -> tuple[Value, ...]:
+    ratio, training = call.optional(1, "ratio"), call.optional(2, "training mode")
+    drops = 0.5 if ratio is None else float(ratio.reshape(()))
+    if training is not None and bool(training.reshape(())) and drops != 0:
+        raise call.unsupported("inference (training_mode false) is supported, found training")
+    return (call.signal(),)
+
+
+def cast(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    allowed = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    if call.get("to", 0) not in allowed and x.head not in ("argmax", "topk"):
+        found = type_name(call.get("to", 0))
+        raise call.unsupported(f"casts to FLOAT, FLOAT16 and DOUBLE are supported, found {found}")
+    return x
+
+
+def flatten(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    axis = call.get("axis", 1)
+    axis += len(x.dims) if axis < 0 else 0
+    return scope.view(call, x, (math.prod(x.dims[:axis]), math.prod(x.dims[axis:])))
+
+
+def reshape(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    wanted = [int(n) for n in call.constant(1, "shape").reshape(-1)]
+    if not call.get("allowzero", 0):
+        if any(n == 0 for n in wanted[len(x.dims) :]):
+            raise ModelError(call.where, f"shape {wanted} copies an axis that {x.dims} does not have")
+        wanted = [x.dims[i] if n == 0 else n for i, n in enumerate(wanted)]
+    known = math.prod(n for n in wanted if n != -1)
+    if -1 in wanted and known > 0:
+        wanted[wanted.index(-1)] = math.prod(x.dims) // known
+    return scope.view(call, x, tuple(wanted))
+
+
+def squeeze(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    given = call.optional(1, "axes")
+    rank = len(x.dims)
+    axes = [i for i, n in enumerate(x.dims) if n == 1] if given is None else [int(a) % rank for a in given]
+    return scope.view(call, x, tuple(n for i, n in enumerate(x.dims) if i not in axes))
+
+
+def unsqueeze(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    given = call.constant(1, "axes").reshape(-1)
+    rank = len(x.dims) + len(given)
+    axes = {int(a) % rank for a in given}
+    rest = iter(x.dims)
+    return scope.view(call, x, tuple(1 if i in axes else next(rest, 0) for i in range(rank)))
+
+
+def shape(call: Call, scope: Scope) -> np.ndarray:
+    """The shape of a computed tensor: a constant, as the picture's size and the batch are known."""
+    dims = call.signal().dims
+    return np.array(dims[call.get("start", 0) : call.get("end", len(dims))], np.int64)
+
+
+# The end of the graph
+
+
+def softmax(call: Call, scope: Scope) -> Signal:
+    return replace(_scores(call, scope, -1), head="softmax")
+
+
+def log_softmax(call: Call, scope: Scope) -> Signal:
+    return replace(_scores(call, scope, -1), head="log_softmax")
+
+
+def arg_max(call: Call, scope: Scope) -> Signal:
+    if call.get("select_last_index", 0):
+        raise call.unsupported("the lowest index wins a tie where supported, found select_last_index 1")
+    return replace(_scores(call, scope, 0), head="argmax")
+
+
+def top_k(call: Call, scope: Scope) -> tuple[Signal, Signal]:
+    if not call.get("largest", 1):
+        raise call.unsupported("the largest scores are supported, found the smallest")
+    call.constant(1, "k")
+    best = replace(_scores(call, scope, -1), head="topk")
+    return best, best
+
+
+def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
+    """The input if the operator's axis runs over all scores of one picture."""
+    x = call.signal()
+    if x.head not in ("none", "softmax", "log_softmax") or (x.head != "none" and "Softmax" in call.kind):
+        raise call.unsupported(f"reads a removed {x.head}")
+    axis = call.get("axis", default_axis) % max(1, len(x.dims))
+    if not x.dims or (math.prod(x.dims[:axis]), math.prod(x.dims[axis + 1 :])) != (scope.batch, 1):
+        raise call.unsupported(f"an axis of all scores of a picture is supported, found axis {axis} of {x.dims}")
+    return x

@@ -1,0 +1,177 @@
+"""ONNX operators on planes: convolution, matrix product, pools, padding, concatenation.
+
+One function an operator; see ``onnx_operators``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from dcgen.errors import ModelError
+from dcgen.importers.onnx_scope import Call, Scope, Signal
+from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
+
+MAX_EXTENT = 1 << 15
+"""Largest kernel, stride or padding: beyond any picture, and safe to multiply."""
+
+
+def conv(call: Call, scope: Scope) -> Signal:
+    x = scope.planes(call, rank=4)
+    weight = call.parameter(call.constant(1, "weight"), "weight")
+    if weight.ndim != 4 or 0 in weight.shape:
+        raise ModelError(call.where, f"a 2-D convolution has a weight (O, I, KH, KW), found {weight.shape}")
+    bias = call.optional(2, "bias")
+    bias = np.zeros(len(weight)) if bias is None else bias
+    if bias.shape != weight.shape[:1]:
+        raise ModelError(call.where, f"expected a bias of shape {weight.shape[:1]}, found {bias.shape}")
+    kernel = (int(weight.shape[2]), int(weight.shape[3]))
+    if _pair(call, "kernel_shape", kernel) != kernel:
+        raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
+    stride, pads = _window(call, scope, x, kernel)
+    groups = call.get("group", 1)
+    if groups < 1 or len(weight) % groups:
+        raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
+    op = Conv(Weight(weight), call.parameter(bias, "bias"), stride, pads, groups)
+    return scope.emit(call, op, x)
+
+
+def gemm(call: Call, scope: Scope) -> Signal:
+    if call.get("transA", 0):
+        raise call.unsupported("transA 0 is supported, found 1")
+    matrix = call.constant(1, "matrix B").astype(np.float64) * call.get("alpha", 1.0)
+    if call.get("transB", 0):
+        matrix = matrix.T
+    bias = call.optional(2, "bias C")
+    shift = np.zeros(()) if bias is None else bias.astype(np.float64) * call.get("beta", 1.0)
+    return _dense(call, scope, matrix, shift)
+
+
+def matmul(call: Call, scope: Scope) -> Signal:
+    if not isinstance(call.args[0], Signal):
+        raise call.unsupported("computed tensor times constant matrix is supported, found the reverse")
+    matrix = call.constant(1, "second matrix")
+    if matrix.ndim != 2:
+        raise call.unsupported(f"the second matrix has rank 2 where supported, found shape {matrix.shape}")
+    return _dense(call, scope, matrix, np.zeros(()))
+
+
+def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Signal:
+    """x [N, I] times ``matrix`` [I, O] plus ``bias`` (broadcast to [1, O]) as a 1x1 convolution."""
+    x = scope.planes(call, rank=2)
+    if matrix.ndim != 2 or len(matrix) != x.dims[1]:
+        raise ModelError(call.where, f"cannot multiply {x.dims} by a matrix of shape {matrix.shape}")
+    outputs = matrix.shape[1]
+    if bias.size not in (1, outputs) or bias.shape[-1:] not in ((), (1,), (outputs,)):
+        raise call.unsupported(f"a bias per output ({outputs}) is supported, found shape {bias.shape}")
+    weight = call.parameter(matrix.T.reshape(outputs, -1, 1, 1), "weight")
+    spread = np.broadcast_to(bias.reshape(-1), outputs)
+    return scope.emit(call, Conv(Weight(weight), call.parameter(spread, "bias")), x)
+
+
+def max_pool(call: Call, scope: Scope) -> Signal:
+    x, kernel, stride, pads, ceil = _pool(call, scope)
+    return scope.emit(call, MaxPool(kernel, stride, pads, ceil), x)
+
+
+def average_pool(call: Call, scope: Scope) -> Signal:
+    x, kernel, stride, pads, ceil = _pool(call, scope)
+    return scope.emit(call, AvgPool(kernel, stride, pads, ceil, bool(call.get("count_include_pad", 0))), x)
+
+
+def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
+    x = scope.planes(call, rank=4)
+    kernel = _pair(call, "kernel_shape", (0, 0))
+    if min(kernel) < 1:
+        raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
+    stride, pads = _window(call, scope, x, kernel)
+    if any(p >= kernel[i % 2] for i, p in enumerate(pads)):
+        raise call.unsupported(f"pads smaller than the kernel {kernel} are supported, found {pads}")
+    return x, kernel, stride, pads, bool(call.get("ceil_mode", 0))
+
+
+def global_average_pool(call: Call, scope: Scope) -> Signal:
+    return scope.emit(call, GlobalAvgPool(), scope.planes(call, rank=4))
+
+
+def reduce_mean(call: Call, scope: Scope) -> Signal:
+    x = scope.planes(call)
+    rank = len(x.dims)
+    given = call.optional(1, "axes")
+    axes = [] if given is None else [int(a) % rank for a in given.reshape(-1)]
+    if not axes and call.get("noop_with_empty_axes", 0):
+        return x
+    if rank < 3 or sorted(set(axes)) != list(range(2, rank)):
+        raise call.unsupported(f"the mean over height and width is supported, found axes {axes or 'all'}")
+    keep = call.get("keepdims", 1)
+    dims = x.dims[:2] + (1,) * (rank - 2) * keep
+    return scope.emit(call, GlobalAvgPool(), x, dims=dims)
+
+
+def concat(call: Call, scope: Scope) -> Signal:
+    signals = [scope.planes(call, i) for i in range(len(call.args))]
+    rank = len(signals[0].dims)
+    axis = call.get("axis", 1)
+    if axis not in (1, 1 - rank) or rank < 2 or any(len(s.dims) != rank for s in signals):
+        raise call.unsupported(f"concatenation on channels (axis 1) is supported, found axis {axis}")
+    if len(signals) == 1:
+        return signals[0]
+    return scope.emit(call, Concat(), *signals)
+
+
+def pad(call: Call, scope: Scope) -> Signal:
+    mode = call.get("mode", "constant")
+    if mode != "constant":
+        raise call.unsupported(f"mode constant is supported, found {mode}")
+    x = scope.planes(call)
+    rank = len(x.dims)
+    amounts = call.constant(1, "pads").reshape(-1).tolist()
+    value = call.optional(2, "value")
+    given = call.optional(3, "axes")
+    axes = list(range(rank)) if given is None else [int(a) % rank for a in given.reshape(-1)]
+    if len(amounts) != 2 * len(axes):
+        raise ModelError(call.where, f"expected {2 * len(axes)} pads for {len(axes)} axes, found {amounts}")
+    begin = dict(zip(axes, amounts, strict=False))
+    end = dict(zip(axes, amounts[len(axes) :], strict=True))
+    if any(begin[a] or end[a] for a in axes if a < 2) or not all(0 <= p <= MAX_EXTENT for p in amounts):
+        raise call.unsupported(f"non-negative padding of height and width is supported, found pads {amounts}")
+    pads = (begin.get(2, 0), begin.get(3, 0), end.get(2, 0), end.get(3, 0))
+    fill = 0.0 if value is None else float(call.parameter(value, "value").reshape(()))
+    return scope.emit(call, Pad(pads, fill), x)
+
+
+def _pair(call: Call, attribute: str, default: Pair) -> Pair:
+    values = call.get(attribute, default)
+    if len(values) != 2 or not all(0 <= v <= MAX_EXTENT for v in values):
+        raise call.unsupported(f"two {attribute} of 0 to {MAX_EXTENT} are supported, found {list(values)}")
+    return int(values[0]), int(values[1])
+
+
+def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
+    """Stride and explicit pads of a Conv or pool."""
+    stride = _pair(call, "strides", (1, 1))
+    if min(stride) < 1:
+        raise ModelError(call.where, f"strides are at least 1, found {stride}")
+    dilations = _pair(call, "dilations", (1, 1))
+    if any(d != 1 and k > 1 for d, k in zip(dilations, kernel, strict=True)):
+        raise call.unsupported(f"dilation 1 is supported, found {dilations}")
+    return stride, _pads(call, scope.shapes[x.tensor][1:], kernel, stride)
+
+
+def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
+    auto: str = call.get("auto_pad", "NOTSET")
+    if auto == "NOTSET":
+        pads = call.get("pads", (0, 0, 0, 0))
+        if len(pads) != 4 or not all(0 <= p <= MAX_EXTENT for p in pads):
+            raise call.unsupported(f"four pads of 0 to {MAX_EXTENT} are supported, found {list(pads)}")
+        top, left, bottom, right = map(int, pads)
+        return top, left, bottom, right
+    if auto == "VALID":
+        return 0, 0, 0, 0
+    if auto not in ("SAME_UPPER", "SAME_LOWER"):
+        raise ModelError(call.where, f"auto_pad is NOTSET, VALID, SAME_UPPER or SAME_LOWER, found {auto!r}")
+    # SAME: ceil(size / stride) windows; an odd pixel of padding goes to the end, or the beginning.
+    total = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, kernel, stride, strict=True)]
+    small = [t // 2 for t in total]
+    large = [t - m for t, m in zip(total, small, strict=True)]
+    begin, end = (small, large) if auto == "SAME_UPPER" else (large, small)
+    return begin[0], begin[1], end[0], end[1]

@@ -1,0 +1,136 @@
+"""The C runtime equals the golden model in every byte, under address and undefined-behaviour sanitizers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from dcgen.emit.firmware import model_files
+from dcgen.emit.golden import Golden
+from dcgen.encode.blob import encode
+from dcgen.encode.coding import CodingSettings
+from dcgen.encode.schema import Status
+from dcgen.plan.firmware import plan_firmware
+from dcgen.quant.execute import execute
+from dcgen.quant.qgraph import QConcat, QConv, QGraph
+from tests.firmware.build import HERE, SANITIZED, STRICT, Program, compile_all, run, runtime_objects, write
+from tests.firmware.damage import reseal
+from tests.firmware.nets import every_operator, pictures
+from tests.strategies import qgraphs
+
+
+def equal(program: Program, count: int = 2) -> None:
+    """Every byte of every tensor and every score of a few pictures."""
+    graph = program.graph
+    expected: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
+    camera = pictures(graph, count)
+    expected_scores = execute(graph, camera, expected)
+    tensors, scores = program.trace(camera)
+    assert list(tensors) == [
+        n.name for n in graph.nodes if n.name in graph.tensors and not isinstance(n.op, QConcat)
+    ]
+    for name, found in tensors.items():
+        np.testing.assert_array_equal(found, expected[name], err_msg=name)
+    np.testing.assert_array_equal(scores, expected_scores)
+
+
+@pytest.mark.parametrize("coding", ["joint", "deep-compression"])
+@pytest.mark.parametrize("seed", range(3))
+def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
+    graph = every_operator(seed)
+    equal(Program(tmp_path, graph, blob=encode(graph, CodingSettings(coding))))  # type: ignore[arg-type]
+
+
+@given(qgraphs())
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_network(graph: QGraph) -> None:
+    with TemporaryDirectory() as folder:
+        equal(Program(Path(folder), graph))
+
+
+@pytest.mark.slow
+@given(qgraphs())
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_network_many(graph: QGraph) -> None:
+    with TemporaryDirectory() as folder:
+        equal(Program(Path(folder), graph))
+
+
+def test_accumulators_wrap(tmp_path: Path) -> None:
+    """Biases that make honest sums overflow: a blob may hold them, and both sides wrap alike."""
+    graph = every_operator(0)
+    nodes = [
+        replace(n, op=replace(n.op, bias=np.full_like(n.op.bias, 0x7FFFFF00), bias_shift=0))
+        if isinstance(n.op, QConv)
+        else n
+        for n in graph.nodes
+    ]
+    wrapping = replace(graph, nodes=tuple(nodes))
+    program = Program(tmp_path, graph, blob=encode(graph))
+    camera = pictures(graph, 2)
+    found = program.trace(camera, forged_biases(graph))[1]
+    np.testing.assert_array_equal(found, execute(wrapping, camera))
+
+
+def forged_biases(graph: QGraph) -> bytes:
+    """The blob of ``graph`` with every bias 0x7FFFFF00, which ``encode`` would refuse."""
+    high = [
+        replace(n, op=replace(n.op, bias=np.full_like(n.op.bias, 0x12345678), bias_shift=0))
+        if isinstance(n.op, QConv)
+        else n
+        for n in graph.nodes
+    ]
+    data = encode(replace(graph, nodes=tuple(high))).data
+    return reseal(data.replace((0x12345678).to_bytes(4, "little"), (0x7FFFFF00).to_bytes(4, "little")))
+
+
+def test_new_weights_swap_in_without_a_new_plan(tmp_path: Path) -> None:
+    graph = every_operator(4)
+    program = Program(tmp_path, graph)
+    rng = np.random.default_rng(1)
+    nodes = [
+        replace(n, op=replace(n.op, indices=rng.permuted(n.op.indices))) if isinstance(n.op, QConv) else n
+        for n in graph.nodes
+    ]
+    other = replace(graph, nodes=tuple(nodes))
+    camera = pictures(graph, 1)
+    np.testing.assert_array_equal(program.trace(camera, encode(other).data)[1], execute(other, camera))
+
+
+def test_selftest_passes_and_names_the_first_wrong_node(tmp_path: Path) -> None:
+    graph = every_operator(0)
+    golden = Golden.of(graph, pictures(graph, 1))
+    assert Program(tmp_path / "good", graph, golden).call("selftest") == b"0 65535 -\n"
+    for node in (0, 3, 5):
+        checks = tuple(c ^ (i >= node and c != 0) for i, c in enumerate(golden.checks))
+        wrong = Program(tmp_path / f"wrong{node}", graph, replace(golden, checks=checks))
+        traced = node if golden.checks[node] else node + 1
+        assert wrong.call("selftest").decode() == f"{Status.SELFTEST} {traced} {graph.nodes[traced].name}\n"
+    wrong_scores = Program(tmp_path / "scores", graph, replace(golden, scores=golden.scores + 1))
+    assert wrong_scores.call("selftest").decode() == f"{Status.SELFTEST} {len(graph.nodes) - 1} scores\n"
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    found = [Status(int(s)) for s in Program(tmp_path, every_operator(1)).call("argument").split()]
+    assert found == [Status.ARGUMENT] * 6 + [Status.ARENA_SIZE, Status.OK] + [Status.ARGUMENT] * 3
+
+
+def test_two_models_in_one_program(tmp_path: Path) -> None:
+    """They link together, and one may run in the middle of the other's run: nothing is shared."""
+    objects = []
+    for name, seed in (("first", 0), ("second", 2)):
+        graph = every_operator(seed)
+        blob = encode(graph)
+        write(tmp_path, model_files(graph, blob, plan_firmware(graph, blob), name, Golden.of(graph, pictures(graph, 1))))
+        objects += [tmp_path / f"{name}{part}" for part in ("_plan.c", "_blob.S", "_selftest.c")]
+    sources = [*objects, HERE / "two_models.c"]
+    runtime = runtime_objects()
+    compile_all(["gcc", *STRICT, *SANITIZED], sources, [runtime, tmp_path], tmp_path)
+    links = [*sorted(tmp_path.glob("*.o")), *sorted(runtime.glob("*.o"))]
+    run(["gcc", *SANITIZED, *map(str, links), "-o", str(tmp_path / "two")])
+    assert run([str(tmp_path / "two")]).decode() == f"0 0 0 0 {Status.TOPOLOGY} 0\n"

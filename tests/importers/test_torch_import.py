@@ -1,0 +1,97 @@
+"""PyTorch modules and exported programs import as what they compute."""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dcgen.errors import ConfigError, ModelError, UnsupportedError
+from dcgen.importers import load
+from dcgen.importers.torch_import import import_module
+from dcgen.ir.evaluate import evaluate
+from dcgen.models.catalogue import DIGITS
+
+torch = pytest.importorskip("torch")
+nn = torch.nn
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class Residual(nn.Module):
+    """Batch normalisation, depthwise, ReLU6, a sum, average pooling in ceil mode, a softmax."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(8)
+        self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
+        self.pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
+        self.dropout = nn.Dropout()
+        self.linear = nn.Linear(8, 5)
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        x = nn.functional.relu6(self.norm(self.conv(x)))
+        x = (
+            self.pool(torch.cat([x + self.depthwise(x), x], 1)[:, :])
+            if x.shape[1] > 8
+            else self.pool(x + self.depthwise(x))
+        )
+        x = nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+        return torch.softmax(self.linear(self.dropout(x)), 1)
+
+
+@pytest.fixture
+def residual() -> "nn.Module":
+    torch.manual_seed(0)
+    module = Residual()
+    module.train()
+    module(torch.randn(8, 3, 21, 21))  # statistics that are not the initial ones
+    return module
+
+
+def test_a_module(residual: "nn.Module") -> None:
+    imported = import_module(residual, (3, 21, 21), "residual")
+    assert residual.training
+    assert imported.head == "softmax"
+    x = torch.randn(2, 3, 21, 21)
+    with torch.no_grad():
+        theirs = residual.eval()(x).numpy()
+    (picture,) = imported.graph.inputs
+    scores = evaluate(imported.graph, {picture.name: x.numpy()})[imported.graph.outputs[0]].reshape(2, -1)
+    np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(1, keepdims=True), theirs, atol=1e-5)
+
+
+def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
+    from dcgen.models.torch_squeezenet import SqueezeNet
+
+    torch.manual_seed(1)
+    net = SqueezeNet(DIGITS).eval()
+    path = tmp_path / "digits.pt2"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.export.save(torch.export.export(net, (torch.zeros(1, 1, 16, 16),)), path)
+    graph = load(path).graph
+    assert graph.name == "digits"
+    x = torch.randn(3, 1, 16, 16)
+    with torch.no_grad():
+        theirs = net(x).numpy()
+    ours = evaluate(graph, {graph.inputs[0].name: x.numpy()})[graph.outputs[0]].reshape(3, -1)
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    with pytest.raises(ConfigError, match=r"digits.pt2: input x: is fixed to size 16, found input size 20"):
+        load(path, input_size=20)
+
+
+def test_modules_beyond_our_operators_are_refused() -> None:
+    with pytest.raises(UnsupportedError, match=r"gate: node .* \(Sigmoid\): the operator is not supported"):
+        import_module(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid()), (1, 8, 8), "gate")
+
+
+def test_other_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt2"
+    path.write_text("not an archive")
+    with pytest.raises(ModelError, match=f"{path}: is not a torch.export archive"):
+        load(path)
+    torch.save({"a": torch.zeros(3)}, path)
+    with pytest.raises(ModelError, match=f"{path}: is not a readable torch.export archive"):
+        load(path)

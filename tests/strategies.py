@@ -1,0 +1,142 @@
+"""Small random integer networks that keep every rule of a QGraph."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import strategies as st
+
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QNode,
+    QOp,
+    QPad,
+    QScores,
+    QTensor,
+    Requant,
+)
+from dcgen.quant.verify import output_shape, verify
+
+LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(1, 256))
+DENSITIES = st.sampled_from((0.0, 0.01, 0.1, 0.33, 0.7, 1.0))
+
+
+class _Draft:
+    """A network under construction; structure is drawn, bulk numbers come from a drawn seed."""
+
+    def __init__(self, draw: st.DrawFn) -> None:
+        self.draw = draw
+        self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+        self.tensors: dict[str, QTensor] = {}
+        self.nodes: list[QNode] = []
+
+    def pick(self, low: int, high: int) -> int:
+        return self.draw(st.integers(low, high))
+
+    def tensor(self, name: str, shape: tuple[int, int, int], like: str | None = None) -> None:
+        if like is None:
+            scale, zero_point = float(np.float32(self.rng.uniform(1e-3, 1))), int(self.rng.integers(0, 256))
+        else:
+            scale, zero_point = self.tensors[like].scale, self.tensors[like].zero_point
+        self.tensors[name] = QTensor(name, shape, scale, zero_point, (zero_point,) * shape[0])
+
+    def add(self, op: QOp, *inputs: str, like: str | None = None, scores: bool = False) -> str:
+        name = f"node{len(self.nodes)}"
+        self.nodes.append(QNode(name, op, inputs))
+        if not scores:
+            shapes = [self.tensors[i].shape for i in inputs]
+            self.tensor(name, output_shape(op, shapes), like)
+        return name
+
+    def requant(self, channels: int = 1) -> Requant:
+        low, high = sorted((self.pick(0, 255), self.pick(0, 255)))
+        mult = self.rng.integers(0, 1 << 16, channels).astype(np.uint16)
+        return Requant(mult, self.rng.integers(17, 33, channels).astype(np.uint8), low, high)
+
+    def window(self, h: int, w: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
+        """A kernel, stride and pads for a plane of h x w, with a tap of each window inside it."""
+        kernel = self.pick(1, min(h, 4)), self.pick(1, min(w, 4))
+        stride = self.pick(1, 3), self.pick(1, 3)
+        pads = tuple(self.pick(0, min(2, kernel[i % 2] - 1)) for i in range(4))
+        return kernel, stride, (pads[0], pads[1], pads[2], pads[3])
+
+    def conv(self, source: str, scores: bool = False, whole: bool = False) -> str:
+        """A convolution; ``whole`` makes the kernel as large as the plane, as a Gemm is."""
+        c, h, w = self.tensors[source].shape
+        kernel, stride, pads = ((h, w), (1, 1), (0, 0, 0, 0)) if whole else self.window(h, w)
+        groups = self.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
+        outputs = groups * self.pick(1, 6)
+        n_levels = self.draw(LEVEL_COUNTS)
+        shape = (outputs, c // groups, *kernel)
+        # Accumulators of 32 bits: the sum of all products stays below 2**30, the bias below 2**29.
+        limit = min(self.draw(st.sampled_from((127, 32767))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1]))
+        levels = np.append(0, self.rng.integers(-limit, limit + 1, n_levels - 1)).astype(np.int16)
+        dense = self.rng.random(shape) < self.draw(DENSITIES)
+        if self.draw(st.booleans()):
+            dense[self.rng.random(outputs) < 0.5] = False
+        indices = np.where(dense, self.rng.integers(0, n_levels, shape), 0).astype(np.uint8)
+        bias_shift = self.pick(0, 8)
+        bias_limit = self.draw(st.sampled_from((1, 1 << 15, 1 << 20)))
+        bias = (self.rng.integers(-bias_limit, bias_limit, outputs) << bias_shift).astype(np.int32)
+        requant = None if scores else self.requant(self.draw(st.sampled_from((1, outputs))))
+        op = QConv(levels, indices, bias, bias_shift, requant, stride, pads, groups)
+        return self.add(op, source, scores=scores)
+
+    def max_pool(self, source: str) -> str:
+        _, h, w = self.tensors[source].shape
+        kernel, stride, pads = self.window(h, w)
+        return self.add(QMaxPool(kernel, stride, pads, self.draw(st.booleans())), source, like=source)
+
+    def average_pool(self, source: str) -> str:
+        _, h, w = self.tensors[source].shape
+        kernel, stride, pads = self.window(h, w)
+        include, ceil = self.draw(st.booleans()), self.draw(st.booleans())
+        unit = (kernel[0] * kernel[1]) << self.pick(0, 12)
+        return self.add(QAvgPool(kernel, stride, pads, ceil, include, unit, self.requant()), source)
+
+    def pad(self, source: str) -> str:
+        pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
+        return self.add(QPad(pads, self.tensors[source].zero_point), source, like=source)
+
+    def rescale(self, source: str) -> str:
+        return self.add(QAdd((self.pick(-65535, 65535),), self.requant()), source)
+
+    def residual(self, source: str) -> str:
+        other = self.rescale(source)
+        factors = self.pick(-65535, 65535), self.pick(-65535, 65535)
+        return self.add(QAdd(factors, self.requant()), source, other)
+
+    def concat(self, source: str) -> str:
+        left = self.rescale(source)
+        self.nodes.append(QNode(f"node{len(self.nodes)}", QAdd((1,), self.requant()), (source,)))
+        right = self.nodes[-1].name
+        self.tensor(right, self.tensors[source].shape, like=left)
+        return self.add(QConcat(), left, right, like=left)
+
+
+@st.composite
+def qgraphs(draw: st.DrawFn, max_nodes: int = 5) -> QGraph:
+    """Any small network: its operators, shapes, codebooks and densities vary, it is always valid."""
+    draft = _Draft(draw)
+    shape = draft.pick(1, 5), draft.pick(1, 9), draft.pick(1, 9)
+    draft.tensor("picture", shape)
+    first = draft.tensors["picture"]
+    pad = tuple(int(b) for b in draft.rng.integers(0, 256, shape[0]))
+    draft.tensors["picture"] = QTensor("picture", shape, first.scale, first.zero_point, pad)
+    at = "picture"
+    steps = (draft.conv, draft.max_pool, draft.average_pool, draft.pad, draft.rescale, draft.residual, draft.concat)
+    for _ in range(draft.pick(0, max_nodes)):
+        at = draw(st.sampled_from(steps))(at)
+    match draw(st.sampled_from(("conv", "gemm", "planes", "total"))):
+        case "conv":
+            draft.conv(at, scores=True)
+        case "gemm":
+            draft.conv(at, scores=True, whole=True)
+        case kind:
+            draft.add(QScores(kind == "total"), at, scores=True)
+    scale = float(np.float32(draft.rng.uniform(1e-3, 1)))
+    return verify(QGraph("random", draft.tensors["picture"], draft.tensors, tuple(draft.nodes), scale))
