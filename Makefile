@@ -4,9 +4,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# With the environment's programs first, as if it were activated.
+PYTEST := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 WORKERS ?= 2
-C_SOURCES = $(shell find firmware -name '*.[ch]')
+# Emitted sources in tests/golden are compared as they are.
+C_SOURCES = $(shell find firmware tests/firmware -name '*.[ch]')
 
 .PHONY: demo test test-slow lint format clean
 
@@ -14,10 +17,10 @@ demo: $(VENV)/.for-demo
 	$(BIN)/python scripts/demo.py demo
 
 test: lint
-	$(BIN)/python -m pytest -m "not slow" -n $(WORKERS)
+	$(PYTEST) -m "not slow" -n $(WORKERS)
 
 test-slow: $(VENV)/.for-test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff check dcgen hw scripts tests

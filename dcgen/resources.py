@@ -14,10 +14,10 @@ def resource_dir(name: str) -> Path:
 
     Raises ToolError where neither is there: a broken installation.
     """
-    for folder in (_PACKAGE.parent / name, _PACKAGE / "_resources" / name):
-        # A stray folder of that name beside an installed package is not ours.
-        if folder.is_dir() and (
-            folder.parent == _PACKAGE / "_resources" or (_PACKAGE.parent / "pyproject.toml").is_file()
-        ):
-            return folder
+    checkout, installed = _PACKAGE.parent / name, _PACKAGE / "_resources" / name
+    if installed.is_dir():
+        return installed
+    # A folder of that name beside an installed package would not be ours.
+    if checkout.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file():
+        return checkout
     raise ToolError(f"dcgen's {name} folder", "is not part of this installation", "install dcgen again")

@@ -14,11 +14,13 @@ import time
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 CHECKED = 5  # pictures run on each machine with every byte of every layer compared
 SCRIPTS = Path(__file__).parent
+STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 
 
 def show(command: list[str]) -> None:
@@ -37,9 +39,9 @@ def dcgen(*arguments: object) -> Any:
 
 
 def machines_table(checks: list[dict[str, Any]]) -> Table:
-    table = Table(title="The firmware against the golden model, every byte of every layer", title_justify="left")
-    for heading in ("machine", "bytes compared", "that differ", "instructions", "flash", "RAM", "stack"):
-        table.add_column(heading, justify="left" if heading == "machine" else "right")
+    table = Table(title="Firmware against golden model, every byte of every layer", **STYLE)
+    for heading in ("machine", "bytes", "differ", "instructions", "flash", "RAM", "stack"):
+        table.add_column(heading, justify="left" if heading == "machine" else "right", no_wrap=True)
     keys = ("bytes_compared", "mismatches", "instructions", "flash_bytes", "ram_bytes", "stack_bytes")
     for check in checks:
         numbers = (check.get(key) for key in keys)
@@ -48,7 +50,7 @@ def machines_table(checks: list[dict[str, Any]]) -> Table:
 
 
 def fidelity_table(found: dict[str, Any]) -> Table:
-    table = Table(title=f"On {found['n']} digits never seen before", title_justify="left")
+    table = Table(title=f"On {found['n']} digits never seen before", **STYLE)
     for heading in ("", "float model", "emitted C"):
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("top-1", *(f"{found[net]['top1']:.1%}" for net in ("float", "compressed")))

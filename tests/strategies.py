@@ -73,7 +73,9 @@ class _Draft:
         n_levels = self.draw(LEVEL_COUNTS)
         shape = (outputs, c // groups, *kernel)
         # Accumulators of 32 bits: the sum of all products stays below 2**30, the bias below 2**29.
-        limit = min(self.draw(st.sampled_from((127, 32767))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1]))
+        limit = min(
+            self.draw(st.sampled_from((127, 32767))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1])
+        )
         levels = np.append(0, self.rng.integers(-limit, limit + 1, n_levels - 1)).astype(np.int16)
         dense = self.rng.random(shape) < self.draw(DENSITIES)
         if self.draw(st.booleans()):
@@ -128,7 +130,15 @@ def qgraphs(draw: st.DrawFn, max_nodes: int = 5) -> QGraph:
     pad = tuple(int(b) for b in draft.rng.integers(0, 256, shape[0]))
     draft.tensors["picture"] = QTensor("picture", shape, first.scale, first.zero_point, pad)
     at = "picture"
-    steps = (draft.conv, draft.max_pool, draft.average_pool, draft.pad, draft.rescale, draft.residual, draft.concat)
+    steps = (
+        draft.conv,
+        draft.max_pool,
+        draft.average_pool,
+        draft.pad,
+        draft.rescale,
+        draft.residual,
+        draft.concat,
+    )
     for _ in range(draft.pick(0, max_nodes)):
         at = draw(st.sampled_from(steps))(at)
     match draw(st.sampled_from(("conv", "gemm", "planes", "total"))):

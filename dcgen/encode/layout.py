@@ -183,8 +183,8 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
 
     require(f["kind"] in list(Kind), f"has kind {f['kind']}, expected 1..{max(Kind)}")
     kind = Kind(f["kind"])
-    flags = TopologyFlag(f["flags"])
-    require(not flags & ~_FLAGS.get(kind, TopologyFlag(0)), f"has flags {f['flags']}, a {kind.name} cannot")
+    allowed = int(_FLAGS.get(kind, 0))
+    require(f["flags"] | allowed == allowed, f"has flags {f['flags']}, a {kind.name} cannot")
     arity = {Kind.ADD: (1, 2), Kind.CONCAT: (1, 0xFFFF)}.get(kind, (1, 1))
     require(arity[0] <= len(inputs) <= arity[1], f"has {len(inputs)} inputs, a {kind.name} takes {arity}")
     require(all(i <= n for i in inputs), f"reads tensors {inputs[:8]}, which no earlier node makes")
@@ -203,7 +203,7 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
         )
     require(kind in _WINDOWED or kind is Kind.PAD or not any(pads), f"has pads {pads}, a {kind.name} has none")
     require(min(conv) > 0 if kind is Kind.CONV else conv == (0, 0), f"has channels and groups {conv}")
-    return NodeRecord(kind, flags, inputs, kernel, stride, pads, *conv)
+    return NodeRecord(kind, TopologyFlag(f["flags"]), inputs, kernel, stride, pads, *conv)
 
 
 def _tensors(
@@ -241,7 +241,7 @@ def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple
         if zlib.crc32(view[at + 4 : at + size]) != fields["section_crc"]:
             raise _defect("SECTION_CRC", f"is damaged: its CRC is not {fields['section_crc']:#010x}", name)
         if fields["kind"] != node.kind:
-            raise _defect("TOPOLOGY", f"is of kind {fields['kind']}, its topology says {node.kind}", name)
+            raise _defect("LAYER", f"is of kind {fields['kind']}, its topology says {node.kind}", name)
         if node.kind is not Kind.CONV and size != head:
             raise _defect("SECTION", f"has {size} bytes, expected {head}", name)
         conv = CONV_HEADER.unpack(view, at + NODE_HEADER.size) if node.kind is Kind.CONV else {}

@@ -12,6 +12,7 @@ typedef struct filter {
     const dcg_tensor *input;
     uint32_t *row;          /* [out_width] accumulators */
     uint32_t first_channel; /* of the filter's group */
+    const uint8_t *first_plane;
 } filter;
 
 static void add_constant(uint32_t *row, uint32_t begin, uint32_t end, uint32_t value) {
@@ -37,35 +38,49 @@ static uint32_t windows_before(uint32_t limit, uint32_t k, uint32_t stride, uint
     return n < count ? n : count;
 }
 
-static void add_tap(const filter *f, uint32_t y, const dcg_tap *tap) {
+/* What depends on a tap's place in the kernel and on the output row, but not on its channel. Taps come
+ * ordered by place, so it is found once for all the channels of a place. */
+typedef struct place {
+    uint8_t ky, kx;
+    uint32_t begin, end;  /* outputs whose input lies in the plane */
+    const uint8_t *input; /* of output begin in the group's first channel */
+} place;
+
+static place find_place(const filter *f, uint32_t y, uint8_t ky, uint8_t kx) {
     const dcg_node *node = f->node;
     const dcg_tensor *in = f->input;
-    uint32_t channel = f->first_channel + tap->channel, width = node->out_width;
-    uint32_t padded_y = y * node->stride_h + tap->ky; /* counted from the top of the padding */
-    uint32_t begin = width, end = width;              /* outputs whose input is in the plane */
-    if (padded_y >= node->pad_top && padded_y < (uint32_t)node->pad_top + in->height) {
-        begin = windows_before(node->pad_left, tap->kx, node->stride_w, width);
-        end = windows_before((uint32_t)node->pad_left + in->width, tap->kx, node->stride_w, width);
-    }
-    if (begin < end) {
-        uint32_t input_y = padded_y - node->pad_top;
-        uint32_t input_x = begin * node->stride_w + tap->kx - node->pad_left;
-        const uint8_t *input = dcg_input_plane(f->job, 0, channel) + (size_t)input_y * in->row_stride +
-                               (size_t)input_x * in->pixel_stride;
-        add_run(f->row + begin, end - begin, input, node->stride_w * in->pixel_stride, tap->weight);
-    }
-    if (begin > 0 || end < width) {
-        uint32_t padding = (uint32_t)(tap->weight * dcg_pad_byte(f->job, channel));
-        add_constant(f->row, 0, begin, padding);
-        add_constant(f->row, end, width, padding);
-    }
+    uint32_t width = node->out_width, padded_y = y * node->stride_h + ky; /* from the top of the padding */
+    place p = {ky, kx, width, width, NULL};
+    if (padded_y < node->pad_top || padded_y >= (uint32_t)node->pad_top + in->height) return p;
+    p.begin = windows_before(node->pad_left, kx, node->stride_w, width);
+    p.end = windows_before((uint32_t)node->pad_left + in->width, kx, node->stride_w, width);
+    if (p.begin >= p.end) return p;
+    uint32_t input_y = padded_y - node->pad_top;
+    uint32_t input_x = p.begin * node->stride_w + kx - node->pad_left;
+    p.input = f->first_plane + (size_t)input_y * in->row_stride + (size_t)input_x * in->pixel_stride;
+    return p;
 }
 
 static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg_weights *weights) {
-    for (uint32_t x = 0; x < f->node->out_width; x++)
+    uint32_t width = f->node->out_width, channel_stride = f->input->channel_stride;
+    uint32_t step = f->node->stride_w * f->input->pixel_stride;
+    const dcg_tap *tap = weights->taps, *end = tap + weights->n_taps;
+    for (uint32_t x = 0; x < width; x++)
         f->row[x] = bias;
-    for (uint32_t i = 0; i < weights->n_taps; i++)
-        add_tap(f, y, &weights->taps[i]);
+    if (tap == end) return;
+    place p = find_place(f, y, tap->ky, tap->kx);
+    for (; tap < end; tap++) {
+        if (tap->ky != p.ky || tap->kx != p.kx) p = find_place(f, y, tap->ky, tap->kx);
+        if (p.input != NULL)
+            add_run(f->row + p.begin, p.end - p.begin, p.input + (size_t)tap->channel * channel_stride, step,
+                    tap->weight);
+        if (p.begin > 0 || p.end < width) {
+            uint32_t padding =
+                (uint32_t)(tap->weight * dcg_pad_byte(f->job, f->first_channel + tap->channel));
+            add_constant(f->row, 0, p.begin, padding);
+            add_constant(f->row, p.end, width, padding);
+        }
+    }
 }
 
 static uint32_t bias_of(const dcg_job *job, const dcg_conv_record *record, uint32_t o) {
@@ -103,7 +118,8 @@ typedef void (*store_row)(const dcg_job *job, const dcg_conv_record *record, uin
 
 static dcg_status convolve(const dcg_job *job, store_row store) {
     const dcg_node *node = job->node;
-    filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row), 0};
+    filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row),
+                0,   NULL};
     uint32_t group_inputs = (uint32_t)f.input->channels / node->groups;
     uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
     dcg_conv_record record;
@@ -116,6 +132,7 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
         status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
         f.first_channel = o / group_outputs * group_inputs;
+        f.first_plane = dcg_input_plane(job, 0, f.first_channel);
         for (uint32_t y = 0; y < node->out_height; y++) {
             accumulate_row(&f, y, bias_of(job, &record, o), &weights);
             store(job, &record, o, y, f.row);

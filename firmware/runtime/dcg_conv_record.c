@@ -63,6 +63,19 @@ static dcg_status check_tables(const dcg_conv_record *record, const dcg_scratch 
     }
 }
 
+/* Its size, and that nothing follows its last bit: the decoder relies on the guard. */
+static dcg_status check_stream(const dcg_conv_record *record) {
+    uint32_t bytes = dcg_conv_header_stream_bytes(record->header);
+    uint32_t bits = dcg_conv_header_stream_bits(record->header);
+    if (bytes < DCG_STREAM_GUARD_BYTES || bytes % 4u != 0) return DCG_ERR_SECTION;
+    if (bits > 8u * (bytes - DCG_STREAM_GUARD_BYTES)) return DCG_ERR_STREAM;
+    uint32_t i = bits / 8u;
+    if (record->stream[i] >> (bits % 8u) != 0) return DCG_ERR_STREAM;
+    while (++i < bytes)
+        if (record->stream[i] != 0) return DCG_ERR_STREAM;
+    return DCG_OK;
+}
+
 dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uint32_t in_channels,
                                  const dcg_scratch *scratch) {
     dcg_conv_record record;
@@ -77,14 +90,12 @@ dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uin
     if (dcg_node_header_bias_shift(layer) > 31u) return DCG_ERR_LAYER;
     uint32_t filter_size = in_channels / node->groups * node->kernel_h * node->kernel_w;
     uint32_t max_taps = dcg_conv_header_max_filter_entries(header);
-    if (dcg_conv_header_n_entries(header) > filter_size * node->out_channels) return DCG_ERR_LAYER;
+    if (dcg_conv_header_reserved(header) != 0) return DCG_ERR_HEADER;
+    if (dcg_conv_header_n_entries(header) > filter_size * node->out_channels) return DCG_ERR_STREAM;
     if (max_taps > filter_size) return DCG_ERR_LAYER;
     if (max_taps > scratch->tap_capacity) return DCG_ERR_CAPACITY;
     status = check_tables(&record, scratch);
     if (status != DCG_OK) return status;
 
-    uint32_t stream_bytes = dcg_conv_header_stream_bytes(header);
-    if (stream_bytes < DCG_STREAM_GUARD_BYTES || stream_bytes % 4u != 0) return DCG_ERR_STREAM;
-    uint64_t room = 8u * (uint64_t)(stream_bytes - DCG_STREAM_GUARD_BYTES);
-    return dcg_conv_header_stream_bits(header) <= room ? DCG_OK : DCG_ERR_STREAM;
+    return check_stream(&record);
 }

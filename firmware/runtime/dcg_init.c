@@ -59,7 +59,7 @@ static int factor_ok(int32_t factor) {
 static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const dcg_plan *plan) {
     dcg_status status = DCG_OK;
     uint32_t known_flags = node->kind == DCG_KIND_CONV ? DCG_LAYER_PER_CHANNEL : 0u;
-    if (dcg_node_header_kind(layer) != node->kind) return DCG_ERR_LAYER;
+    if (dcg_node_header_kind(layer) != node->kind) return DCG_ERR_TOPOLOGY;
     if ((dcg_node_header_flags(layer) & ~known_flags) != 0) return DCG_ERR_LAYER;
     switch (node->kind) {
     case DCG_KIND_CONV:
@@ -68,7 +68,7 @@ static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const 
         return dcg_conv_record_check(layer, node, plan->tensors[node->inputs[0]].channels, &plan->scratch);
     case DCG_KIND_AVG_POOL:
         status = check_requant(layer);
-        if (dcg_node_header_factor0(layer) < 0 || dcg_node_header_factor0(layer) >= DCG_UNIT_LIMIT)
+        if (dcg_node_header_factor0(layer) < 1 || dcg_node_header_factor0(layer) >= DCG_UNIT_LIMIT)
             status = DCG_ERR_LAYER;
         break;
     case DCG_KIND_ADD:

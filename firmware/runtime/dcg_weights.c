@@ -56,8 +56,8 @@ static dcg_status read_entry(dcg_weights *w) {
 }
 
 static dcg_status add_tap(dcg_weights *w) {
-    if (w->weight == 0) return DCG_OK; /* a filler */
-    if (w->n_taps == w->max_taps) return DCG_ERR_CAPACITY;
+    if (w->weight == 0) return DCG_OK;                  /* a filler */
+    if (w->n_taps == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
     uint32_t in_filter = w->position - w->filter_begin;
     uint32_t in_kernel = in_filter / w->group_channels;
     dcg_tap *tap = &w->taps[w->n_taps++];

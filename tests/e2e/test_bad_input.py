@@ -141,7 +141,7 @@ def test_a_disk_that_fills_up(work: Path, digits_pictures: Path) -> None:
     assert list(work.iterdir()) == []
 
 
-FULL = """
+FAULT = """
 import errno, itertools, os, pathlib
 count, write = itertools.count(), pathlib.Path.write_bytes
 def write_bytes(path, data):
@@ -152,20 +152,20 @@ pathlib.Path.write_bytes = write_bytes
 """
 
 
-@pytest.mark.parametrize(
-    ("error", "code", "said"),
-    [
-        ("OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))", 1, "No space left on device"),
-        ("KeyboardInterrupt", 130, "interrupted"),
-    ],
-)
-def test_an_earlier_output_survives(error: str, code: int, said: str, work: Path, digits_pictures: Path) -> None:
+def test_a_full_disk_leaves_an_earlier_output_alone(work: Path, digits_pictures: Path) -> None:
     assert compile_digits(digits_pictures, work / "out").returncode == 0
     before = tree(work)
-    done = compile_digits(digits_pictures, work / "out", before=FULL.format(error=error))
-    assert_refused(done, said, code=code)
+    fault = FAULT.format(error="OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))")
+    assert_refused(compile_digits(digits_pictures, work / "out", before=fault), "out", "No space left on device")
     assert tree(work) == before
     assert [f.name for f in work.iterdir()] == ["out"]
+
+
+def test_an_interrupt_leaves_nothing(work: Path, digits_pictures: Path) -> None:
+    done = compile_digits(digits_pictures, work / "out", before=FAULT.format(error="KeyboardInterrupt"))
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    assert list(work.iterdir()) == []
 
 
 def test_an_output_that_is_a_file(work: Path, digits_pictures: Path) -> None:

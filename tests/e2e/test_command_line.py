@@ -14,6 +14,7 @@ import pytest
 from dcgen.models.catalogue import find
 from dcgen.targets import TARGETS
 from tests.command import dcgen, dcgen_json
+from tests.conftest import Once
 
 CHECKS = [t.check_name for t in TARGETS]
 
@@ -36,10 +37,15 @@ def test_compile_prints_the_manifest(tmp_path: Path, digits_pictures: Path) -> N
     assert printed == json.loads((tmp_path / "out" / "manifest.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def checks(digits_out: Path, digits_pictures: Path) -> dict[str, dict[str, Any]]:
+@pytest.fixture(scope="session")
+def checks(once: Once, digits_out: Path, digits_pictures: Path) -> dict[str, dict[str, Any]]:
     """Verification of two unseen digits on every machine, by target."""
-    found = dcgen_json("verify", digits_out, "--images", digits_pictures / "test", "--count", 2)
+
+    def verify(file: Path) -> None:
+        found = dcgen_json("verify", digits_out, "--images", digits_pictures / "test", "--count", 2)
+        file.write_text(json.dumps(found))
+
+    found = json.loads(once("digits-checks.json", verify).read_text())
     return {check["target"]: check for check in found["checks"]}
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import resource
+import struct
 import time
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -12,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgen.encode.blob import encode
+from dcgen.encode.blob import CRC_START, encode
 from dcgen.encode.coding import CodingName, CodingSettings
 from dcgen.encode.reader import decode, describe
 from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, NODE_TOPOLOGY, TENSOR_SHAPE, Kind, Record, Status
 from dcgen.errors import BlobError
+from dcgen.quant.qgraph import QGraph
 from dcgen.quant.verify import verify
 from tests.encode.damage import changed, forged_network, network_records, reseal_all
 from tests.firmware.damage import forged_fields, random_damage, sections
@@ -65,28 +68,38 @@ def test_any_flipped_bit(blob: bytes) -> None:
 
 
 def test_forged_fields(blob: bytes) -> None:
-    found = outcomes(itertools.islice(forged_fields(blob), 0, None, 2))
+    found = outcomes(itertools.islice(forged_fields(blob), 0, None, 7))
     assert found >= {Status.MAGIC, Status.VERSION, Status.TRUNCATED, Status.HEADER, Status.TOPOLOGY}
     assert found >= {Status.SECTION, Status.LAYER, Status.TABLE, Status.STREAM}
 
 
 def test_forged_networks(blob: bytes) -> None:
-    assert outcomes(forged_network(blob)) >= {Status.OK, Status.HEADER, Status.TOPOLOGY}
+    assert outcomes(itertools.islice(forged_network(blob), 0, None, 3)) >= {
+        Status.OK,
+        Status.HEADER,
+        Status.TOPOLOGY,
+    }
 
 
 def test_random_damage(blob: bytes) -> None:
-    assert len(outcomes(random_damage(blob, 800, 1))) > 8
+    assert len(outcomes(random_damage(blob, 500, 1))) > 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 8))
+def test_every_forged_field(blob: bytes) -> None:
+    outcomes(forged_fields(blob))
+    outcomes(forged_network(blob))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_random_damage_long(blob: bytes, seed: int) -> None:
     outcomes(random_damage(blob, 5000, seed))
 
 
 @settings(max_examples=60, deadline=None)
 @given(qgraphs(), st.sampled_from(CODINGS), st.data())
-def test_any_network_damaged_anywhere_and_resealed(graph, coding: CodingName, data: st.DataObject) -> None:
+def test_any_network_damaged_anywhere_and_resealed(graph: QGraph, coding: CodingName, data: st.DataObject) -> None:
     blob = bytearray(encode(graph, CodingSettings(coding)).data)
     for _ in range(10):
         out = bytearray(blob)
@@ -128,9 +141,9 @@ def _place(blob: bytes, record: Record) -> int:
         (NODE_TOPOLOGY, "flags", 128, "TOPOLOGY"),
         (NODE_TOPOLOGY, "stride_h", 0, "TOPOLOGY"),
         (NODE_TOPOLOGY, "groups", 0, "TOPOLOGY"),
-        (NODE_TOPOLOGY, "out_channels", 65535, "TOPOLOGY"),
+        (NODE_TOPOLOGY, "out_channels", 65535, "SECTION"),
         (NODE_HEADER, "section_bytes", 20, "SECTION"),
-        (NODE_HEADER, "kind", 2, "TOPOLOGY"),
+        (NODE_HEADER, "kind", 2, "LAYER"),
         (NODE_HEADER, "flags", 2, "LAYER"),
         (NODE_HEADER, "bias_shift", 32, "LAYER"),
         (NODE_HEADER, "factor0", 1, "LAYER"),
@@ -143,6 +156,9 @@ def _place(blob: bytes, record: Record) -> int:
         (CONV_HEADER, "run_bits", 13, "LAYER"),
         (CONV_HEADER, "reserved", 1, "HEADER"),
         (CONV_HEADER, "n_entries", 0, "STREAM"),
+        (CONV_HEADER, "n_entries", 1 << 20, "LAYER"),
+        (CONV_HEADER, "stream_bits", 0xFFFFFFFF, "SECTION"),
+        (CONV_HEADER, "table_bytes", 0xFFFF, "SECTION"),
         (CONV_HEADER, "max_filter_entries", 0, "LAYER"),
         (CONV_HEADER, "stream_bytes", 0, "SECTION"),
         (CONV_HEADER, "table_bytes", 3, "TABLE"),
@@ -155,20 +171,10 @@ def test_each_defect_has_its_code(blob: bytes, record: Record, field: str, value
 
 def test_a_damaged_section_in_a_sealed_blob(blob: bytes) -> None:
     at, _ = next(sections(blob))
-    forged = bytearray(reseal_all(blob))
-    forged[at : at + 4] = bytes(4)
-    sealed = changed(bytes(forged), HEADER, 0, "version", 1)
-    # Resealing repairs section CRCs too, so break it again and seal the blob's own CRC alone.
-    broken = bytearray(sealed)
-    broken[at] ^= 1
-    broken[HEADER.offset("blob_crc") : HEADER.offset("blob_crc") + 4] = _crc(bytes(broken))
-    assert outcome(bytes(broken)) is Status.SECTION_CRC
-
-
-def _crc(data: bytes) -> bytes:
-    import zlib
-
-    return zlib.crc32(data[16:]).to_bytes(4, "little")
+    out = bytearray(blob)
+    out[at] ^= 1
+    struct.pack_into("<I", out, HEADER.offset("blob_crc"), zlib.crc32(out[CRC_START:]))
+    assert outcome(bytes(out)) is Status.SECTION_CRC
 
 
 def test_a_claim_of_huge_tensors_costs_neither_time_nor_memory(blob: bytes) -> None:

@@ -150,7 +150,7 @@ def test_what_the_format_cannot_hold_is_refused() -> None:
 
 
 def test_settings_are_checked() -> None:
-    with pytest.raises(ConfigError, match="index_bits_fc: is 9, expected 1..8"):
+    with pytest.raises(ConfigError, match=r"index_bits_fc: is 9, expected 1..8"):
         CodingSettings(index_bits_fc=9)
     with pytest.raises(ConfigError, match="coding: is 'zip', expected joint, deep-compression or smallest"):
         CodingSettings("zip")  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ def test_any_flipped_bit(program: Program) -> None:
     """Unsealed, so the checksum sees all of them but those in the fields before it."""
     data = program.blob.data
     flipped = []
-    for bit in range(0, 8 * len(data), 5 if len(data) > 4000 else 1):
+    for bit in range(0, 8 * len(data), 3):
         out = bytearray(data)
         out[bit // 8] ^= 1 << bit % 8
         flipped.append(bytes(out))
@@ -45,17 +45,17 @@ def test_forged_fields(program: Program) -> None:
     reached = {s for pair in found for s in pair}
     assert reached >= {
         *(Status.MAGIC, Status.VERSION, Status.TRUNCATED, Status.HEADER, Status.TOPOLOGY, Status.SECTION),
-        *(Status.LAYER, Status.TABLE, Status.STREAM, Status.LEVEL),
+        *(Status.LAYER, Status.TABLE, Status.STREAM),
     }
 
 
 def test_random_damage(program: Program) -> None:
-    found = program.fuzz(list(random_damage(program.blob.data, 3000, 1)))
+    found = program.fuzz(list(random_damage(program.blob.data, 2000, 1)))
     assert len({s for pair in found for s in pair}) > 8
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(2, 6))
 def test_random_damage_long(program: Program, seed: int) -> None:
     program.fuzz(list(random_damage(program.blob.data, 10000, seed)))
 
@@ -88,7 +88,7 @@ CASES = [
     ("Header", "max_code_bits", 13, Status.HEADER),
     ("NodeHeader", "section_bytes", 20, Status.SECTION),
     ("NodeHeader", "section_bytes", 0xFFFFFFFC, Status.SECTION),
-    ("NodeHeader", "kind", Kind.MAX_POOL, Status.LAYER),
+    ("NodeHeader", "kind", Kind.MAX_POOL, Status.TOPOLOGY),
     ("NodeHeader", "flags", 2, Status.LAYER),
     ("NodeHeader", "bias_shift", 32, Status.LAYER),
     ("ConvHeader", "n_levels", 0, Status.LAYER),
@@ -98,8 +98,9 @@ CASES = [
     ("ConvHeader", "coding", 2, Status.LAYER),
     ("ConvHeader", "level_bits", 9, Status.LAYER),
     ("ConvHeader", "run_bits", 13, Status.LAYER),
-    ("ConvHeader", "n_entries", 1 << 20, Status.LAYER),
+    ("ConvHeader", "n_entries", 1 << 20, Status.STREAM),
     ("ConvHeader", "max_filter_entries", 1 << 20, Status.LAYER),
+    ("ConvHeader", "reserved", 1, Status.HEADER),
     ("ConvHeader", "stream_bits", 0xFFFFFFFF, Status.STREAM),
     ("ConvHeader", "stream_bytes", 0, Status.SECTION),
     ("ConvHeader", "table_bytes", 0xFFFF, Status.SECTION),
@@ -107,9 +108,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("what", "field", "value", "status"), CASES)
-def test_each_defect_has_its_status(
-    program: Program, what: str, field: str, value: int, status: Status
-) -> None:
+def test_each_defect_has_its_status(program: Program, what: str, field: str, value: int, status: Status) -> None:
     assert program.fuzz([_change(program.blob.data, what, field, value)]) == [(status, Status.OK)]
 
 
@@ -122,16 +121,23 @@ def test_a_damaged_section_behind_a_right_checksum(program: Program) -> None:
 
 
 def test_decoding_errors_come_from_run(program: Program) -> None:
-    """Fewer entries than the stream holds, and a stream that ends early."""
+    """Fewer entries than the stream holds, one bit more than they take, more weights than stated."""
     data = program.blob.data
     at, _ = next((a, n) for a, n in sections(data) if n["kind"] == Kind.CONV)
     conv = CONV_HEADER.unpack(data, at + NODE_HEADER.size)
     fewer = _change(data, "ConvHeader", "n_entries", conv["n_entries"] - 1)
-    shorter = _change(data, "ConvHeader", "stream_bits", conv["stream_bits"] - 1)
+    longer = _change(data, "ConvHeader", "stream_bits", conv["stream_bits"] + 1)
     smaller = _change(data, "ConvHeader", "max_filter_entries", 0)
-    expected = [Status.STREAM, Status.STREAM, Status.CAPACITY]
-    assert program.fuzz([fewer, shorter, smaller]) == [(Status.OK, s) for s in expected]
+    expected = [Status.STREAM, Status.STREAM, Status.LAYER]
+    assert program.fuzz([fewer, longer, smaller]) == [(Status.OK, s) for s in expected]
 
 
 def test_a_sound_blob_runs(program: Program) -> None:
     assert program.fuzz([program.blob.data, program.blob.data + b"behind it\0\0"]) == [(Status.OK, Status.OK)] * 2
+
+
+def test_a_coding_the_plan_has_no_memory_for(tmp_path: Path) -> None:
+    """A plan for jointly coded weights has one decoding table, separate codes need two."""
+    graph = every_operator(3)
+    separate = encode(graph, CodingSettings("deep-compression")).data
+    assert Program(tmp_path, graph).fuzz([separate]) == [(Status.CAPACITY, Status.OK)]

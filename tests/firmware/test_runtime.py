@@ -126,7 +126,10 @@ def test_two_models_in_one_program(tmp_path: Path) -> None:
     for name, seed in (("first", 0), ("second", 2)):
         graph = every_operator(seed)
         blob = encode(graph)
-        write(tmp_path, model_files(graph, blob, plan_firmware(graph, blob), name, Golden.of(graph, pictures(graph, 1))))
+        write(
+            tmp_path,
+            model_files(graph, blob, plan_firmware(graph, blob), name, Golden.of(graph, pictures(graph, 1))),
+        )
         objects += [tmp_path / f"{name}{part}" for part in ("_plan.c", "_blob.S", "_selftest.c")]
     sources = [*objects, HERE / "two_models.c"]
     runtime = runtime_objects()

@@ -236,7 +236,7 @@ def test_open_sizes_take_the_input_size(tmp_path: Path) -> None:
 def test_fixed_sizes_are_not_changed() -> None:
     m = model([node("Relu", "x", "y")])
     assert import_onnx(m, "m.onnx", 6).graph.inputs[0].shape == (1, 6, 6)
-    with pytest.raises(ConfigError, match="m.onnx: input x: is fixed to size 6, found input size 7"):
+    with pytest.raises(ConfigError, match=r"m.onnx: input x: is fixed to size 6, found input size 7"):
         import_onnx(m, "m.onnx", 7)
 
 

@@ -18,6 +18,11 @@ LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 CONVOLUTIONS = {"squeezenet": 26, "resnet50": 54, "densenet121": 121, "inception_v2": 70}
 """Convolutions with those that stand for a Gemm."""
 
+AS_SHIPPED = [
+    "squeezenet",
+    *(pytest.param(n, marks=pytest.mark.slow) for n in ("resnet50", "densenet121", "inception_v2", "vgg19")),
+]
+
 REFUSED = {
     "bvlc_alexnet": r"node n2 \(LRN\): the operator is not supported",
     "zfnet512": r"node n2 \(LRN\): the operator is not supported",
@@ -68,7 +73,7 @@ def test_with_random_weights_it_computes_what_onnxruntime_does(name: str) -> Non
     np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4 * abs(theirs).max())
 
 
-@pytest.mark.parametrize("name", [*CONVOLUTIONS, pytest.param("vgg19", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", AS_SHIPPED)
 def test_as_it_ships_it_computes_what_onnxruntime_does(name: str) -> None:
     path = LIGHT / f"light_{name}.onnx"
     imported = load_onnx(path)

@@ -150,11 +150,13 @@ def test_it_matches_or_is_refused_by_name(case: TestCase) -> None:
         np.testing.assert_allclose(found.ravel(), expected.ravel(), rtol=case.rtol, atol=1e-6)
 
 
-@pytest.mark.skipif(not onnx.__version__.startswith(COUNTED_WITH), reason=f"counted with onnx {COUNTED_WITH}")
 def test_the_counts_are_those_stated() -> None:
     counts = Counter(case.name in REASON for case in CASES)
-    assert (counts[False], counts[True]) == (MATCHED, REFUSALS)
-    assert REASON.keys() <= {case.name for case in CASES}
+    if onnx.__version__.startswith(COUNTED_WITH):
+        assert (counts[False], counts[True]) == (MATCHED, REFUSALS)
+        assert REASON.keys() <= {case.name for case in CASES}
+    else:
+        assert counts[False] > counts[True] * 0.8
 
 
 def test_every_claimed_operator_has_a_test() -> None:

@@ -204,7 +204,7 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(models())
 def test_the_imported_graph_computes_what_onnxruntime_does(case: tuple[onnx.ModelProto, np.ndarray]) -> None:

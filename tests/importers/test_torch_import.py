@@ -19,7 +19,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 class Residual(nn.Module):
-    """Batch normalisation, depthwise, ReLU6, a sum, average pooling in ceil mode, a softmax."""
+    """Batch normalisation, depthwise, ReLU6, a sum, a concatenation, average pooling in ceil mode, a softmax."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -28,15 +28,11 @@ class Residual(nn.Module):
         self.depthwise = nn.Conv2d(8, 8, 3, padding=1, groups=8)
         self.pool = nn.AvgPool2d(3, 2, 1, ceil_mode=True, count_include_pad=False)
         self.dropout = nn.Dropout()
-        self.linear = nn.Linear(8, 5)
+        self.linear = nn.Linear(16, 5)
 
     def forward(self, x: "torch.Tensor") -> "torch.Tensor":
         x = nn.functional.relu6(self.norm(self.conv(x)))
-        x = (
-            self.pool(torch.cat([x + self.depthwise(x), x], 1)[:, :])
-            if x.shape[1] > 8
-            else self.pool(x + self.depthwise(x))
-        )
+        x = self.pool(torch.cat([x + self.depthwise(x), x], 1))
         x = nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
         return torch.softmax(self.linear(self.dropout(x)), 1)
 

@@ -121,7 +121,7 @@ def assert_equal(a: Graph, b: Graph) -> None:
             assert np.array_equal(x, y), (m.name, field.name)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs(), st.integers(1, 2))
 def test_onnxruntime_computes_what_evaluate_says_in_every_tensor(graph: Graph, batch: int) -> None:
     x = np.random.default_rng(0).normal(size=(batch, *graph.inputs[0].shape)).astype(np.float32)
@@ -132,7 +132,7 @@ def test_onnxruntime_computes_what_evaluate_says_in_every_tensor(graph: Graph, b
         np.testing.assert_allclose(theirs, ours[name], rtol=1e-4, atol=1e-4 * (1 + abs(ours[name]).max()))
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs())
 def test_the_file_imports_as_the_graph_it_was_made_from(graph: Graph) -> None:
     assert_equal(import_onnx(to_onnx(graph), "file").graph, graph)
@@ -147,7 +147,7 @@ def test_the_round_trip_notices_a_changed_weight() -> None:
         assert_equal(import_onnx(to_onnx(graph(1)), "file").graph, graph(2))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.integers(1, 9), st.integers(1, 3), st.integers(1, 4), st.integers(0, 2), st.integers(0, 2), st.booleans()
 )

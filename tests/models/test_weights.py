@@ -131,7 +131,7 @@ def test_a_forged_safetensors_length_is_not_believed(tmp_path: Path) -> None:
 
 def test_pickles_are_not_executed(tmp_path: Path) -> None:
     np.savez(tmp_path / "w.npz", **{"features.0.weight": np.array([print], dtype=object)})
-    with pytest.raises(WeightsError, match="not a readable .npz"):
+    with pytest.raises(WeightsError, match=r"not a readable \.npz"):
         load_params(tmp_path / "w.npz", DIGITS)
 
 

@@ -100,8 +100,8 @@ def with_one_weight_changed(graph: QGraph, layer: str) -> QGraph:
 
 def write_firmware(graph: QGraph, picture: U8, out: Path) -> Path:
     """Compile ``graph`` into ``out/firmware``; ``picture`` is its self-test's."""
-    from dcgen.emit.golden import Golden
     from dcgen.emit.firmware import emit_firmware
+    from dcgen.emit.golden import Golden
     from dcgen.encode.blob import encode
     from dcgen.plan.firmware import plan_firmware
 

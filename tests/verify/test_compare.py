@@ -71,7 +71,9 @@ def test_ticks_become_instructions_by_the_machine(graph: QGraph, picture: U8, tm
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_changed_byte_is_found_at_its_place(data: st.DataObject, graph: QGraph, picture: U8, tmp_path: Path) -> None:
+def test_any_changed_byte_is_found_at_its_place(
+    data: st.DataObject, graph: QGraph, picture: U8, tmp_path: Path
+) -> None:
     records = run_records(graph, picture)
     at = data.draw(st.sampled_from([i for i, r in enumerate(records) if r[0] == 3]))
     kind, node, channel, row, values = records[at]

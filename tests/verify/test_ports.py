@@ -85,7 +85,8 @@ def build(target: Target, folder: Path) -> Path:
             f"-I{port / 'qemu'}", "-c", str(path), "-o", str(objects[-1]))  # fmt: skip
     program = folder / "program.elf"
     gcc(target, *target.cpu_flags, *target.link_flags, "-nostdlib", f"-L{port / 'qemu'}",
-        "-T", str(port.parent / target.linker_script), *map(str, objects), "-lgcc", "-o", str(program))  # fmt: skip
+        "-T", str(port.parent / target.linker_script), *map(str, objects), "-lgcc",
+        "-o", str(program))  # fmt: skip
     return program
 
 
@@ -93,7 +94,12 @@ def test_a_machine_starts_counts_reads_and_writes(target: Target, tmp_path: Path
     program = build(target, tmp_path)
     assert target.emulator is not None
     done = subprocess.run(
-        target.emulator.command(str(program)), cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        target.emulator.command(str(program)),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert done.returncode == 42, done.stdout + done.stderr
     assert (tmp_path / "results.bin").read_bytes() == b"hello"

@@ -17,7 +17,9 @@ def test_a_missing_tool_ends_in_one_line_with_the_command_that_installs_it(
     with pytest.raises(ToolError) as error:
         require(find("cortex-m7"))
     line = str(error.value)
-    assert line.startswith("arm-none-eabi-gcc and qemu-system-arm: not found, but verifying on qemu-cortex-m7 needs it")
+    assert line.startswith(
+        "arm-none-eabi-gcc and qemu-system-arm: not found, but verifying on qemu-cortex-m7 needs it"
+    )
     assert line.endswith("apt-get install -y --no-install-recommends gcc-arm-none-eabi qemu-system-arm)")
     assert "\n" not in line
 

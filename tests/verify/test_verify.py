@@ -12,7 +12,7 @@ from dcgen.quant.qgraph import U8, QGraph
 from dcgen.targets import HOST, TARGETS, Target, find
 from dcgen.verify import host_scores, verify
 from dcgen.verify.build import build
-from tests.verify.small import EMULATED, needs, with_one_weight_changed, write_firmware
+from tests.verify.small import needs, with_one_weight_changed, write_firmware
 
 
 @pytest.fixture(params=TARGETS, ids=lambda t: t.check_name)
@@ -46,7 +46,7 @@ def test_every_byte_is_equal_on_every_machine(out_dir: Path, graph: QGraph, pict
     assert said == [f"{target.check_name}: built", f"{target.check_name}: 3 of 3 pictures compared"]
 
 
-@pytest.mark.parametrize("layer", ["conv1", "expand3", "conv10"])
+@pytest.mark.parametrize("layer", ["conv1", "expand3"])
 def test_one_changed_weight_is_reported_as_its_layer(
     layer: str, graph: QGraph, pictures: U8, tmp_path: Path
 ) -> None:
@@ -78,9 +78,7 @@ def test_a_changed_constant_of_the_plan_is_reported_as_its_layer(
     assert check.first_mismatch.node == "conv1"
 
 
-def test_a_damaged_blob_fails_with_the_status(
-    out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path
-) -> None:
+def test_a_damaged_blob_fails_with_the_status(out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path) -> None:
     needs(HOST)
     out = tmp_path / "out"
     copytree(out_dir, out)
@@ -93,12 +91,18 @@ def test_a_damaged_blob_fails_with_the_status(
     assert not check.passed
 
 
-def test_a_memory_fault_is_found_by_the_sanitizers(out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path) -> None:
+def test_a_memory_fault_is_found_by_the_sanitizers(
+    out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path
+) -> None:
     needs(HOST)
     smaller = "uint8_t model_arena[DCG_MODEL_ARENA_BYTES - 64]"
-    out = patched(out_dir, tmp_path / "out", "port/model_memory.c", "uint8_t model_arena[DCG_MODEL_ARENA_BYTES]", smaller)
+    out = patched(
+        out_dir, tmp_path / "out", "port/model_memory.c", "uint8_t model_arena[DCG_MODEL_ARENA_BYTES]", smaller
+    )
     header = out / "firmware/port/model_memory.h"
-    header.write_text(header.read_text().replace("model_arena[DCG_MODEL_ARENA_BYTES]", "model_arena[DCG_MODEL_ARENA_BYTES - 64]"))
+    header.write_text(
+        header.read_text().replace("model_arena[DCG_MODEL_ARENA_BYTES]", "model_arena[DCG_MODEL_ARENA_BYTES - 64]")
+    )
     run = out / "firmware/port/harness/run.c"
     run.write_text(run.read_text().replace("sizeof model_arena)", "DCG_MODEL_ARENA_BYTES)"))
     with pytest.raises(ToolError, match=r"host: the program failed .*AddressSanitizer"):
@@ -112,10 +116,16 @@ def test_the_firmware_folder_is_left_as_it_was(out_dir: Path, graph: QGraph, pic
     assert sorted((p, p.stat().st_mtime_ns) for p in out_dir.rglob("*")) == before
 
 
-def test_a_build_that_fails_says_why_in_one_line(out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path) -> None:
+def test_a_build_that_fails_says_why_in_one_line(
+    out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path
+) -> None:
     needs(HOST)
-    out = patched(out_dir, tmp_path / "out", "port/harness/run.c", "struct request {", "struct request { nonsense;")
-    with pytest.raises(ToolError, match=r"host: building the firmware failed: port/harness/run\.c:.* error: ") as error:
+    out = patched(
+        out_dir, tmp_path / "out", "port/harness/run.c", "struct request {", "struct request { nonsense;"
+    )
+    with pytest.raises(
+        ToolError, match=r"host: building the firmware failed: port/harness/run\.c:.* error: "
+    ) as error:
         verify(out, [HOST], pictures, graph)
     assert "\n" not in str(error.value)
 
@@ -123,9 +133,11 @@ def test_a_build_that_fails_says_why_in_one_line(out_dir: Path, graph: QGraph, p
 def test_a_model_too_large_for_the_machine_says_by_how_much(out_dir: Path, tmp_path: Path) -> None:
     target = find("cortex-m4")
     needs(target)
-    memory = "firmware/port/mps2-an386/link.ld"
-    out = patched(out_dir, tmp_path / "out", memory.removeprefix("firmware/"), "0x20000000, LENGTH = 4M", "0x20000000, LENGTH = 16K")
-    with pytest.raises(PlanError, match=r"qemu-cortex-m4: the model needs \d+ bytes more RAM than the machine has"):
+    memory = "port/mps2-an386/link.ld"
+    out = patched(out_dir, tmp_path / "out", memory, "20000000, LENGTH = 4M", "20000000, LENGTH = 16K")
+    with pytest.raises(
+        PlanError, match=r"qemu-cortex-m4: the model needs \d+ bytes more RAM than the machine has"
+    ):
         build(out / "firmware", target, tmp_path / "build")
 
 
@@ -149,9 +161,9 @@ def test_host_scores_equal_the_golden_model(out_dir: Path, graph: QGraph) -> Non
     assert sum(done) == 37
 
 
-@pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.check_name)
-def test_several_machines_keep_the_order_asked_for(target: Target, out_dir: Path, graph: QGraph, pictures: U8) -> None:
-    needs(target)
-    needs(HOST)
-    checks = verify(out_dir, [target, HOST], pictures[:1], graph)
-    assert [c.target for c in checks] == [target.check_name, "host"]
+def test_several_machines_keep_the_order_asked_for(out_dir: Path, graph: QGraph, pictures: U8) -> None:
+    asked = [find("riscv32"), find("cortex-m4")]
+    for target in asked:
+        needs(target)
+    checks = verify(out_dir, asked, pictures[:1], graph)
+    assert [c.target for c in checks] == ["qemu-riscv32", "qemu-cortex-m4"]

@@ -1,0 +1,83 @@
+"""The runtime and an emitted model compile without a warning, and need nothing but mem* from a C library."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from dcgen.emit.firmware import model_files, runtime_files
+from dcgen.emit.golden import Golden
+from dcgen.encode.blob import encode
+from dcgen.plan.firmware import plan_firmware
+from tests.firmware.build import HERE, STRICT, compile_all, write
+from tests.firmware.nets import every_operator, pictures
+
+COMPILERS = {
+    "gcc": ["gcc", "-O2"],
+    "gcc-pedantic": ["gcc", "-O2", "-Wsign-conversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes"],
+    "clang": ["clang", "-O2", "-Wsign-conversion", "-Wshadow"],
+    "cortex-m4": ["arm-none-eabi-gcc", "-O2", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding"],
+    "cortex-m7": ["arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m7", "-mthumb", "-ffreestanding"],
+    "cortex-m55": ["arm-none-eabi-gcc", "-O2", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-ffreestanding"],
+    "rv32imac": ["riscv64-unknown-elf-gcc", "-O2", "-march=rv32imac_zicsr", "-mabi=ilp32", "-ffreestanding"],
+}
+LIBRARY = {"memcpy", "memset", "memmove"}
+"""What a compiler may call in place of our loops."""
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sources")
+    graph = every_operator(0)
+    blob = encode(graph)
+    write(folder, runtime_files())
+    golden = Golden.of(graph, pictures(graph, 1))
+    write(folder, model_files(graph, blob, plan_firmware(graph, blob), "net", golden))
+    return folder
+
+
+@pytest.mark.parametrize("name", COMPILERS)
+def test_compiles_without_warnings_and_stands_alone(name: str, sources: Path, tmp_path: Path) -> None:
+    compiler = COMPILERS[name]
+    if shutil.which(compiler[0]) is None:
+        pytest.skip(f"needs {compiler[0]}")
+    compile_all([*compiler, *STRICT], sorted(sources.glob("*.c")), [sources], tmp_path)
+
+    nm = compiler[0].removesuffix("gcc") + "nm" if compiler[0] != "clang" else "nm"
+    objects = [str(o) for o in sorted(tmp_path.glob("*.o"))]
+    defined: set[str] = set()
+    needed: set[str] = set()
+    for line in subprocess.run([nm, *objects], capture_output=True, text=True, check=True).stdout.splitlines():
+        match line.split():
+            case ["U", symbol]:
+                needed.add(symbol)
+            case [_, kind, symbol]:
+                assert kind not in "bBdDcC" or symbol in _constants_with_pointers(symbol), f"{symbol} is writable"
+                defined.add(symbol)
+    helpers = {s for s in needed if s.startswith(("__aeabi_", "_GLOBAL_OFFSET_TABLE_"))}
+    assert needed - defined - helpers <= LIBRARY
+    assert all(s.startswith("dcg_") for s in _exported(nm, objects))
+
+
+def _constants_with_pointers(symbol: str) -> set[str]:
+    """Position-independent code puts constant tables of pointers into a section the loader relocates."""
+    return {symbol} if symbol in ("nodes", "node_names", "dcg_net_plan", "dcg_net_selftest") else set()
+
+
+def _exported(nm: str, objects: list[str]) -> list[str]:
+    listed = subprocess.run([nm, "-g", "--defined-only", *objects], capture_output=True, text=True, check=True)
+    return [line.split()[2] for line in listed.stdout.splitlines() if len(line.split()) == 3]
+
+
+def test_is_formatted() -> None:
+    if shutil.which("clang-format") is None:
+        pytest.skip("needs clang-format")
+    root = HERE.parent.parent
+    files = [*sorted((root / "firmware" / "runtime").glob("*.[ch]")), *sorted(HERE.glob("*.c"))]
+    done = subprocess.run(
+        ["clang-format", "--dry-run", "-Werror", *map(str, files)], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[:2000]
