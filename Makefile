@@ -38,19 +38,20 @@ clean:
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # System packages are looked for every time (at once), Python packages when pyproject.toml changed.
-.PHONY: system-demo system-test
-system-demo system-test: system-%:
-	@$(PYTHON) scripts/system_packages.py $*
+JOB := $(if $(filter test% lint format %.for-test,$(MAKECMDGOALS)),test,demo)
+.PHONY: system-packages
+system-packages:
+	@$(PYTHON) scripts/system_packages.py $(JOB)
 
-$(VENV)/.created: | system-demo
+$(VENV)/.created: | system-packages
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.for-demo: pyproject.toml $(VENV)/.created | system-demo
+$(VENV)/.for-demo: pyproject.toml $(VENV)/.created | system-packages
 	$(PIP) -e ".[train]"
 	@touch $@
 
-$(VENV)/.for-test: pyproject.toml scripts/install_torch.py $(VENV)/.created | system-test
+$(VENV)/.for-test: pyproject.toml scripts/install_torch.py $(VENV)/.created | system-packages
 	$(BIN)/python scripts/install_torch.py
 	$(PIP) -e ".[torch,train,test,lint]"
 	@touch $@

@@ -22,7 +22,6 @@ from dcgen.importers import ImportedModel, load
 from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
-from dcgen.models.catalogue import is_named
 from dcgen.pictures import Preprocess
 from dcgen.plan.firmware import plan_firmware
 from dcgen.quant.execute import execute
@@ -53,8 +52,8 @@ def compile_model(job: Job, out: Path, progress: Progress) -> Compiled:
 
 def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
     """The float model and the preprocessing it is to be fed by."""
-    size = job.size or (job.preprocess.size if job.preprocess and is_named(job.model) else None)
-    model = load(job.model, weights=job.weights, input_size=size)
+    default = job.preprocess.size if job.preprocess else None
+    model = load(job.model, weights=job.weights, input_size=job.size, default_size=default)
     chosen = job.preprocess
     if chosen is None:
         if model.preprocess_hint is None:

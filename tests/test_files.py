@@ -24,7 +24,7 @@ def test_our_own_folder_is_replaced_and_others_are_not(tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["manifest.json"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
-    with pytest.raises(OutputError, match="mine: exists, is not empty and holds no manifest.json"):
+    with pytest.raises(OutputError, match=r"mine: exists, is not empty and holds no manifest\.json"):
         write_folder(tmp_path / "mine", FILES)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="file: exists and is not a folder"):

@@ -17,14 +17,19 @@ from dcgen.models.weights import load_params
 
 __all__ = ["ImportedModel", "load"]
 
-LOADERS: dict[str, Callable[[Path, int | None], ImportedModel]] = {
+LOADERS: dict[str, Callable[[Path, int | None, int | None], ImportedModel]] = {
     ".onnx": load_onnx,
     ".pt2": load_pt2,
     ".net": load_han,
 }
 
 
-def load(model: str | Path, weights: str | Path | None = None, input_size: int | None = None) -> ImportedModel:
+def load(
+    model: str | Path,
+    weights: str | Path | None = None,
+    input_size: int | None = None,
+    default_size: int | None = None,
+) -> ImportedModel:
     """The network ``model`` names: a file (``.onnx``, ``.pt2``, ``.net``) or a name of the catalogue.
 
     Parameters
@@ -32,6 +37,7 @@ def load(model: str | Path, weights: str | Path | None = None, input_size: int |
     weights : file of the parameters of a named model; one that ships a checkpoint needs none
     input_size : height and width of the input. Named models and ``.net`` files are built at that
         size; in other files it fills sizes left open, and ConfigError says where they contradict it.
+    default_size : the same, where neither ``input_size`` nor the file says anything
     """
     if input_size is not None and input_size < 1:
         raise ConfigError("input size", f"is at least 1, found {input_size}")
@@ -40,12 +46,12 @@ def load(model: str | Path, weights: str | Path | None = None, input_size: int |
     if loader is None:
         if str(model) not in {m.name for m in MODELS} and (path.suffix or len(path.parts) > 1 or path.exists()):
             _refuse_path(path)
-        return _load_named(find(str(model)), weights, input_size)
+        return _load_named(find(str(model)), weights, input_size or default_size)
     if not path.is_file():
         raise ModelError(path, "no such file")
     if weights is not None:
         raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
-    return loader(path, input_size)
+    return loader(path, input_size, default_size)
 
 
 def _load_named(model: Model, weights: str | Path | None, input_size: int | None) -> ImportedModel:

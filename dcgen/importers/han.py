@@ -23,10 +23,12 @@ from dcgen.models.spec import ConvLayer
 CODES = 256
 
 
-def load_han(path: str | Path, input_size: int | None = None) -> ImportedModel:
+def load_han(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
     """The network in a ``.net`` file: weights as exact levels, biases as stored."""
     path = Path(path)
-    spec = replace(V1_0_CAFFE, name="squeezenet1_0_deepcompression", size=input_size or V1_0_CAFFE.size)
+    spec = replace(
+        V1_0_CAFFE, name="squeezenet1_0_deepcompression", size=input_size or default_size or V1_0_CAFFE.size
+    )
     convs = spec.convs()
     try:
         reader = _Reader(path, path.read_bytes())

@@ -46,10 +46,13 @@ def opset_of(model: onnx.ModelProto) -> int:
     return next((int(o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")), 0)
 
 
-def normalize(model: onnx.ModelProto, source: str, input_size: int | None = None) -> onnx.ModelProto:
+def normalize(
+    model: onnx.ModelProto, source: str, input_size: int | None = None, default_size: int | None = None
+) -> onnx.ModelProto:
     """The checked model with functions inlined, every size fixed, at ``SPOKEN_OPSET`` or newer.
 
-    A symbolic batch becomes one picture; symbolic heights and widths become ``input_size``.
+    A symbolic batch becomes one picture; symbolic heights and widths become ``input_size``, else
+    ``default_size``; the first of them must not contradict a fixed size.
     """
     opset = opset_of(model)
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
@@ -64,7 +67,7 @@ def normalize(model: onnx.ModelProto, source: str, input_size: int | None = None
             model = version_converter.convert_version(model, SPOKEN_OPSET)
     except (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError) as e:
         raise ModelError(source, f"is not a valid ONNX model: {first_line(e)}") from None
-    _fix_sizes(model.graph, source, input_size)
+    _fix_sizes(model.graph, source, input_size, default_size)
     try:
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
     except (shape_inference.InferenceError, RuntimeError, ValueError) as e:
@@ -100,7 +103,7 @@ def _spread_sparse(graph: onnx.GraphProto, source: str) -> None:
     del graph.sparse_initializer[:]
 
 
-def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None) -> None:
+def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None, default_size: int | None) -> None:
     """Give every axis of every input a number, and let the inner shapes be inferred anew."""
     for value in data_inputs(graph):
         thing = f"{source}: input {value.name}"
@@ -120,8 +123,8 @@ def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None) -> N
                     raise ConfigError(thing, f"is fixed to size {dim.dim_value}, found input size {input_size}")
             elif axis == 0:
                 dim.dim_value = 1
-            elif axis >= 2 and input_size is not None:
-                dim.dim_value = input_size
+            elif axis >= 2 and (size := input_size or default_size):
+                dim.dim_value = size
             else:
                 raise ConfigError(
                     thing, f"axis {axis} has no fixed size", "state the input size" if axis >= 2 else ""

@@ -21,20 +21,22 @@ EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
 """Graph names that say nothing about the network: the file's name serves better."""
 
 
-def load_onnx(path: str | Path, input_size: int | None = None) -> ImportedModel:
+def load_onnx(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
     """The network in an ONNX file. ``input_size`` is the height and width where the file has none."""
     path = Path(path)
-    return import_onnx(read(path), str(path), input_size)
+    return import_onnx(read(path), str(path), input_size, default_size)
 
 
-def import_onnx(model: onnx.ModelProto, source: str, input_size: int | None = None) -> ImportedModel:
+def import_onnx(
+    model: onnx.ModelProto, source: str, input_size: int | None = None, default_size: int | None = None
+) -> ImportedModel:
     """The network in an ONNX model; ``source`` names it in errors.
 
     Nodes keep their ONNX names (or take that of their output). Operators that feed no output are
     left out, and so is a Softmax, LogSoftmax, ArgMax or TopK at the end, reported as ``head``.
     """
     _refuse_unknown(model, source)
-    model = normalize(model, source, input_size)
+    model = normalize(model, source, input_size, default_size)
     _refuse_unknown(model, source)
     values: dict[str, Value] = dict(constants(model.graph, source))
     inputs = {i.name: _input_dims(i) for i in data_inputs(model.graph)}

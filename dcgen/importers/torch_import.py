@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 
-def load_pt2(path: str | Path, input_size: int | None = None) -> ImportedModel:
+def load_pt2(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
     """The network in a file written by ``torch.export.save``."""
     path = Path(path)
     torch = _torch()
@@ -36,10 +36,12 @@ def load_pt2(path: str | Path, input_size: int | None = None) -> ImportedModel:
             program = torch.export.load(path)
     except Exception as e:  # torch documents none of the many it raises for a damaged archive
         raise ModelError(path, f"is not a readable torch.export archive: {first_line(e)}") from None
-    return import_program(program, str(path), input_size)
+    return import_program(program, str(path), input_size, default_size)
 
 
-def import_program(program: ExportedProgram, source: str, input_size: int | None = None) -> ImportedModel:
+def import_program(
+    program: ExportedProgram, source: str, input_size: int | None = None, default_size: int | None = None
+) -> ImportedModel:
     """The network in an exported program; ``source`` names it in errors."""
     torch = _torch()
     try:
@@ -49,7 +51,7 @@ def import_program(program: ExportedProgram, source: str, input_size: int | None
         raise ToolError("onnxscript", f"is needed to import {source}: {e}", "pip install dcgen[torch]") from None
     except Exception as e:  # whatever a program holds that the exporter does not know
         raise ModelError(source, f"cannot be expressed in ONNX: {first_line(e)}") from None
-    return import_onnx(exported.model_proto, source, input_size)
+    return import_onnx(exported.model_proto, source, input_size, default_size)
 
 
 def import_module(module: nn.Module, shape: Sequence[int], source: str = "module") -> ImportedModel:

@@ -75,8 +75,3 @@ def find(name: str) -> Model:
         if model.name == name:
             return model
     raise ConfigError(name, f"is not a known model, expected one of {', '.join(m.name for m in MODELS)}")
-
-
-def is_named(name: str) -> bool:
-    """Whether the catalogue has a model of that name."""
-    return any(model.name == name for model in MODELS)

@@ -67,3 +67,13 @@ def test_damaged_files_end_in_our_errors(tmp_path: Path, data: st.DataObject) ->
     except DcgenError as error:
         assert str(path) in str(error)
         assert "\n" not in str(error)
+
+
+def test_a_default_size_fills_open_axes_and_never_contradicts_fixed_ones(tmp_path):
+    for dims, wanted in ((["N", 3, "H", "W"], (3, 20, 20)), ([1, 3, 9, 7], (3, 9, 7))):
+        node = onnx.helper.make_node("Relu", ["x"], ["y"])
+        values = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, dims) for n in ("x", "y")]
+        model = onnx.helper.make_model(onnx.helper.make_graph([node], "g", values[:1], values[1:]))
+        path = tmp_path / "m.onnx"
+        onnx.save(model, path)
+        assert load_onnx(path, default_size=20).graph.inputs[0].shape == wanted

@@ -65,6 +65,11 @@ def test_canonical_form_is_exact_in_real_arithmetic(graph, seed):
     np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(before).max())))
 
 
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
 def _net(*nodes: Node, out: str) -> Graph:
     return Graph("net", (Input("x", (3, 8, 8)),), nodes, (out,))
 
@@ -73,7 +78,7 @@ def _pictures(n=2):
     return np.random.default_rng(1).integers(0, 256, (n, 8, 8, 3), np.uint8)
 
 
-def test_relu_fuses_into_the_convolution_as_a_clip_bound(rng=np.random.default_rng(0)):
+def test_relu_fuses_into_the_convolution_as_a_clip_bound(rng):
     g = _net(
         Node("c", conv(rng, 4, 3, (3, 3)), ("x",)),
         Node("r", Clip(), ("c",)),
@@ -81,12 +86,12 @@ def test_relu_fuses_into_the_convolution_as_a_clip_bound(rng=np.random.default_r
         out="m",
     )
     _, q = quantize(g, _pictures())
-    assert [type(n.op) for n in q.nodes][0] is QConv
+    assert isinstance(q.nodes[0].op, QConv)
     assert len(q.nodes) == 3 and isinstance(q.nodes[-1].op, QScores)
     assert q.nodes[0].op.requant.lo == q.tensors["c"].zero_point == 0
 
 
-def test_relu6_keeps_its_bound_when_a_concat_widens_the_scale(rng=np.random.default_rng(0)):
+def test_relu6_keeps_its_bound_when_a_concat_widens_the_scale(rng):
     wide = conv(rng, 2, 3, (1, 1))
     wide = Conv(Weight(wide.weight.values * 40), wide.bias)
     g = _net(
@@ -104,7 +109,7 @@ def test_relu6_keeps_its_bound_when_a_concat_widens_the_scale(rng=np.random.defa
     assert hi < 255
 
 
-def test_a_tensor_needed_in_two_places_is_copied_exactly(rng=np.random.default_rng(0)):
+def test_a_tensor_needed_in_two_places_is_copied_exactly(rng):
     g = _net(Node("a", conv(rng, 2, 3, (1, 1)), ("x",)), Node("j", Concat(), ("a", "a")), out="j")
     _, q = quantize(g, _pictures())
     assert [type(n.op) for n in q.nodes] == [QConv, QAdd, QConcat, QScores]
@@ -113,7 +118,7 @@ def test_a_tensor_needed_in_two_places_is_copied_exactly(rng=np.random.default_r
     np.testing.assert_array_equal(trace["j"][:, :2], trace["j"][:, 2:])
 
 
-def test_a_final_global_average_becomes_undivided_sums(rng=np.random.default_rng(0)):
+def test_a_final_global_average_becomes_undivided_sums(rng):
     g = _net(Node("a", conv(rng, 5, 3, (1, 1)), ("x",)), Node("p", GlobalAvgPool(), ("a",)), out="p")
     _, q = quantize(g, _pictures())
     assert q.nodes[-1].op == QScores(total=True)
@@ -123,7 +128,7 @@ def test_a_final_global_average_becomes_undivided_sums(rng=np.random.default_rng
     np.testing.assert_array_equal(scores, (trace["a"].astype(int) - t.zero_point).sum((2, 3)))
 
 
-def test_a_final_convolution_gives_its_accumulators(rng=np.random.default_rng(0)):
+def test_a_final_convolution_gives_its_accumulators(rng):
     g = _net(Node("a", conv(rng, 5, 3, (8, 8)), ("x",)), out="a")
     _, q = quantize(g, _pictures())
     assert q.nodes[-1].op.requant is None and q.n_scores == 5
@@ -148,7 +153,7 @@ def test_weights_without_levels_are_refused():
         integer_levels(Conv(Weight(np.ones((1, 1, 1, 1), np.float32)), np.zeros(1, np.float32)), 1.0, "conv")
 
 
-def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng=np.random.default_rng(0)):
+def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng):
     dead = Conv(Weight(-np.ones((2, 3, 1, 1), np.float32)), np.full(2, -20, np.float32))
     g = _net(
         Node("c", dead, ("x",)),
@@ -161,7 +166,7 @@ def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng=np.random.default_
     assert not execute(q, _pictures()).any()
 
 
-def test_a_bias_beyond_32_bits_is_refused_by_name(rng=np.random.default_rng(0)):
+def test_a_bias_beyond_32_bits_is_refused_by_name(rng):
     g = _net(
         Node("huge", Conv(Weight(np.full((1, 3, 1, 1), 1e-2, np.float32)), np.array([1e9], np.float32)), ("x",)),
         out="huge",
