@@ -25,9 +25,10 @@ from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
 from dcgen.plan.firmware import plan_firmware
 from dcgen.quant.execute import execute
-from dcgen.quant.lower import lower, with_copies
+from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range, calibrate
+from dcgen.quant.scales import with_copies
 from dcgen.report.fidelity import Fidelity, fidelity
 from dcgen.report.manifest import manifest_json
 from dcgen.report.readme import output_readme

@@ -13,9 +13,11 @@ from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
 from dcgen.pictures import explicit
 from dcgen.quant.execute import execute
-from dcgen.quant.lower import integer_levels, lower, with_copies
+from dcgen.quant.levels import integer_levels
+from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QAdd, QConcat, QConv, QScores
 from dcgen.quant.ranges import calibrate
+from dcgen.quant.scales import with_copies
 from tests.graphs import conv, graphs
 
 PRE = explicit("bgr", (110.0, 120.0, 130.0), (60.0, 60.0, 60.0), "squash", None, 8)
