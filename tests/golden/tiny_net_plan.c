@@ -22,6 +22,16 @@ static const dcg_node nodes[3] = {
     {.kernel = dcg_scores, .inputs = {2, 2}, .kind = DCG_KIND_SCORES, .flags = 4, .out_channels = 2, .out_height = 1, .out_width = 1},
 };
 
+/* The arena is as large as the map above needs: checked by the compiler. */
+#define FITS(offset, channels, channel_stride) ((offset) + (uint64_t)(channels) * (channel_stride) <= DCG_TINY_NET_ARENA_BYTES)
+typedef char dcg_tiny_net_arena_holds_everything[
+    FITS(8912u, 0u, 0u) &&
+    FITS(8912u, 2u, 30u) &&
+    FITS(8976u, 2u, 6u)
+    ? 1 : -1];
+typedef char dcg_tiny_net_picture_has_its_size[
+    DCG_TINY_NET_INPUT_BYTES == DCG_TINY_NET_INPUT_CHANNELS * DCG_TINY_NET_INPUT_HEIGHT * DCG_TINY_NET_INPUT_WIDTH ? 1 : -1];
+
 const dcg_plan dcg_tiny_net_plan = {
     .topology_hash = UINT64_C(0x626FA979921D2B96),
     .arena_bytes = DCG_TINY_NET_ARENA_BYTES,
