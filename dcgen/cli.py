@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -72,7 +75,9 @@ def compile_(
         str | None, typer.Option(help="Explicit preprocessing: deviation per channel in bytes.")
     ] = None,
     order: Annotated[str | None, typer.Option(help="Explicit preprocessing: rgb, bgr or grey.")] = None,
-    fit: Annotated[str, typer.Option(help="Explicit preprocessing: squash or short-side.")] = "squash",
+    fit: Annotated[
+        str | None, typer.Option(help="Explicit preprocessing: squash (default) or short-side.")
+    ] = None,
     input_size: InputSize = None,
     recipe: Annotated[str, typer.Option(help="balanced, deep-compression, keep, or a TOML file.")] = "balanced",
     settings: Annotated[
@@ -120,7 +125,7 @@ def verify(
         console.print_json({"checks": [c.to_json() for c in checks]})
     else:
         commands.show_checks(checks)
-    if any(c.mismatches for c in checks):
+    if not all(c.passed for c in checks):
         raise typer.Exit(1)
 
 
@@ -168,6 +173,8 @@ def model(
     json: Json = False,
 ) -> None:
     """List the named models, or write one as ONNX."""
+    if name is None and out is not None:
+        raise ConfigError("NAME", "is missing", "'dcgen model' lists the names")
     if name is None:
         rows = [(m.name, m.preprocess, m.description) for m in MODELS]
         if json:
@@ -200,10 +207,11 @@ def targets(json: Json = False) -> None:
 
 
 def _preprocess(
-    name: str | None, mean: str | None, std: str | None, order: str | None, fit: str, size: int | None
+    name: str | None, mean: str | None, std: str | None, order: str | None, fit: str | None, size: int | None
 ) -> host.Preprocess | None:
     """The chosen preset, the explicit settings, or None for the model's own."""
-    given = [flag for flag, value in (("--mean", mean), ("--std", std), ("--order", order)) if value is not None]
+    flags = (("--mean", mean), ("--std", std), ("--order", order), ("--fit", fit))
+    given = [flag for flag, value in flags if value is not None]
     if name is not None:
         if given:
             raise ConfigError("--preprocess", f"{name} and {given[0]} contradict each other", "give one of them")
@@ -212,7 +220,8 @@ def _preprocess(
         return None
     if mean is None or std is None or order is None:
         raise ConfigError("preprocess", f"{given[0]} alone is not enough", "--mean, --std and --order go together")
-    return host.explicit(order, _numbers("--mean", mean), _numbers("--std", std), fit, None, size or 224)
+    means, deviations = _numbers("--mean", mean), _numbers("--std", std)
+    return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
 
 
 def _numbers(flag: str, text: str) -> list[float]:
@@ -222,16 +231,37 @@ def _numbers(flag: str, text: str) -> list[float]:
         raise ConfigError(flag, f"expected numbers separated by commas, found {text!r}") from None
 
 
+class _Stopped(BaseException):
+    """SIGINT or SIGTERM. No KeyboardInterrupt: typer ends that one without a word."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def _stop(number: int, _: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)  # a second one must not break the cleaning up
+    raise _Stopped(number)
+
+
 def main() -> None:
-    """Entry point: our errors become one line on stderr and exit code 1."""
+    """Entry point: our errors become one line on stderr and exit code 1, signals 128 + their number."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # where the locale lacks a character
     try:
         app()
     except DcgenError as e:
-        console.stderr.print(f"dcgen: error: {e}", style="red", markup=False, highlight=False, soft_wrap=True)
+        console.print_error(str(e))
         sys.exit(1)
-    except KeyboardInterrupt:
-        console.stderr.print("dcgen: interrupted", markup=False)
-        sys.exit(130)
+    except OSError as e:  # of the machine, not of the input: a full disk under stdout or TMPDIR
+        console.print_error(f"{e.filename or 'output'}: {e.strerror or e}")
+        sys.exit(1)
+    except _Stopped as e:
+        console.stderr.print("dcgen: interrupted")
+        sys.exit(128 + e.number)
 
 
 if __name__ == "__main__":

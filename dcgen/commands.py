@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from dcgen import pictures as host
-from dcgen.compress.evidence import Progress, counted
 from dcgen.console import print_table
 from dcgen.encode.reader import describe
 from dcgen.errors import BlobError, ConfigError, PictureError
+from dcgen.fidelity import Fidelity
 from dcgen.importers import load
 from dcgen.ir.graph import Graph, macs
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.models.catalogue import find as find_model
 from dcgen.output import open_output
 from dcgen.pipeline import compare
-from dcgen.report.fidelity import Fidelity
+from dcgen.progress import Progress, counted
 from dcgen.targets import TARGETS, find_check
 from dcgen.verify import Check, host_scores, verify
 
@@ -29,7 +29,7 @@ def run_checks(
 ) -> tuple[Check, ...]:
     """Verify the output folder on the named machines (all of them if none is named)."""
     output = open_output(out)
-    machines = tuple(find_check(name) for name in on) or TARGETS
+    machines = tuple(dict.fromkeys(find_check(name) for name in on)) or TARGETS
     files = host.files(images or out / "golden")[:count]
     loaded = host.load_all(files, output.preprocess, output.size)
     return verify(out, machines, loaded, output.qgraph, lambda step: progress(step, 1, 1))
@@ -66,6 +66,8 @@ def export_model(name: str, weights: Path | None, size: int | None) -> bytes:
 def inspect(what: str, weights: Path | None) -> dict[str, Any]:
     """A description of an output folder (its manifest), a blob or a model."""
     path = Path(what)
+    if weights is not None and (path.is_dir() or path.suffix == ".dcb"):
+        raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
     if path.is_dir():
         return {"kind": "output", **open_output(path).manifest}
     if path.suffix == ".dcb":

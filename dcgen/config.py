@@ -26,11 +26,14 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
         name = values.pop("recipe", "balanced")
     for setting in settings:
         key, found, value = setting.partition("=")
-        if not found:
+        if not found or not key:
             raise ConfigError(setting, "is not a setting, expected name=value")
         table, _, entry = key.partition(".")
         if entry:
-            values[table] = {**values.get(table, {}), entry: value}
+            entries = values.get(table, {})
+            if not isinstance(entries, dict):
+                raise ConfigError(setting, f"sets an entry of a table, but {table} is {entries!r}")
+            values[table] = {**entries, entry: value}
         else:
             values[key] = value
     return recipe(name, values)
@@ -39,7 +42,9 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
 def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as e:
-        raise ConfigError(path, f"cannot be read: {e}") from e
+    except OSError as e:
+        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
+    except UnicodeDecodeError as e:
+        raise ConfigError(path, f"is not UTF-8 text: {e}") from e
     except tomllib.TOMLDecodeError as e:
         raise ConfigError(path, f"is not TOML: {e}") from e

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from dcgen.compress.evidence import Progress as Report
+from dcgen.progress import Progress as Report
 
 stderr = Console(stderr=True)
 stdout = Console()
@@ -20,9 +20,9 @@ stdout = Console()
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A bar per stage on stderr; gives the callback that stages report to."""
+    """A bar per stage on stderr, if that is a terminal; gives the callback that stages report to."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr) as bars:
+    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -31,6 +31,11 @@ def progress() -> Iterator[Report]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+def print_error(message: str) -> None:
+    """One line on stderr."""
+    stderr.print(f"dcgen: error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(data: Mapping[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
@@ -16,13 +17,23 @@ MARKER = "manifest.json"
 """The file by which an output folder of ours is known."""
 
 
+def is_ours(folder: Path) -> bool:
+    """Whether a folder holds a manifest that dcgen wrote: others have files of that name, too."""
+    try:
+        data = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and "dcgen" in data
+
+
 def check_writable(out: Path) -> None:
     """Raise OutputError now rather than after long work if ``out`` cannot become our folder."""
+    out = out.resolve()
     if out.exists() and not out.is_dir():
         raise OutputError(out, "exists and is not a folder", "name another output folder")
-    if out.is_dir() and any(out.iterdir()) and not (out / MARKER).is_file():
+    if out.is_dir() and any(out.iterdir()) and not is_ours(out):
         raise OutputError(
-            out, f"exists, is not empty and holds no {MARKER}", "dcgen replaces only folders of its own"
+            out, f"exists, is not empty and holds no {MARKER} of dcgen's", "dcgen replaces only folders of its own"
         )
     parent = _existing_parent(out)
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -32,12 +43,14 @@ def check_writable(out: Path) -> None:
 def write_folder(out: Path, files: FileSet) -> None:
     """Write ``files`` as the folder ``out``, replacing a folder of ours.
 
-    Everything goes to a sibling first and is renamed at the end, so that an error, a full disk or
-    an interrupt leaves what was there before. Raises OutputError.
+    Everything goes to a sibling first; then a folder that was there steps aside, and is removed
+    when the new one has its name. An error, a full disk or an interrupt leaves what was there
+    before. Raises OutputError.
     """
     check_writable(out)
+    out = out.resolve()
     created = _existing_parent(out)
-    staging: Path | None = None
+    staging = aside = None
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
@@ -47,12 +60,17 @@ def write_folder(out: Path, files: FileSet) -> None:
             path.write_bytes(data)
         staging.chmod(0o755)
         if out.exists():
-            shutil.rmtree(out)
+            aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent)) / "old"
+            out.rename(aside)
         staging.rename(out)
     except OSError as e:
         raise OutputError(out, f"cannot be written: {e.strerror or e}", "free space or name another folder") from e
     finally:
-        if staging is not None and staging.exists():
+        if aside is not None:
+            if aside.exists() and not out.exists():
+                aside.rename(out)
+            shutil.rmtree(aside.parent, ignore_errors=True)
+        if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
         _remove_empty(out.parent, created)
 

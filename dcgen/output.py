@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgen.encode.reader import decode
-from dcgen.errors import OutputError
+from dcgen.errors import BlobError, DcgenError, OutputError
 from dcgen.files import MARKER
 from dcgen.importers import load
 from dcgen.ir.graph import Graph
@@ -56,6 +56,17 @@ def open_output(path: Path) -> Output:
         preprocess = Preprocess.from_json(manifest["preprocess"])
         data = (path / "model.dcb").read_bytes()
         name = str(manifest["name"])
+        qgraph = replace(decode(data, names=names), name=name)
+    except BlobError as e:
+        raise BlobError(path / "model.dcb", str(e), code=e.code) from e
+    except DcgenError as e:
+        raise OutputError(path / MARKER, f"is damaged: {e}", "compile it again") from e
     except (OSError, ValueError, KeyError, IndexError, TypeError) as e:
         raise OutputError(path, f"is damaged: {type(e).__name__} {e}", "compile it again") from e
-    return Output(path, manifest, preprocess, replace(decode(data, names=names), name=name))
+    if preprocess.channels != qgraph.input.shape[0]:
+        raise OutputError(
+            path / MARKER,
+            f"is damaged: pictures have {preprocess.channels} channels, the network takes {qgraph.input.shape[0]}",
+            "compile it again",
+        )
+    return Output(path, manifest, preprocess, qgraph)

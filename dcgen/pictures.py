@@ -11,7 +11,7 @@ side is ``resize`` and the long side rounds to nearest. The crop starts at (size
 from __future__ import annotations
 
 import hashlib
-import math
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,6 +24,12 @@ from PIL import Image
 from dcgen.errors import ConfigError, PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm")
+MAX_SIZE = 4096
+"""Pixels that a picture's side may have once it is resized."""
+MAX_MEAN = 1e6
+"""Bound of means and deviations: folded into float32 weights, they stay far from overflow."""
+ORDERS = ("rgb", "bgr", "grey")
+FITS = ("squash", "short-side")
 U8 = NDArray[np.uint8]
 
 
@@ -46,6 +52,13 @@ class Preprocess:
     size: int
 
     def __post_init__(self) -> None:
+        if self.order not in ORDERS:
+            raise ConfigError("order", f"must be rgb, bgr or grey, not {self.order!r}")
+        if self.fit not in FITS:
+            raise ConfigError("fit", f"must be squash or short-side, not {self.fit!r}")
+        for what, pixels in (("input size", self.size), ("resize", self.resize)):
+            if not (isinstance(pixels, int) and 1 <= pixels <= MAX_SIZE):
+                raise ConfigError(what, f"must be 1 to {MAX_SIZE} pixels, not {pixels}")
         channels = 1 if self.order == "grey" else 3
         if len(self.mean) != channels or len(self.std) != channels:
             raise ConfigError(
@@ -53,8 +66,10 @@ class Preprocess:
                 f"order {self.order} needs {channels} means and deviations, "
                 f"found {len(self.mean)} and {len(self.std)}",
             )
-        if not all(math.isfinite(v) for v in self.mean + self.std) or min(self.std) <= 0:
-            raise ConfigError("preprocess", "means must be finite and deviations positive")
+        if not all(abs(m) <= MAX_MEAN for m in self.mean):
+            raise ConfigError("mean", f"must be {-MAX_MEAN:g} to {MAX_MEAN:g}, not {_listed(self.mean)}")
+        if not all(1 / MAX_MEAN <= s <= MAX_MEAN for s in self.std):
+            raise ConfigError("std", f"must be {1 / MAX_MEAN:g} to {MAX_MEAN:g}, not {_listed(self.std)}")
 
     @property
     def channels(self) -> int:
@@ -118,10 +133,6 @@ def explicit(
     order: str, mean: Sequence[float], std: Sequence[float], fit: str, resize: int | None, size: int
 ) -> Preprocess:
     """Preprocessing from settings. mean and std in bytes (0..255), in the network's channel order."""
-    if order not in ("rgb", "bgr", "grey"):
-        raise ConfigError("order", f"must be rgb, bgr or grey, not {order!r}")
-    if fit not in ("squash", "short-side"):
-        raise ConfigError("fit", f"must be squash or short-side, not {fit!r}")
     return Preprocess("explicit", order, tuple(mean), tuple(std), fit, resize or size, size)  # type: ignore[arg-type]
 
 
@@ -129,8 +140,6 @@ def with_size(p: Preprocess, size: int | None) -> Preprocess:
     """``p`` for another input size; pictures are never resized to less than they are cropped to."""
     if size is None:
         return p
-    if not 1 <= size <= 4096:
-        raise ConfigError("input size", f"must be 1 to 4096 pixels, not {size}")
     return replace(p, size=size, resize=max(p.resize, size))
 
 
@@ -185,19 +194,25 @@ def labels(path: Path) -> dict[str, int]:
     """``file index`` lines as a mapping from file name to class. Raises PictureError."""
     found: dict[str, int] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as e:
         raise PictureError(path, f"cannot be read as labels: {e}") from e
     for number, line in enumerate(lines, 1):
         words = line.split()
         if not words or words[0].startswith("#"):
             continue
-        if len(words) != 2 or not words[1].isdigit():
+        if len(words) != 2 or not re.fullmatch("[0-9]{1,9}", words[1]):
             raise PictureError(f"{path}:{number}", f"expected 'file index', found {line[:60]!r}")
-        found[words[0]] = int(words[1])
+        name, index = words[0], int(words[1])
+        if found.setdefault(name, index) != index:
+            raise PictureError(f"{path}:{number}", f"{name} is of class {index} here and {found[name]} above")
     if not found:
         raise PictureError(path, "holds no labels", "one 'file index' a line is expected")
     return found
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{v:g}" for v in values)
 
 
 def digest(pictures: U8) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen import pictures as host
-from dcgen.compress.evidence import Evidence, Progress, counted, mean_kl
+from dcgen.compress.evidence import Evidence
 from dcgen.compress.fold import canonical
 from dcgen.compress.recipes import Recipe
 from dcgen.emit.firmware import emit_firmware
@@ -17,6 +17,7 @@ from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError
+from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.ir.graph import F32, Graph
@@ -24,12 +25,12 @@ from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
 from dcgen.plan.firmware import plan_firmware
+from dcgen.progress import Progress, counted
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import with_copies
-from dcgen.report.fidelity import Fidelity, fidelity
 from dcgen.report.manifest import manifest_json
 from dcgen.report.readme import output_readme
 from dcgen.result import Calibration, Compiled, Job
@@ -126,8 +127,7 @@ def compare(
     if scores is None:
         step = counted(progress, "running the integer network", len(pictures))
         scores = execute(qgraph, pictures, progress=step)
-    logits = (scores * qgraph.score_scale).astype(np.float32)
-    return fidelity(reference, scores, mean_kl(reference, logits), labels)
+    return fidelity(reference, scores, qgraph.score_scale, labels)
 
 
 def output_files(compiled: Compiled) -> FileSet:

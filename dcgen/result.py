@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from dcgen.compress.recipes import Recipe
 from dcgen.encode.blob import Blob
+from dcgen.fidelity import Fidelity
 from dcgen.importers.model import ImportedModel
 from dcgen.ir.graph import Graph
 from dcgen.pictures import Preprocess
 from dcgen.plan.firmware import FirmwarePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
-from dcgen.report.fidelity import Fidelity
 from dcgen.targets import Target
 
 

@@ -19,7 +19,8 @@ from dcgen.quant.qgraph import (
     QTensor,
     Requant,
 )
-from dcgen.quant.verify import output_shape, verify
+from dcgen.quant.shapes import output_shape
+from dcgen.quant.verify import verify
 
 LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(1, 256))
 DENSITIES = st.sampled_from((0.0, 0.01, 0.1, 0.33, 0.7, 1.0))

@@ -9,7 +9,8 @@ import pytest
 from dcgen.errors import OutputError
 from dcgen.files import check_writable, write_file, write_folder
 
-FILES = {"manifest.json": b"{}", "a/b.c": b"int x;"}
+MANIFEST = b'{"dcgen": "0"}'
+FILES = {"manifest.json": MANIFEST, "a/b.c": b"int x;"}
 
 
 def test_a_folder_is_written_with_its_parents(tmp_path):
@@ -20,11 +21,11 @@ def test_a_folder_is_written_with_its_parents(tmp_path):
 
 def test_our_own_folder_is_replaced_and_others_are_not(tmp_path):
     write_folder(tmp_path / "out", FILES)
-    write_folder(tmp_path / "out", {"manifest.json": b"2"})
+    write_folder(tmp_path / "out", {"manifest.json": MANIFEST})
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["manifest.json"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/thesis.tex").write_text("x")
-    with pytest.raises(OutputError, match=r"mine: exists, is not empty and holds no manifest\.json"):
+    with pytest.raises(OutputError, match=r"mine: exists, is not empty and holds no manifest\.json of dcgen's"):
         write_folder(tmp_path / "mine", FILES)
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="file: exists and is not a folder"):
@@ -68,3 +69,40 @@ def test_paths_stay_inside(tmp_path):
     with pytest.raises(OutputError, match=r"\.\./evil: is not a path inside"):
         write_folder(tmp_path / "out", {"../evil": b""})
     assert not list(tmp_path.iterdir())
+
+
+def test_a_stranger_s_manifest_does_not_make_a_folder_ours(tmp_path):
+    app = tmp_path / "app"
+    app.mkdir()
+    for text in ('{"name": "a web app"}', "[]", "no JSON"):
+        (app / "manifest.json").write_text(text)
+        with pytest.raises(OutputError, match="replaces only folders of its own"):
+            write_folder(app, FILES)
+        assert (app / "manifest.json").read_text() == text
+
+
+@pytest.mark.parametrize("failing", [1, 2])
+def test_a_failure_while_folders_change_places_keeps_the_old_one(tmp_path, monkeypatch, failing):
+    write_folder(tmp_path / "out", FILES)
+    real, calls = Path.rename, []
+
+    def fail(self, target):
+        calls.append(self)
+        if len(calls) == failing:
+            raise OSError(errno.EIO, "I/O error")
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OutputError, match="I/O error"):
+        write_folder(tmp_path / "out", {"manifest.json": b"changed"})
+    assert (tmp_path / "out/manifest.json").read_bytes() == MANIFEST
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+def test_the_current_folder_and_a_link_can_be_replaced(tmp_path, monkeypatch):
+    write_folder(tmp_path / "out", FILES)
+    (tmp_path / "link").symlink_to("out")
+    for out in (Path("."), Path("../link")):
+        monkeypatch.chdir(tmp_path / "out")
+        write_folder(out, {"manifest.json": MANIFEST, "new": b""})
+        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "new"]

@@ -81,7 +81,15 @@ def test_labels_name_files(tmp_path):
     f = tmp_path / "labels.txt"
     f.write_text("a.jpg 3\n# note\n\nb.jpg 0\n")
     assert labels(f) == {"a.jpg": 3, "b.jpg": 0}
-    for text, message in (("a.jpg x\n", r"labels.txt:1: expected 'file index'"), ("", "holds no labels")):
+    f.write_text("\ufeffa.jpg 3\r\n")
+    assert labels(f) == {"a.jpg": 3}
+    for text, message in (
+        ("a.jpg x\n", r"labels.txt:1: expected 'file index'"),
+        ("a.jpg \u00b2\n", r"labels.txt:1: expected 'file index'"),
+        (f"a.jpg {10**30}\n", r"labels.txt:1: expected 'file index'"),
+        ("a.jpg 1\na.jpg 2\n", r"labels.txt:2: a.jpg is of class 2 here and 1 above"),
+        ("", "holds no labels"),
+    ):
         f.write_text(text)
         with pytest.raises(PictureError, match=message):
             labels(f)
@@ -94,8 +102,14 @@ def test_preprocessing_settings_are_checked():
         preset("nosuch")
     with pytest.raises(ConfigError, match="order bgr needs 3 means"):
         explicit("bgr", (1.0,), (1.0,), "squash", None, 8)
-    with pytest.raises(ConfigError, match="deviations positive"):
-        explicit("grey", (1.0,), (0.0,), "squash", None, 8)
+    for bad in (0.0, -1.0, 1e-300, float("nan")):
+        with pytest.raises(ConfigError, match="std: must be 1e-06 to 1e"):
+            explicit("grey", (1.0,), (bad,), "squash", None, 8)
+    for bad in (1e300, float("inf"), float("nan")):
+        with pytest.raises(ConfigError, match=r"mean: must be -1e\+06 to 1e\+06, not"):
+            explicit("grey", (bad,), (1.0,), "squash", None, 8)
+    with pytest.raises(ConfigError, match="fit: must be squash or short-side"):
+        explicit("grey", (1.0,), (1.0,), "stretch", None, 8)
     with pytest.raises(ConfigError, match="order: must be rgb, bgr or grey"):
         explicit("yuv", (1.0,), (1.0,), "squash", None, 8)
     with pytest.raises(ConfigError, match="input size: must be 1 to 4096"):

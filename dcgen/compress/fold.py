@@ -158,6 +158,9 @@ def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
         renamed = (replace(n, inputs=tuple(first.name if i == name else i for i in n.inputs)) for n in graph.nodes)
         outputs = tuple(first.name if o == name else o for o in graph.outputs)
         return graph.with_nodes((first, *renamed), outputs=outputs)
+    mean = preprocess.camera_mean
+    if any(any(u.op.pads) for u in users if isinstance(u.op, Conv)) and not all(-0.5 <= m <= 255.5 for m in mean):
+        raise ConfigError("mean", f"padding reads it as a camera byte: expected 0 to 255, found {mean.tolist()}")
     return graph.with_weights(
         {u.name: _camera_inputs(u.op.weight, std, inverse) for u in users if isinstance(u.op, Conv)}
     )

@@ -197,8 +197,8 @@ def _value(key: str, value: Any, kind: Any, low: float | None, high: float | Non
         return {str(k): _value(f"{key}.{k}", v, float, low, high) for k, v in value.items()}
     try:
         number = kind(value)
-    except (TypeError, ValueError):
-        raise ConfigError(key, f"must be a number, not {value!r}") from None
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(key, f"must be a {'whole ' if kind is int else ''}number, not {value!r}") from None
     if (
         isinstance(value, bool)
         or (kind is int and float(value) != number)

@@ -9,6 +9,7 @@ from dcgen.emit.render import render
 from dcgen.encode import schema
 from dcgen.plan.limits import MAX_BLOB_BYTES, TAP_BYTES
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
+from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
 
 _C_TYPES = {
     "B": ("uint8_t", "u8"),
@@ -69,8 +70,8 @@ def _numbers() -> list[tuple[str, str]]:
         ("STREAM_GUARD_BYTES", f"{schema.STREAM_GUARD_BYTES}u"),
         ("MIN_SHIFT", f"{MIN_SHIFT}u"),
         ("MAX_SHIFT", f"{MAX_SHIFT}u"),
-        ("FACTOR_LIMIT", f"{1 << 16}"),
-        ("UNIT_LIMIT", f"{1 << 24}"),
+        ("FACTOR_LIMIT", f"{1 << FACTOR_BITS}"),
+        ("UNIT_LIMIT", f"{1 << UNIT_BITS}"),
     ]
 
 

@@ -12,7 +12,6 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dcgen import __version__
-from dcgen.errors import ConfigError
 from dcgen.resources import resource_dir
 
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
@@ -24,8 +23,15 @@ _C_KEYWORDS = frozenset(
         volatile while""",
     )
 )
-_OURS = frozenset({"dcg", "model"})
-"""Names whose files or macros the runtime and ``dcg_model.h`` have already."""
+_HEADERS = frozenset(
+    re.findall(
+        r"\w+",
+        """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdarg stdbool
+        stddef stdint stdio stdlib string tgmath time wchar wctype
+        dcg model model_memory port records start""",
+    )
+)
+"""Names whose header is C's or our own already: ``<name>.h`` must not shadow it."""
 
 
 @cache
@@ -54,15 +60,14 @@ def banner() -> str:
 def identifier(name: str) -> str:
     """``name`` as a lower-case C identifier, usable in ``dcg_<name>_plan`` and in file names.
 
-    Raises ConfigError where nothing of the name is left.
+    It is ``net`` where nothing of the name is left.
     """
-    cleaned = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_")
+    cleaned = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_") or "net"
     if cleaned and cleaned[0].isdigit():
         cleaned = f"n{cleaned}"
-    if cleaned in _C_KEYWORDS or cleaned in _OURS or cleaned.startswith("dcg_"):
+    if cleaned in _C_KEYWORDS | _HEADERS or cleaned.startswith("dcg_"):
         cleaned = f"{cleaned}_"
-    if not _IDENTIFIER.fullmatch(cleaned):
-        raise ConfigError(f"model name {name!r}", "holds no letter or digit", "choose another name")
+    assert _IDENTIFIER.fullmatch(cleaned), cleaned
     return cleaned
 
 

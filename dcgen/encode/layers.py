@@ -20,10 +20,13 @@ from dcgen.encode.schema import (
     TopologyFlag,
 )
 from dcgen.errors import BlobError
+from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import (
+    FACTOR_BITS,
     I16,
     I32,
     U8,
+    UNIT_BITS,
     QAdd,
     QAvgPool,
     QConcat,
@@ -57,12 +60,14 @@ def plain_op(name: str, node: NodeRecord, f: dict[str, int]) -> QOp:
     ceil = TopologyFlag.CEIL in node.flags
     if kind is Kind.ADD:
         factors = (f["factor0"], f["factor1"])[: len(node.inputs)]
-        _require(all(abs(k) < 1 << 16 for k in factors), name, f"factors {factors} exceed 16 bits", "LAYER")
+        _require(
+            all(abs(k) < 1 << FACTOR_BITS for k in factors), name, f"factors {factors} exceed 16 bits", "LAYER"
+        )
         _require(len(factors) == 2 or not f["factor1"], name, "has two factors for one input", "LAYER")
         return QAdd(factors, _requant(name, f))
     if pool:
         unit = f["factor0"]
-        _require(1 <= unit < 1 << 24, name, f"has unit {unit}, expected 1..2**24-1", "LAYER")
+        _require(1 <= unit < 1 << UNIT_BITS, name, f"has unit {unit}, expected 1..2**{UNIT_BITS} - 1", "LAYER")
         include = TopologyFlag.COUNT_INCLUDE_PAD in node.flags
         return QAvgPool(node.kernel, node.stride, node.pads, ceil, include, unit, _requant(name, f))
     _require(f["mult"] == f["shift"] == 0, name, f"a {kind.name} has requantisation constants", "LAYER")
@@ -85,7 +90,9 @@ def _requant(name: str, f: dict[str, int], per_channel: tuple[NDArray[np.uint16]
     else:
         mult, shift = per_channel
         _require(f["mult"] == f["shift"] == 0, name, "has constants for all channels and for each", "LAYER")
-    _require(shift.min() >= 17 and shift.max() <= 32, name, f"shift {shift.max()} is outside 17..32", "LAYER")
+    low, high = int(shift.min()), int(shift.max())
+    within = low >= MIN_SHIFT and high <= MAX_SHIFT
+    _require(within, name, f"has shifts {low}..{high}, allowed are {MIN_SHIFT}..{MAX_SHIFT}", "LAYER")
     _require(f["lo"] <= f["hi"], name, f"clip bounds {f['lo']}..{f['hi']} are empty", "LAYER")
     return Requant(mult, shift, f["lo"], f["hi"])
 

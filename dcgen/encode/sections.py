@@ -15,6 +15,8 @@ from dcgen.encode.symbols import Entries, frequency_order
 from dcgen.errors import NumericError
 from dcgen.ir.graph import Shape
 from dcgen.quant.qgraph import (
+    FACTOR_BITS,
+    UNIT_BITS,
     QAdd,
     QAvgPool,
     QConcat,
@@ -122,10 +124,10 @@ def layer_section(node: QNode, graph: QGraph, settings: CodingSettings) -> Writt
     if isinstance(op, QAdd):
         if not 1 <= len(op.factors) <= 2:
             raise NumericError(node.name, f"adds {len(op.factors)} tensors, the blob holds sums of 1 or 2")
-        factors = [fits(node.name, "a factor", f, 16, -(2**16) + 1) for f in op.factors]
+        factors = [fits(node.name, "a factor", f, FACTOR_BITS, 1 - (1 << FACTOR_BITS)) for f in op.factors]
         values |= dict(zip(("factor0", "factor1"), factors, strict=False))
     if isinstance(op, QAvgPool):
-        values["factor0"] = fits(node.name, "the unit", op.unit, 24, 1)
+        values["factor0"] = fits(node.name, "the unit", op.unit, UNIT_BITS, 1)
     if isinstance(op, QPad):
         values["lo"] = fits(node.name, "the value", op.value, 8)
     layer = BlobLayer(node.name, kind_of(op), LayerSize(NODE_HEADER.size))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
@@ -20,6 +20,8 @@ from dcgen.models.catalogue import MODELS
 from dcgen.models.spec import SqueezeNetSpec, WeightShape
 
 Arrays = dict[str, np.ndarray]
+MAX_UNPACKED = 256 << 20
+"""Bytes that an archive may unpack to: twenty times the largest network's parameters as float64."""
 
 
 def load_params(path: str | Path, spec: SqueezeNetSpec) -> dict[str, F32]:
@@ -86,6 +88,9 @@ def _read_npz(path: Path) -> Arrays:
         with np.load(path, allow_pickle=False) as file:
             if not isinstance(file, np.lib.npyio.NpzFile):
                 raise WeightsError(path, "holds one unnamed array, expected an .npz archive")
+            unpacked = sum(entry.file_size for entry in file.zip.infolist()) if file.zip else 0
+            if unpacked > MAX_UNPACKED:
+                raise WeightsError(path, f"unpacks to {unpacked} bytes, expected at most {MAX_UNPACKED}")
             return {name: file[name] for name in file.files}
     except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, MemoryError) as e:
         raise WeightsError(path, f"is not a readable .npz archive: {e}") from None
@@ -132,10 +137,14 @@ def _read_torch(path: Path) -> Arrays:
     except ImportError:
         raise ToolError("torch", f"is needed to read {path}", "pip install dcgen[torch]") from None
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as e:
-        first = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise WeightsError(path, f"is not a readable PyTorch state dict: {first}") from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as e:  # torch documents none of the many it raises for a damaged pickle
+        hint = "a state dict of plain tensors is expected"
+        raise WeightsError(path, f"is not a readable PyTorch file ({type(e).__name__})", hint) from None
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -145,6 +154,9 @@ def _read_torch(path: Path) -> Arrays:
     for name, tensor in state.items():
         if not isinstance(tensor, torch.Tensor):
             raise WeightsError(path, f"entry {name} is a {type(tensor).__name__}, expected a tensor")
+        if tensor.layout is not torch.strided or tensor.is_complex() or tensor.is_quantized:
+            kind = f"{tensor.layout} {tensor.dtype}"
+            raise WeightsError(path, f"array {name} is {kind}, expected dense real numbers")
         # bfloat16 has no NumPy type; float64 holds every other one exactly
         arrays[str(name).removeprefix("module.")] = tensor.detach().to(torch.float64).numpy()
     return arrays

@@ -56,6 +56,14 @@ def room(conv: Conv, levels: I16, unit: float) -> int:
     return max(0, math.floor(math.log2(growth))) if growth > 1 else 0
 
 
+def least_source_scale(conv: Conv, name: str) -> float:
+    """The input scale from which on every bias fits half of the accumulator."""
+    levels, step = integer_levels(conv, 1.0, name)
+    if not levels.any():
+        return 0.0  # the step then follows the biases
+    return float((np.abs(conv.bias) / channel_scale(conv)).max()) / (step * ACCUMULATOR_LIMIT)
+
+
 def integer_bias(exact: F64, ratio: F64 | None, name: str) -> tuple[I32, int]:
     """int32 biases and the shift at which their upper 16 bits are enough (0: no such shift but 0)."""
     largest = float(np.abs(exact).max(initial=0.0))

@@ -15,6 +15,7 @@ from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
 from dcgen.quant.qgraph import (
     AVERAGE_UNIT_BITS,
+    UNIT_BITS,
     QAdd,
     QAvgPool,
     QConcat,
@@ -32,7 +33,7 @@ from dcgen.quant.ranges import Range
 from dcgen.quant.scales import byte_tensors, clip_owners
 from dcgen.quant.verify import verify
 
-FACTOR_BITS = 14
+ADDITION_BITS = 14
 """Precision of the factors of an addition."""
 
 
@@ -134,8 +135,8 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return QPad(op.pads, int(np.clip(np.rint(op.value / t.scale) + t.zero_point, 0, 255)))
         case Add() | Clip():
             largest = max(s.scale for s in sources)
-            factors = tuple(round(s.scale / largest * 2**FACTOR_BITS) for s in sources)
-            ratio = largest / 2**FACTOR_BITS / state.tensors[node.name].scale
+            factors = tuple(round(s.scale / largest * 2**ADDITION_BITS) for s in sources)
+            ratio = largest / 2**ADDITION_BITS / state.tensors[node.name].scale
             return QAdd(factors, constants(ratio, *state.bounds(node)))
     raise UnsupportedError(node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first")
 
@@ -176,9 +177,10 @@ def _average(state: _Lowering, node: Node, op: AvgPool, x: QTensor) -> QAvgPool:
         Requant(np.zeros(1, np.uint16), np.full(1, 17, np.uint8)),
     )
     n = divisors(trial, x, out)
-    bits = AVERAGE_UNIT_BITS if np.ptp(n) else 0
-    while x.scale / (out.scale * float(n.max()) * 2**bits) > MAX_RATIO:
-        bits += 1
-    unit = int(n.max()) << bits
+    most = int(n.max())
+    least = max(0, math.ceil(math.log2(x.scale / (out.scale * most * MAX_RATIO))))
+    wanted = AVERAGE_UNIT_BITS if np.ptp(n) else 0
+    room = UNIT_BITS - 1 - most.bit_length()
+    unit = most << max(least, min(wanted, room))
     requant = constants(x.scale / (out.scale * unit), *state.bounds(node))
     return replace(trial, unit=unit, requant=requant)

@@ -25,6 +25,10 @@ U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 
+FACTOR_BITS = 16
+"""Size of an addition's factors in magnitude."""
+UNIT_BITS = 24
+"""Size of an average's unit."""
 AVERAGE_UNIT_BITS = 12
 """Precision of the per-position divisor of a padded average pool; see ``QAvgPool``."""
 
@@ -185,7 +189,7 @@ class QGraph:
     @cached_property
     def score_shape(self) -> Shape:
         """(C, H, W) of the scores before flattening."""
-        from dcgen.quant.verify import output_shape
+        from dcgen.quant.shapes import output_shape  # shapes.py needs the operators above
 
         last = self.nodes[-1]
         return output_shape(last.op, [self.tensors[i].shape for i in last.inputs])

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from dcgen.errors import NumericError
 from dcgen.ir.graph import F32
 
 BINS = 4096
@@ -36,13 +37,16 @@ def calibrate(
 ) -> dict[str, Range]:
     """Ranges of the tensors that ``run()`` yields batch by batch; it is called twice for percentiles.
 
-    Raises nothing of its own; every range has low <= 0 <= high and is not empty.
+    Every range has low <= 0 <= high and is not empty. Raises NumericError naming a tensor that
+    takes a value that is not finite.
     """
     extremes: dict[str, tuple[float, float]] = {}
     for batch in run():
         for name, x in batch.items():
             low, high = extremes.get(name, (0.0, 0.0))
             extremes[name] = (min(low, float(x.min())), max(high, float(x.max())))
+            if not np.isfinite(x.min()) or not np.isfinite(x.max()):
+                raise NumericError(name, "takes values that are not finite on calibration pictures")
     if policy == "minmax":
         return {n: Range(*_not_empty(low, high)) for n, (low, high) in extremes.items()}
     counts = {n: np.zeros(BINS, np.int64) for n in extremes}

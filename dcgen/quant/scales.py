@@ -13,7 +13,7 @@ import numpy as np
 
 from dcgen.ir.graph import F64, Add, AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, MaxPool, Node, Pad
 from dcgen.quant.arithmetic import MAX_RATIO
-from dcgen.quant.levels import channel_scale, integer_levels, room
+from dcgen.quant.levels import channel_scale, integer_levels, least_source_scale, room
 from dcgen.quant.qgraph import AVERAGE_UNIT_BITS, QTensor
 from dcgen.quant.ranges import Range
 
@@ -84,20 +84,29 @@ def byte_tensors(
         low, high = groups[find(name)] if name != first.name else (0.0, 255.0)
         return float(np.float32(max(high - low, 1e-6) / 255))
 
+    def widened(name: str, least: float) -> bool:
+        """Whether the tensor's scale was below ``least``; it is not any more."""
+        if name == first.name or scale(name) >= least:
+            return False
+        low, high = groups[find(name)]
+        grow = 1.01 * least / scale(name)
+        groups[find(name)] = low * grow, max(high, 1e-6) * grow
+        return True
+
     # A tensor that calibration saw (almost) only at zero is widened until one accumulator unit of
-    # its operator is at most half of its step. That can widen the tensors behind it in turn.
+    # its operator is at most half of its step, and the biases of those that read it fit their
+    # accumulators. That can widen other tensors in turn.
     settled = False
     while not settled:
         settled = True
         for node in graph.nodes:
-            if node.name in owners:
-                continue
-            least = _finest_step(node, max(scale(owners.get(i, i)) for i in node.inputs)) / MAX_RATIO
-            if scale(node.name) < least:
-                low, high = groups[find(node.name)]
-                grow = 1.01 * least / scale(node.name)
-                groups[find(node.name)] = low * grow, max(high, 1e-6) * grow
+            sources = [owners.get(i, i) for i in node.inputs]
+            if isinstance(node.op, Conv) and widened(sources[0], least_source_scale(node.op, node.name)):
                 settled = False
+            if node.name not in owners:
+                finest = _finest_step(node, max(scale(i) for i in sources))
+                if widened(node.name, finest / MAX_RATIO):
+                    settled = False
     pad = tuple(int(v) for v in np.clip(np.rint(mean), 0, 255))
     tensors = {first.name: QTensor(first.name, first.shape, 1.0, 0, pad)}
     for name in names:
@@ -114,7 +123,7 @@ def _finest_step(node: Node, source_scale: float) -> float:
             levels, step = integer_levels(node.op, source_scale, node.name)
             finest = step / (1 << room(node.op, levels, step * source_scale))
             return source_scale * finest * float(channel_scale(node.op).max())
-        case Add() | Clip() | AvgPool() | GlobalAvgPool():
+        case Add() | Clip() | AvgPool() | GlobalAvgPool():  # an addition has more bits than an average
             return source_scale / (1 << AVERAGE_UNIT_BITS)
         case _:
             return 0.0

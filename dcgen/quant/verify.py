@@ -2,53 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from dcgen.errors import GraphError, NumericError
-from dcgen.ir.graph import Shape
-from dcgen.ir.shapes import window_count
-from dcgen.quant.qgraph import (
-    QAdd,
-    QAvgPool,
-    QConcat,
-    QConv,
-    QGraph,
-    QMaxPool,
-    QNode,
-    QOp,
-    QPad,
-    QScores,
-    Requant,
-)
-
-
-def output_shape(op: QOp, shapes: Sequence[Shape]) -> Shape:
-    """(C, H, W) of ``op``'s output. Raises GraphError where the operator cannot take the inputs."""
-    c, h, w = shapes[0]
-    match op:
-        case QConv():
-            o, i, kh, kw = op.indices.shape
-            if i * op.groups != c or o % op.groups:
-                raise GraphError("QConv", f"weight {op.indices.shape} in {op.groups} groups on {c} channels")
-            return (o, *_plane(h, w, (kh, kw), op.stride, op.pads, False))
-        case QMaxPool() | QAvgPool():
-            if any(p >= k for p, k in zip(op.pads, op.kernel * 2, strict=True)):
-                raise GraphError("pool", f"pads {op.pads} reach the kernel {op.kernel}: a window could be empty")
-            return (c, *_plane(h, w, op.kernel, op.stride, op.pads, op.ceil))
-        case QPad():
-            return c, h + op.pads[0] + op.pads[2], w + op.pads[1] + op.pads[3]
-        case QConcat():
-            if any(s[1:] != (h, w) for s in shapes):
-                raise GraphError("QConcat", f"planes differ: {list(shapes)}")
-            return sum(s[0] for s in shapes), h, w
-        case QScores():
-            return (c, 1, 1) if op.total else (c, h, w)
-        case QAdd():
-            if any(s != shapes[0] for s in shapes) or len(shapes) != len(op.factors):
-                raise GraphError("QAdd", f"inputs {list(shapes)} for {len(op.factors)} factors")
-            return shapes[0]
+from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores, Requant
+from dcgen.quant.shapes import output_shape
 
 
 def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
@@ -130,20 +89,9 @@ def _constants(node: QNode, graph: QGraph) -> None:
         channels = graph.tensors[node.name].shape[0]
         if requant.mult.shape != requant.shift.shape or requant.mult.shape not in ((1,), (channels,)):
             raise GraphError(node.name, f"{requant.mult.shape} multipliers for {channels} channels")
-        if requant.shift.min() < 17 or requant.shift.max() > 32 or not 0 <= requant.lo <= requant.hi <= 255:
+        if (
+            requant.shift.min() < MIN_SHIFT
+            or requant.shift.max() > MAX_SHIFT
+            or not 0 <= requant.lo <= requant.hi <= 255
+        ):
             raise GraphError(node.name, "requantisation constants out of range")
-
-
-def _plane(
-    h: int,
-    w: int,
-    kernel: tuple[int, int],
-    stride: tuple[int, int],
-    pads: tuple[int, int, int, int],
-    ceil: bool,
-) -> tuple[int, int]:
-    oh = window_count(h, kernel[0], stride[0], pads[0], pads[2], ceil)
-    ow = window_count(w, kernel[1], stride[1], pads[1], pads[3], ceil)
-    if oh < 1 or ow < 1:
-        raise GraphError("window", f"kernel {kernel} does not fit a {h}x{w} plane with pads {pads}")
-    return oh, ow

@@ -12,6 +12,7 @@ from dcgen import __version__
 from dcgen.ir.graph import Conv, macs
 from dcgen.pictures import digest
 from dcgen.quant.qgraph import QConv
+from dcgen.quant.scales import clip_owners
 from dcgen.result import Compiled
 
 
@@ -64,12 +65,19 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
                 "shape": list(t.shape),
                 "scale": t.scale,
                 "zero_point": t.zero_point,
-                "saturated": compiled.ranges[t.name].saturated if t.name in compiled.ranges else 0.0,
+                "saturated_at_most": _saturated(compiled, t.name),
             }
             for t in qgraph.tensors.values()
         ],
         "nodes": [n.name for n in qgraph.nodes],
     }
+
+
+def _saturated(compiled: Compiled, name: str) -> float:
+    """Share of a tensor's calibration values outside its range; a shared scale can only widen that."""
+    clips = {owner: clip for clip, owner in clip_owners(compiled.compressed).items()}
+    found = compiled.ranges.get(clips.get(name, name))
+    return found.saturated if found else 0.0
 
 
 def manifest_json(compiled: Compiled) -> bytes:

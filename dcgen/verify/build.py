@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,7 +18,8 @@ def build(firmware: Path, target: Target, folder: Path, *, optimise: str = "-O2"
     """Build the harness program ``run`` and return its ELF file.
 
     firmware : the emitted folder, left as it is
-    folder : where to build; each target uses its own subfolder
+    folder : where to build; each target uses its own subfolder. A copy of the sources is built
+        there under relative names, as make cannot take a path with spaces
     optimise, extra_flags : compiler flags, as make variables OPTIMISE and CFLAGS_EXTRA
 
     Raises PlanError where the model does not fit the machine's memory, ToolError where the build
@@ -25,10 +27,12 @@ def build(firmware: Path, target: Target, folder: Path, *, optimise: str = "-O2"
     """
     if not (firmware / "Makefile").is_file():
         raise OutputError(firmware, "no firmware folder here, expected its Makefile", "run dcgen compile first")
-    program = folder.resolve() / target.name / "run.elf"
-    variables = (f"BUILD={folder.resolve()}", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}")
+    copy = folder.resolve() / target.name
+    shutil.copytree(firmware, copy, dirs_exist_ok=True)
+    program = f"build/{target.name}/run.elf"
+    variables = ("BUILD=build", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}")
     done = subprocess.run(
-        ["make", "-s", "-C", str(firmware), *variables, str(program)],
+        ["make", "-s", "-C", str(copy), *variables, program],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -36,7 +40,7 @@ def build(firmware: Path, target: Target, folder: Path, *, optimise: str = "-O2"
         check=False,
     )
     if done.returncode == 0:
-        return program
+        return copy / program
     if overflow := _OVERFLOW.search(done.stdout):
         region, excess = overflow.groups()
         raise PlanError(target.check_name, f"the model needs {excess} bytes more {region} than the machine has")

@@ -5,7 +5,7 @@
  * arena of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing is allocated, no global is
  * written, and two nets with two arenas may run at the same time.
  *
- *     static _Alignas(DCG_ARENA_ALIGNMENT) uint8_t arena[DCG_DIGITS_ARENA_BYTES];
+ *     static uint8_t arena[DCG_DIGITS_ARENA_BYTES] __attribute__((aligned(DCG_ARENA_ALIGNMENT)));
  *     dcg_net net;
  *     dcg_status status = dcg_init(&net, &dcg_digits_plan, blob, blob_bytes, arena, sizeof arena);
  *     if (status == DCG_OK) status = dcg_run(&net, picture, scores);

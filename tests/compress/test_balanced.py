@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from dcgen.compress.balanced import allocate
-from dcgen.compress.evidence import Divergence, Evidence, mean_kl
+from dcgen.compress.evidence import Divergence, Evidence
 from dcgen.compress.statistics import corrected_bias, input_moments
 from dcgen.compress.uniform import entropy_bits, grid, levels_of, rate_curve
 from dcgen.errors import ConfigError
+from dcgen.fidelity import mean_kl
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import Clip, Conv, GlobalAvgPool, Graph, Input, Node, Weight
 from tests.graphs import conv

@@ -7,8 +7,9 @@ from dcgen.compress.recipes import Balanced, DeepCompression, fully_connected, k
 from dcgen.compress.share import share
 from dcgen.config import load_recipe
 from dcgen.errors import ConfigError
-from dcgen.ir.graph import Weight
+from dcgen.ir.graph import Node, Weight
 from tests.compress.test_balanced import evidence, net
+from tests.graphs import conv
 
 
 def test_deep_compression_prunes_then_shares():
@@ -20,9 +21,11 @@ def test_deep_compression_prunes_then_shares():
 
 def test_fully_connected_layers_get_their_own_bits():
     g = net()
-    assert not fully_connected(g, "c")
+    head = Node("fc", conv(np.random.default_rng(1), 10, 32, (6, 6)), ("rb",))
+    g = g.with_nodes([*g.nodes[:4], head], outputs=("fc",))
+    assert fully_connected(g, "fc") and not fully_connected(g, "b")
     found = recipe("deep-compression", {"density": 1.0, "conv_bits": 3, "fc_bits": 5}).apply(g, evidence())
-    assert {len(c.weight.levels.codebook) for _, c in found.convs()} == {8}
+    assert {n.name: len(c.weight.levels.codebook) for n, c in found.convs()} == {"a": 8, "b": 8, "fc": 32}
 
 
 def test_densities_by_layer_name_override_and_unknown_names_are_refused():

@@ -65,5 +65,5 @@ def test_the_readme_s_firmware_example_compiles(digits_out: Path, tmp_path: Path
     (example,) = re.findall(r"```c\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "example.c").write_text(example)
     includes = [f"-I{digits_out / 'firmware' / folder}" for folder in ("runtime", "model")]
-    flags = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-c", "-o", "/dev/null"]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-c", "-o", "/dev/null"]
     subprocess.run(["gcc", *flags, *includes, tmp_path / "example.c"], check=True)

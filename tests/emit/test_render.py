@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
 from dcgen.emit.render import c_rows, c_string, comment_text, environment, identifier, render
-from dcgen.errors import ConfigError
+from dcgen.resources import resource_dir
 
 
 @pytest.mark.parametrize(
@@ -32,16 +32,20 @@ def test_identifier(name: str, expected: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "  ", "---", "ß"])
 def test_identifier_of_nothing(name: str) -> None:
-    with pytest.raises(ConfigError, match="holds no letter or digit"):
-        identifier(name)
+    assert identifier(name) == "net"
+
+
+def test_no_model_header_shadows_another() -> None:
+    """``<name>.h`` comes before the port's headers and C's own on the include path."""
+    ports = {p.stem for p in (resource_dir("firmware") / "port").rglob("*.h")}
+    assert {"port", "records"} <= ports
+    for name in ports | {"stdint", "stddef", "stdio", "string"}:
+        assert identifier(name) == f"{name}_"
 
 
 @given(st.text())
 def test_identifier_is_always_one(name: str) -> None:
-    try:
-        found = identifier(name)
-    except ConfigError:
-        return
+    found = identifier(name)
     assert re.fullmatch(r"[a-z][a-z0-9_]*", found)
     assert identifier(found) == found or found.endswith("_")
 

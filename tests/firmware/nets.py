@@ -18,7 +18,8 @@ from dcgen.quant.qgraph import (
     QTensor,
     Requant,
 )
-from dcgen.quant.verify import output_shape, verify
+from dcgen.quant.shapes import output_shape
+from dcgen.quant.verify import verify
 
 
 class _Builder:

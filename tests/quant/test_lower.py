@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from dcgen.compress.fold import canonical
 from dcgen.compress.share import share
 from dcgen.compress.uniform import grid
-from dcgen.errors import GraphError, NumericError
+from dcgen.errors import ConfigError, GraphError, NumericError
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
+from dcgen.ir.graph import AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
 from dcgen.pictures import explicit
 from dcgen.quant.execute import execute
 from dcgen.quant.levels import integer_levels
@@ -140,6 +140,37 @@ def _conv(levels):
     return Conv(Weight.of(levels), np.zeros(4, np.float32))
 
 
+def test_a_padded_first_convolution_pads_with_the_mean(rng):
+    """Border scores, where most taps are padding, are as exact as the accumulators."""
+    op = conv(rng, 2, 3, (3, 3), pads=(2, 2, 2, 2))
+    op = Conv(Weight(np.abs(op.weight.values)), op.bias, pads=op.pads)  # so that no two errors cancel
+    g = _net(Node("c", op, ("x",)), out="c")
+    g, q = quantize(g, _pictures())
+    assert q.input.pad == (130, 120, 110)
+    reference = evaluate(g, {"x": PRE.centred(_pictures())})["c"].reshape(2, -1)
+    np.testing.assert_allclose(execute(q, _pictures()) * q.score_scale, reference, atol=2 * q.score_scale)
+
+
+def test_a_mean_that_is_no_camera_byte_cannot_be_padded_with(rng):
+    far = explicit("rgb", (900.0, 0.0, 0.0), (1.0, 1.0, 1.0), "squash", None, 8)
+    with pytest.raises(ConfigError, match=r"mean: padding reads it as a camera byte: expected 0 to 255, found"):
+        canonical(_net(Node("c", conv(rng, 2, 3, (3, 3), pads=(1, 1, 1, 1)), ("x",)), out="c"), far)
+    canonical(_net(Node("c", conv(rng, 2, 3, (3, 3)), ("x",)), out="c"), far)
+
+
+def test_a_large_padded_average_keeps_its_accumulator_within_32_bits(rng):
+    g = Graph(
+        "big",
+        (Input("x", (3, 70, 70)),),
+        (Node("c", conv(rng, 2, 3, (1, 1)), ("x",)), Node("a", AvgPool((70, 70), (1, 1), (1, 1, 1, 1)), ("c",))),
+        ("a",),
+    )
+    pictures = rng.integers(0, 256, (1, 70, 70, 3), np.uint8)
+    g, q = quantize(g, pictures)
+    reference = evaluate(g, {"x": PRE.centred(pictures)})["a"].reshape(1, -1)
+    np.testing.assert_allclose(execute(q, pictures) * q.score_scale, reference, atol=1.01 * q.score_scale)
+
+
 def test_uniform_levels_are_exact_and_shared_ones_leave_room():
     w = np.random.default_rng(0).normal(size=(4, 3, 3, 3)).astype(np.float32)
     uniform = grid(w, 0.1)
@@ -166,6 +197,20 @@ def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng):
     )
     _, q = quantize(g, _pictures())
     assert not execute(q, _pictures()).any()
+
+
+def test_a_dead_tensor_leaves_room_for_the_biases_behind_it(rng):
+    """Found by chance: a scale near zero made 1.6e12 accumulator steps of an ordinary bias."""
+    dead = Conv(Weight(-np.ones((2, 3, 1, 1), np.float32)), np.full(2, -20, np.float32))
+    g = _net(
+        Node("c", dead, ("x",)), Node("r", Clip(), ("c",)), Node("d", conv(rng, 2, 2, (1, 1)), ("r",)), out="d"
+    )
+    g, q = quantize(g, _pictures())
+    np.testing.assert_allclose(
+        execute(q, _pictures()) * q.score_scale,
+        np.repeat(g.by_name["d"].op.bias, 64)[None].repeat(2, 0),
+        atol=1e-3,
+    )
 
 
 def test_a_bias_beyond_32_bits_is_refused_by_name(rng):

@@ -44,18 +44,36 @@ def ranking(scores: NDArray[Any], k: int = 5) -> NDArray[np.int64]:
     return np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]
 
 
+def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """float64 [N, S] in nats."""
+    z = logits.astype(np.float64)
+    z = z - z.max(1, keepdims=True)
+    return np.asarray(z - np.log(np.exp(z).sum(1, keepdims=True)))
+
+
+def mean_kl(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """Mean over pictures of KL(softmax(reference) || softmax(logits)) in nats; both [N, S]."""
+    p, q = log_softmax(reference), log_softmax(logits)
+    return float((np.exp(p) * (p - q)).sum(1).mean())
+
+
 def fidelity(
     reference: NDArray[np.float32],
-    logits: NDArray[Any],
-    mean_kl: float,
+    scores: NDArray[np.int32],
+    score_scale: float,
     labels: NDArray[np.int64] | None = None,
 ) -> Fidelity:
-    """Compare rows of float logits with rows of compressed ones, both [N, S]."""
-    ours, theirs = ranking(logits), ranking(reference)
+    """Compare float logits with integer scores, both [N, S].
+
+    score_scale : real value of one unit of a score
+    labels : class of each picture, for accuracies
+    """
+    ours, theirs = ranking(scores), ranking(reference)
     agreement = float((ours[:, 0] == theirs[:, 0]).mean())
+    kl = mean_kl(reference, (scores * score_scale).astype(np.float32))
     if labels is None:
-        return Fidelity(len(ours), agreement, mean_kl)
-    return Fidelity(len(ours), agreement, mean_kl, _accuracy(theirs, labels), _accuracy(ours, labels))
+        return Fidelity(len(ours), agreement, kl)
+    return Fidelity(len(ours), agreement, kl, _accuracy(theirs, labels), _accuracy(ours, labels))
 
 
 def _accuracy(ranks: NDArray[np.int64], labels: NDArray[np.int64]) -> Accuracy:

@@ -1,0 +1,36 @@
+"""Accuracy, agreement and divergence."""
+
+import numpy as np
+import pytest
+
+from dcgen.fidelity import fidelity, mean_kl, ranking
+
+
+def test_the_lowest_index_wins_a_tie():
+    np.testing.assert_array_equal(ranking(np.array([[5, 7, 7, 1, 7, 0]])), [[1, 2, 4, 0, 3]])
+
+
+def test_figures_of_three_pictures():
+    reference = np.array([[9, 1, 0, 0, 0, 0], [0, 9, 0, 0, 0, 1], [0, 0, 9, 0, 0, 0]], np.float32)
+    scores = np.array([[9, 1, 0, 0, 0, 0], [0, 0, 9, 3, 2, 1], [0, 0, 9, 0, 0, 0]], np.int32)
+    found = fidelity(reference, scores, 1.0, np.array([0, 5, 3]))
+    assert found.n == 3 and found.agreement == pytest.approx(2 / 3)
+    assert (found.float_.top1, found.compressed.top1) == pytest.approx((1 / 3, 1 / 3))
+    assert found.float_.top5 == 1.0 and found.compressed.top5 == 1.0
+    assert set(found.to_json()) == {"n", "agreement", "mean_kl", "float", "compressed"}
+    assert set(fidelity(reference, scores, 1.0).to_json()) == {"n", "agreement", "mean_kl"}
+
+
+def test_top5_holds_five_classes_only():
+    scores = np.array([[6, 5, 4, 3, 2, 1]], np.int32)
+    for label, expected in ((4, 1.0), (5, 0.0)):
+        assert fidelity(scores.astype(np.float32), scores, 1.0, np.array([label])).compressed.top5 == expected
+
+
+def test_the_score_scale_matters_to_the_divergence_alone():
+    reference = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    scores = np.rint(reference * 1000).astype(np.int32)
+    exact, wrong = (fidelity(reference, scores, s) for s in (1 / 1000, 1 / 100))
+    assert exact.mean_kl < 1e-5 < 0.1 < wrong.mean_kl
+    assert exact.agreement == wrong.agreement == 1.0
+    assert mean_kl(reference, reference) == 0
