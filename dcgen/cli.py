@@ -60,7 +60,10 @@ def _main(
 
 @app.command("compile")
 def compile_(
-    model: Annotated[str, typer.Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.")],
+    model: Annotated[
+        str,
+        typer.Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL"),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)],
     calibration: Annotated[Path, typer.Option(help="Folder of pictures, without labels.", show_default=False)],
     weights: Weights = None,
@@ -81,9 +84,18 @@ def compile_(
     input_size: InputSize = None,
     recipe: Annotated[str, typer.Option(help="balanced, deep-compression, keep, or a TOML file.")] = "balanced",
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of the recipe; repeats.")
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="A setting of the recipe; repeats. A wrong name lists them."
+        ),
     ] = None,
-    target: Annotated[str, typer.Option(help="A name that 'dcgen targets' lists.")] = "cortex-m4",
+    target: Annotated[
+        str,
+        typer.Option(
+            help="The machine it is meant for, as 'dcgen targets' lists it: noted in the manifest. "
+            "Firmware is emitted for all of them."
+        ),
+    ] = "cortex-m4",
     json: Json = False,
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
@@ -164,7 +176,9 @@ def inspect(
 
 @app.command()
 def model(
-    name: Annotated[str | None, typer.Argument(help="A named model; without it they are listed.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="A named model; without it they are listed.", metavar="[NAME]")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="ONNX file to write.", show_default=False)
     ] = None,

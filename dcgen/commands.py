@@ -122,7 +122,7 @@ def show_checks(checks: Sequence[Check]) -> None:
     rows = []
     for c in checks:
         d = c.to_json()
-        verdict = "equal" if not c.mismatches else f"{c.mismatches} bytes differ"
+        verdict = "equal" if c.passed else c.failure or f"{c.mismatches} bytes differ"
         figures = (d.get(k) for k in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"))
         rows.append((c.target, verdict, c.layers, c.bytes_compared, *figures))
     print_table(
@@ -131,8 +131,8 @@ def show_checks(checks: Sequence[Check]) -> None:
         rows,
     )
     for c in checks:
-        if c.mismatches:
-            print(f"{c.target}: {c.first_mismatch}")
+        if c.first_mismatch:
+            print(f"{c.target}: first difference at {c.first_mismatch}")
 
 
 def show_fidelity(found: Fidelity) -> None:

@@ -53,7 +53,7 @@ class NumericError(DcgenError):
 
 
 class BlobError(DcgenError):
-    """A damaged or hostile blob. ``code`` is the name of the C runtime's status for the defect."""
+    """A damaged or hostile blob. ``code`` is the name of a status in ``encode/schema.py``."""
 
     def __init__(self, thing: object, problem: str, hint: str = "", *, code: str) -> None:
         self.code = code

@@ -137,10 +137,11 @@ def explicit(
 
 
 def with_size(p: Preprocess, size: int | None) -> Preprocess:
-    """``p`` for another input size; pictures are never resized to less than they are cropped to."""
+    """``p`` for another input size. Pictures are never resized to less than they are cropped to, and
+    where nothing is cropped (``resize`` is ``size``) nothing will be."""
     if size is None:
         return p
-    return replace(p, size=size, resize=max(p.resize, size))
+    return replace(p, size=size, resize=size if p.resize == p.size else max(p.resize, size))
 
 
 def load(path: Path, p: Preprocess, size: tuple[int, int]) -> U8:

@@ -115,6 +115,8 @@ def test_preprocessing_settings_are_checked():
     with pytest.raises(ConfigError, match="input size: must be 1 to 4096"):
         with_size(CAFFE, 0)
     assert with_size(CAFFE, 300).resize == 300 and with_size(CAFFE, 128).resize == 256
+    uncropped = explicit("grey", (0.0,), (1.0,), "squash", None, 224)
+    assert with_size(uncropped, 16).resize == 16
 
 
 def test_a_digest_tells_sets_of_pictures_apart():

@@ -160,7 +160,8 @@ def fully_connected(graph: Graph, name: str) -> bool:
     """Whether a convolution's kernel covers its whole unpadded input plane."""
     node = graph.by_name[name]
     assert isinstance(node.op, Conv)
-    return node.op.kernel == graph.shapes[node.inputs[0]][1:] and not any(node.op.pads)
+    covers = node.op.kernel == graph.shapes[node.inputs[0]][1:]
+    return covers and node.op.groups == 1 and not any(node.op.pads)
 
 
 def recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:

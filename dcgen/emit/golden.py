@@ -46,13 +46,12 @@ class Golden:
         return cls(np.ascontiguousarray(pictures), scores, checks)
 
     def files(self) -> FileSet:
-        """The pictures (PNG for 1 or 3 channels, else raw bytes) and ``scores.json``, by file name."""
+        """The pictures as PNG and ``scores.json``, by file name."""
         files: dict[str, bytes] = {}
         scores: dict[str, list[int]] = {}
         for i, picture in enumerate(self.pictures):
-            channels = picture.shape[2]
-            name = f"picture_{i:03d}." + ("png" if channels in (1, 3) else "bin")
-            files[name] = _png(picture) if channels in (1, 3) else picture.tobytes()
+            name = f"picture_{i:03d}.png"
+            files[name] = _png(picture)
             scores[name] = self.scores[i].tolist()
         files["scores.json"] = (json.dumps(scores) + "\n").encode()
         return files

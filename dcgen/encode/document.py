@@ -55,7 +55,9 @@ def render() -> str:
         *(_values(e) for e in (Kind, TopologyFlag, LayerFlag, Coding)),
         _READERS.strip(),
         "## Status codes",
-        "What the C runtime returns, and what `BlobError.code` names in Python.",
+        "What the C runtime returns; `BlobError.code` in Python is one of the same names. Where a blob has "
+        "several defects, or one that two checks would find, the two readers may name different ones: their "
+        "checks come in different orders.",
         _table(("value", "name", "meaning"), _members(Status)),
     ]
     return "\n\n".join(parts) + "\n"

@@ -64,7 +64,7 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
 
     names : of the input, then of every node; ``input``, ``n0``, ``n1``... if not given
 
-    Raises BlobError whose ``code`` names the status that the C runtime gives for the defect.
+    Raises BlobError whose ``code`` is the name of a ``schema.Status``.
     """
     layout = take_apart(data)
     names = ("input", *(f"n{i}" for i in range(len(layout.nodes)))) if names is None else tuple(names)

@@ -35,6 +35,11 @@ class Mismatch:
     expected: int
     found: int | None
 
+    def __str__(self) -> str:
+        found = "nothing, or it twice" if self.found is None else self.found
+        place = f"{self.node}, channel {self.channel}, row {self.row}, column {self.x}"
+        return f"{place}: expected {self.expected}, found {found}"
+
 
 @dataclass(frozen=True)
 class Check:

@@ -90,3 +90,9 @@ def test_a_bad_toml_file_is_named(tmp_path, text, message):
         load_recipe(str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match="nonsense: is not a setting, expected name=value"):
         load_recipe("balanced", ["nonsense"])
+    with pytest.raises(ConfigError, match="=3: is not a setting, expected name=value"):
+        load_recipe("balanced", ["=3"])
+    with pytest.raises(ConfigError, match=r"densities\.x=2: sets an entry of a table, but densities is '2'"):
+        load_recipe("deep-compression", ["densities=2", "densities.x=2"])
+    with pytest.raises(ConfigError, match="seed: must be a whole number, not inf"):
+        recipe("balanced", {"seed": float("inf")})

@@ -1,5 +1,6 @@
 """Parameter files of every format load alike, and faulty ones are refused by name."""
 
+import pickle
 import struct
 from pathlib import Path
 
@@ -152,3 +153,33 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
 )
 def test_the_published_weights_load(shared: Path, file: str, spec: object) -> None:
     assert len(load_params(shared / "data" / file, spec)) == 52
+
+
+def test_an_archive_that_unpacks_to_too_much_is_not_unpacked(
+    tmp_path: Path, params: dict[str, F32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.npz"
+    np.savez_compressed(path, **params, more=np.zeros(1 << 20, np.float32))
+    monkeypatch.setattr("dcgen.models.weights.MAX_UNPACKED", 1 << 20)
+    with pytest.raises(WeightsError, match=r"unpacks to \d+ bytes, expected at most 1048576"):
+        load_params(path, DIGITS)
+
+
+def test_only_dense_real_tensors_are_read(tmp_path: Path, params: dict[str, F32]) -> None:
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "w.pth"
+    name = next(iter(params))
+    for change in (lambda t: t.to(torch.complex64), lambda t: t.to_sparse()):
+        state = {n: torch.tensor(a) for n, a in params.items()}
+        torch.save({**state, name: change(state[name])}, path)
+        with pytest.raises(WeightsError, match=f"array {name} is .*, expected dense real numbers"):
+            load_params(path, DIGITS)
+
+
+def test_other_pickles_are_refused_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    pytest.importorskip("torch")
+    for data in (b"hello", pickle.dumps({"a": Path("/")})):
+        (tmp_path / "w.pth").write_bytes(data)
+        with pytest.raises(WeightsError, match="is not a readable PyTorch file"):
+            load_params(tmp_path / "w.pth", DIGITS)
+    assert not recwarn.list

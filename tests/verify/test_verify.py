@@ -1,5 +1,7 @@
 """A real firmware on every machine: right ones pass, each planted fault is named."""
 
+import shutil
+import tempfile
 from pathlib import Path
 from shutil import copytree
 
@@ -167,3 +169,18 @@ def test_several_machines_keep_the_order_asked_for(out_dir: Path, graph: QGraph,
         needs(target)
     checks = verify(out_dir, asked, pictures[:1], graph)
     assert [c.target for c in checks] == ["qemu-riscv32", "qemu-cortex-m4"]
+
+
+def test_folders_may_have_any_name(
+    out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    targets = [HOST, find("cortex-m4")]
+    for target in targets:
+        needs(target)
+    temporary = tmp_path / "te mp $x ä"
+    temporary.mkdir()
+    shutil.copytree(out_dir, tmp_path / "my out $y ö")
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    checks = verify(tmp_path / "my out $y ö", targets, pictures[:1], graph)
+    assert all(c.passed for c in checks)
+    assert not list(temporary.iterdir())

@@ -1,0 +1,68 @@
+"""Damage to an output folder is named with its file."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dcgen.errors import BlobError, OutputError
+from dcgen.output import open_output
+
+
+@pytest.fixture
+def out(tmp_path: Path, digits_out: Path) -> Path:
+    return Path(shutil.copytree(digits_out, tmp_path / "out"))
+
+
+def test_a_whole_output_is_read(out: Path) -> None:
+    assert open_output(out).size == (16, 16)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\ufffe"])
+def test_a_damaged_manifest(out: Path, text: str) -> None:
+    (out / "manifest.json").write_text(text)
+    with pytest.raises(OutputError, match=r"out"):
+        open_output(out)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("nodes", [1, 2]),
+        ("nodes", [["a list"]] * 21),
+        ("preprocess.order", "purple"),
+        ("preprocess.order", "rgb"),
+        ("preprocess.fit", 3),
+        ("preprocess.size", "16"),
+        ("preprocess.mean", ["a"]),
+        ("preprocess.nosuch", 1),
+    ],
+)
+def test_a_manifest_with_a_wrong_value(out: Path, key: str, value: object) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    *tables, name = key.split(".")
+    table = manifest[tables[0]] if tables else manifest
+    table[name] = value
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(OutputError, match=r"out.*: is damaged: .*compile it again"):
+        open_output(out)
+
+
+def test_pictures_of_other_channels_than_the_network_s(out: Path) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    manifest["preprocess"].update(order="rgb", mean=[0, 0, 0], std=[1, 1, 1])
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(OutputError, match="pictures have 3 channels, the network takes 1"):
+        open_output(out)
+
+
+def test_a_damaged_blob_is_named(out: Path) -> None:
+    data = bytearray((out / "model.dcb").read_bytes())
+    data[3000] ^= 4
+    (out / "model.dcb").write_bytes(data)
+    with pytest.raises(BlobError, match=r"model\.dcb: .*CRC"):
+        open_output(out)
+    (out / "model.dcb").unlink()
+    with pytest.raises(OutputError, match=r"model\.dcb"):
+        open_output(out)
