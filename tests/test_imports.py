@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "console": "progress",
     "commands": "fidelity console output pipeline verify",
     "cli": "commands config",
+    "__main__": "cli",
 }
 """Part of dcgen -> parts it may import, and with each of them what that one may import."""
 TORCH_ONLY = {"models.torch_squeezenet"}

@@ -1,0 +1,24 @@
+"""The script's entry point."""
+
+import sys
+
+import pytest
+
+from dcgen.__main__ import main
+
+
+class _Interrupts:
+    """An import finder in whose way the user presses Ctrl-C."""
+
+    def find_spec(self, name, path=None, target=None):
+        if name == "dcgen.cli":
+            raise KeyboardInterrupt
+
+
+def test_an_interrupt_while_loading_ends_in_one_line(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "dcgen.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [_Interrupts(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "dcgen: interrupted\n"
