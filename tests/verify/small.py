@@ -33,7 +33,7 @@ def needs(target: Target) -> None:
     """Skip the test where a tool of the target is missing."""
     missing = [tool for tool in tools(target) if shutil.which(tool) is None]
     if missing:
-        pytest.skip(f"{target.check_name} needs {', '.join(missing)}")
+        pytest.fail(f"{target.check_name} needs {', '.join(missing)}")
 
 
 def small_graph() -> QGraph:
