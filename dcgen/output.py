@@ -30,10 +30,6 @@ class Output:
         """Input height and width."""
         return self.qgraph.input.shape[1:]
 
-    @property
-    def firmware(self) -> Path:
-        return self.path / "firmware"
-
     def float_graph(self) -> Graph:
         """The float model before any pass."""
         return load(str(self.path / "float.onnx")).graph
