@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from dcgen.errors import OutputError
@@ -50,28 +52,24 @@ def write_folder(out: Path, files: FileSet) -> None:
     check_writable(out)
     out = out.resolve()
     created = _existing_parent(out)
-    staging = aside = None
+    staging, aside = _beside(out), _beside(out)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        staging.mkdir()
         for name, data in files.items():
             path = staging / _safe(name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(data)
-        staging.chmod(0o755)
         if out.exists():
-            aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent)) / "old"
             out.rename(aside)
         staging.rename(out)
     except OSError as e:
         raise OutputError(out, f"cannot be written: {e.strerror or e}", "free space or name another folder") from e
     finally:
-        if aside is not None:
-            if aside.exists() and not out.exists():
-                aside.rename(out)
-            shutil.rmtree(aside.parent, ignore_errors=True)
-        if staging is not None:
-            shutil.rmtree(staging, ignore_errors=True)
+        if aside.exists() and not out.exists():
+            aside.rename(out)
+        for folder in (aside, staging):
+            shutil.rmtree(folder, ignore_errors=True)
         _remove_empty(out.parent, created)
 
 
@@ -90,6 +88,25 @@ def write_file(path: Path, data: bytes) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def temporary_folder(prefix: str) -> Iterator[Path]:
+    """A private folder that is gone afterwards, whatever ends the block.
+
+    Its name is known before it is made: a signal that raises cannot fall between the two.
+    """
+    folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
+    try:
+        folder.mkdir(mode=0o700)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _beside(out: Path) -> Path:
+    """A name for a hidden folder next to ``out``, not yet made."""
+    return out.parent / f".{out.name}.{secrets.token_hex(4)}"
 
 
 def _existing_parent(out: Path) -> Path:

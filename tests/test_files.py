@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dcgen.errors import OutputError
-from dcgen.files import check_writable, write_file, write_folder
+from dcgen.files import check_writable, temporary_folder, write_file, write_folder
 
 MANIFEST = b'{"dcgen": "0"}'
 FILES = {"manifest.json": MANIFEST, "a/b.c": b"int x;"}
@@ -106,3 +106,20 @@ def test_the_current_folder_and_a_link_can_be_replaced(tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path / "out")
         write_folder(out, {"manifest.json": MANIFEST, "new": b""})
         assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["manifest.json", "new"]
+
+
+def test_a_temporary_folder_is_gone_whatever_ends_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    real = Path.mkdir
+
+    def stopped_just_after(self, *args, **kwargs):
+        real(self, *args, **kwargs)
+        raise KeyboardInterrupt
+
+    for fail in (False, True):
+        if fail:
+            monkeypatch.setattr(Path, "mkdir", stopped_just_after)
+        with pytest.raises(KeyboardInterrupt), temporary_folder("dcgen-test-") as folder:
+            (folder / "file").write_text("x")
+            raise KeyboardInterrupt
+        assert not list(tmp_path.iterdir())

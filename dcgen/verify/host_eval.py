@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from dcgen.errors import ToolError
+from dcgen.files import temporary_folder
 from dcgen.quant.qgraph import I32, U8
 from dcgen.targets import HOST
 from dcgen.verify.build import build
@@ -35,10 +35,9 @@ def host_scores(out_dir: Path, pictures: U8, progress: Callable[[int], None] = l
     stop = threading.Event()
     starts = range(0, len(pictures), CHUNK)
     with (
-        tempfile.TemporaryDirectory(prefix="dcgen-eval-") as temporary,
+        temporary_folder("dcgen-eval-") as folder,
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
     ):
-        folder = Path(temporary)
         program = build(out_dir / "firmware", HOST, folder / "build", optimise="-O3")
 
         def chunk_scores(start: int) -> I32:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from dcgen.errors import ConfigError
+from dcgen.files import temporary_folder
 from dcgen.quant.qgraph import U8, QGraph
 from dcgen.targets import Target
 from dcgen.verify.build import SANITIZERS, build
@@ -44,11 +44,11 @@ def verify(
         require(target)
     stop = threading.Event()
     with (
-        tempfile.TemporaryDirectory(prefix="dcgen-verify-") as folder,
+        temporary_folder("dcgen-verify-") as folder,
         ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
     ):
         try:
-            return _verify(out_dir / "firmware", targets, pictures, graph, progress, Path(folder), pool, stop)
+            return _verify(out_dir / "firmware", targets, pictures, graph, progress, folder, pool, stop)
         except BaseException:
             stop.set()
             pool.shutdown(cancel_futures=True)
