@@ -18,7 +18,6 @@ from dcgen.errors import ConfigError, DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
-from dcgen.report.manifest import manifest
 from dcgen.result import Job
 from dcgen.targets import TARGETS, find
 
@@ -109,8 +108,7 @@ def compile_(
         find(target),
     )
     with console.progress() as progress:
-        compiled = compile_model(job, out, progress)
-    data = manifest(compiled)
+        data = compile_model(job, out, progress)
     if json:
         console.print_json(data)
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import with_copies
-from dcgen.report.manifest import manifest_json
+from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
 from dcgen.result import Calibration, Compiled, Job
 
@@ -39,8 +40,11 @@ GOLDEN_PICTURES = 1
 """Pictures that travel with an output for its own tests."""
 
 
-def compile_model(job: Job, out: Path, progress: Progress) -> Compiled:
-    """Compile ``job`` and write the folder ``out``. Raises a DcgenError, and then writes nothing."""
+def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
+    """Compile ``job``, write the folder ``out`` and return its manifest.
+
+    Raises a DcgenError, and then writes nothing.
+    """
     check_writable(out)
     pictures = host.files(job.calibration)
     progress("importing", 0, 1)
@@ -48,8 +52,9 @@ def compile_model(job: Job, out: Path, progress: Progress) -> Compiled:
     progress("importing", 1, 1)
     calibration = draw(pictures, job.recipe, preprocess, model.graph.inputs[0].shape[1:])
     compiled = build(job, model, preprocess, calibration, progress)
-    write_folder(out, output_files(compiled))
-    return compiled
+    data = manifest(compiled)
+    write_folder(out, output_files(compiled, data))
+    return data
 
 
 def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
@@ -130,15 +135,15 @@ def compare(
     return fidelity(reference, scores, qgraph.score_scale, labels)
 
 
-def output_files(compiled: Compiled) -> FileSet:
-    """Everything in the output folder, by relative path."""
+def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
+    """Everything in the output folder, by relative path; ``data`` is its manifest."""
     golden = Golden.of(compiled.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
     firmware = emit_firmware(compiled.qgraph, compiled.blob, compiled.plan, compiled.qgraph.name, golden)
     return {
-        "manifest.json": manifest_json(compiled),
+        "manifest.json": manifest_json(data),
         "model.dcb": compiled.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
-        "README.md": output_readme(compiled),
+        "README.md": output_readme(data),
         **{f"golden/{path}": data for path, data in golden.files().items()},
         **{f"firmware/{path}": data for path, data in firmware.items()},
     }

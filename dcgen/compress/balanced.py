@@ -8,13 +8,15 @@ is then bisected until the network with all layers quantized meets the goal on h
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import numpy as np
 
 from dcgen.compress.evidence import Divergence, Evidence
 from dcgen.compress.statistics import InputMoments, corrected_biases, importance, input_moments
 from dcgen.compress.uniform import RateCurve, rate_curve, shared
 from dcgen.errors import ConfigError
-from dcgen.ir.graph import F32, Conv, Graph, Weight
+from dcgen.ir.graph import Conv, Graph, Weight
 
 PROBE_ERROR = 0.01
 """Share of a layer's weighted energy that its probe loses: small enough to be linear."""
@@ -40,15 +42,15 @@ def allocate(graph: Graph, evidence: Evidence, max_kl: float) -> Graph:
     moments = input_moments(graph, evidence.measure)
     layers = _measure(graph, evidence, moments)
     divergence = Divergence(graph, evidence.held_out)
-    best: dict[str, Weight] | None = None
+    best: Graph | None = None
     low, high = -8.0, 40.0  # log2 of bits per nat: the finest and the coarsest grids lie within
     for step in range(BISECTIONS + 1):
         evidence.progress("choosing grids", step, BISECTIONS + 1)
         exponent = high if step == 0 else (low + high) / 2
         candidate = _at_price(layers, 2.0**exponent)
-        met = divergence(candidate, corrected_biases(graph, candidate, moments)) <= max_kl
-        if met:
-            best, high = candidate, exponent
+        biases = corrected_biases(graph, candidate, moments)
+        if divergence(candidate, biases) <= max_kl:
+            best, high = graph.with_weights(candidate, biases), exponent
         elif step == 0:
             raise ConfigError(
                 "max_kl", f"goal of {max_kl:g} nats cannot be met with 255 levels a layer", "raise it"
@@ -57,7 +59,7 @@ def allocate(graph: Graph, evidence: Evidence, max_kl: float) -> Graph:
             low = exponent
     evidence.progress("choosing grids", BISECTIONS + 1, BISECTIONS + 1)
     assert best is not None
-    return _with_biases(graph.with_weights(best), corrected_biases(graph, best, moments))
+    return best
 
 
 def _measure(graph: Graph, evidence: Evidence, moments: dict[str, InputMoments]) -> list[_Layer]:
@@ -66,12 +68,9 @@ def _measure(graph: Graph, evidence: Evidence, moments: dict[str, InputMoments])
     layers = []
     for done, (node, conv) in enumerate(convs):
         evidence.progress("measuring layers", done, len(convs))
-        curve = rate_curve(conv.weight.values, importance(conv, moments[node.name]))
-        energy = float(
-            (
-                conv.weight.values.astype("f8") ** 2 * importance(conv, moments[node.name]).reshape(1, -1, 1, 1)
-            ).sum()
-        )
+        weighed = importance(conv, moments[node.name])
+        curve = rate_curve(conv.weight.values, weighed)
+        energy = float((conv.weight.values.astype(np.float64) ** 2 * weighed.reshape(1, -1, 1, 1)).sum())
         probe = max(0, int(curve.errors.searchsorted(PROBE_ERROR * energy)) - 1)
         moved = divergence({node.name: shared(conv.weight.values, float(curve.steps[probe]))})
         error = float(curve.errors[probe])
@@ -85,10 +84,3 @@ def _at_price(layers: list[_Layer], bits_per_nat: float) -> dict[str, Weight]:
         a.name: shared(a.conv.weight.values, float(a.curve.steps[a.curve.cheapest(bits_per_nat * a.price)]))
         for a in layers
     }
-
-
-def _with_biases(graph: Graph, biases: dict[str, F32]) -> Graph:
-    return graph.with_nodes(
-        replace(n, op=replace(n.op, bias=biases[n.name])) if isinstance(n.op, Conv) and n.name in biases else n
-        for n in graph.nodes
-    )

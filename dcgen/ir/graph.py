@@ -208,14 +208,17 @@ class Graph:
         """This graph with other nodes (and other fields, by name)."""
         return replace(self, nodes=tuple(nodes), **changes)
 
-    def with_weights(self, weights: Mapping[str, Weight]) -> Graph:
-        """This graph with the weights of the named Conv nodes replaced."""
-        return self.with_nodes(
-            replace(n, op=replace(n.op, weight=weights[n.name]))
-            if isinstance(n.op, Conv) and n.name in weights
-            else n
-            for n in self.nodes
-        )
+    def with_weights(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> Graph:
+        """This graph with the weights, and biases, of the named Conv nodes replaced."""
+
+        def changed(node: Node) -> Node:
+            if not isinstance(node.op, Conv):
+                return node
+            weight = weights.get(node.name, node.op.weight)
+            bias = (biases or {}).get(node.name, node.op.bias)
+            return replace(node, op=replace(node.op, weight=weight, bias=bias))
+
+        return self.with_nodes(map(changed, self.nodes))
 
 
 def macs(graph: Graph) -> dict[str, int]:

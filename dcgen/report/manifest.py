@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,6 +20,8 @@ from dcgen.result import Compiled
 def manifest(compiled: Compiled) -> dict[str, Any]:
     """The manifest as plain data. Counts of parameters hold weights and biases."""
     layers = list(_layers(compiled))
+    clips = {owner: clip for clip, owner in clip_owners(compiled.compressed).items()}
+    ranges = {n.name: compiled.ranges[clips.get(n.name, n.name)] for n in compiled.compressed.nodes}
     job, qgraph, calibration = compiled.job, compiled.qgraph, compiled.calibration
     c, h, w = qgraph.input.shape
     return {
@@ -65,7 +68,8 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
                 "shape": list(t.shape),
                 "scale": t.scale,
                 "zero_point": t.zero_point,
-                "saturated_at_most": _saturated(compiled, t.name),
+                # of its calibration values, outside its own range: a shared scale can only widen that
+                "saturated_at_most": found.saturated if (found := ranges.get(t.name)) else 0.0,
             }
             for t in qgraph.tensors.values()
         ],
@@ -73,16 +77,9 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _saturated(compiled: Compiled, name: str) -> float:
-    """Share of a tensor's calibration values outside its range; a shared scale can only widen that."""
-    clips = {owner: clip for clip, owner in clip_owners(compiled.compressed).items()}
-    found = compiled.ranges.get(clips.get(name, name))
-    return found.saturated if found else 0.0
-
-
-def manifest_json(compiled: Compiled) -> bytes:
-    """The manifest as the bytes of its file."""
-    return (json.dumps(manifest(compiled), indent=1) + "\n").encode()
+def manifest_json(data: Mapping[str, Any]) -> bytes:
+    """A manifest as the bytes of its file."""
+    return (json.dumps(data, indent=1) + "\n").encode()
 
 
 def _layers(compiled: Compiled) -> Any:
