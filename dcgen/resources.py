@@ -1,4 +1,4 @@
-"""Where the files that are no Python lie: templates, firmware sources, gateware."""
+"""Where the files that are no Python lie: templates, firmware sources."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """The folder ``name`` ("templates", "firmware", "hw"): in the checkout, or shipped in the wheel.
+    """The folder ``name`` ("templates", "firmware"): in the checkout, or shipped in the wheel.
 
     Raises ToolError where neither is there: a broken installation.
     """

@@ -6,7 +6,7 @@ from dcgen.errors import ToolError
 from dcgen.resources import resource_dir
 
 
-@pytest.mark.parametrize("name", ["templates", "firmware", "hw"])
+@pytest.mark.parametrize("name", ["templates", "firmware"])
 def test_every_folder_is_there(name: str) -> None:
     assert resource_dir(name).is_dir()
 
