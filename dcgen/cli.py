@@ -19,7 +19,7 @@ from dcgen.files import write_file
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
 from dcgen.result import Job
-from dcgen.targets import TARGETS, find
+from dcgen.targets import CHECK_NAME, ENGINES, TARGETS, find
 
 app = typer.Typer(
     name="dcgen",
@@ -91,10 +91,13 @@ def compile_(
     target: Annotated[
         str,
         typer.Option(
-            help="The machine it is meant for, as 'dcgen targets' lists it: noted in the manifest. "
-            "Firmware is emitted for all of them."
+            help="The machine it is meant for, as 'dcgen targets' lists it. Firmware is emitted for every "
+            "machine; an engine adds its gateware, in OUT/rtl."
         ),
     ] = "cortex-m4",
+    bitstream: Annotated[
+        bool, typer.Option("--bitstream", help="Place and route the engine for its board: takes long.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
@@ -106,6 +109,7 @@ def compile_(
         calibration,
         load_recipe(recipe, settings or ()),
         find(target),
+        bitstream,
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)
@@ -121,11 +125,16 @@ def verify(
     on: Annotated[
         list[str] | None,
         typer.Option(
-            help=f"Repeats; default all of {', '.join(t.check_name for t in TARGETS)}.", show_default=False
+            help=f"Repeats; default all of {', '.join(t.check_name for t in TARGETS)}. "
+            f"{CHECK_NAME} simulates the engine.",
+            show_default=False,
         ),
     ] = None,
     images: Annotated[Path | None, typer.Option(help="Folder of pictures; default: those in OUT/golden.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Use the first COUNT pictures.")] = None,
+    cycles: Annotated[
+        bool, typer.Option("--cycles", help="Show the engine's cycles by layer and by cause.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Build the firmware, run it, and compare every byte of every layer with the golden model."""
@@ -135,6 +144,8 @@ def verify(
         console.print_json({"checks": [c.to_json() for c in checks]})
     else:
         commands.show_checks(checks)
+        if cycles:
+            commands.show_cycles(checks)
     if not all(c.passed for c in checks):
         raise typer.Exit(1)
 
@@ -208,8 +219,9 @@ def model(
 
 @app.command()
 def targets(json: Json = False) -> None:
-    """List the machines that firmware is generated for."""
+    """List the machines that firmware is generated for, and the engines that gateware is."""
     rows = [(t.name, t.check_name, t.description) for t in TARGETS]
+    rows += [(e.name, CHECK_NAME, e.description) for e in ENGINES]
     if json:
         console.print_json(
             {"targets": [dict(zip(("name", "verify", "description"), r, strict=True)) for r in rows]}

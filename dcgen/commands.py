@@ -20,8 +20,8 @@ from dcgen.models.catalogue import find as find_model
 from dcgen.output import open_output
 from dcgen.pipeline import compare
 from dcgen.progress import Progress, counted
-from dcgen.targets import TARGETS, find_check
-from dcgen.verify import Check, host_scores, verify
+from dcgen.targets import CHECK_NAME, TARGETS, find_check
+from dcgen.verify import Check, host_scores, verify, verify_rtl
 
 
 def run_checks(
@@ -29,10 +29,19 @@ def run_checks(
 ) -> tuple[Check, ...]:
     """Verify the output folder on the named machines (all of them if none is named)."""
     output = open_output(out)
-    machines = tuple(dict.fromkeys(find_check(name) for name in on)) or TARGETS
+    machines = tuple(dict.fromkeys(find_check(name) for name in on if name != CHECK_NAME))
     files = host.files(images or out / "golden")[:count]
     loaded = host.load_all(files, output.preprocess, output.size)
-    return verify(out, machines, loaded, output.qgraph, lambda step: progress(step, 1, 1))
+
+    def said(step: str) -> None:
+        progress(step, 1, 1)
+
+    checks: tuple[Check, ...] = ()
+    if machines or not on:
+        checks = verify(out, machines or TARGETS, loaded, output.qgraph, said)
+    if CHECK_NAME in on:
+        checks = (*checks, verify_rtl(out, loaded, output.qgraph, said))
+    return checks
 
 
 def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Fidelity:
@@ -112,9 +121,35 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
         ("arena", f"{data['arena_bytes']:,} bytes"),
         ("agreement with float", f"{100 * held['agreement']:.1f} % of {held['n']} held-out calibration pictures"),
         ("mean KL from float", f"{held['mean_kl']:.4f} nats on them"),
+        *_engine_rows(data),
         ("written to", str(out)),
     ]
     print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """What is expected of the engine, if the target is one."""
+    if (engine := data.get("engine")) is None:
+        return []
+    return [
+        ("engine", f"{engine['lanes']} lanes, {engine['steps']} steps in {engine['segments']} segments"),
+        ("expected cycles", f"{engine['predicted_cycles']:,}"),
+        ("utilisation", f"{100 * engine['utilisation']:.1f} % of the multipliers' cycles"),
+        ("activation memory", f"{engine['memory_words_used']:,} of {engine['memory_words']:,} words"),
+        ("command list", f"{engine['command_words_used']:,} of {engine['command_words']:,} words"),
+    ]
+
+
+def show_cycles(checks: Sequence[Check]) -> None:
+    """Predicted against counted cycles of each layer, and what the engine did in them."""
+    for c in checks:
+        if (found := c.cycles) is None:
+            continue
+        rows: list[tuple[object, ...]] = [(k, p, n) for k, (p, n) in found.layers.items()]
+        rows.append(("all", found.predicted, found.counted))
+        print_table("Cycles by layer", ("layer", "predicted", "counted"), rows)
+        causes = [(k, p, n, f"{100 * n / max(1, found.counted):.1f} %") for k, (p, n) in found.causes.items()]
+        print_table("Cycles by cause", ("cause", "predicted", "counted", "share"), causes)
 
 
 def show_checks(checks: Sequence[Check]) -> None:
@@ -123,11 +158,13 @@ def show_checks(checks: Sequence[Check]) -> None:
     for c in checks:
         d = c.to_json()
         verdict = "equal" if c.passed else c.failure or f"{c.mismatches} bytes differ"
-        figures = (d.get(k) for k in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"))
+        if c.cycles and not c.failure and not c.mismatches and not c.passed:
+            verdict = f"equal, but not the {c.cycles.predicted:,} cycles expected"
+        figures = (d.get(k) for k in ("instructions", "cycles", "flash_bytes", "ram_bytes", "stack_bytes"))
         rows.append((c.target, verdict, c.layers, c.bytes_compared, *figures))
     print_table(
         "Against the golden model",
-        ("machine", "verdict", "layers", "bytes compared", "instructions", "flash", "RAM", "stack"),
+        ("machine", "verdict", "layers", "bytes compared", "instructions", "cycles", "flash", "RAM", "stack"),
         rows,
     )
     for c in checks:

@@ -13,18 +13,23 @@ from dcgen import pictures as host
 from dcgen.compress.evidence import Evidence
 from dcgen.compress.fold import canonical
 from dcgen.compress.recipes import Recipe
+from dcgen.emit import bitstream
+from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
 from dcgen.emit.golden import Golden
-from dcgen.encode.blob import encode
+from dcgen.emit.hdl import emit_driver, emit_hdl
+from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError
 from dcgen.fidelity import Fidelity, fidelity
-from dcgen.files import FileSet, check_writable, write_folder
+from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
+from dcgen.plan.cycles import predict
+from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import plan_firmware
 from dcgen.progress import Progress, counted
 from dcgen.quant.execute import execute
@@ -34,7 +39,8 @@ from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Calibration, Compiled, Job
+from dcgen.result import Calibration, Compiled, EngineCompiled, Job
+from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1
 """Pictures that travel with an output for its own tests."""
@@ -46,6 +52,8 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
+    if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
+        raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
     pictures = host.files(job.calibration)
     progress("importing", 0, 1)
     model, preprocess = import_model(job)
@@ -53,8 +61,21 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     calibration = draw(pictures, job.recipe, preprocess, model.graph.inputs[0].shape[1:])
     compiled = build(job, model, preprocess, calibration, progress)
     data = manifest(compiled)
-    write_folder(out, output_files(compiled, data))
+    files = output_files(compiled, data)
+    if job.bitstream:
+        report, made = make_bitstream(job.target, progress)
+        data["engine"]["bitstream"] = report
+        files = {**merged(files, below("rtl/bitstream", made)), "manifest.json": manifest_json(data)}
+    write_folder(out, files)
     return data
+
+
+def make_bitstream(target: Target | EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
+    """The board's bitstream and its report. The same one serves every network that fits the engine."""
+    assert isinstance(target, EngineTarget)
+    with temporary_folder("dcgen-bitstream-") as folder:
+        report = bitstream.build(target.parameters, folder, progress=progress)
+        return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
 def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
@@ -94,9 +115,18 @@ def build(
     settings = CodingSettings(job.recipe.coding, job.recipe.index_bits_conv, job.recipe.index_bits_fc)
     blob = encode(qgraph, settings)
     plan = plan_firmware(qgraph, blob)
+    engine = plan_for(job.target, qgraph, blob)
     progress("encoding", 1, 1)
     held_out = compare(model.graph, preprocess, qgraph, calibration.held_out, None, progress)
-    return Compiled(job, model, preprocess, calibration, compressed, ranges, qgraph, blob, plan, held_out)
+    return Compiled(job, model, preprocess, calibration, compressed, ranges, qgraph, blob, plan, held_out, engine)
+
+
+def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:
+    """The engine's plan and its cycles. PlanError, before anything else is done, where it cannot run this."""
+    if not isinstance(target, EngineTarget):
+        return None
+    plan = plan_engine(qgraph, blob, target.parameters)
+    return EngineCompiled(plan, predict(plan, qgraph, blob))
 
 
 def observe(graph: Graph, evidence: Evidence, recipe: Recipe) -> dict[str, Range]:
@@ -139,11 +169,17 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     """Everything in the output folder, by relative path; ``data`` is its manifest."""
     golden = Golden.of(compiled.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
     firmware = emit_firmware(compiled.qgraph, compiled.blob, compiled.plan, compiled.qgraph.name, golden)
+    rtl: FileSet = {}
+    if (engine := compiled.engine) is not None:
+        firmware = merged(firmware, below("engine", emit_driver(compiled.qgraph, engine.plan)))
+        picture = golden.pictures[0]
+        rtl = emit_hdl(compiled.qgraph, compiled.blob.data, engine.plan, engine.prediction, picture)
     return {
         "manifest.json": manifest_json(data),
         "model.dcb": compiled.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
         "README.md": output_readme(data),
         **{f"golden/{path}": data for path, data in golden.files().items()},
-        **{f"firmware/{path}": data for path, data in firmware.items()},
+        **below("firmware", firmware),
+        **below("rtl", rtl),
     }

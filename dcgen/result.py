@@ -14,10 +14,12 @@ from dcgen.fidelity import Fidelity
 from dcgen.importers.model import ImportedModel
 from dcgen.ir.graph import Graph
 from dcgen.pictures import Preprocess
+from dcgen.plan.cycles import Prediction
+from dcgen.plan.engine import EnginePlan
 from dcgen.plan.firmware import FirmwarePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
-from dcgen.targets import Target
+from dcgen.targets import EngineTarget, Target
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Job:
     preprocess : None for what the model itself expects
     size : input height and width, or None for the model's or the preset's own
     calibration : folder of pictures, no labels
+    bitstream : whether to place and route the target's engine for its board
     """
 
     model: str
@@ -36,7 +39,8 @@ class Job:
     size: int | None
     calibration: Path
     recipe: Recipe
-    target: Target
+    target: Target | EngineTarget
+    bitstream: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +52,20 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class EngineCompiled:
+    """What an engine is told, and how long it will take."""
+
+    plan: EnginePlan
+    prediction: Prediction
+
+
+@dataclass(frozen=True, eq=False)
 class Compiled:
     """All that a compilation knows; manifest and report say nothing that is not from here.
 
     compressed : canonical float graph, every convolution with its levels
     held_out : the integer network against the float one on the held-out calibration pictures
+    engine : None where the target has none
     """
 
     job: Job
@@ -65,3 +78,4 @@ class Compiled:
     blob: Blob
     plan: FirmwarePlan
     held_out: Fidelity
+    engine: EngineCompiled | None = None

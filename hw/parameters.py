@@ -30,7 +30,7 @@ class EngineParameters:
     max_outputs: int = 1024
     max_symbols: int = 2048
     max_tensors: int = 256
-    command_words: int = 2048
+    command_words: int = 4096
     picture_bytes: int = 16
     strides: tuple[int, ...] = (1, 2, 3, 6)
 

@@ -247,3 +247,5 @@ class Status(IntEnum):
     LEVEL = 16  # a level index outside the codebook
     POSITION = 17  # a weight beyond the layer's last
     SELFTEST = 18  # a tensor differs from its check value
+    ENGINE = 19  # no engine there, or one built for other parameters than the plan
+    TIMEOUT = 20  # the engine did not end in time

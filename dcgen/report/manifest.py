@@ -12,6 +12,7 @@ import numpy as np
 from dcgen import __version__
 from dcgen.ir.graph import Conv, macs
 from dcgen.pictures import digest
+from dcgen.plan.engine import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
 from dcgen.result import Compiled
@@ -55,6 +56,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         },
         "held_out": compiled.held_out.to_json(),
         "arena_bytes": compiled.plan.arena_bytes,
+        **_engine(compiled),
         "blob_sections": {
             "header": compiled.blob.header,
             "topology": compiled.blob.topology,
@@ -80,6 +82,23 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
 def manifest_json(data: Mapping[str, Any]) -> bytes:
     """A manifest as the bytes of its file."""
     return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def _engine(compiled: Compiled) -> dict[str, Any]:
+    """The engine's figures, if the target is one."""
+    if (engine := compiled.engine) is None:
+        return {}
+    plan, prediction = engine.plan, engine.prediction
+    return {
+        "engine": {
+            "parameters": asdict(plan.parameters),
+            **summary(plan),
+            "predicted_cycles": prediction.total,
+            "utilisation": round(prediction.utilisation, 4),
+            "cycles_by_cause": dict(prediction.causes),
+            "buffers": [asdict(b) for b in plan.buffers],
+        }
+    }
 
 
 def _layers(compiled: Compiled) -> Any:

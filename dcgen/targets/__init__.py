@@ -1,5 +1,17 @@
-"""Machines that firmware is generated for."""
+"""Machines that firmware is generated for, and engines that gateware is."""
 
+from dcgen.targets.engines import CHECK_NAME, ENGINES, ULX3S_85F, EngineTarget
 from dcgen.targets.targets import HOST, TARGETS, Emulator, Target, find, find_check
 
-__all__ = ["HOST", "TARGETS", "Emulator", "Target", "find", "find_check"]
+__all__ = [
+    "CHECK_NAME",
+    "ENGINES",
+    "HOST",
+    "TARGETS",
+    "ULX3S_85F",
+    "Emulator",
+    "EngineTarget",
+    "Target",
+    "find",
+    "find_check",
+]

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Final
 
 from dcgen.errors import ConfigError
+from dcgen.targets.engines import CHECK_NAME, ENGINES, EngineTarget
 
 
 @dataclass(frozen=True)
@@ -123,19 +124,22 @@ TARGETS: Final[tuple[Target, ...]] = (
 )
 
 
-def find(name: str) -> Target:
-    """The target of this name or check name; ConfigError lists the names."""
+def find(name: str) -> Target | EngineTarget:
+    """The target of this name, or the machine of this check name; ConfigError lists the names."""
     for target in TARGETS:
         if name in (target.name, target.check_name):
             return target
-    names = ", ".join(t.name for t in TARGETS)
+    for engine in ENGINES:
+        if name == engine.name:
+            return engine
+    names = ", ".join((*(t.name for t in TARGETS), *(e.name for e in ENGINES)))
     raise ConfigError(name, f"is no target, expected one of {names}")
 
 
 def find_check(name: str) -> Target:
-    """The target whose check name (``verify --on``) this is; ConfigError lists the names."""
+    """The machine whose check name (``verify --on``) this is; ConfigError lists the names."""
     for target in TARGETS:
         if name == target.check_name:
             return target
-    names = ", ".join(t.check_name for t in TARGETS)
+    names = ", ".join((*(t.check_name for t in TARGETS), CHECK_NAME))
     raise ConfigError(name, f"is nothing to verify on, expected one of {names}")

@@ -1,7 +1,8 @@
-"""Proof that emitted firmware equals the golden model: on this computer and in emulators."""
+"""Proof that emitted firmware and gateware equal the golden model: here, in emulators, in simulation."""
 
-from dcgen.verify.compare import Check, Mismatch, compare
+from dcgen.verify.compare import Check, CycleCount, Mismatch, compare
 from dcgen.verify.host_eval import host_scores
+from dcgen.verify.rtl import verify_rtl
 from dcgen.verify.verify import verify
 
-__all__ = ["Check", "Mismatch", "compare", "host_scores", "verify"]
+__all__ = ["Check", "CycleCount", "Mismatch", "compare", "host_scores", "verify", "verify_rtl"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +13,7 @@ from dcgen.encode.schema import Status
 from dcgen.errors import ToolError
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import I32, U8, QConcat, QGraph
+from dcgen.targets import CHECK_NAME
 from dcgen.verify.machines import MachineRun
 from dcgen.verify.records import Outcome, Row, read_results
 
@@ -42,6 +43,40 @@ class Mismatch:
 
 
 @dataclass(frozen=True)
+class CycleCount:
+    """Cycles of one picture on the engine.
+
+    counted, predicted : from the first blob word accepted to the last score sent
+    lanes : multipliers
+    layers : by node, predicted and counted cycles of its steps
+    causes : by what the engine did, predicted (None where it is not) and counted cycles
+    """
+
+    counted: int
+    predicted: int
+    lanes: int
+    nonzero_macs: int
+    layers: Mapping[str, tuple[int, int]]
+    causes: Mapping[str, tuple[int | None, int]]
+
+    @property
+    def utilisation(self) -> float:
+        """Share of the multipliers' cycles that the network's non-zero weights take."""
+        return self.nonzero_macs / (self.lanes * self.counted) if self.counted else 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        pair = ("predicted", "counted")
+        return {
+            "cycles": self.counted,
+            "predicted_cycles": self.predicted,
+            "utilisation": round(self.utilisation, 4),
+            "lanes": self.lanes,
+            "cycles_by_layer": {k: dict(zip(pair, v, strict=True)) for k, v in self.layers.items()},
+            "cycles_by_cause": {k: dict(zip(pair, v, strict=True)) for k, v in self.causes.items()},
+        }
+
+
+@dataclass(frozen=True)
 class Check:
     """What verifying on one target gave.
 
@@ -51,6 +86,7 @@ class Check:
     failure : how the runtime ended the program early, empty if it did not
     instructions : of one cold run, dcg_init and dcg_run; None where they cannot be counted
     flash_bytes, ram_bytes, stack_bytes : None on the host
+    cycles : of the engine; None elsewhere
     """
 
     target: str
@@ -65,10 +101,13 @@ class Check:
     ram_bytes: int | None = None
     stack_bytes: int | None = None
     seconds: float = 0.0
+    cycles: CycleCount | None = None
 
     @property
     def passed(self) -> bool:
-        return self.mismatches == 0 and not self.failure
+        """Every byte equal; on the engine every cycle as predicted, too."""
+        exact = self.cycles is None or self.cycles.counted == self.cycles.predicted
+        return self.mismatches == 0 and not self.failure and exact
 
     def to_json(self) -> dict[str, Any]:
         """Stable keys; figures that the target does not give are left out."""
@@ -88,7 +127,7 @@ class Check:
         for key in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"):
             if (value := getattr(self, key)) is not None:
                 result[key] = value
-        return result
+        return result | (self.cycles.to_json() if self.cycles else {})
 
 
 @dataclass
@@ -125,6 +164,34 @@ class Comparison:
                 self._compare_scores(measured, scores[i])
         for _ in outcomes:  # more than was asked for; reading on also finds a missing end
             raise ToolError(run.target.check_name, "wrote more results than there are pictures")
+
+    def add_planes(
+        self, found: Mapping[str, U8], scores: I32, expected: Mapping[str, U8], expected_scores: I32
+    ) -> None:
+        """Compare one picture's tensors [C, H, W] by name and its scores [S]; what is not found is wrong."""
+        self.pictures += 1
+        for node in self.graph.nodes[:-1]:
+            if not isinstance(node.op, QConcat):
+                planes, here = expected[node.name], node.name in found
+                delivered = np.full((1, 1, 1), here)
+                self.layer_names.add(node.name)
+                self.bytes_compared += planes.size
+                self._compare(node.name, planes, found[node.name] if here else planes, delivered)
+        self._compare_scores(Outcome(0, 0, 0, (), scores), expected_scores)
+
+    def engine_check(self, cycles: CycleCount, seconds: float) -> Check:
+        """The verdict on an engine."""
+        return Check(
+            target=CHECK_NAME,
+            pictures=self.pictures,
+            layers=len(self.layer_names),
+            bytes_compared=self.bytes_compared,
+            mismatches=self.mismatches,
+            first_mismatch=self.first_mismatch,
+            failure=self.failure,
+            seconds=seconds,
+            cycles=cycles,
+        )
 
     def check(self, run: MachineRun, seconds: float, flash_bytes: int | None, ram_bytes: int | None) -> Check:
         """The verdict; the arguments are what the comparison itself cannot know."""

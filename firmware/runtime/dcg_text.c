@@ -40,6 +40,10 @@ const char *dcg_status_text(dcg_status status) {
         return "a layer's stream goes beyond its last weight";
     case DCG_ERR_SELFTEST:
         return "a tensor differs from its check value";
+    case DCG_ERR_ENGINE:
+        return "there is no engine, or it is built for other parameters than the plan";
+    case DCG_ERR_TIMEOUT:
+        return "the engine did not end in time";
     }
     return "unknown status";
 }

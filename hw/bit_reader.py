@@ -1,0 +1,95 @@
+"""The blob stream as bits: any 0..32 of them a cycle, least significant first, packet by packet."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.crc32 import START, next_state
+
+BLOB = data.StructLayout({"data": 32, "last": 1})
+"""A word of the blob stream; ``last`` ends a section."""
+COUNT_BITS = 31
+DEPTH = 3
+
+
+class BitReader(wiring.Component):
+    """Takes one packet of words after each ``begin`` and hands out its bits.
+
+    words : the blob stream; ready from the cycle after ``begin`` up to the packet's last word
+    begin : pulse, forgets what is left of the packet before
+    bits, valid : the next 32 bits, if as many have arrived
+    consume : 0..32, bits to drop in this cycle; ignored unless ``valid``
+    offset : bits already dropped of the word that ``bits`` starts in
+    ended : the packet's last word has been taken
+    empty : no bit is left here
+    count : words taken, saturating at 2**31 - 1
+    crc : CRC-32 of the words taken, the first one left out
+
+    Three words are held in place and a funnel shifter looks at the first two, so only ``offset``
+    depends on ``consume`` within the cycle. One word in and 32 bits out a cycle are sustained:
+    ``ready`` depends on registers alone. Latency from a word to its bits: one cycle.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(
+            {
+                "words": In(stream.Signature(BLOB)),
+                "begin": In(1),
+                "bits": Out(32),
+                "valid": Out(1),
+                "consume": In(6),
+                "offset": Out(5),
+                "ended": Out(1),
+                "empty": Out(1),
+                "count": Out(COUNT_BITS),
+                "crc": Out(32),
+            }
+        )
+        self.held = [Signal(32, name=f"held_{i}") for i in range(DEPTH)]
+        self.level = Signal(range(DEPTH + 1))  # words held
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        held, level = self.held, self.level
+        active = Signal()
+        state = Signal(32)
+        word = self.words.payload.data
+
+        take = self.words.ready & self.words.valid
+        step = Mux(self.valid, self.consume, 0)
+        total = Signal(6)
+        m.d.comb += [
+            self.words.ready.eq(active & (level != DEPTH)),
+            self.bits.eq((Cat(held[0], held[1]) >> self.offset)[:32]),
+            self.valid.eq((level >= 2) | ((level == 1) & (self.offset == 0))),
+            self.empty.eq(level == 0),
+            self.crc.eq(~state),
+            total.eq(self.offset + step),
+        ]
+        pop = total[5]
+        m.d.sync += [self.offset.eq(total[:5]), level.eq(level + take - pop)]
+        for i in range(DEPTH):
+            behind = held[i + 1] if i + 1 < DEPTH else held[i]
+            stay = Mux(take & (level == i), word, held[i])
+            move = Mux(take & (level == i + 1), word, behind)
+            m.d.sync += held[i].eq(Mux(pop, move, stay))
+
+        with m.If(take):
+            with m.If(~self.count.all()):
+                m.d.sync += self.count.eq(self.count + 1)
+            with m.If(self.count != 0):
+                m.d.sync += state.eq(next_state(state, word))
+            with m.If(self.words.payload.last):
+                m.d.sync += [active.eq(0), self.ended.eq(1)]
+        with m.If(self.begin):
+            m.d.sync += [
+                active.eq(1),
+                self.ended.eq(0),
+                self.count.eq(0),
+                self.offset.eq(0),
+                level.eq(0),
+                state.eq(START),
+            ]
+        return m

@@ -1,0 +1,334 @@
+"""Gives a host at the end of a byte stream (a UART) the engine's registers and streams.
+
+From the host, numbers little-endian:
+
+====================  =====================================================  ==============================
+bytes                 meaning                                                answer
+====================  =====================================================  ==============================
+00                    nothing; 1025 of them end whatever was begun           none
+01 aa aa              read the register at byte address aaaa                 01 dd dd dd dd
+02 aa aa dd dd dd dd  write it                                               02
+03 nn, words          nn + 1 words of the blob stream                        03, once the engine has them
+04 nn, words          the same, and the last of them ends a packet           03, once the engine has them
+05 nn, words          nn + 1 words of the picture stream                     05, once the engine has them
+08                    empties both buffers; other answers are dropped        08
+other                 nothing                                                ff
+====================  =====================================================  ==============================
+
+To the host besides: ``06 dd dd dd dd`` a score, ``07 dd dd dd dd`` the last score.
+
+A UART cannot be stopped, so the host keeps two rules and no byte is ever lost: it awaits the answer to a
+register command before the next one, and at most ``CREDITS`` commands of each stream may be unanswered. The
+two streams have a buffer each: a blob that the engine does not take yet never keeps the picture from it.
+Picture bytes are filled up by the host to whole beats of the engine's picture stream.
+"""
+
+from enum import IntEnum
+
+from amaranth import Cat, Const, Module, ResetInserter, Signal, Value
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
+from amaranth.lib.wiring import In, Out
+
+from hw.axi_lite import AxiLite
+from hw.regmap import ADDRESS_BITS
+
+CREDITS = 2
+"""Commands of one stream that its buffer holds."""
+MAX_WORDS = 256
+"""Words of one stream command."""
+WORD_BYTES = 4
+
+WORDS = data.StructLayout({"data": 32, "last": 1})
+"""A word of the blob stream or a score, ``last`` of its packet."""
+
+
+class Command(IntEnum):
+    """First byte of a command, or of what the host is told."""
+
+    NOTHING = 0x00
+    READ = 0x01
+    WRITE = 0x02
+    BLOB = 0x03
+    BLOB_END = 0x04
+    PICTURE = 0x05
+    SCORE = 0x06
+    LAST_SCORE = 0x07
+    FLUSH = 0x08
+    UNKNOWN = 0xFF
+
+
+class Bridge(wiring.Component):
+    """Walks the host's bytes; see above for their meaning.
+
+    byte, valid : from the host, one a cycle at most, taken at once
+    transmit : bytes to the host
+    bus : AXI4-Lite master
+    blob, picture, scores : to and from the engine's streams; ``picture_bytes`` is a multiple of 4
+    """
+
+    def __init__(self, picture_bytes: int) -> None:
+        if picture_bytes % WORD_BYTES:
+            raise ValueError(f"a picture beat of {picture_bytes} bytes is no whole number of 32-bit words")
+        self.picture_words = picture_bytes // WORD_BYTES
+        super().__init__(
+            {
+                "byte": In(8),
+                "valid": In(1),
+                "transmit": Out(stream.Signature(8)),
+                "bus": Out(AxiLite(ADDRESS_BITS)),
+                "blob": Out(stream.Signature(WORDS)),
+                "picture": Out(stream.Signature(8 * picture_bytes)),
+                "scores": In(stream.Signature(WORDS)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        flush = Signal()
+        resettable = ResetInserter(flush)
+        m.submodules.parser = parser = Parser()
+        m.submodules.blob = blob = resettable(CreditBuffer(1))
+        m.submodules.picture = picture = resettable(CreditBuffer(self.picture_words))
+        m.submodules.bus = bus = BusAccess()
+        m.submodules.answers = answers = resettable(Answers())
+        wiring.connect(m, wiring.flipped(self.transmit), answers.bytes)
+        wiring.connect(m, wiring.flipped(self.bus), bus.bus)
+        wiring.connect(m, wiring.flipped(self.scores), answers.scores)
+        command, word = parser.command, parser.word
+        is_blob = (command == Command.BLOB) | (command == Command.BLOB_END)
+        m.d.comb += [
+            *(parser.byte.eq(self.byte), parser.valid.eq(self.valid)),
+            flush.eq(parser.done & (command == Command.FLUSH)),
+            *(buffer.data.eq(word) for buffer in (blob, picture)),
+            *(buffer.credit.eq(parser.last) for buffer in (blob, picture)),
+            blob.write.eq(parser.word_valid & is_blob),
+            blob.last.eq(parser.last & (command == Command.BLOB_END)),
+            picture.write.eq(parser.word_valid & (command == Command.PICTURE)),
+            self.blob.payload.data.eq(blob.beats.payload.data),
+            self.blob.payload.last.eq(blob.beats.payload.last),
+            self.blob.valid.eq(blob.beats.valid),
+            blob.beats.ready.eq(self.blob.ready),
+            self.picture.payload.eq(picture.beats.payload.data),
+            self.picture.valid.eq(picture.beats.valid),
+            picture.beats.ready.eq(self.picture.ready),
+            bus.address.eq(parser.address),
+            bus.data.eq(word),
+            bus.read.eq(parser.done & (command == Command.READ)),
+            bus.write.eq(parser.done & (command == Command.WRITE)),
+            answers.read.eq(bus.read_done),
+            answers.read_data.eq(bus.read_data),
+            answers.write.eq(bus.write_done),
+            answers.blob.eq(blob.credit_back),
+            answers.picture.eq(picture.credit_back),
+            answers.unknown.eq(parser.unknown),
+        ]
+        # The answer to a flush must outlive the reset that it causes.
+        m.d.sync += answers.flushed.eq(flush)
+        return m
+
+
+class Parser(wiring.Component):
+    """Takes commands apart.
+
+    command : first byte of the command being read
+    address : of a register command
+    word, word_valid : a word of payload, valid for one cycle; ``last`` with the last word of a command
+    done : a command without words of a stream is complete, ``word`` and ``address`` with it
+    unknown : a first byte that is no command
+    """
+
+    byte: In(8)
+    valid: In(1)
+    command: Out(8)
+    address: Out(ADDRESS_BITS)
+    word: Out(32)
+    word_valid: Out(1)
+    last: Out(1)
+    done: Out(1)
+    unknown: Out(1)
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        byte, valid = self.byte, self.valid
+        count = Signal(range(MAX_WORDS))  # words still to come after this one
+        place = Signal(range(WORD_BYTES))  # of the next byte in its word
+        earlier = Signal(24)
+        m.d.comb += self.word.eq(Cat(earlier, byte))
+        with m.FSM():
+            with m.State("command"), m.If(valid):
+                m.d.sync += [self.command.eq(byte), place.eq(0), count.eq(0)]
+                with m.Switch(byte):
+                    with m.Case(Command.READ, Command.WRITE):
+                        m.next = "address"
+                    with m.Case(Command.BLOB, Command.BLOB_END, Command.PICTURE):
+                        m.next = "length"
+                    with m.Case(Command.FLUSH):
+                        m.next = "alone"
+                    with m.Case(Command.NOTHING):
+                        pass
+                    with m.Default():
+                        m.d.comb += self.unknown.eq(1)
+            with m.State("alone"):
+                m.d.comb += self.done.eq(1)
+                m.next = "command"
+            with m.State("length"), m.If(valid):
+                m.d.sync += count.eq(byte)
+                m.next = "words"
+            with m.State("address"), m.If(valid):
+                m.d.sync += [self.address.eq(Cat(self.address[8:], byte)), place.eq(place + 1)]
+                with m.If(place == 1):
+                    m.d.sync += place.eq(0)
+                    m.next = "words"
+                    with m.If(self.command == Command.READ):
+                        m.next = "alone"
+            with m.State("words"), m.If(valid):
+                m.d.sync += [earlier.eq(Cat(earlier[8:], byte)), place.eq(place + 1)]
+                with m.If(place == WORD_BYTES - 1):
+                    m.d.comb += [self.word_valid.eq(1), self.last.eq(count == 0)]
+                    m.d.sync += count.eq(count - 1)
+                    with m.If(count == 0):
+                        m.d.comb += self.done.eq(1)
+                        m.next = "command"
+        return m
+
+
+class CreditBuffer(wiring.Component):
+    """Holds the words of ``CREDITS`` commands of one stream and joins them to beats.
+
+    write, data, last, credit : a word; ``last`` of its packet, ``credit`` is set on the last of its command
+    beats : ``words`` words each, the first in the lowest bits
+    credit_back : a command's last word has left
+    """
+
+    def __init__(self, words: int) -> None:
+        self.words = words
+        beat = data.StructLayout({"data": 32 * words, "last": 1})
+        super().__init__(
+            {
+                **{"write": In(1), "data": In(32), "last": In(1), "credit": In(1)},
+                **{"beats": Out(stream.Signature(beat)), "credit_back": Out(1)},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.fifo = fifo = SyncFIFOBuffered(width=34, depth=CREDITS * MAX_WORDS + 1)
+        m.d.comb += [fifo.w_en.eq(self.write), fifo.w_data.eq(Cat(self.data, self.last, self.credit))]
+        word, last, credit = fifo.r_data[:32], fifo.r_data[32], fifo.r_data[33]
+        count = Signal(range(self.words + 1))
+        beat = [Signal(32, name=f"word{i}") for i in range(self.words)]
+        beat_last = Signal()
+        full = count == self.words
+        m.d.comb += [
+            self.beats.valid.eq(full),
+            self.beats.payload.data.eq(Cat(*beat)),
+            self.beats.payload.last.eq(beat_last),
+            # A word enters the beat when it has room, or when the full one leaves at once.
+            fifo.r_en.eq(fifo.r_rdy & (~full | self.beats.ready)),
+            self.credit_back.eq(fifo.r_en & credit),
+        ]
+        with m.If(full & self.beats.ready):
+            m.d.sync += count.eq(fifo.r_en)
+        with m.Elif(fifo.r_en):
+            m.d.sync += count.eq(count + 1)
+        with m.If(fifo.r_en):
+            m.d.sync += beat_last.eq(last)
+            for i, place in enumerate(beat):
+                with m.If((count == i) | (full if i == 0 else 0)):
+                    m.d.sync += place.eq(word)
+        return m
+
+
+class BusAccess(wiring.Component):
+    """One AXI4-Lite access at a time.
+
+    read, write : pulse that starts it, with ``address`` and ``data``
+    read_done, write_done : pulse at its end, ``read_data`` with the former
+    """
+
+    read: In(1)
+    write: In(1)
+    address: In(ADDRESS_BITS)
+    data: In(32)
+    read_done: Out(1)
+    read_data: Out(32)
+    write_done: Out(1)
+    bus: Out(AxiLite(ADDRESS_BITS))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        bus = self.bus
+        m.d.comb += [
+            *(bus.wstrb.eq(0xF), bus.bready.eq(1), bus.rready.eq(1)),
+            *(self.read_done.eq(bus.rvalid), self.read_data.eq(bus.rdata), self.write_done.eq(bus.bvalid)),
+        ]
+        for valid, ready in ((bus.awvalid, bus.awready), (bus.wvalid, bus.wready), (bus.arvalid, bus.arready)):
+            with m.If(ready):
+                m.d.sync += valid.eq(0)
+        with m.If(self.write):
+            m.d.sync += [bus.awaddr.eq(self.address), bus.wdata.eq(self.data)]
+            m.d.sync += [bus.awvalid.eq(1), bus.wvalid.eq(1)]
+        with m.If(self.read):
+            m.d.sync += [bus.araddr.eq(self.address), bus.arvalid.eq(1)]
+        return m
+
+
+class Answers(wiring.Component):
+    """Tells the host what happened, one message after the other; scores wait for everything else.
+
+    read, write, blob, picture, unknown, flushed : pulses; up to ``CREDITS`` of a kind may wait to be told
+    """
+
+    read: In(1)
+    read_data: In(32)
+    write: In(1)
+    blob: In(1)
+    picture: In(1)
+    unknown: In(1)
+    flushed: In(1)
+    scores: In(stream.Signature(WORDS))
+    bytes: Out(stream.Signature(8))
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        sources = {
+            Command.FLUSH: self.flushed,
+            Command.READ: self.read,
+            Command.WRITE: self.write,
+            Command.BLOB: self.blob,
+            Command.PICTURE: self.picture,
+            Command.UNKNOWN: self.unknown,
+        }
+        read_data = Signal(32)
+        with m.If(self.read):
+            m.d.sync += read_data.eq(self.read_data)
+        message = Signal(8 * (1 + WORD_BYTES))
+        left = Signal(range(2 + WORD_BYTES))
+        free = left == 0
+        m.d.comb += [self.bytes.valid.eq(~free), self.bytes.payload.eq(message[:8])]
+        with m.If(self.bytes.valid & self.bytes.ready):
+            m.d.sync += [left.eq(left - 1), message.eq(message >> 8)]
+        earlier = Value.cast(0)  # a source before this one has something to tell
+        for command, pulse in sources.items():
+            waiting = Signal(range(CREDITS + 1), name=f"waiting_{command.name.lower()}")
+            told = Signal(name=f"told_{command.name.lower()}")
+            m.d.comb += told.eq(free & (waiting != 0) & ~earlier)
+            with m.If(pulse & ~told & (waiting != CREDITS)):
+                m.d.sync += waiting.eq(waiting + 1)
+            with m.If(told & ~pulse):
+                m.d.sync += waiting.eq(waiting - 1)
+            with m.If(told):
+                has_data = command == Command.READ
+                m.d.sync += message.eq(Cat(Const(command, 8), read_data))
+                m.d.sync += left.eq(1 + WORD_BYTES if has_data else 1)
+            earlier |= waiting != 0
+        m.d.comb += self.scores.ready.eq(free & ~earlier)
+        with m.If(self.scores.valid & self.scores.ready):
+            score = self.scores.payload
+            first = Signal(8)
+            m.d.comb += first.eq(Command.SCORE)
+            with m.If(score.last):
+                m.d.comb += first.eq(Command.LAST_SCORE)
+            m.d.sync += [message.eq(Cat(first, score.data)), left.eq(1 + WORD_BYTES)]
+        return m

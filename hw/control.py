@@ -1,0 +1,122 @@
+"""The registers of ``hw.regmap``: what the bus reads and writes, and the cycle counters."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw import regmap
+from hw.axi_lite import AxiLite, AxiLiteSlave, Response
+from hw.parameters import EngineParameters
+from hw.signatures import bits
+
+CAUSES = tuple(name for name, _ in regmap.COUNTERS if name != "total")
+
+
+class Control(wiring.Component):
+    """Register file behind AXI4-Lite.
+
+    bus : AXI4-Lite, slave side
+    commands : write port of the command memory; nothing is written while busy
+    reset : pulse, the datapath forgets everything; a start pulses it too
+    start : pulse, the cycle after ``reset``
+    busy, done, error, cause, node : status to show
+    scores : number of scores of a picture
+    counting : the datapath is between its first blob word and its last score
+    causes : by name, whether this cycle counts for it
+    irq : interrupt line, high while asked for and done or in error
+    """
+
+    def __init__(self, p: EngineParameters) -> None:
+        self._parameters = p
+        commands = wiring.Signature({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
+        super().__init__(
+            {
+                "bus": In(AxiLite(regmap.ADDRESS_BITS)),
+                "commands": Out(commands),
+                "reset": Out(1),
+                "start": Out(1),
+                "busy": In(1),
+                "done": In(1),
+                "error": In(1),
+                "cause": In(8),
+                "node": In(16),
+                "scores": Out(32),
+                "counting": In(1),
+                "causes": Out(wiring.Signature({name: In(1) for name in CAUSES})),
+                "irq": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        m.submodules.slave = slave = AxiLiteSlave(regmap.ADDRESS_BITS)
+        wiring.connect(m, wiring.flipped(self.bus), slave.bus)
+
+        counters = {"total": Signal(32, name="cycles_total")}
+        counters |= {name: Signal(32, name=f"cycles_{name}") for name in CAUSES}
+        with m.If(self.reset):
+            m.d.sync += [counter.eq(0) for counter in counters.values()]
+        with m.Elif(self.counting):
+            m.d.sync += counters["total"].eq(counters["total"] + 1)
+            m.d.sync += [counters[name].eq(counters[name] + getattr(self.causes, name)) for name in CAUSES]
+
+        topology_low, topology_high, irq = Signal(32), Signal(32), Signal()
+        start = Signal()
+        control, status = regmap.register("control"), regmap.register("status")
+        m.d.sync += [self.reset.eq(0), start.eq(0), self.start.eq(start)]
+        m.d.comb += self.irq.eq(irq & (self.done | self.error))
+
+        status_word = Signal(32)
+        for f in status.fields:
+            m.d.comb += status_word[f.low : f.low + f.width].eq(getattr(self, f.name))
+        values: dict[str, object] = {
+            "id": regmap.ID,
+            "version": regmap.VERSION,
+            "control": irq << control.bits("irq").low,
+            "status": status_word,
+            "topology_low": topology_low,
+            "topology_high": topology_high,
+            "scores": self.scores,
+            **regmap.parameter_values(self._parameters),
+            **{f"cycles_{name}": counter for name, counter in counters.items()},
+        }
+        m.d.comb += slave.read_response.eq(Response.DECERR)
+        with m.Switch(slave.read_word):
+            for r in regmap.REGISTERS:
+                with m.Case(r.offset // 4):
+                    m.d.comb += [slave.read_data.eq(values[r.name]), slave.read_response.eq(Response.OKAY)]
+
+        m.d.comb += slave.write_response.eq(Response.DECERR)
+        window = Signal()
+        m.d.comb += [
+            window.eq(
+                (slave.write_word >= regmap.COMMANDS // 4)
+                & (slave.write_word < regmap.COMMANDS // 4 + self._parameters.command_words)
+            ),
+            self.commands.address.eq(slave.write_word - regmap.COMMANDS // 4),
+            self.commands.data.eq(slave.write_data),
+            self.commands.enable.eq(slave.write & window & ~self.busy),
+        ]
+        with m.If(window):
+            m.d.comb += slave.write_response.eq(Mux(self.busy, Response.SLVERR, Response.OKAY))
+        with m.Switch(slave.write_word):
+            for r in regmap.REGISTERS:
+                with m.Case(r.offset // 4):
+                    read_only = r.access is regmap.Access.READ
+                    m.d.comb += slave.write_response.eq(Response.SLVERR if read_only else Response.OKAY)
+                    if r is control:
+                        with m.If(slave.write):
+                            begin = slave.write_data[control.bits("start").low]
+                            m.d.sync += [
+                                irq.eq(slave.write_data[control.bits("irq").low]),
+                                start.eq(begin),
+                                self.reset.eq(begin | slave.write_data[control.bits("reset").low]),
+                            ]
+                    elif not read_only:
+                        target = values[r.name]
+                        assert isinstance(target, Signal)
+                        with m.If(slave.write):
+                            m.d.sync += target.eq(slave.write_data)
+        return m

@@ -1,0 +1,173 @@
+"""The engine: command memory, front end, lists, back end, and the registers over them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, ResetInserter, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw import regmap
+from hw.axi_lite import AxiLite
+from hw.back_end import BackEnd
+from hw.blob_format import Cause
+from hw.command_memory import CommandMemory
+from hw.control import CAUSES, Control
+from hw.front_end import FrontEnd
+from hw.multiplier import MultiplierKind
+from hw.parameters import EngineParameters
+from hw.replay_lists import ReplayLists
+
+WORD = data.StructLayout({"data": 32, "last": 1})
+SCORE = data.StructLayout({"data": signed(32), "last": 1})
+
+
+class Trace(wiring.Signature):
+    """A write to activation memory, for simulation: ``count`` bytes of ``data`` from ``lane`` of ``word`` on.
+
+    step : number of the record in the command list
+    """
+
+    def __init__(self, p: EngineParameters) -> None:
+        super().__init__(
+            {
+                "valid": Out(1),
+                "step": Out(16),
+                "word": Out(16),
+                "lane": Out(8),
+                "count": Out(8),
+                "data": Out(8 * p.lanes),
+            }
+        )
+
+
+class Engine(wiring.Component):
+    """Runs a network: ``blob`` packets and ``picture`` beats in, ``scores`` out, under a command list.
+
+    bus : AXI4-Lite slave, registers of ``hw.regmap``
+    blob : a packet for the tensors section and for each section that the command list reads
+    picture : camera bytes, the first lowest; the last beat of a picture may be partly filled
+    scores : int32, ``last`` with the last one
+    irq : interrupt line
+    trace : writes of activation memory, for simulation
+    parameters : what it is made for
+    kind : how its multipliers are built
+
+    An error stops it: nothing more is sent, and both input streams are taken and thrown away until the
+    next start or reset. A score on offer stays on offer until then.
+    """
+
+    def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
+        self.parameters = parameters
+        self.kind: MultiplierKind = kind
+        beat = data.StructLayout({"data": 8 * parameters.picture_bytes})
+        super().__init__(
+            {
+                "bus": In(AxiLite(regmap.ADDRESS_BITS)),
+                "blob": In(stream.Signature(WORD)),
+                "picture": In(stream.Signature(beat)),
+                "scores": Out(stream.Signature(SCORE)),
+                "irq": Out(1),
+                "trace": Out(Trace(parameters)),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        p = self.parameters
+        m.submodules.control = control = Control(p)
+        m.submodules.commands = commands = CommandMemory(p)
+        front, back, lists = FrontEnd(p), BackEnd(p, self.kind), ReplayLists(p)
+        for name, block in (("front", front), ("back", back), ("lists", lists)):
+            m.submodules[name] = ResetInserter(control.reset)(block)
+
+        wiring.connect(m, wiring.flipped(self.bus), control.bus)
+        wiring.connect(m, control.commands, commands.write)
+        wiring.connect(m, front.commands, commands.front)
+        wiring.connect(m, back.commands, commands.back)
+        wiring.connect(m, front.write, lists.write)
+        wiring.connect(m, front.publish, lists.publish)
+        wiring.connect(m, lists.head, back.head)
+        wiring.connect(m, lists.read, back.read)
+        wiring.connect(m, back.trace, wiring.flipped(self.trace))
+        m.d.comb += self.irq.eq(control.irq)
+
+        running, done = Signal(), Signal()
+        error, cause, node = Signal(), Signal(8), Signal(16)
+        m.d.comb += [front.start.eq(control.start), back.start.eq(control.start)]
+        with m.If(control.reset):
+            m.d.sync += [running.eq(0), done.eq(0), error.eq(0), cause.eq(0), node.eq(0)]
+        with m.Else():
+            with m.If(control.start):
+                m.d.sync += running.eq(1)
+            with m.If(front.error & ~error):
+                m.d.sync += [error.eq(1), cause.eq(front.cause), node.eq(front.node)]
+            with m.Elif(back.fault & ~error):
+                m.d.sync += [error.eq(1), cause.eq(Cause.LAYER)]
+        m.d.comb += [
+            control.busy.eq(running & ~done & ~error),
+            control.done.eq(done & ~error),
+            control.error.eq(error),
+            control.cause.eq(cause),
+            control.node.eq(node),
+        ]
+        self._inputs(m, front, back, running, error)
+        last = self._scores(m, control, back, error)
+
+        # The cycle counters run from the first blob word to the last score, both cycles included.
+        first, counting = Signal(), Signal()
+        m.d.comb += [
+            first.eq(front.blob.valid & front.blob.ready),
+            control.counting.eq((counting | first) & ~done & ~error),
+        ]
+        with m.If(control.reset):
+            m.d.sync += counting.eq(0)
+        with m.Elif(first):
+            m.d.sync += counting.eq(1)
+        with m.If(last & ~control.reset):
+            m.d.sync += done.eq(1)
+        flags = {
+            "mac": back.mac,
+            "list_wait": back.list_wait,
+            "drain_wait": back.drain_wait,
+            "pool": back.pool,
+            "load": back.load,
+            "decode": front.decode,
+            "decode_wait": front.decode_wait,
+        }
+        named = back.mac | back.list_wait | back.drain_wait | back.pool | back.load
+        m.d.comb += [getattr(control.causes, name).eq(flags.get(name, ~named)) for name in CAUSES]
+        return m
+
+    def _inputs(self, m: Module, front: Any, back: Any, running: Signal, error: Signal) -> None:
+        """Both input streams: to their ends while running, to nowhere after an error."""
+        for outer, inner in ((self.blob, front.blob), (self.picture, back.picture)):
+            m.d.comb += [
+                inner.payload.eq(outer.payload),
+                inner.valid.eq(outer.valid & running & ~error),
+                outer.ready.eq(error | (running & inner.ready)),
+            ]
+
+    def _scores(self, m: Module, control: Control, back: Any, error: Signal) -> Signal:
+        """A register behind the back end's scores, which an error leaves alone. Returns "the last one is sent"."""
+        sent, last = Signal(32), Signal()
+        taken = Signal()
+        m.d.comb += [
+            back.scores.ready.eq((~self.scores.valid | self.scores.ready) & ~error),
+            taken.eq(back.scores.valid & back.scores.ready),
+            last.eq(self.scores.valid & self.scores.ready & self.scores.p.last),
+        ]
+        with m.If(taken):
+            m.d.sync += [
+                self.scores.p.data.eq(back.scores.payload),
+                self.scores.p.last.eq(sent + 1 == control.scores),
+                sent.eq(sent + 1),
+            ]
+        with m.If(taken):
+            m.d.sync += self.scores.valid.eq(1)
+        with m.Elif(self.scores.ready):
+            m.d.sync += self.scores.valid.eq(0)
+        with m.If(control.reset):
+            m.d.sync += [self.scores.valid.eq(0), sent.eq(0)]
+        return last

@@ -1,0 +1,1 @@
+"""How the gateware is simulated. These files travel with an emitted design: they import nothing of ours."""

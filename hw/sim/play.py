@@ -1,0 +1,9 @@
+"""The cocotb side of ``bench.v``: waits until everything has been played."""
+
+import cocotb
+from cocotb.triggers import RisingEdge
+
+
+@cocotb.test()
+async def plays_to_the_end(dut):
+    await RisingEdge(dut.finished)

@@ -1,0 +1,46 @@
+"""Builds the reference engine's bitstream: bitstream.py OUT [--board NAME] [--megahertz F] [--seeds N ...]
+
+OUT gets <board>.bit and the report, <board>.json and <board>.md; ``docs/hardware`` was made so. The engine
+is the one that is simulated, whatever the network: ``EngineParameters`` as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from dcgen.emit.bitstream import MEGAHERTZ, SEEDS, build
+from dcgen.errors import DcgenError
+from hw.boards.board import BOARDS, ULX3S_85F
+from hw.parameters import EngineParameters
+
+
+def show(stage: str, done: int, total: int) -> None:
+    print(f"{done}/{total} {stage}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    boards = {board.name: board for board in BOARDS}
+    parser = argparse.ArgumentParser(description="Builds the reference engine's bitstream.")
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--board", choices=sorted(boards), default=ULX3S_85F.name)
+    parser.add_argument("--megahertz", type=float, default=MEGAHERTZ)
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    chosen = parser.parse_args()
+    try:
+        build(
+            EngineParameters(),
+            chosen.out,
+            board=boards[chosen.board],
+            seeds=chosen.seeds,
+            megahertz=chosen.megahertz,
+            progress=show,
+        )
+    except DcgenError as e:
+        sys.exit(str(e))
+    print((chosen.out / f"{chosen.board}.md").read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

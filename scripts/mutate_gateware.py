@@ -1,0 +1,278 @@
+"""Plants faults in the gateware, one at a time, and sees whether the block tests notice.
+
+    python scripts/mutate_gateware.py [--seed 1] [--per-block 3] [--report docs/hardware/mutations.json]
+
+Faults are made by the rules below on the syntax tree of a block's ``elaborate``; which of all possible
+ones are tried is drawn with the seed. Each mutant is a copy of the checkout in which one file differs; the
+block's own tests run there, and those of the whole end if they pass. A survivor is a fault that tests miss
+or a change without effect; the latter are listed in EQUIVALENT with the reason.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TIMEOUT_S = 300
+PLAIN = {"__init__", "parameters", "commands", "signatures", "model", "front_timing", "back_timing", "regmap"}
+"""Modules of ``hw`` that hold no logic."""
+WIDER_TESTS = ("test_front_end.py", "test_back_end.py", "test_engine.py")
+EQUIVALENT: dict[str, str] = {}
+"""Mutant, as its ``name`` says it -> why nothing that can be observed changes."""
+
+Rule = Callable[[ast.AST], ast.AST | None]
+"""The faulty version of a node, or None where the rule does not apply."""
+
+
+def wrong_sign(node: ast.AST) -> ast.AST | None:
+    """a + b becomes a - b and the other way round."""
+    swap = {ast.Add: ast.Sub, ast.Sub: ast.Add}
+    if isinstance(node, ast.BinOp) and type(node.op) in swap and not _plain_number(node):
+        return ast.BinOp(node.left, swap[type(node.op)](), node.right)
+    return None
+
+
+def off_by_one(node: ast.AST) -> ast.AST | None:
+    """A signal is given one more than it should."""
+    if _is_call(node, "eq") and not isinstance(node.args[0], ast.Constant) and _mentions_sum(node.args[0]):
+        return ast.Call(node.func, [ast.BinOp(node.args[0], ast.Add(), ast.Constant(1))], [])
+    return None
+
+
+def swapped_operands(node: ast.AST) -> ast.AST | None:
+    """Mux(c, a, b) becomes Mux(c, b, a), Cat(a, b) becomes Cat(b, a)."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "Mux":
+            return ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
+        if node.func.id == "Cat" and len(node.args) == 2:
+            return ast.Call(node.func, node.args[::-1], [])
+    return None
+
+
+def lost_stall(node: ast.AST) -> ast.AST | None:
+    """``... & x.ready`` (or valid) forgets the handshake."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd):
+        for kept, dropped in ((node.left, node.right), (node.right, node.left)):
+            if isinstance(dropped, ast.Attribute) and dropped.attr in ("ready", "valid"):
+                return kept
+    return None
+
+
+def missing_flush(node: ast.AST) -> ast.AST | None:
+    """A signal is not set to its constant."""
+    if (
+        isinstance(node, ast.AugAssign)
+        and _is_call(node.value, "eq")
+        and isinstance(node.value.args[0], ast.Constant)
+    ):
+        return ast.AugAssign(node.target, node.op, ast.List([], ast.Load()))
+    return None
+
+
+def stuck_bit(node: ast.AST) -> ast.AST | None:
+    """The lowest bit of what a signal is given is always 0."""
+    if _is_call(node, "eq") and not isinstance(node.args[0], ast.Constant):
+        return ast.Call(node.func, [ast.BinOp(node.args[0], ast.BitAnd(), ast.Constant(-2))], [])
+    return None
+
+
+def edge(node: ast.AST) -> ast.AST | None:
+    """< becomes <=, >= becomes >, == becomes !=."""
+    swap = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq}
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in swap:
+        return ast.Compare(node.left, [swap[type(node.ops[0])]()], node.comparators)
+    return None
+
+
+def wrong_condition(node: ast.AST) -> ast.AST | None:
+    """A condition is turned round."""
+    if _is_call(node, "If") and isinstance(node.func, ast.Attribute):
+        condition = ast.Call(ast.Attribute(_amaranth_value(node.args[0]), "bool", ast.Load()), [], [])
+        return ast.Call(node.func, [ast.UnaryOp(ast.Invert(), condition)], [])
+    return None
+
+
+RULES: tuple[Rule, ...] = (
+    wrong_sign,
+    off_by_one,
+    swapped_operands,
+    lost_stall,
+    missing_flush,
+    stuck_bit,
+    edge,
+    wrong_condition,
+)
+
+
+def _is_call(node: ast.AST, method: str) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == method
+        and len(node.args) == 1
+    )
+
+
+def _amaranth_value(node: ast.expr) -> ast.expr:
+    return ast.Call(
+        ast.Attribute(ast.Attribute(ast.Name("_hdl", ast.Load()), "Value", ast.Load()), "cast", ast.Load()),
+        [node],
+        [],
+    )
+
+
+def _plain_number(node: ast.AST) -> bool:
+    """Whether an expression is of names and numbers alone: arithmetic of the generator, not a circuit."""
+    return not any(isinstance(n, ast.Attribute | ast.Subscript) for n in ast.walk(node))
+
+
+def _mentions_sum(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.BinOp) and isinstance(n.op, ast.Add | ast.Sub) for n in ast.walk(node))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault. ``name`` is file:line:rule:ordinal; ``source`` the faulty file."""
+
+    name: str
+    block: str
+    rule: str
+    before: str
+    after: str
+    source: str
+
+
+def mutants(file: Path) -> Iterator[Mutant]:
+    """Every fault that the rules make in the logic of ``file``."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    scopes = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and _makes_logic(n)]
+    sites = {id(n): n for scope in scopes for n in ast.walk(scope)}
+    for rule in RULES:
+        for ordinal, site in enumerate(n for n in sites.values() if rule(n) is not None):
+            changed = rule(copy.deepcopy(site))
+            assert changed is not None
+            text = ast.unparse(ast.fix_missing_locations(_Replace(site, changed).visit(copy_of(tree, site))))
+            text = text.replace("from __future__ import annotations", _HEADER, 1)
+            yield Mutant(
+                f"{file.stem}:{site.lineno}:{rule.__name__}:{ordinal}",
+                file.stem,
+                rule.__name__,
+                ast.unparse(site),
+                ast.unparse(ast.fix_missing_locations(changed)),
+                text,
+            )
+
+
+_HEADER = "from __future__ import annotations\nimport amaranth.hdl as _hdl"
+
+
+def copy_of(tree: ast.Module, site: ast.AST) -> ast.Module:
+    """A copy of ``tree`` in which ``site`` is still the same object."""
+    return copy.deepcopy(tree, {id(site): site})
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, site: ast.AST, changed: ast.AST) -> None:
+        self.site, self.changed = site, changed
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        return self.changed if node is self.site else self.generic_visit(node)
+
+
+def _makes_logic(function: ast.FunctionDef) -> bool:
+    return function.name == "elaborate" or any(a.arg == "m" for a in function.args.args)
+
+
+def draw(seed: int, per_block: int) -> list[Mutant]:
+    """``per_block`` faults of each block, by as many different rules as there are."""
+    generator = random.Random(seed)
+    chosen: list[Mutant] = []
+    for file in sorted((ROOT / "hw").glob("*.py")):
+        if file.stem in PLAIN:
+            continue
+        by_rule: dict[str, list[Mutant]] = {}
+        for mutant in mutants(file):
+            by_rule.setdefault(mutant.rule, []).append(mutant)
+        rules = sorted(by_rule)
+        generator.shuffle(rules)
+        taken = [generator.choice(by_rule[r]) for r in rules[:per_block]]
+        rest = [m for r in rules for m in by_rule[r] if m not in taken]
+        chosen += taken + generator.sample(rest, min(len(rest), per_block - len(taken)))
+    return chosen
+
+
+def verdict(mutant: Mutant, folder: Path) -> str:
+    """``caught by <test file>``, or ``survived``."""
+    own = ROOT / "tests" / "hw" / f"test_{mutant.block}.py"
+    wider = [ROOT / "tests" / "hw" / name for name in WIDER_TESTS]
+    (folder / "hw" / f"{mutant.block}.py").write_text(mutant.source, encoding="utf-8")
+    try:
+        for tests in dict.fromkeys([own, *wider]):
+            if not tests.is_file():
+                continue
+            where = str(tests.relative_to(ROOT))
+            command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", where]
+            try:
+                done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                return f"caught by {tests.name} (does not end)"
+            if done.returncode == 1:
+                return f"caught by {tests.name}"
+            if done.returncode != 0:
+                return f"caught by {tests.name} (does not load)"
+        return "survived"
+    finally:
+        shutil.copy(ROOT / "hw" / f"{mutant.block}.py", folder / "hw")
+
+
+def workspace(folder: Path) -> None:
+    """The parts of the checkout that block tests need; only ``hw`` is a copy."""
+    for item in ROOT.iterdir():
+        if item.name == "hw":
+            shutil.copytree(item, folder / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+        elif not item.name.startswith("."):
+            os.symlink(item, folder / item.name)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--per-block", type=int, default=3)
+    parser.add_argument("--report", type=Path, help="JSON file for the result")
+    parser.add_argument("--only", help="a block")
+    arguments = parser.parse_args()
+    chosen = [m for m in draw(arguments.seed, arguments.per_block) if arguments.only in (None, m.block)]
+    results = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name) / "checkout"
+        folder.mkdir()
+        workspace(folder)
+        for mutant in chosen:
+            found = EQUIVALENT.get(mutant.name) or verdict(mutant, folder)
+            if mutant.name in EQUIVALENT:
+                found = f"equivalent: {found}"
+            print(f"{mutant.name}: {found}", flush=True)
+            keys = ("name", "block", "rule", "before", "after")
+            results.append({k: getattr(mutant, k) for k in keys} | {"verdict": found})
+    survivors = [r["name"] for r in results if r["verdict"] == "survived"]
+    print(f"{len(results)} faults in {len({r['block'] for r in results})} blocks, {len(survivors)} survived")
+    if arguments.report:
+        document = {"seed": arguments.seed, "per_block": arguments.per_block, "mutants": results}
+        arguments.report.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if survivors else 0)
+
+
+if __name__ == "__main__":
+    main()

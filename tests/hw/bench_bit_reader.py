@@ -1,0 +1,63 @@
+"""Random packets, pauses and appetites: the bits come out as they went in, and so do count and CRC."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import RisingEdge
+
+
+@cocotb.test()
+async def packets(dut: Any) -> None:
+    Clock(dut.clk, 10, unit="ns").start()
+    for name in ("words__valid", "words__payload", "begin", "consume"):
+        getattr(dut, name).value = 0
+    dut.rst.value = 1
+    for _ in range(3):
+        await RisingEdge(dut.clk)
+    dut.rst.value = 0
+    rng = random.Random(5)
+    for number in range(12):
+        await one_packet(dut, rng, rng.choice((1, 2, 3, 40)), (1.0, 1.0, 0.5)[number % 3], number % 4 == 0)
+
+
+async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, greedy: bool) -> None:
+    """``greedy``: 32 bits whenever they are there, which an unpaused stream must sustain."""
+    words = [rng.getrandbits(32) for _ in range(size)]
+    stream = sum(word << 32 * i for i, word in enumerate(words))
+    dut.begin.value = 1
+    await RisingEdge(dut.clk)
+    dut.begin.value = 0
+    at = taken = cycles = 0
+    offered = False
+    while at < 32 * size:
+        offered = taken < size and (offered or rng.random() < hurry)
+        dut.words__valid.value = offered
+        if offered:
+            dut.words__payload.value = words[taken] | (taken == size - 1) << 32
+        # Near the end only what leaves whole words is wanted: fewer than 32 bits are never ``valid``.
+        left = 32 * size - at
+        appetite = 32 if greedy else rng.choice((0, 1, 5, 12, 32, rng.randint(0, 32)))
+        wanted = appetite if left - appetite >= 32 or appetite == left else left % 32 or 32
+        dut.consume.value = wanted
+        await RisingEdge(dut.clk)
+        cycles += 1
+        if dut.valid.value:
+            assert dut.bits.value.to_unsigned() == (stream >> at) & 0xFFFFFFFF
+            assert dut.offset.value.to_unsigned() == at % 32
+            at += wanted
+        if offered and dut.words__ready.value:
+            taken, offered = taken + 1, False
+    dut.words__valid.value = 0
+    dut.consume.value = 0
+    await RisingEdge(dut.clk)
+    assert dut.ended.value and dut.empty.value and not dut.valid.value
+    assert dut.count.value.to_unsigned() == size
+    data = b"".join(word.to_bytes(4, "little") for word in words[1:])
+    assert dut.crc.value.to_unsigned() == zlib.crc32(data)
+    if greedy and hurry == 1:
+        assert cycles == size + 1

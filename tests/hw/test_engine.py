@@ -1,0 +1,87 @@
+"""Whole networks on the simulated engine, through AXI and the C driver, with pauses on every stream."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from dcgen.encode.blob import CRC_START, encode
+from dcgen.encode.layout import take_apart
+from dcgen.encode.schema import HEADER, Status
+from dcgen.output import open_output
+from dcgen.pictures import files, load_all
+from dcgen.plan.engine import plan_engine
+from tests.hw.engine import assert_equal, drive
+from tests.hw.nets import SMALL, Net, fire_net, planned
+
+
+def test_a_fire_network_runs_twice(tmp_path: Path) -> None:
+    net = planned(fire_net())
+    other = 255 - net.picture
+    first, second = drive(net, [(net.blob.data, net.picture), (net.blob.data, other)], tmp_path)
+    assert_equal(net, net.picture, first)
+    assert_equal(net, other, second)
+
+
+def test_a_second_simulator_agrees(tmp_path: Path) -> None:
+    net = planned(fire_net(2, channels=1, size=10))
+    (ran,) = drive(net, [(net.blob.data, net.picture)], tmp_path, sim="icarus")
+    assert_equal(net, net.picture, ran)
+
+
+def test_new_weights_are_another_blob_and_nothing_else(tmp_path: Path) -> None:
+    """Two blobs of one topology, one engine, one command list."""
+    net = planned(fire_net(5))
+    rng = np.random.default_rng(0)
+    nodes = tuple(
+        replace(n, op=replace(n.op, indices=rng.permuted(n.op.indices))) if hasattr(n.op, "indices") else n
+        for n in net.graph.nodes
+    )
+    other = replace(net.graph, nodes=nodes)
+    blob = encode(other)
+    assert blob.topology_hash == net.blob.topology_hash
+    assert plan_engine(other, blob, SMALL).commands == net.plan.commands
+    first, second = drive(net, [(net.blob.data, net.picture), (blob.data, net.picture)], tmp_path)
+    assert_equal(net, net.picture, first)
+    assert_equal(Net(other, blob, net.plan, net.picture), net.picture, second)
+    assert not np.array_equal(first.scores, second.scores)
+
+
+def test_a_damaged_section_is_named_and_the_next_run_is_right(tmp_path: Path) -> None:
+    """Damage under a valid CRC reaches the engine; it stops with the cause, and starts afresh."""
+    net = planned(fire_net(7))
+    damaged = bytearray(net.blob.data)
+    section = next(s for s in take_apart(net.blob.data).sections if s.conv)
+    damaged[section.offset + 12] ^= 0xFF  # lo: above hi
+    damaged[section.offset + 13] = 0
+    end = section.offset + section.fields["section_bytes"]
+    struct.pack_into("<I", damaged, section.offset, zlib.crc32(damaged[section.offset + 4 : end]))
+    struct.pack_into("<I", damaged, HEADER.offset("blob_crc"), zlib.crc32(damaged[CRC_START:]))
+    runs = [(bytes(damaged), net.picture), (net.blob.data, net.picture)]
+    broken, whole = drive(net, runs, tmp_path)
+    assert broken.status == Status.LAYER
+    assert_equal(net, net.picture, whole)
+
+
+def test_a_damaged_blob_never_reaches_the_engine(tmp_path: Path) -> None:
+    net = planned(fire_net(7))
+    damaged = bytearray(net.blob.data)
+    damaged[-5] ^= 1
+    other = planned(fire_net(8, channels=2)).blob.data
+    runs = [(bytes(damaged), net.picture), (other, net.picture), (net.blob.data[:40], net.picture)]
+    found = [ran.status for ran in drive(net, runs, tmp_path)]
+    assert found == [Status.BLOB_CRC, Status.TOPOLOGY, Status.TRUNCATED]
+
+
+def test_digits_squeezenet_equals_the_golden_model(tmp_path: Path, digits_out: Path) -> None:
+    output = open_output(digits_out)
+    pictures = load_all(files(digits_out / "golden")[:1], output.preprocess, output.size)
+    blob = encode(output.qgraph)
+    assert blob.data[CRC_START:] == (digits_out / "model.dcb").read_bytes()[CRC_START:]
+    net = Net(output.qgraph, blob, plan_engine(output.qgraph, blob, SMALL), pictures[0])
+    (ran,) = drive(net, [(blob.data, net.picture)], tmp_path)
+    assert_equal(net, net.picture, ran)
