@@ -223,8 +223,6 @@ class BackEnd(wiring.Component):
             self.drain_wait.eq(conv.waiting_drain),
             self.pool.eq(pool.issuing),
             self.load.eq(loader.active),
-            self.other.eq(
-                self.busy & ~(self.mac | self.list_wait | self.drain_wait | self.pool | self.load)
-            ),
+            self.other.eq(self.busy & ~(self.mac | self.list_wait | self.drain_wait | self.pool | self.load)),
         ]
         return m

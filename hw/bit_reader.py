@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -11,6 +14,14 @@ from hw.crc32 import START, next_state
 BLOB = data.StructLayout({"data": 32, "last": 1})
 """A word of the blob stream; ``last`` ends a section."""
 COUNT_BITS = 31
+CHOICE = data.StructLayout({"early": 1, "idle": 1, "width": 12, "escape": 1, "escape_width": 6})
+"""A width that is known late, in place of ``consume`` while ``early`` is set.
+
+idle : nothing is consumed
+width : bit n - 1 stands for n bits
+escape : ``escape_width`` bits
+One of the three, and only with ``valid`` bits; with none of them the next bits mean nothing.
+"""
 DEPTH = 3
 
 
@@ -21,6 +32,7 @@ class BitReader(wiring.Component):
     begin : pulse, forgets what is left of the packet before
     bits, valid : the next 32 bits, if as many have arrived
     consume : 0..32, bits to drop in this cycle; ignored unless ``valid``
+    choice : the same, for who needs most of the cycle to find the width: every sum is ready before it is chosen
     offset : bits already dropped of the word that ``bits`` starts in
     ended : the packet's last word has been taken
     empty : no bit is left here
@@ -40,6 +52,7 @@ class BitReader(wiring.Component):
                 "bits": Out(32),
                 "valid": Out(1),
                 "consume": In(6),
+                "choice": In(CHOICE),
                 "offset": Out(5),
                 "ended": Out(1),
                 "empty": Out(1),
@@ -66,8 +79,15 @@ class BitReader(wiring.Component):
             self.valid.eq((level >= 2) | ((level == 1) & (self.offset == 0))),
             self.empty.eq(level == 0),
             self.crc.eq(~state),
-            total.eq(self.offset + step),
         ]
+        late = self.choice
+        with m.If(late.early):
+            sums = [late.width[n - 1].replicate(6) & (self.offset + n)[:6] for n in range(1, 13)]
+            sums.append(late.escape.replicate(6) & (self.offset + late.escape_width)[:6])
+            sums.append(late.idle.replicate(6) & self.offset)
+            m.d.comb += total.eq(reduce(or_, sums))
+        with m.Else():
+            m.d.comb += total.eq(self.offset + step)
         pop = total[5]
         m.d.sync += [self.offset.eq(total[:5]), level.eq(level + take - pop)]
         for i in range(DEPTH):

@@ -7,6 +7,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.bit_reader import CHOICE
 from hw.blob_format import Cause
 from hw.code_table import CodeTableReader
 from hw.huffman import ENTRY, HuffmanDecoder
@@ -23,7 +24,7 @@ class ConvSectionReader(wiring.Component):
     """start -> entries, look-ups, done.
 
     start : pulse; ``header`` and ``outputs`` hold from then until ``done``
-    bits, valid, consume, waiting, offset : those of a ``BitReader`` whose next bit is the first behind the headers
+    bits, valid, consume, choice, waiting, offset : those of a ``BitReader`` that is just behind the headers
     entries : the stream's, in order, each with a level of the codebook
     settled : nothing taken from ``entries`` is on its way any more
     done : pulse, everything up to the section's end was read and found sound
@@ -45,6 +46,7 @@ class ConvSectionReader(wiring.Component):
                 "valid": In(1),
                 "offset": In(5),
                 "consume": Out(6),
+                "choice": Out(CHOICE),
                 "waiting": Out(1),
                 "entries": Out(stream.Signature(ENTRY)),
                 "settled": In(1),
@@ -105,6 +107,7 @@ class ConvSectionReader(wiring.Component):
             decoder.run_bits.eq(h.run_bits),
             decoder.hold.eq(~self.moving),
             decoder.bits.eq(self.bits),
+            self.choice.eq(decoder.choice),
             decoder.valid.eq(self.valid),
         ]
 
@@ -216,7 +219,7 @@ class ConvSectionReader(wiring.Component):
                     self.decoding.eq(1),
                     decoder.enable.eq(more),
                     self.waiting.eq(more),
-                    self.consume.eq(decoder.consume),
+                    self.choice.early.eq(1),
                 ]
                 with m.If(decoder.step):
                     m.d.sync += [entries_left.eq(entries_left - 1), more.eq(entries_left != 1)]

@@ -113,4 +113,3 @@ class Drain(wiring.Component):
                 take_at.eq(take_at + self.list_end),
             ]
         return m
-

@@ -85,7 +85,7 @@ MULT18X18D_MODEL = "\n".join(
         "        p <= a * b;",
         "    end",
         f"    assign {_joined('P', 36)} = p;",
-        "    initial if (!SIGNEDA || !SIGNEDB) $error(\"only the signed mode is modelled\");",
+        '    initial if (!SIGNEDA || !SIGNEDB) $error("only the signed mode is modelled");',
         "endmodule",
         "",
     ]

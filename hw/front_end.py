@@ -87,6 +87,7 @@ class FrontEnd(wiring.Component):
             reader.words.valid.eq(self.blob.valid & ~failed),
             self.blob.ready.eq(reader.words.ready & ~failed),
             reader.consume.eq(consume),
+            reader.choice.eq(conv.choice),
             self.decode_wait.eq(waiting & ~reader.valid),
             header.word.eq(reader.bits),
             header.kind.eq(kind),

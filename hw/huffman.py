@@ -1,6 +1,6 @@
 """The entropy decoder: an entry (run of zeros, level) a cycle out of the next bits of the stream.
 
-Three stages and the entry, frozen together while the consumer does not take the entry at the end:
+Stages, which stand still together while the consumer does not take the entry at the end:
 
 1. the 12 bits of the window, first bit on top, are compared with the limits of all code lengths at
    once, which gives the code's length and tells ESCAPE by its value, so that its raw bits are
@@ -19,6 +19,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from hw.bit_reader import CHOICE
 from hw.code_table import LENGTHS, MAX_CODE_BITS, SYMBOL_BITS, place_port, table_layout
 from hw.parameters import EngineParameters
 from hw.signatures import bits
@@ -35,7 +36,8 @@ class HuffmanDecoder(wiring.Component):
     gaps, level_bits, run_bits : as in the section's header, steady while anything is decoded
     enable : more entries are wanted; consult ``step`` for each one begun
     hold : nothing moves
-    bits, valid, consume : those of a ``BitReader``
+    bits, valid, choice : those of a ``BitReader``, whose ``choice.early`` is left to others
+    consume : the bits chosen
     step : this cycle consumes the (last) bits of an entry
     no_code : pulse, the bits consumed in the cycle before are no code
     used_bits : number of bits consumed in the cycle before
@@ -58,6 +60,7 @@ class HuffmanDecoder(wiring.Component):
                 "bits": In(32),
                 "valid": In(1),
                 "consume": Out(6),
+                "choice": Out(CHOICE),
                 "step": Out(1),
                 "no_code": Out(1),
                 "used_bits": Out(6),
@@ -114,6 +117,10 @@ class HuffmanDecoder(wiring.Component):
         m.d.comb += [
             begin.eq(self.enable & self.valid & move),
             self.consume.eq(Mux(begin, Mux(escaped, escape_width, length), 0)),
+            self.choice.idle.eq(~begin),
+            self.choice.width.eq(fits & (begin & ~escaped).replicate(MAX_CODE_BITS)),
+            self.choice.escape.eq(begin & escaped),
+            self.choice.escape_width.eq(escape_width),
             self.step.eq(begin & (second | ~self.gaps)),
         ]
         one = data.StructLayout({"window": 12, "fits": 12, "length": 4, "raw": 32, "escaped": 1, "second": 1})

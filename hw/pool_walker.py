@@ -66,9 +66,7 @@ class PoolWalker(wiring.Component):
         }
         ends = {loop: Signal(name=f"end_{loop}") for loop in counts}
         for loop, count in counts.items():
-            m.d.comb += ends[loop].eq(
-                count <= self.field("chunk_outputs") if loop == "chunk" else count == 1
-            )
+            m.d.comb += ends[loop].eq(count <= self.field("chunk_outputs") if loop == "chunk" else count == 1)
         active = Signal()
         inner_ended = active
         goes_on = {}

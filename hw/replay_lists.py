@@ -22,9 +22,7 @@ from hw.signatures import bits, entry_layout, head_layout
 
 def write_signature(p: EngineParameters) -> wiring.Signature:
     """Entries into the half being filled, seen from the producer."""
-    return wiring.Signature(
-        {"enable": Out(1), "address": Out(bits(p.list_entries)), "data": Out(entry_layout(p))}
-    )
+    return wiring.Signature({"enable": Out(1), "address": Out(bits(p.list_entries)), "data": Out(entry_layout(p))})
 
 
 def read_signature(p: EngineParameters) -> wiring.Signature:
@@ -49,9 +47,7 @@ class ReplayLists(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        m.submodules.entries = entries = Memory(
-            shape=entry_layout(p), depth=2 << bits(p.list_entries), init=[]
-        )
+        m.submodules.entries = entries = Memory(shape=entry_layout(p), depth=2 << bits(p.list_entries), init=[])
         writer, reader = entries.write_port(), entries.read_port()
 
         filling, draining = Signal(), Signal()  # halves

@@ -15,9 +15,7 @@ from hw.multiplier import Multiplier, MultiplierKind
 from hw.parameters import EngineParameters
 from hw.pipeline import delay
 
-CONSTANTS = data.StructLayout(
-    {"bias": signed(32), "mult": 16, "shift": 6, "lo": 8, "hi": 8, "zero_out": 8}
-)
+CONSTANTS = data.StructLayout({"bias": signed(32), "mult": 16, "shift": 6, "lo": 8, "hi": 8, "zero_out": 8})
 """Of one output channel; as in ``hw.signatures.head_layout``."""
 
 

@@ -18,9 +18,7 @@ def entry_layout(p: EngineParameters) -> data.StructLayout:
     tap : index into the step's taps
     channel : words from the tap's base to the input channel's plane
     """
-    return data.StructLayout(
-        {"weight": signed(WEIGHT_BITS), "tap": bits(p.max_taps), "channel": bits(p.words)}
-    )
+    return data.StructLayout({"weight": signed(WEIGHT_BITS), "tap": bits(p.max_taps), "channel": bits(p.words)})
 
 
 def head_layout(p: EngineParameters) -> data.StructLayout:

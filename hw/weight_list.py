@@ -4,10 +4,10 @@ A weight's position is (filter, tap, channel), the channel fastest. An entry mov
 one; where that leaves a tap, one tap is left per cycle. A weight that is the last of its tap leaves it at
 once, and so costs no cycle more.
 
-Positions travel three stages to the list memory (``front_timing.COMMIT_LATENCY``), frozen together while no half is free:
-multiplication of the channel by the plane's words, look-up of the weight and the channel's constants;
-the group's offset; writing and publishing. Every list but a step's last is published with the token
-that ends it; the last waits for ``flush``, so that it is published only when the section is known to be sound.
+Positions travel three stages to the list memory (``front_timing.COMMIT_LATENCY``): the channel's product
+with the words of a plane and the look-ups of weight and constants; the group's offset; writing and
+publishing. They stand still together while no half is free. Every list but a step's last is published
+right behind its last weight; the last waits for ``flush``, until the section is known to be sound.
 """
 
 from __future__ import annotations

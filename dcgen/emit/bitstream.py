@@ -28,6 +28,15 @@ _RESOURCES: Final = {
 """What people call it -> what nextpnr's report calls it."""
 
 
+_SCRIPT: Final = (
+    "read_rtlil top.il",
+    "synth_ecp5 -top top -run :map_luts",
+    "splitnets",  # ABC stumbles over wires of which only some bits are left
+    "synth_ecp5 -top top -run map_luts: -json top.json",
+    "tee -q -o stat.json stat -json",
+)
+
+
 @dataclass(frozen=True)
 class Resource:
     """Cells of a kind: used by the design, and in the device."""
@@ -154,8 +163,7 @@ def _synthesise(parameters: EngineParameters, board: Board, megahertz: float, wo
     for name in ("top.il", "top.lpf"):
         text = files[name]
         (work / name).write_text(text if isinstance(text, str) else text.decode(), encoding="utf-8")
-    script = "read_rtlil top.il; synth_ecp5 -top top -json top.json; tee -q -o stat.json stat -json"
-    YOSYS.run("-q", "-p", script, folder=work)
+    YOSYS.run("-q", "-p", "; ".join(_SCRIPT), folder=work)
     cells = _read_json(work / "stat.json")["design"]["num_cells_by_type"]
     return int(cells.get("LUT4", 0))
 
@@ -166,7 +174,7 @@ def _place(board: Board, megahertz: float, seed: int, work: Path) -> tuple[float
         *board.nextpnr,
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"seed{seed}.config"),
         *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
-        *("--timing-allow-fail", "--quiet"),
+        *("--router", "router2", "--timing-allow-fail", "--quiet"),
         folder=work,
     )
     report = _read_json(work / f"seed{seed}.json")

@@ -46,7 +46,7 @@ class Top(Elaboratable):
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
         m.submodules.bridge = bridge = Bridge(p.picture_bytes)
-        m.submodules.engine = engine = Engine(p)
+        m.submodules.engine = engine = Engine(p, "ecp5")
         m.d.comb += [
             *(receiver.rx.eq(rx.i), tx.o.eq(transmitter.tx)),
             *(bridge.byte.eq(receiver.byte), bridge.valid.eq(receiver.valid)),

@@ -7,6 +7,7 @@ which costs most of the speed; here only the top module's signals are, unless mo
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -77,26 +78,18 @@ def build(
     for source in sources:
         digest.update(source.read_bytes())
     folder = cache.resolve() / digest.hexdigest()[:20]
-    done = Build(simulator, folder, top)
-    if (folder / "complete").exists():
-        return done
-    temporary = cache.resolve() / f"{folder.name}.{os.getpid()}"
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        if simulator == "icarus":
-            _build_icarus(temporary, sources, top, parameters or {}, waves, folder)
-        else:
-            _build_verilator(temporary, sources, top, parameters or {}, public_depth, waves, optimise)
-        (temporary / "complete").touch()
-        try:
-            temporary.rename(folder)
-        except OSError:  # another process was faster
-            if not (folder / "complete").exists():
-                raise
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return done
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # two that want the same build wait for one
+        if not (folder / "complete").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            if simulator == "icarus":
+                _build_icarus(folder, sources, top, parameters or {}, waves)
+            else:
+                _build_verilator(folder, sources, top, parameters or {}, public_depth, waves, optimise)
+            (folder / "complete").touch()
+    return Build(simulator, folder, top)
 
 
 def run(
@@ -161,7 +154,7 @@ def verilator_environment() -> dict[str, str]:
 
 
 def _build_icarus(
-    folder: Path, sources: Sequence[Path], top: str, parameters: Mapping[str, int], waves: bool, final: Path
+    folder: Path, sources: Sequence[Path], top: str, parameters: Mapping[str, int], waves: bool
 ) -> None:
     # Not -g2012: initial values would then be there before a process can see them change, and a combinational
     # process whose inputs never change would never run.
@@ -195,6 +188,7 @@ def _build_verilator(
         *("verilator", "-cc", "--exe", "--timing", "--vpi", "--prefix", "Vtop", "-o", top, "--top-module", top),
         *("-Mdir", ".", "--timescale", "1ns/1ps", "-O3", "--noassert"),
         *("--x-assign", "fast", "--x-initial", "fast"),
+        *("--output-split", "20000", "--output-split-cfuncs", "2000"),  # for make's parallel jobs
         *(("--public-depth", str(public_depth)) if public_depth else ()),
         *_LINT,
         *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),

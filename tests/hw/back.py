@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 from amaranth.hdl import Module
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import connect
@@ -149,8 +148,3 @@ def run_back_end(
     simulator.add_testbench(watch)  # the last one, to see what the others have set
     simulator.run()
     return seen
-
-
-def picture_of(values: np.ndarray) -> list[int]:
-    """Bytes of a picture, [H, W, C]."""
-    return [int(v) for v in values.reshape(-1)]

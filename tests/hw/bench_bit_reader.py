@@ -14,7 +14,7 @@ from cocotb.triggers import RisingEdge
 @cocotb.test()
 async def packets(dut: Any) -> None:
     Clock(dut.clk, 10, unit="ns").start()
-    for name in ("words__valid", "words__payload", "begin", "consume"):
+    for name in ("words__valid", "words__payload", "begin", "consume", "late"):
         getattr(dut, name).value = 0
     dut.rst.value = 1
     for _ in range(3):
@@ -44,6 +44,7 @@ async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, gree
         appetite = 32 if greedy else rng.choice((0, 1, 5, 12, 32, rng.randint(0, 32)))
         wanted = appetite if left - appetite >= 32 or appetite == left else left % 32 or 32
         dut.consume.value = wanted
+        dut.late.value = rng.random() < 0.5
         await RisingEdge(dut.clk)
         cycles += 1
         if dut.valid.value:

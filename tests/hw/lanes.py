@@ -1,20 +1,8 @@
-"""Helpers of the gateware's tests: run a bench, and pack lanes."""
+"""Lanes as one number and back."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
-
-from amaranth.sim import Simulator
-
-
-def simulate(design: Any, *benches: Callable[[Any], Awaitable[None]]) -> None:
-    """Runs the benches on a design clocked at will until the last of them ends."""
-    simulator = Simulator(design)
-    simulator.add_clock(1e-6)
-    for bench in benches:
-        simulator.add_testbench(bench)
-    simulator.run()
+from collections.abc import Sequence
 
 
 def packed(lanes: Sequence[int], width: int = 8) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgen.encode.blob import CRC_START, encode
 from dcgen.encode.layout import take_apart
-from dcgen.encode.schema import HEADER, Status
+from dcgen.encode.schema import HEADER, NODE_HEADER, Status
 from dcgen.output import open_output
 from dcgen.pictures import files, load_all
 from dcgen.plan.engine import plan_engine
@@ -56,8 +56,8 @@ def test_a_damaged_section_is_named_and_the_next_run_is_right(tmp_path: Path) ->
     net = planned(fire_net(7))
     damaged = bytearray(net.blob.data)
     section = next(s for s in take_apart(net.blob.data).sections if s.conv)
-    damaged[section.offset + 12] ^= 0xFF  # lo: above hi
-    damaged[section.offset + 13] = 0
+    lo, hi = (section.offset + NODE_HEADER.offset(name) for name in ("lo", "hi"))
+    damaged[lo], damaged[hi] = 1, 0
     end = section.offset + section.fields["section_bytes"]
     struct.pack_into("<I", damaged, section.offset, zlib.crc32(damaged[section.offset + 4 : end]))
     struct.pack_into("<I", damaged, HEADER.offset("blob_crc"), zlib.crc32(damaged[CRC_START:]))

@@ -24,6 +24,7 @@ from hw.parameters import EngineParameters
 from hw.plain_weights import PlainWeights
 from hw.weight_list import WeightListBuilder
 from tests.hw.bench_weight_list import PARAMETERS as LIST_PARAMETERS
+from tests.hw.late import LateBitReader
 from tests.rtl.bench import run_cocotb
 
 PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, max_symbols=512)
@@ -40,7 +41,7 @@ def test_causes_are_the_format_s_status_codes() -> None:
 
 
 def test_bit_reader(tmp_path: Path) -> None:
-    simulate(BitReader(), "bit_reader", tmp_path)
+    simulate(LateBitReader(), "bit_reader", tmp_path)
 
 
 def test_plain_weights(tmp_path: Path) -> None:
@@ -84,7 +85,9 @@ class DecoderTop(wiring.Component):
         left = Signal(16)
         m.d.comb += [
             reader.begin.eq(self.start),
-            reader.consume.eq(Mux(self.all_tables, decoder.consume, table.consume)),
+            reader.consume.eq(table.consume),
+            reader.choice.eq(decoder.choice),
+            reader.choice.early.eq(self.all_tables),
             table.start.eq(begun),
             table.size.eq(Mux(table.second, self.size2, self.size)),
             table.most.eq(Mux(self.gaps, Mux(table.second, 256, 1 << self.run_bits), 4095)),

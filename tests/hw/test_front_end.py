@@ -47,7 +47,7 @@ def planned_networks(count: int, number: int, max_nodes: int = 4) -> list[Planne
     return found[:count]
 
 
-@pytest.mark.parametrize(("sim", "count"), [("icarus", 3), ("verilator", 60)])
+@pytest.mark.parametrize(("sim", "count"), [("icarus", 4), pytest.param("verilator", 60, marks=pytest.mark.slow)])
 def test_lists_are_those_of_the_plan(tmp_path: Path, sim: str, count: int) -> None:
     networks = planned_networks(count, 2)
     assert len(networks) == count

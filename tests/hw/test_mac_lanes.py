@@ -72,9 +72,7 @@ CASES = {
         partial(drains_while_summing, p=parameters(lanes, requantisers)),
         extra=MULT18X18D_MODEL if kind == "ecp5" else "",
     )
-    for kind, lanes, requantisers in (
-        ("portable", 4, 2), ("portable", 8, 8), ("portable", 7, 1), ("ecp5", 6, 2)
-    )
+    for kind, lanes, requantisers in (("portable", 4, 2), ("portable", 8, 8), ("portable", 7, 1), ("ecp5", 6, 2))
 }
 
 

@@ -73,10 +73,7 @@ async def pools(b: Bench, p: EngineParameters) -> None:
                             b.set("bytes", [255] * lanes)
                             await clock.tick()
                         values = [b.rng.randrange(256) for _ in range(lanes)]
-                        best = [
-                            max(before, *values[lane : lane + window])
-                            for lane, before in enumerate(best)
-                        ]
+                        best = [max(before, *values[lane : lane + window]) for lane, before in enumerate(best)]
                         b.set("bytes", values)
                         b.set("role", {"valid": 1, "first": number == 0, "last": number == reads - 1})
                         if number == reads - 1:

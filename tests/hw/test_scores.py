@@ -44,9 +44,11 @@ async def adds(b: Bench, p: EngineParameters) -> None:
             row = enumerate(memory[at : at + lanes])
             arriving.append([byte if lane in inside else request.fill for lane, byte in row])
             b.set("bytes", arriving.popleft())
-            b.set("room", b.rng.random() < hurry)
+            room = b.rng.random() < hurry
+            b.set("room", room)
             await b.settle()
             if b.get("reserve"):
+                assert room
                 reserved.append(cycle)
             if b.get("push"):
                 assert cycle == reserved[len(found)] + scores_push_cycles(p)

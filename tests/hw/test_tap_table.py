@@ -30,7 +30,11 @@ async def loads(b: Bench) -> None:
         at = b.rng.randrange(200)
         words = dict(enumerate((word for tap in taps for word in tap.pack()), at))
         b.set("taps", count)
-        await b.tick(b.rng.randrange(1, 20))  # a new count without a start loads nothing
+        at_rest = b.get("commands.address")
+        for _ in range(b.rng.randrange(1, 20)):  # a new count without a start loads nothing
+            await b.tick()
+            assert not b.get("done")
+            assert b.get("commands.address") == at_rest
         b.set("address", at)
         b.set("start", 1)
         asked = b.get("commands.address")

@@ -77,8 +77,7 @@ def _hurt(rng: random.Random, data: bytes, head: int) -> bytes:
         case "extreme":
             out[at] = rng.choice((0, 1, 127, 128, 255))
         case "copy":
-            other = rng.randrange(len(out))
-            out[at : at + 2] = out[other : other + 2].ljust(len(out[at : at + 2]), b"\0")
+            out[at] = out[rng.randrange(len(out))]
         case _ if rng.random() < 0.5:
             del out[-4 * rng.randint(1, max(1, len(out) // 8)) :]
             out = out or bytearray(data[:4])

@@ -10,6 +10,7 @@ from hw.bit_reader import BLOB, BitReader
 from hw.code_table import STATES, CodeTableReader
 from hw.huffman import HuffmanDecoder
 from hw.parameters import EngineParameters
+from tests.hw.late import choose
 
 
 class BitReaderContract(wiring.Component):
@@ -21,14 +22,21 @@ class BitReaderContract(wiring.Component):
 
     def __init__(self) -> None:
         super().__init__(
-            {"words": In(stream.Signature(BLOB)), "consume": In(6), "begin": In(1), "followed": In(12)}
+            {
+                "words": In(stream.Signature(BLOB)),
+                "consume": In(6),
+                "late": In(1),
+                "begin": In(1),
+                "followed": In(12),
+            }
         )
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.dut = dut = BitReader()
         wiring.connect(m, wiring.flipped(self.words), dut.words)
-        m.d.comb += [dut.consume.eq(self.consume), dut.begin.eq(self.begin), Assume(self.consume <= 32)]
+        choose(m, dut, self.consume, self.late)
+        m.d.comb += [dut.begin.eq(self.begin), Assume(self.consume <= 32)]
 
         begun = Signal()
         taken, consumed = Signal(8), Signal(13)  # words, bits, of this packet
@@ -185,6 +193,12 @@ class DecoderEnds(wiring.Component):
                 Assert(gaps | (dut.step == begin)),
                 Assert((left + sum(dut.stages[i] for i in range(3)))[:8] == ended),
             ]
+            with m.If(begin & ~dut.choice.width.any() & ~dut.choice.escape):
+                m.d.comb += [Assert(width == 0), Assert(~dut.choice.idle)]
+            with m.If(dut.choice.idle):
+                m.d.comb += [Assert(width == 0), Assert(~dut.choice.escape & ~dut.choice.width.any())]
+            with m.If(dut.choice.escape):
+                m.d.comb += [Assert(width == dut.choice.escape_width), Assert(~dut.choice.width.any())]
             with m.If(asked):
                 m.d.comb += Assert(dut.no_code | (dut.used_bits != 0))
             with m.If(waited):

