@@ -13,6 +13,7 @@ import pytest
 
 from dcgen.models.catalogue import find
 from dcgen.targets import TARGETS
+from dcgen.targets.engines import ENGINES
 from tests.command import dcgen, dcgen_json
 from tests.conftest import Once
 
@@ -128,7 +129,7 @@ def test_model_writes_onnx_that_compiles(tmp_path: Path, digits_pictures: Path) 
 
 
 def test_targets_and_models_are_listed() -> None:
-    assert [t["verify"] for t in dcgen_json("targets")["targets"]] == CHECKS
+    assert [t["verify"] for t in dcgen_json("targets")["targets"]] == [*CHECKS, *("rtl" for _ in ENGINES)]
     assert {"digits", "squeezenet1_0", "squeezenet1_1"} <= {m["name"] for m in dcgen_json("model")["models"]}
 
 

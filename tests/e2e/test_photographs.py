@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from dcgen.targets import TARGETS
+from dcgen.targets.engines import ULX3S_85F
 from tests.command import MAIN, ROOT, dcgen_json
 from tests.conftest import Once
 
@@ -34,15 +35,23 @@ class Case:
     preprocess: str
     calibration: str
     recipe: str = "balanced"
+    target: str | None = None
 
     def arguments(self, data: Path) -> list[object]:
         model = data / self.model if self.model.endswith(".net") else self.model
         chosen = ["--weights", data / self.weights] if self.weights else []
         fixed = ["--preprocess", self.preprocess, "--recipe", self.recipe]
-        return ["compile", model, *chosen, *fixed, "--calibration", data / self.calibration]
+        target = ["--target", self.target] if self.target else []
+        return ["compile", model, *chosen, *fixed, *target, "--calibration", data / self.calibration]
 
 
-V1_1 = Case("squeezenet1_1", "squeezenet1_1_caffe_f16.npz", "caffe", "imagenet_sample256_squash")
+V1_1 = Case(
+    "squeezenet1_1",
+    "squeezenet1_1_caffe_f16.npz",
+    "caffe",
+    "imagenet_sample256_squash",
+    target=ULX3S_85F.name,
+)
 V1_1_TORCHVISION = Case(
     "squeezenet1_1", "squeezenet1_1_torchvision_f16.npz", "torchvision", "imagenet_sample256_crop"
 )
@@ -159,3 +168,16 @@ def test_a_photograph_on_an_emulated_board(machine: str, result: Callable[[Case]
     assert check["layers"] >= 26
     assert check["bytes_compared"] >= 1_500_000
     assert check["instructions"] > 100_000_000
+
+
+def test_a_photograph_on_the_engine(result: Callable[[Case], Result], shared: Path) -> None:
+    found = result(V1_1)
+    (check,) = verified(found.out, shared / "data" / "imagenet_val227", 1, ["rtl"])
+    assert check["mismatches"] == 0
+    assert check["layers"] >= 26
+    assert check["lanes"] == ULX3S_85F.parameters.lanes
+    assert check["cycles"] == check["predicted_cycles"]
+    assert check["utilisation"] >= 0.96
+    assert check["utilisation"] == pytest.approx(
+        found.manifest["nonzero_macs"] / (check["lanes"] * check["cycles"])
+    )
