@@ -178,6 +178,5 @@ def test_a_photograph_on_the_engine(result: Callable[[Case], Result], shared: Pa
     assert check["lanes"] == ULX3S_85F.parameters.lanes
     assert check["cycles"] == check["predicted_cycles"]
     assert check["utilisation"] >= 0.96
-    assert check["utilisation"] == pytest.approx(
-        found.manifest["nonzero_macs"] / (check["lanes"] * check["cycles"])
-    )
+    found_macs = found.manifest["nonzero_macs"]
+    assert check["utilisation"] == pytest.approx(found_macs / (check["lanes"] * check["cycles"]), abs=1e-4)

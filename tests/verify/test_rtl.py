@@ -64,10 +64,10 @@ def test_digits_from_compile_to_the_last_cycle(once: Once, digits_pictures: Path
         done.check_returncode()
 
     out = once("digits-engine", make)
-    (check,) = dcgen_json("verify", out, "--on", "rtl")["checks"]
+    host, check = dcgen_json("verify", out, "--on", "host", "--on", "rtl")["checks"]
     assert check["target"] == "rtl"
     assert check["mismatches"] == 0
-    assert check["layers"] == 18
+    assert check["layers"] == host["layers"] > 10
     assert check["cycles"] == check["predicted_cycles"]
     assert check["lanes"] == 8
     assert check["utilisation"] > 0.85
