@@ -149,11 +149,3 @@ def test_failures_of_a_tool_carry_its_reason(
     with pytest.raises(error) as caught:
         Tool("nextpnr-ecp5", "wheel", "run").run(folder=tmp_path)
     assert str(caught.value).startswith(f"nextpnr-ecp5: {message}")
-
-
-@pytest.mark.slow
-def test_a_small_engine_is_placed_routed_and_fast_enough(tmp_path: Path) -> None:
-    report = build(SMALL, tmp_path, board=ULX3S_25F, seeds=(1,), progress=quiet)
-    assert report.best.fmax_mhz >= 50
-    assert report.resources["multipliers"].used >= SMALL.lanes + 2 * SMALL.requantisers
-    assert (tmp_path / "ulx3s-25f.bit").stat().st_size > 100_000
