@@ -8,7 +8,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw import regmap
 from hw.axi_lite import AxiLite
-from hw.engine import Engine, Trace
+from hw.back_end import trace_signature
+from hw.engine import Engine
 from hw.parameters import EngineParameters
 from hw.sim.convert import to_verilog
 
@@ -42,7 +43,7 @@ class AxiEngine(wiring.Component):
                 "s_axis_picture": In(AxiStream(8 * parameters.picture_bytes, last=True)),
                 "m_axis_scores": Out(AxiStream(32, last=True)),
                 "irq": Out(1),
-                "trace": Out(Trace(parameters)),
+                "trace": Out(trace_signature(parameters)),
             }
         )
 

@@ -42,7 +42,11 @@ CAUSES = ("mac", "list_wait", "drain_wait", "pool", "load", "other")
 
 
 def trace_signature(p: EngineParameters) -> wiring.Signature:
-    """One write. step : number of its record in the list; data : first byte lowest"""
+    """A write to activation memory, for simulation: ``count`` bytes of ``data`` from ``lane`` of ``word`` on.
+
+    step : number of the record in the command list, also while nothing is written
+    data : the first byte lowest
+    """
     return wiring.Signature(
         {
             "valid": Out(1),

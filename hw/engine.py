@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw import regmap
 from hw.axi_lite import AxiLite
-from hw.back_end import BackEnd
+from hw.back_end import BackEnd, trace_signature
 from hw.blob_format import Cause
 from hw.command_memory import CommandMemory
 from hw.control import CAUSES, Control
@@ -21,25 +21,6 @@ from hw.replay_lists import ReplayLists
 
 WORD = data.StructLayout({"data": 32, "last": 1})
 SCORE = data.StructLayout({"data": signed(32), "last": 1})
-
-
-class Trace(wiring.Signature):
-    """A write to activation memory, for simulation: ``count`` bytes of ``data`` from ``lane`` of ``word`` on.
-
-    step : number of the record in the command list
-    """
-
-    def __init__(self, p: EngineParameters) -> None:
-        super().__init__(
-            {
-                "valid": Out(1),
-                "step": Out(16),
-                "word": Out(16),
-                "lane": Out(8),
-                "count": Out(8),
-                "data": Out(8 * p.lanes),
-            }
-        )
 
 
 class Engine(wiring.Component):
@@ -69,7 +50,7 @@ class Engine(wiring.Component):
                 "picture": In(stream.Signature(beat)),
                 "scores": Out(stream.Signature(SCORE)),
                 "irq": Out(1),
-                "trace": Out(Trace(parameters)),
+                "trace": Out(trace_signature(parameters)),
             }
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from hw.parameters import EngineParameters
@@ -20,14 +20,14 @@ class EngineTarget:
 
     name: str
     description: str
-    parameters: EngineParameters = field(default_factory=EngineParameters)
+    parameters: EngineParameters
     board: bool = True
 
 
 ULX3S_85F: Final = EngineTarget(
     "ulx3s-85f",
     "sparse-MAC engine of 49 lanes on a ULX3S board (Lattice ECP5-85)",
-    EngineParameters(command_words=4096),
+    EngineParameters(),
 )
 SIMULATED: Final = EngineTarget(
     "engine-8",

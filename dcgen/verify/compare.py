@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -181,33 +181,28 @@ class Comparison:
 
     def engine_check(self, cycles: CycleCount, seconds: float) -> Check:
         """The verdict on an engine."""
-        return Check(
-            target=CHECK_NAME,
-            pictures=self.pictures,
-            layers=len(self.layer_names),
-            bytes_compared=self.bytes_compared,
-            mismatches=self.mismatches,
-            first_mismatch=self.first_mismatch,
-            failure=self.failure,
-            seconds=seconds,
-            cycles=cycles,
-        )
+        return replace(self._verdict(CHECK_NAME, seconds), cycles=cycles)
 
     def check(self, run: MachineRun, seconds: float, flash_bytes: int | None, ram_bytes: int | None) -> Check:
         """The verdict; the arguments are what the comparison itself cannot know."""
         emulator = run.target.emulator
+        return replace(
+            self._verdict(run.target.check_name, seconds),
+            instructions=round(self.ticks * emulator.instructions_per_tick) if emulator else None,
+            flash_bytes=flash_bytes,
+            ram_bytes=ram_bytes,
+            stack_bytes=self.stack_bytes if emulator else None,
+        )
+
+    def _verdict(self, target: str, seconds: float) -> Check:
         return Check(
-            target=run.target.check_name,
+            target=target,
             pictures=self.pictures,
             layers=len(self.layer_names),
             bytes_compared=self.bytes_compared,
             mismatches=self.mismatches,
             first_mismatch=self.first_mismatch,
             failure=self.failure,
-            instructions=round(self.ticks * emulator.instructions_per_tick) if emulator else None,
-            flash_bytes=flash_bytes,
-            ram_bytes=ram_bytes,
-            stack_bytes=self.stack_bytes if emulator else None,
             seconds=seconds,
         )
 

