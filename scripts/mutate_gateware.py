@@ -205,10 +205,13 @@ def _makes_logic(function: ast.FunctionDef) -> bool:
 
 
 def draw(seed: int, per_block: int) -> list[Mutant]:
-    """``per_block`` faults of each block, by as many different rules as there are."""
-    generator = random.Random(seed)
+    """``per_block`` faults of each block, by as many different rules as there are.
+
+    Each block has a generator of its own, so that a change of one leaves the faults of the others.
+    """
     chosen: list[Mutant] = []
     for file in sorted((ROOT / "hw").glob("*.py")):
+        generator = random.Random(f"{seed} {file.stem}")
         by_rule: dict[str, list[Mutant]] = {}
         for mutant in mutants(file):
             by_rule.setdefault(mutant.rule, []).append(mutant)

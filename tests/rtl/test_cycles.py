@@ -1,12 +1,13 @@
-"""Random networks on the whole engine in Verilator: every byte the golden model's, every cycle as predicted.
+"""Whole networks on the whole engine in Verilator: every byte the golden model's, every cycle as predicted.
 
-One engine, built once; the networks were not used in writing the model.
+The random networks were not used in writing the model.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,13 +18,16 @@ from dcgen.emit.hdl import engine_verilog
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import PlanError
+from dcgen.models.catalogue import V1_0
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import EnginePlan, plan_engine
 from dcgen.quant.execute import execute
-from dcgen.quant.qgraph import QGraph
+from dcgen.quant.qgraph import QAdd, QGraph
+from dcgen.targets.engines import ULX3S_85F
 from hw.parameters import EngineParameters
 from hw.sim import network, playback, tensors
 from tests.rtl.bench import CACHE
+from tests.squeezenets import squeezenet
 from tests.strategies import qgraphs
 
 ENGINE = EngineParameters(
@@ -93,6 +97,26 @@ def networks(count: int) -> list[tuple[QGraph, Blob, EnginePlan]]:
     return whole + strips
 
 
+def assert_exact(engine: Path, graph: QGraph, blob: Blob, plan: EnginePlan, run: Path, seed: int) -> None:
+    """One random picture through ``engine``: every tensor, score and cycle of every cause as foretold."""
+    prediction = predict(plan, graph, blob)
+    described = describe(graph, plan, prediction)
+    built = network.build(engine, described, CACHE)
+    c, h, w = graph.input.shape
+    picture = np.random.default_rng(seed).integers(0, 256, (h, w, c), np.uint8)
+    playback.write(run, *play_files(blob.data, plan.program, plan.commands, described, picture))
+    played = network.play(built, described, run)
+    assert network.failure(described, played) == ""
+    trace: dict[str, np.ndarray] = {}
+    scores = execute(graph, picture[None], trace)[0]
+    assert np.array_equal(played.scores, scores)
+    for name, found in tensors.rebuild(described["trace"], played.writes).items():
+        assert np.array_equal(found, trace[name][0]), name
+    counted = network.counted(described, played)
+    expected = {"total": prediction.total, **prediction.causes}
+    assert {name: counted[name] for name in expected} == expected
+
+
 @pytest.mark.slow
 def test_random_networks_take_the_predicted_cycles(tmp_path: Path) -> None:
     engine = tmp_path / "engine.v"
@@ -100,22 +124,18 @@ def test_random_networks_take_the_predicted_cycles(tmp_path: Path) -> None:
     cases = networks(NETWORKS)
     assert len(cases) == NETWORKS
     assert sum(in_strips(plan) for _, _, plan in cases) >= IN_STRIPS
-    built = None
     for number, (graph, blob, plan) in enumerate(cases):
-        prediction = predict(plan, graph, blob)
-        described = describe(graph, plan, prediction)
-        built = built or network.build(engine, described, CACHE)
-        c, h, w = graph.input.shape
-        picture = np.random.default_rng(number).integers(0, 256, (h, w, c), np.uint8)
-        run = tmp_path / str(number)
-        playback.write(run, *play_files(blob.data, plan.program, plan.commands, described, picture))
-        played = network.play(built, described, run)
-        assert network.failure(described, played) == ""
-        trace: dict[str, np.ndarray] = {}
-        scores = execute(graph, picture[None], trace)[0]
-        assert np.array_equal(played.scores, scores), number
-        for name, found in tensors.rebuild(described["trace"], played.writes).items():
-            assert np.array_equal(found, trace[name][0]), (number, name)
-        counted = network.counted(described, played)
-        expected = {"total": prediction.total, **prediction.causes}
-        assert {name: counted[name] for name in expected} == expected, number
+        assert_exact(engine, graph, blob, plan, tmp_path / str(number), number)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bypass", ("none", "simple"))
+def test_squeezenet_1_0_runs_on_the_board_s_engine(bypass: Literal["none", "simple"], tmp_path: Path) -> None:
+    """The 7x7 convolution, and additions, at 128x128."""
+    engine = tmp_path / "engine.v"
+    engine.write_text(engine_verilog(ULX3S_85F.parameters))
+    graph = squeezenet(replace(V1_0, size=128, bypass=bypass))
+    blob = encode(graph)
+    plan = plan_engine(graph, blob, ULX3S_85F.parameters)
+    assert any(isinstance(n.op, QAdd) for n in graph.nodes) == (bypass == "simple")
+    assert_exact(engine, graph, blob, plan, tmp_path / "run", seed=1)
