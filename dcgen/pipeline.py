@@ -172,8 +172,7 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:
         firmware = merged(firmware, below("engine", emit_driver(compiled.qgraph, engine.plan)))
-        picture = golden.pictures[0]
-        rtl = emit_hdl(compiled.qgraph, compiled.blob.data, engine.plan, engine.prediction, picture)
+        rtl = emit_hdl(compiled.qgraph, compiled.blob.data, engine.plan, engine.prediction, golden)
     return {
         "manifest.json": manifest_json(data),
         "model.dcb": compiled.blob.data,

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from dcgen.encode.layout import take_apart
+from dcgen.encode.schema import Status
 from dcgen.plan.cycles import Prediction
 from dcgen.plan.engine import TENSORS, EnginePlan
 from dcgen.quant.qgraph import U8, QGraph
@@ -16,7 +17,7 @@ from hw.sim import playback
 
 def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[str, Any]:
     """``plan.json``: all that running and checking a network takes, as plain data."""
-    status = regmap.register("status")
+    state = regmap.register("status")
     return {
         "name": graph.name,
         "parameters": asdict(plan.parameters),
@@ -26,10 +27,11 @@ def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[st
         "commands": list(plan.commands),
         "program": list(plan.program),
         "registers": {
-            "status": status.offset,
-            "status_fields": {f.name: [f.low, f.mask] for f in status.fields},
+            "status": state.offset,
+            "status_fields": {f.name: [f.low, f.mask] for f in state.fields},
             "counters": regmap.COUNTER_BASE,
         },
+        "causes": {str(int(status)): status.name for status in Status},
         "counters": [name for name, _ in regmap.COUNTERS],
         "predicted": {
             "total": prediction.total,

@@ -6,6 +6,7 @@ import io
 import json
 import struct
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,11 +24,13 @@ class Golden:
 
     pictures : uint8 [N, H, W, C], N >= 1
     scores : int32 [N, S]
+    trace : uint8 [C, H, W] by tensor of the first picture
     checks : of the first picture, one value a node; 0 for Concats and the scores, which C does not trace
     """
 
     pictures: U8
     scores: I32
+    trace: Mapping[str, U8]
     checks: tuple[int, ...]
 
     @classmethod
@@ -43,7 +46,8 @@ class Golden:
             0 if isinstance(node.op, QConcat) or node.name not in trace else check_value(i, trace[node.name][0])
             for i, node in enumerate(graph.nodes)
         )
-        return cls(np.ascontiguousarray(pictures), scores, checks)
+        planes = {name: tensor[0] for name, tensor in trace.items()}
+        return cls(np.ascontiguousarray(pictures), scores, planes, checks)
 
     def files(self) -> FileSet:
         """The pictures as PNG and ``scores.json``, by file name."""

@@ -6,14 +6,14 @@ import json
 
 from dcgen.emit.engine_data import describe, play_files
 from dcgen.emit.fileset import below, merged
+from dcgen.emit.golden import Golden
 from dcgen.emit.names import ModelNames
 from dcgen.emit.render import banner, c_rows, comment_text, render
 from dcgen.errors import ToolError
 from dcgen.files import FileSet
 from dcgen.plan.cycles import Prediction
 from dcgen.plan.engine import TENSORS, EnginePlan, summary
-from dcgen.quant.execute import execute
-from dcgen.quant.qgraph import U8, QConcat, QGraph
+from dcgen.quant.qgraph import QConcat, QGraph
 from dcgen.resources import resource_dir
 from hw import regmap
 from hw.parameters import EngineParameters
@@ -39,20 +39,19 @@ def engine_verilog(parameters: EngineParameters) -> str:
         raise
 
 
-def emit_hdl(graph: QGraph, data: bytes, plan: EnginePlan, prediction: Prediction, picture: U8) -> FileSet:
+def emit_hdl(graph: QGraph, data: bytes, plan: EnginePlan, prediction: Prediction, golden: Golden) -> FileSet:
     """The folder ``rtl``.
 
     data : the blob
-    picture : uint8 [H, W, C], which the folder's own test runs
+    golden : whose first picture the folder's own test runs
     """
     names = ModelNames.of(graph.name)
     described = describe(graph, plan, prediction)
-    trace: dict[str, U8] = {}
-    scores = execute(graph, picture[None], trace)
-    checked = [n.name for n in graph.nodes if n.name in trace and not isinstance(n.op, QConcat)]
+    picture = golden.pictures[0]
+    checked = [n.name for n in graph.nodes if n.name in golden.trace and not isinstance(n.op, QConcat)]
     described["golden"] = {
-        "scores": scores[0].tolist(),
-        "tensors": {name: tensors.check_value(trace[name][0]) for name in checked},
+        "scores": golden.scores[0].tolist(),
+        "tensors": {name: tensors.check_value(golden.trace[name]) for name in checked},
     }
     sim = resource_dir("hw") / "sim"
     benches = {name: (sim / name).read_bytes() for name in BENCHES}

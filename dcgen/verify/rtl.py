@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from dcgen.emit.engine_data import play_files
-from dcgen.encode.schema import Status
 from dcgen.errors import OutputError, ToolError
 from dcgen.files import temporary_folder
 from dcgen.quant.qgraph import U8, QGraph
@@ -100,9 +99,6 @@ def _compare(comparison: Comparison, engine: _Engine, played: playback.Played, p
     )
     if failure := network.failure(engine.plan, played):
         comparison.failure = failure
-        cause = played.status >> 8 & 0xFF
-        if cause in list(Status):
-            comparison.failure = f"{failure} ({Status(cause).name})"
 
 
 def _cycles(engine: _Engine, played: playback.Played) -> CycleCount:

@@ -65,7 +65,8 @@ def failure(plan: dict[str, Any], played: playback.Played) -> str:
     status, layout = played.status, plan["registers"]["status_fields"]
     fields = {name: (status & mask) >> low for name, (low, mask) in layout.items()}
     if fields["error"]:
-        return f"the engine stopped with cause {fields['cause']} at node {fields['node']}"
+        cause = plan["causes"].get(str(fields["cause"]), "unknown")
+        return f"the engine stopped at node {fields['node']} with cause {fields['cause']} ({cause})"
     return "" if fields["done"] else "the engine did not end"
 
 

