@@ -4,8 +4,10 @@
 
 Faults are made by the rules below on the syntax tree of a block's ``elaborate``; which of all possible
 ones are tried is drawn with the seed. Each mutant is a copy of the checkout in which one file differs; the
-block's own tests run there, and those of the whole end if they pass. A survivor is a fault that tests miss
-or a change without effect; the latter are listed in EQUIVALENT with the reason.
+block's own tests run there, and those of the whole end if they pass, quick ones first, slow ones then. A
+survivor is a fault that tests miss or a change without effect; the latter are listed in EQUIVALENT with the
+reason. The report is written after every fault; what it holds as caught is not tried again while its block
+stays as it is.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import argparse
 import ast
 import contextlib
 import copy
+import hashlib
+import itertools
 import json
 import os
 import random
@@ -29,12 +33,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 TIMEOUT_S = 240
-PYTEST_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--tb=short")
+PYTEST_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=short")
+SPEEDS = ("not slow", "slow")
 NO_TESTS = 5
-"""Pytest's exit code where a file has none that are not slow."""
+"""Pytest's exit code where a file has none of that speed."""
 FRONT = ("test_front_blocks.py", "test_front_causes.py", "test_front_end.py")
 TOP = ("test_control.py", "test_engine.py")
-BACK = ("test_back_end.py",)
+BACK = ("test_back_end.py", "test_engine.py")
 WIDER_TESTS = {
     **dict.fromkeys(
         ("bit_reader", "code_table", "huffman", "section_header", "conv_section", "plain_weights", "tensor_table"),
@@ -234,11 +239,10 @@ def verdict(mutant: Mutant, folder: Path) -> str:
     names = (f"test_{mutant.block}.py", *WIDER_TESTS.get(mutant.block, BACK))
     (folder / "hw" / f"{mutant.block}.py").write_text(mutant.source, encoding="utf-8")
     try:
-        for tests in dict.fromkeys(ROOT / "tests" / "hw" / name for name in names):
-            if not tests.is_file():
-                continue
-            where = str(tests.relative_to(ROOT))
-            code, said = _run([sys.executable, "-m", "pytest", *PYTEST_OPTIONS, where], folder)
+        files = [ROOT / "tests" / "hw" / name for name in dict.fromkeys(names)]
+        for speed, tests in itertools.product(SPEEDS, filter(Path.is_file, files)):
+            options = (*PYTEST_OPTIONS, "-m", speed, str(tests.relative_to(ROOT)))
+            code, said = _run([sys.executable, "-m", "pytest", *options], folder)
             if code in (0, NO_TESTS):
                 continue
             if re.search(rf"^hw/{mutant.block}\.py:\d+: \w", said, re.MULTILINE):
@@ -276,28 +280,50 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--per-block", type=int, default=3)
-    parser.add_argument("--report", type=Path, help="JSON file for the result")
+    parser.add_argument("--report", type=Path, help="JSON file for the result, or of an earlier run to go on with")
     parser.add_argument("--only", help="a block")
     arguments = parser.parse_args()
     chosen = [m for m in draw(arguments.seed, arguments.per_block) if arguments.only in (None, m.block)]
-    results = []
+    known = caught_before(arguments.report)
+    results: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "checkout"
         folder.mkdir()
         workspace(folder)
         for mutant in chosen:
-            found = EQUIVALENT.get(mutant.name) or verdict(mutant, folder)
+            result = described(mutant)
             if mutant.name in EQUIVALENT:
-                found = f"equivalent: {found}"
-            print(f"{mutant.name}: {found}", flush=True)
-            keys = ("name", "block", "rule", "before", "after")
-            results.append({k: getattr(mutant, k) for k in keys} | {"verdict": found})
+                result["verdict"] = f"equivalent: {EQUIVALENT[mutant.name]}"
+            else:
+                result["verdict"] = known.get(identity(result)) or verdict(mutant, folder)
+            print(f"{mutant.name}: {result['verdict']}", flush=True)
+            results.append(result)
+            if arguments.report:
+                document = {"seed": arguments.seed, "per_block": arguments.per_block, "mutants": results}
+                arguments.report.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     survivors = [r["name"] for r in results if r["verdict"] == "survived"]
     print(f"{len(results)} faults in {len({r['block'] for r in results})} blocks, {len(survivors)} survived")
-    if arguments.report:
-        document = {"seed": arguments.seed, "per_block": arguments.per_block, "mutants": results}
-        arguments.report.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     sys.exit(1 if survivors else 0)
+
+
+def described(mutant: Mutant) -> dict[str, str]:
+    """A fault as the report has it; ``block_sha256`` is of the block without it."""
+    source = (ROOT / "hw" / f"{mutant.block}.py").read_bytes()
+    keys = ("name", "block", "rule", "before", "after")
+    return {k: getattr(mutant, k) for k in keys} | {"block_sha256": hashlib.sha256(source).hexdigest()}
+
+
+def identity(result: dict[str, str]) -> tuple[str, str]:
+    """What a verdict belongs to."""
+    return result["name"], result["block_sha256"]
+
+
+def caught_before(report: Path | None) -> dict[tuple[str, str], str]:
+    """The verdicts of an earlier report that found a fault caught."""
+    if report is None or not report.is_file():
+        return {}
+    results = json.loads(report.read_text(encoding="utf-8"))["mutants"]
+    return {identity(r): r["verdict"] for r in results if r["verdict"].startswith("caught")}
 
 
 if __name__ == "__main__":

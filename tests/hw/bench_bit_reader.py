@@ -11,7 +11,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def packets(dut: Any) -> None:
     Clock(dut.clk, 10, unit="ns").start()
     for name in ("words__valid", "words__payload", "begin", "consume", "late"):

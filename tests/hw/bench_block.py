@@ -12,7 +12,7 @@ from cocotb.clock import Clock
 from tests.hw.blocks import CocotbBench
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def play(dut: Any) -> None:
     case = importlib.import_module(os.environ["BLOCK_MODULE"]).CASES[os.environ["BLOCK_CASE"]]
     bench = CocotbBench(dut, case.block())

@@ -40,7 +40,7 @@ def at(name: str) -> int:
     return regmap.register(name).offset
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def parameters_and_identity_can_be_read(dut):
     master = await started(dut, pauses=True)
     assert await master.read_dword(at("id")) == regmap.ID
@@ -49,7 +49,7 @@ async def parameters_and_identity_can_be_read(dut):
         assert await master.read_dword(at(name)) == value, name
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def registers_keep_what_is_written(dut):
     master = await started(dut, pauses=True)
     chance = random.Random(os.environ.get("COCOTB_RANDOM_SEED"))
@@ -64,7 +64,7 @@ async def registers_keep_what_is_written(dut):
             assert await master.read_dword(at(name)) == kept[name]
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def wrong_accesses_are_answered_with_an_error(dut):
     master = await started(dut, pauses=True)
     assert (await master.write(at("id"), bytes(4))).resp == AxiResp.SLVERR
@@ -76,7 +76,7 @@ async def wrong_accesses_are_answered_with_an_error(dut):
     assert await master.read_dword(at("scores")) == 0
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def commands_reach_the_memory_unless_busy(dut):
     master = await started(dut, pauses=True)
     seen = {}
@@ -96,7 +96,7 @@ async def commands_reach_the_memory_unless_busy(dut):
     assert seen == wanted
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def a_start_is_a_reset_and_then_a_pulse(dut):
     master = await started(dut, pauses=False)
     events = []
@@ -119,7 +119,7 @@ async def a_start_is_a_reset_and_then_a_pulse(dut):
     assert [name for name, _ in events] == ["reset"]
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def status_and_interrupt_show_the_datapath(dut):
     master = await started(dut, pauses=False)
     dut.error.value, dut.cause.value, dut.node.value = 1, 13, 0x1234
@@ -135,7 +135,7 @@ async def status_and_interrupt_show_the_datapath(dut):
     assert dut.irq.value == 0
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def counters_count_while_counting(dut):
     master = await started(dut, pauses=False)
     names = [name for name, _ in regmap.COUNTERS[1:]]

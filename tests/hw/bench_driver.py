@@ -77,7 +77,7 @@ class Port:
         return np.frombuffer(bytes(frame.tdata), "<i4").tolist()
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=20, timeout_unit="ms")
 async def the_driver_runs_networks(dut):
     case = json.loads((CASE / "case.json").read_text())
     Clock(dut.clk, 10, unit="ns").start()

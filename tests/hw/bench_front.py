@@ -13,7 +13,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=20, timeout_unit="ms")
 async def play(dut: Any) -> None:
     cases = json.loads(Path(os.environ["FRONT_CASES"]).read_text())
     Clock(dut.clk, 10, unit="ns").start()

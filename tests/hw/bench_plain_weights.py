@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 from hw.front_timing import ADD_CYCLES, AVERAGE_CYCLES
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def random_constants(dut: Any) -> None:
     Clock(dut.clk, 10, unit="ns").start()
     dut.start.value = 0

@@ -18,7 +18,7 @@ from hw.weight_list import shape_layout
 PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, list_entries=16, max_outputs=16)
 
 
-@cocotb.test()
+@cocotb.test(timeout_time=2, timeout_unit="ms")
 async def random_filters(dut: Any) -> None:
     Clock(dut.clk, 10, unit="ns").start()
     for name in (
