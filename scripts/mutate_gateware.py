@@ -245,6 +245,8 @@ def verdict(mutant: Mutant, folder: Path) -> str:
             code, said = _run([sys.executable, "-m", "pytest", *options], folder)
             if code in (0, NO_TESTS):
                 continue
+            if code not in (1, 2, None):  # not a failed test, nor one that cannot be loaded
+                sys.exit(said)
             if re.search(rf"^hw/{mutant.block}\.py:\d+: \w", said, re.MULTILINE):
                 return f"caught by {tests.name} (does not elaborate)"
             return f"caught by {tests.name}" + (" (does not end)" if code is None else "")
