@@ -14,13 +14,16 @@ from hw.crc32 import START, next_state
 BLOB = data.StructLayout({"data": 32, "last": 1})
 """A word of the blob stream; ``last`` ends a section."""
 COUNT_BITS = 31
-CHOICE = data.StructLayout({"early": 1, "idle": 1, "width": 12, "escape": 1, "escape_width": 6})
+MAX_WIDTH = 12
+"""Bits of a code."""
+CHOICE = data.StructLayout({"early": 1, "idle": 1, "width": MAX_WIDTH, "escape": 1, "escape_width": 6})
 """A width that is known late, in place of ``consume`` while ``early`` is set.
 
 idle : nothing is consumed
 width : bit n - 1 stands for n bits
 escape : ``escape_width`` bits
-One of the three, and only with ``valid`` bits; with none of them the next bits mean nothing.
+One of the three, the latter two only with ``valid`` bits; with none of them the next bits mean nothing. While
+``early`` is not set, ``idle`` is ignored and the other two are 0.
 """
 DEPTH = 3
 
@@ -32,16 +35,17 @@ class BitReader(wiring.Component):
     begin : pulse, forgets what is left of the packet before
     bits, valid : the next 32 bits, if as many have arrived
     consume : 0..32, bits to drop in this cycle; ignored unless ``valid``
-    choice : the same, for who needs most of the cycle to find the width: every sum is ready before it is chosen
+    choice : the same, for who needs most of the cycle to find the width: what comes of every width is ready
+        before it is chosen
     offset : bits already dropped of the word that ``bits`` starts in
     ended : the packet's last word has been taken
     empty : no bit is left here
     count : words taken, saturating at 2**31 - 1
     crc : CRC-32 of the words taken, the first one left out
 
-    Three words are held in place and a funnel shifter looks at the first two, so only ``offset``
-    depends on ``consume`` within the cycle. One word in and 32 bits out a cycle are sustained:
-    ``ready`` depends on registers alone. Latency from a word to its bits: one cycle.
+    Three words are held in place; the bits at ``offset`` of them are kept in a register, too, so that whoever
+    looks at them does so from the cycle's start. One word in and 32 bits out a cycle are sustained: ``ready``
+    depends on registers alone. Latency from a word to its bits: one cycle.
     """
 
     def __init__(self) -> None:
@@ -72,29 +76,34 @@ class BitReader(wiring.Component):
 
         take = self.words.ready & self.words.valid
         step = Mux(self.valid, self.consume, 0)
-        total = Signal(6)
         m.d.comb += [
             self.words.ready.eq(active & (level != DEPTH)),
-            self.bits.eq((Cat(held[0], held[1]) >> self.offset)[:32]),
             self.valid.eq((level >= 2) | ((level == 1) & (self.offset == 0))),
             self.empty.eq(level == 0),
             self.crc.eq(~state),
         ]
-        late = self.choice
-        with m.If(late.early):
-            sums = [late.width[n - 1].replicate(6) & (self.offset + n)[:6] for n in range(1, 13)]
-            sums.append(late.escape.replicate(6) & (self.offset + late.escape_width)[:6])
-            sums.append(late.idle.replicate(6) & self.offset)
-            m.d.comb += total.eq(reduce(or_, sums))
-        with m.Else():
-            m.d.comb += total.eq(self.offset + step)
+
+        # What is held once this cycle's word is in, seen from ``offset`` on, and from the width's end that is
+        # known in time; then one of these, or of the former's next few places.
+        stay = [Mux(take & (level == i), word, held[i]) for i in range(DEPTH)]
+        late, far = self.choice, Signal(6)
+        near_bits, far_bits = Signal(32 + MAX_WIDTH), Signal(32)
+        m.d.comb += [
+            far.eq(self.offset + Mux(late.early, late.escape_width, step)),
+            near_bits.eq(Cat(*stay) >> self.offset),
+            far_bits.eq(Cat(*stay) >> far),
+        ]
+        total = Signal(6)
+        choices = [(late.width[n - 1], near_bits[n:], (self.offset + n)[:6]) for n in range(1, MAX_WIDTH + 1)]
+        choices.append((late.early & late.idle, near_bits, self.offset))
+        choices.append((~late.early | late.escape, far_bits, far))
+        m.d.comb += total.eq(reduce(or_, (chosen.replicate(6) & end for chosen, _, end in choices)))
+        m.d.sync += self.bits.eq(reduce(or_, (chosen.replicate(32) & found[:32] for chosen, found, _ in choices)))
+
         pop = total[5]
         m.d.sync += [self.offset.eq(total[:5]), level.eq(level + take - pop)]
         for i in range(DEPTH):
-            behind = held[i + 1] if i + 1 < DEPTH else held[i]
-            stay = Mux(take & (level == i), word, held[i])
-            move = Mux(take & (level == i + 1), word, behind)
-            m.d.sync += held[i].eq(Mux(pop, move, stay))
+            m.d.sync += held[i].eq(Mux(pop, stay[i + 1] if i + 1 < DEPTH else held[i], stay[i]))
 
         with m.If(take):
             with m.If(~self.count.all()):

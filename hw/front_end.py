@@ -144,7 +144,7 @@ class FrontEnd(wiring.Component):
             lists.head.zero_out.eq(zero_out),
             lists.head.fill.eq(fill),
         ]
-        generating = Signal()  # an entry for every weight
+        generating = Signal()  # in GENERATE: an entry for every weight
         with m.If(generating):
             m.d.comb += [lists.entries.valid.eq(~lists.exhausted), lists.entries.payload.level.eq(1)]
         with m.Else():
@@ -262,12 +262,13 @@ class FrontEnd(wiring.Component):
                 with m.Elif(is_plain):
                     m.next = "PLAIN"
             with m.State("PLAIN"), m.If(plain.done):
+                m.d.sync += generating.eq(1)
                 m.next = "GENERATE"
             with m.State("GENERATE"):
-                m.d.comb += generating.eq(1)
                 with m.If(plain.excess):
                     m.d.comb += cause.eq(Cause.LAYER)
                 with m.If(lists.exhausted & ~lists.busy):
+                    m.d.sync += generating.eq(0)
                     m.next = "FLUSH"
             with m.State("FLUSH"):
                 m.d.comb += lists.flush.eq(1)

@@ -1,6 +1,7 @@
 """The entropy decoder: an entry (run of zeros, level) a cycle out of the next bits of the stream.
 
-Stages, which stand still together while the consumer does not take the entry at the end:
+Stages, which stand still together a cycle after the consumer has not taken the entry at the end, that entry
+being kept aside until then, so that taking one and decoding another never share a cycle:
 
 1. the 12 bits of the window, first bit on top, are compared with the limits of all code lengths at
    once, which gives the code's length and tells ESCAPE by its value, so that its raw bits are
@@ -35,7 +36,7 @@ class HuffmanDecoder(wiring.Component):
     tables, place : those of a ``CodeTableReader``
     gaps, level_bits, run_bits : as in the section's header, steady while anything is decoded
     enable : more entries are wanted; consult ``step`` for each one begun
-    hold : nothing moves
+    hold : nothing moves, as if an entry were not taken
     bits, valid, choice : those of a ``BitReader``, whose ``choice.early`` is left to others
     consume : the bits chosen
     step : this cycle consumes the (last) bits of an entry
@@ -47,7 +48,7 @@ class HuffmanDecoder(wiring.Component):
 
     def __init__(self, p: EngineParameters) -> None:
         self._p = p
-        self.stages = Signal(3)  # which stages hold an entry's (last) code, for proofs
+        self.stages = Signal(4)  # which stages hold an entry's (last) code, for proofs
         super().__init__(
             {
                 "tables": In(data.ArrayLayout(table_layout(p), 2)),
@@ -79,8 +80,9 @@ class HuffmanDecoder(wiring.Component):
             writer.addr.eq(self.place.address),
             writer.data.eq(self.place.symbol),
         ]
-        move = Signal()
-        m.d.comb += move.eq(~self.hold & (self.entries.ready | ~self.entries.valid))
+        stopped, move = Signal(), Signal()
+        m.d.sync += stopped.eq(self.hold | (self.entries.valid & ~self.entries.ready))
+        m.d.comb += move.eq(~stopped)
 
         # 1: length and escape
         second = Signal()  # GAPS: the level's code is next
@@ -127,7 +129,8 @@ class HuffmanDecoder(wiring.Component):
         stage_1 = Signal(one)
         ends = Signal(2)  # stages 1 and 2 hold an entry's last code
         valid = [Signal(name=f"valid_{i}") for i in range(1, 4)]
-        m.d.comb += self.stages.eq(Cat(valid[0] & ends[0], valid[1] & ends[1], valid[2]))
+        aside, aside_valid = Signal(ENTRY), Signal()
+        m.d.comb += self.stages.eq(Cat(valid[0] & ends[0], valid[1] & ends[1], valid[2], stopped & aside_valid))
         m.d.sync += [self.no_code.eq(begin & beyond[MAX_CODE_BITS]), self.used_bits.eq(self.consume)]
         with m.If(begin):
             m.d.sync += second.eq(self.gaps & ~second)
@@ -173,16 +176,23 @@ class HuffmanDecoder(wiring.Component):
             m.d.comb += [run.eq(stage_2.raw & run_mask), level.eq((stage_2.raw >> self.run_bits) & level_mask)]
         with m.Else():
             m.d.comb += [run.eq(symbol >> self.level_bits), level.eq(symbol & level_mask)]
+        entry = Signal(ENTRY)
         with m.If(move):
             m.d.sync += [
                 valid[2].eq(valid[1] & ends[1]),
-                self.entries.payload.run.eq(run),
-                self.entries.payload.level.eq(level),
+                entry.run.eq(run),
+                entry.level.eq(level),
+                aside.eq(entry),
+                aside_valid.eq(valid[2]),
             ]
             with m.If(valid[1] & ~stage_2.second):
                 m.d.sync += gap.eq(symbol)
         m.d.comb += ends.eq(Cat(stage_1.second | ~self.gaps, stage_2.second | ~self.gaps))
-        m.d.comb += [self.entries.valid.eq(valid[2]), self.busy.eq(valid[0] | valid[1] | valid[2])]
+        m.d.comb += [
+            self.entries.valid.eq(Mux(stopped, aside_valid, valid[2])),
+            self.entries.payload.eq(Mux(stopped, aside, entry)),
+            self.busy.eq(valid[0] | valid[1] | valid[2] | (stopped & aside_valid)),
+        ]
         return m
 
 

@@ -84,35 +84,37 @@ class WeightListBuilder(wiring.Component):
         p, shape = self._p, self.shape
         m = Module()
 
-        # Position of the next weight. ``room`` weights of this tap are left, that one included.
+        # Position of the next weight. ``room`` weights of this tap are left behind that one.
         output = Signal(bits(p.max_outputs + 1))
         tap, channel, room = Signal(bits(p.max_taps)), Signal(16), Signal(16)
+        whole = Signal(16)
+        m.d.sync += whole.eq(shape.channels - 1)
         in_group, group_base = Signal(16), Signal(bits(p.words))
         last_output, last_tap = Signal(), Signal()
         count = Signal(bits(p.list_entries + 1))
         flushing = Signal()
 
         wrapping, rest = Signal(), Signal(12)
-        run = Mux(wrapping, rest, self.entries.payload.run)
-        move = Signal()
+        run, move = Signal(16), Signal()
+        m.d.comb += run.eq(Mux(wrapping, rest, self.entries.payload.run))
         entry, fits, leaves, ends = Signal(), Signal(), Signal(), Signal()
         weight, closes = Signal(), Signal()
         m.d.comb += [
             entry.eq(self.entries.valid & move),
-            fits.eq(run < room),
+            fits.eq(run <= room),
             self.entries.ready.eq(move & fits),
             self.beyond.eq(entry & self.exhausted),
             weight.eq(entry & fits & (self.entries.payload.level != 0)),
-            leaves.eq(entry & (~fits | (run == room - 1))),
+            leaves.eq(entry & (run >= room)),
             ends.eq(leaves & last_tap),
             closes.eq((ends & ~last_output) | (flushing & move)),
             self.full.eq(weight & (count == p.list_entries)),
         ]
         with m.If(entry):
-            m.d.sync += [wrapping.eq(~fits), rest.eq(run - room)]
-            m.d.sync += [channel.eq(channel + run + 1), room.eq(room - run - 1)]
+            m.d.sync += [wrapping.eq(~fits), rest.eq(run + ~room)]  # + ~: less one more
+            m.d.sync += [channel.eq(channel + run + 1), room.eq(room + ~run)]
         with m.If(leaves):
-            m.d.sync += [channel.eq(0), room.eq(shape.channels), tap.eq(tap + 1)]
+            m.d.sync += [channel.eq(0), room.eq(whole), tap.eq(tap + 1)]
             m.d.sync += last_tap.eq(tap + 2 == shape.taps)
         with m.If(weight):
             m.d.sync += count.eq(count + 1)
@@ -140,7 +142,7 @@ class WeightListBuilder(wiring.Component):
                 output.eq(0),
                 tap.eq(0),
                 channel.eq(0),
-                room.eq(shape.channels),
+                room.eq(shape.channels - 1),
                 in_group.eq(0),
                 group_base.eq(0),
                 last_output.eq(shape.outputs == 1),

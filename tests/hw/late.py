@@ -13,7 +13,7 @@ def choose(m: Module, reader: BitReader, consume: Value, late: Value) -> None:
     """Let ``reader`` consume ``consume`` bits, by its ``choice`` where ``late``."""
     some, one_of = Signal(), Signal()
     m.d.comb += [
-        some.eq(reader.valid & (consume != 0)),
+        some.eq(late & reader.valid & (consume != 0)),
         one_of.eq(consume <= 12),
         reader.consume.eq(consume),
         reader.choice.early.eq(late),

@@ -68,6 +68,7 @@ class BitReaderContract(wiring.Component):
                 Assert(consumed <= (taken << 5)),
                 Assert(dut.offset == consumed[:5]),
                 Assert(known == (number[5:] < taken)),
+                Assert(~dut.valid | (dut.bits == (Cat(dut.held[0], dut.held[1]) >> dut.offset)[:32])),
             ]
             first = Signal(8)  # number of the word in held[0]
             m.d.comb += first.eq(consumed[5:])
@@ -174,9 +175,9 @@ class DecoderEnds(wiring.Component):
         ]
         frozen = dut.entries.valid & ~self.ready
         ended, left = Signal(8), Signal(8)  # entries decoded, handed over; modulo 256
-        begin = dut.enable & self.valid & ~frozen
         width = Signal(6)
         payload, waited = Signal.like(dut.entries.payload), Signal()
+        begin = dut.enable & self.valid & ~waited
         m.d.sync += [
             ended.eq(ended + dut.step),
             left.eq(left + (dut.entries.valid & self.ready)),
@@ -191,7 +192,7 @@ class DecoderEnds(wiring.Component):
                 Assert(begin | (width == 0)),
                 Assert(~dut.step | begin),
                 Assert(gaps | (dut.step == begin)),
-                Assert((left + sum(dut.stages[i] for i in range(3)))[:8] == ended),
+                Assert((left + sum(dut.stages[i] for i in range(4)))[:8] == ended),
             ]
             with m.If(begin & ~dut.choice.width.any() & ~dut.choice.escape):
                 m.d.comb += [Assert(width == 0), Assert(~dut.choice.idle)]
