@@ -134,9 +134,20 @@ def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
     return [
         ("engine", f"{engine['lanes']} lanes, {engine['steps']} steps in {engine['segments']} segments"),
         ("expected cycles", f"{engine['predicted_cycles']:,}"),
+        *_pace_rows(engine),
         ("utilisation", f"{100 * engine['utilisation']:.1f} % of the multipliers' cycles"),
         ("activation memory", f"{engine['memory_words_used']:,} of {engine['memory_words']:,} words"),
         ("command list", f"{engine['command_words_used']:,} of {engine['command_words']:,} words"),
+    ]
+
+
+def _pace_rows(engine: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Pictures a second on the engine's board, if it has one."""
+    if (found := engine.get("pace")) is None:
+        return []
+    return [
+        ("engine computes", f"{found['compute']:.2f} pictures a second at {found['megahertz']:g} MHz"),
+        ("serial port carries", f"{found['link']:.3f} pictures a second, {found['bytes']:,} bytes each"),
     ]
 
 

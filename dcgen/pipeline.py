@@ -31,6 +31,7 @@ from dcgen.pictures import Preprocess
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.pace import pace
 from dcgen.progress import Progress, counted
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
@@ -72,9 +73,9 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
 
 def make_bitstream(target: Target | EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
     """The board's bitstream and its report. The same one serves every network that fits the engine."""
-    assert isinstance(target, EngineTarget)
+    assert isinstance(target, EngineTarget) and target.board
     with temporary_folder("dcgen-bitstream-") as folder:
-        report = bitstream.build(target.parameters, folder, progress=progress)
+        report = bitstream.build(target.parameters, folder, board=target.board, progress=progress)
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
@@ -126,7 +127,9 @@ def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> Engin
     if not isinstance(target, EngineTarget):
         return None
     plan = plan_engine(qgraph, blob, target.parameters)
-    return EngineCompiled(plan, predict(plan, qgraph, blob))
+    prediction, board = predict(plan, qgraph, blob), target.board
+    found = pace(board, plan, qgraph, blob, prediction.total) if board else None
+    return EngineCompiled(plan, prediction, found)
 
 
 def observe(graph: Graph, evidence: Evidence, recipe: Recipe) -> dict[str, Range]:

@@ -17,6 +17,7 @@ from dcgen.pictures import Preprocess
 from dcgen.plan.cycles import Prediction
 from dcgen.plan.engine import EnginePlan
 from dcgen.plan.firmware import FirmwarePlan
+from dcgen.plan.pace import Pace
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
 from dcgen.targets import EngineTarget, Target
@@ -53,10 +54,11 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class EngineCompiled:
-    """What an engine is told, and how long it will take."""
+    """What an engine is told, how long it will take, and what its board makes of that (None without a board)."""
 
     plan: EnginePlan
     prediction: Prediction
+    pace: Pace | None
 
 
 @dataclass(frozen=True, eq=False)

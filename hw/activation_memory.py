@@ -64,12 +64,13 @@ class ActivationMemory(wiring.Component):
             m.d.comb += to_banks.values[lane].eq(Cat(self.write_bytes[lane], chosen))
         m.d.comb += to_banks.amount.eq(self.write.lane)
         write_request = Cat(self.write.word0, self.write.word1)
-        write_request = delay(m, write_request, turning - 1, "write_request")
-        write_lane = delay(m, self.write.lane, turning - 1, "write_lane")
+        write_request = delay(m, write_request, turning - 1, "write_request", reset_less=True)
+        write_lane = delay(m, self.write.lane, turning - 1, "write_lane", reset_less=True)
         write_addresses = self.bank_addresses(m, write_request, write_lane, "write")
 
-        read_request = delay(m, Cat(self.read.word0, self.read.word1), READ_AHEAD - 1, "read_request")
-        read_lane = delay(m, self.read.lane, READ_AHEAD - 2, "read_lane")
+        read_request = Cat(self.read.word0, self.read.word1)
+        read_request = delay(m, read_request, READ_AHEAD - 1, "read_request", reset_less=True)
+        read_lane = delay(m, self.read.lane, READ_AHEAD - 2, "read_lane", reset_less=True)
         read_addresses = self.bank_addresses(m, read_request, read_lane, "read", thermometer_cycles=1)
 
         for number in range(p.lanes):
@@ -81,9 +82,11 @@ class ActivationMemory(wiring.Component):
                 Cat(writer.data, writer.en).eq(to_banks.rotated[number]),
                 reader.addr.eq(read_addresses[number]),
             ]
-            m.d.sync += to_lanes.values[number].eq(reader.data)  # block RAM is slow to answer
+            m.d.comb += to_lanes.values[number].eq(
+                delay(m, reader.data, 1, f"read_{number}", reset_less=True)  # block RAM is slow to answer
+            )
         m.d.comb += [
-            to_lanes.amount.eq(delay(m, self.read.lane, READ_AHEAD + 2, "turn")),
+            to_lanes.amount.eq(delay(m, self.read.lane, READ_AHEAD + 2, "turn", reset_less=True)),
             self.bytes.eq(to_lanes.rotated),
         ]
         return m
@@ -99,8 +102,8 @@ class ActivationMemory(wiring.Component):
         width = bits(self.parameters.words)
         addresses = []
         for number in range(self.parameters.lanes):
-            in_first = delay(m, lane <= number, thermometer_cycles, f"{name}_first_{number}")
-            address = Signal(width, name=f"{name}_address_{number}")
+            in_first = delay(m, lane <= number, thermometer_cycles, f"{name}_first_{number}", reset_less=True)
+            address = Signal(width, name=f"{name}_address_{number}", reset_less=True)
             m.d.sync += address.eq(Mux(in_first, request[:width], request[width:]))
             addresses.append(address)
         return addresses

@@ -163,11 +163,15 @@ class BackEnd(wiring.Component):
             lanes.bytes.eq(read_path.bytes),
             lanes.work.eq(data.View(WORK, work)),
             lanes.shift.eq(drain.shift),
-            drain.put.eq(conv.list_start),
-            *[drain.put_constants[name].eq(payload[name]) for name in CONSTANTS.members],
+            drain.put.eq(delay(m, conv.list_start, 1, "put")),
+            *[
+                drain.put_constants[name].eq(delay(m, payload[name], 1, f"put_{name}", reset_less=True))
+                for name in CONSTANTS.members
+            ],
             drain.loading.eq(lanes.loading),
             drain.list_end.eq(lanes.loading_list_end),
             drain.front.eq(lanes.front),
+            drain.following.eq(lanes.following),
             requantiser.sums.eq(lanes.front),
             requantiser.constants.eq(drain.constants),
             conv_writer.valid.eq(delay(m, drain.valid, REQUANTISE_CYCLES, "requantised")),

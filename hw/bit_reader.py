@@ -64,7 +64,7 @@ class BitReader(wiring.Component):
                 "crc": Out(32),
             }
         )
-        self.held = [Signal(32, name=f"held_{i}") for i in range(DEPTH)]
+        self.held = [Signal(32, name=f"held_{i}", reset_less=True) for i in range(DEPTH)]
         self.level = Signal(range(DEPTH + 1))  # words held
 
     def elaborate(self, platform: object) -> Module:
@@ -83,9 +83,10 @@ class BitReader(wiring.Component):
             self.crc.eq(~state),
         ]
 
-        # What is held once this cycle's word is in, seen from ``offset`` on, and from the width's end that is
-        # known in time; then one of these, or of the former's next few places.
-        stay = [Mux(take & (level == i), word, held[i]) for i in range(DEPTH)]
+        # What is held once this cycle's word is in (or anything, if none came: ``level`` knows), seen from
+        # ``offset`` on, and from the width's end that is known in time; then one of these, or of the former's
+        # next few places.
+        stay = [Mux(level == i, word, held[i]) for i in range(DEPTH)]
         late, far = self.choice, Signal(6)
         near_bits, far_bits = Signal(32 + MAX_WIDTH), Signal(32)
         m.d.comb += [

@@ -50,6 +50,7 @@ class CodeTableReader(wiring.Component):
     escapes : whether ESCAPE may have a code
     second : fill ``tables[1]``; its places follow those of the table before
     bits, valid, consume : those of a ``BitReader``; ``waiting`` while no step is possible without bits
+    early, nibbles : while lengths are read, ``consume`` as a ``BitReader``'s choice: bit n - 1 for n nibbles
     done : pulse
     malformed, full : levels, not later than ``done``: a wrong table; more coded symbols than places
 
@@ -72,6 +73,8 @@ class CodeTableReader(wiring.Component):
                 "bits": In(32),
                 "valid": In(1),
                 "consume": Out(6),
+                "early": Out(1),
+                "nibbles": Out(3),
                 "waiting": Out(1),
                 "done": Out(1),
                 "malformed": Out(1),
@@ -119,6 +122,7 @@ class CodeTableReader(wiring.Component):
         with m.If(bad):
             m.d.sync += self.malformed.eq(1)
 
+        m.d.sync += self.place.enable.eq(0)
         with m.FSM() as fsm:
             m.d.comb += self.states.eq(Cat(fsm.ongoing(state) for state in STATES))
             with m.State("IDLE"):
@@ -145,6 +149,7 @@ class CodeTableReader(wiring.Component):
                         m.d.sync += place[n].eq(base)
                     m.next = "LENGTHS"
             with m.State("LENGTHS"):
+                m.d.comb += self.early.eq(1)
                 with m.If(over):
                     m.d.comb += bad.eq(1)
                 with m.Elif(repeat != 0):
@@ -160,6 +165,7 @@ class CodeTableReader(wiring.Component):
                         self.consume.eq(taken << 2),
                     ]
                     with m.If(self.valid):
+                        m.d.comb += self.nibbles.eq(Cat(taken == n for n in (1, 2, 3)))
                         m.d.sync += left.eq(left - taken)
                         m.d.comb += bad.eq((left < taken) | ((nibble == 14) & (listed == 0)))
                         with m.Switch(nibble):
@@ -194,7 +200,7 @@ class CodeTableReader(wiring.Component):
                 # The notes answer a cycle after they are asked: number ``listed - 1`` is there.
                 m.d.sync += listed.eq(listed + 1)
                 where = Array([Const(0), *place.values(), Const(0), Const(0), Const(0)])[walker.data.length]
-                m.d.comb += [
+                m.d.sync += [
                     self.place.enable.eq(listed != 0),
                     self.place.address.eq(where),
                     self.place.symbol.eq(walker.data.symbol),

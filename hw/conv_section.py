@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -107,7 +107,10 @@ class ConvSectionReader(wiring.Component):
             decoder.run_bits.eq(h.run_bits),
             decoder.hold.eq(~self.moving),
             decoder.bits.eq(self.bits),
-            self.choice.eq(decoder.choice),
+            self.choice.escape.eq(decoder.choice.escape),
+            self.choice.escape_width.eq(decoder.choice.escape_width),
+            self.choice.width.eq(decoder.choice.width | _every_fourth(table.nibbles)),
+            self.choice.idle.eq(decoder.choice.idle & ~(table.waiting & self.valid)),
             decoder.valid.eq(self.valid),
         ]
 
@@ -203,6 +206,7 @@ class ConvSectionReader(wiring.Component):
                 m.next = "TABLE RUNS"
             with m.State("TABLE RUNS"):
                 m.d.comb += [self.waiting.eq(table.waiting), self.consume.eq(table.consume)]
+                m.d.comb += self.choice.early.eq(table.early)
                 with m.If(table.done):
                     m.d.sync += table.second.eq(gaps & ~table.second)
                     with m.If(gaps & ~table.second):
@@ -252,3 +256,8 @@ class ConvSectionReader(wiring.Component):
         inside = Cat(rest > i for i in range(32))
         with m.If(self.valid & (self.bits & inside).any()):
             m.d.comb += cause.eq(defect)
+
+
+def _every_fourth(nibbles: Value) -> Value:
+    """A choice's widths of whole nibbles."""
+    return Cat(Cat(Const(0, 3), nibble) for nibble in nibbles)

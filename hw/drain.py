@@ -6,7 +6,7 @@ issued and wanted when its first tile is loaded, which is a pipeline later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Module, Signal, signed
+from amaranth.hdl import Array, Module, Mux, Signal, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -25,6 +25,7 @@ class Drain(wiring.Component):
 
     loading, list_end : the shadow accumulators are full in the next cycle; last tile of the list
     valid : ``front`` with ``constants`` are to be requantised in this cycle
+    shift : a register; a raw group's first score is taken from ``following`` while it is on its way
     reserve, push, score, room : of the score queue, for raw steps; ``raw_done``: their tile is sent
     """
 
@@ -39,6 +40,7 @@ class Drain(wiring.Component):
                 "loading": In(1),
                 "list_end": In(1),
                 "front": In(data.ArrayLayout(signed(32), p.requantisers)),
+                "following": In(signed(32)),
                 "shift": Out(1),
                 "valid": Out(1),
                 "constants": Out(CONSTANTS),
@@ -67,8 +69,9 @@ class Drain(wiring.Component):
         groups = Signal(range(p.groups + 1))  # still in the shadow accumulators
         of_list_end = Signal()
         raw = step_field(self.record, "raw")
-        m.d.comb += [self.valid.eq((groups != 0) & ~raw), self.shift.eq(self.valid)]
-        with m.If(self.shift):
+        m.d.comb += self.valid.eq((groups != 0) & ~raw)
+        m.d.sync += self.shift.eq(~raw & (self.loading | (groups > 1)))
+        with m.If(self.valid):
             m.d.sync += groups.eq(groups - 1)
 
         # Raw: the lanes of the front one after the other, as many pixels as the plane has.
@@ -86,8 +89,7 @@ class Drain(wiring.Component):
             with m.If(self.reserve):
                 m.d.sync += [lane.eq(lane + 1), pixels.eq(pixels - 1)]
                 with m.If(lane == p.requantisers - 1):
-                    m.d.sync += [lane.eq(0), groups.eq(groups - 1)]
-                    m.d.comb += self.shift.eq(1)
+                    m.d.sync += [lane.eq(0), groups.eq(groups - 1), self.shift.eq(1)]
             with m.If(tile_sent):
                 m.d.sync += [groups.eq(0), lane.eq(0)]
                 with m.If(of_list_end):
@@ -96,7 +98,7 @@ class Drain(wiring.Component):
         m.d.comb += self.raw_done.eq(tile_sent)
         m.d.sync += [
             self.push.eq(self.reserve),
-            self.score.data.eq(front[lane] + self.constants.bias),
+            self.score.data.eq(Mux(self.shift, self.following, front[lane]) + self.constants.bias),
             self.score.last.eq(tile_sent & of_list_end & (outputs == 1)),
         ]
         with m.If(self.start):

@@ -17,6 +17,7 @@ from hw.commands import RECORD_WORDS, TAP_WORDS, Op
 from hw.conv_section import ConvSectionReader
 from hw.front_timing import CONV_WORDS, NODE_WORDS
 from hw.parameters import EngineParameters
+from hw.pipeline import delay
 from hw.plain_weights import PlainWeights
 from hw.record_reader import RecordReader, step_field
 from hw.replay_lists import write_signature
@@ -155,10 +156,13 @@ class FrontEnd(wiring.Component):
             ]
 
         cause = Signal(8)
+        tensors_cause = delay(m, tensors.cause, 1, "tensors_cause")
         with m.If(self.decode_wait & reader.ended):
             m.d.comb += cause.eq(Cause.SECTION)
         with m.Elif(conv.cause != Cause.NONE):
             m.d.comb += cause.eq(conv.cause)
+        with m.Elif(tensors_cause != Cause.NONE):
+            m.d.comb += cause.eq(tensors_cause)
         with m.Elif(lists.beyond):
             m.d.comb += cause.eq(Cause.POSITION)
         with m.Elif(lists.full):
@@ -222,8 +226,6 @@ class FrontEnd(wiring.Component):
                             m.next = "FLUSH"
             with m.State("TENSORS"):
                 m.d.comb += [waiting.eq(tensors.waiting), consume.eq(tensors.consume)]
-                with m.If(tensors.cause != Cause.NONE):
-                    m.d.comb += cause.eq(tensors.cause)
                 with m.If(tensors.done):
                     m.next = "SECTION END"
             with m.State("HEADER"):

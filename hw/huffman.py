@@ -15,6 +15,10 @@ With GAPS an entry takes two such cycles, one for each table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
@@ -147,14 +151,14 @@ class HuffmanDecoder(wiring.Component):
 
         # 2: place in the symbol memory; raw bits down to bit 0
         code, delta = Signal(MAX_CODE_BITS), Signal(bits(p.max_symbols))
-        with m.Switch(stage_1.fits):
-            for n in LENGTHS:
-                with m.Case("-" * (MAX_CODE_BITS - n) + "1" + "-" * (n - 1)):
-                    m.d.comb += code.eq(stage_1.window[MAX_CODE_BITS - n :])
-                    m.d.comb += delta.eq(
-                        Mux(stage_1.second, self.tables[1].delta[n - 1], self.tables[0].delta[n - 1])
-                    )
-        m.d.comb += [reader.addr.eq(code + delta), reader.en.eq(move)]
+        deltas = [Mux(stage_1.second, *(self.tables[i].delta[n - 1] for i in (1, 0))) for n in LENGTHS]
+        codes = [stage_1.window[MAX_CODE_BITS - n :] for n in LENGTHS]
+        m.d.comb += [
+            code.eq(_one_of(stage_1.fits, codes)),
+            delta.eq(_one_of(stage_1.fits, deltas)),
+            reader.addr.eq(code + delta),
+            reader.en.eq(move),
+        ]
         two = data.StructLayout({"raw": RAW_BITS, "escaped": 1, "second": 1})
         stage_2 = Signal(two)
         with m.If(move):
@@ -194,6 +198,11 @@ class HuffmanDecoder(wiring.Component):
             self.busy.eq(valid[0] | valid[1] | valid[2] | (stopped & aside_valid)),
         ]
         return m
+
+
+def _one_of(chosen: Value, values: Sequence[Value]) -> Value:
+    """The value whose bit of ``chosen`` is set; 0 if none is."""
+    return reduce(or_, (chosen[i].replicate(len(value)) & value for i, value in enumerate(values)))
 
 
 def _ones(count: Value, width: int) -> Value:

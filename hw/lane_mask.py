@@ -82,7 +82,8 @@ class LaneMask(wiring.Component):
 
         query = self.query
         for lane in range(lanes):
-            x, first = Signal(X_BITS, name=f"x_{lane}"), Signal(X_BITS, name=f"first_x_{lane}")
+            x = Signal(X_BITS, name=f"x_{lane}", reset_less=True)
+            first = Signal(X_BITS, name=f"first_x_{lane}", reset_less=True)
             on, back = Signal(X_BITS + 1, name=f"on_{lane}"), Signal(signed(X_BITS + 2), name=f"back_{lane}")
             stepped = Signal(X_BITS, name=f"stepped_{lane}")
             m.d.comb += [on.eq(x + amount), back.eq(x + less), stepped.eq(Mux(back >= 0, back, on))]

@@ -41,12 +41,12 @@ class Loader(wiring.Component):
         m = Module()
         remaining = Signal(32)
         cursor = Signal(cursor_layout(p))
-        last = Signal()
+        last, active = Signal(), Signal()
         beat = distance(m, p, 0, p.picture_bytes, step_field(self.record, "out_words"), "beat")
         following = moved(m, p, cursor, beat, "following")
         m.d.comb += [
             last.eq(remaining <= p.picture_bytes),
-            self.active.eq(remaining != 0),
+            self.active.eq(active),
             self.picture.ready.eq(self.active),
             self.write.valid.eq(self.active & self.picture.valid),
             self.write.base.eq(step_field(self.record, "out_base")),
@@ -56,9 +56,10 @@ class Loader(wiring.Component):
             self.write.last.eq(last),
         ]
         with m.If(self.write.valid):
-            m.d.sync += [remaining.eq(Mux(last, 0, remaining - p.picture_bytes)), cursor.eq(following)]
+            m.d.sync += [remaining.eq(remaining - p.picture_bytes), active.eq(~last), cursor.eq(following)]
         with m.If(self.start):
             m.d.sync += [
+                active.eq(1),
                 remaining.eq(step_field(self.record, "count")),
                 cursor.place.eq(step_field(self.record, "out_place")),
                 cursor.lane.eq(step_field(self.record, "out_lane")),

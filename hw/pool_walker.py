@@ -64,9 +64,11 @@ class PoolWalker(wiring.Component):
             "window": self.field("rows"),
             "channel": self.field("outputs"),
         }
+        # Each loop's end is a register that is found with its countdown's next value.
+        steps = dict.fromkeys(counts, 1) | {"chunk": self.field("chunk_outputs")}
         ends = {loop: Signal(name=f"end_{loop}") for loop in counts}
-        for loop, count in counts.items():
-            m.d.comb += ends[loop].eq(count <= self.field("chunk_outputs") if loop == "chunk" else count == 1)
+        single = {loop: Signal(name=f"single_{loop}") for loop in counts}  # it ends where it starts
+        m.d.sync += [single[loop].eq(starts[loop] <= steps[loop]) for loop in counts]
         active = Signal()
         inner_ended = active
         goes_on = {}
@@ -94,12 +96,13 @@ class PoolWalker(wiring.Component):
                 m.d.sync += cursors[loop].eq(first)
         with m.If(goes_on["channel"]):
             m.d.sync += base.eq(base + ring)
-        step = {"chunk": self.field("chunk_outputs")}
         loops = list(counts)
         for number, loop in enumerate(loops):
             with m.If(goes_on[loop]):
-                m.d.sync += counts[loop].eq(counts[loop] - step.get(loop, 1))
+                m.d.sync += counts[loop].eq(counts[loop] - steps[loop])
+                m.d.sync += ends[loop].eq(counts[loop] <= (steps[loop] << 1))
                 m.d.sync += [counts[inner].eq(starts[inner]) for inner in loops[:number]]
+                m.d.sync += [ends[inner].eq(single[inner]) for inner in loops[:number]]
 
         # Row and column of the read, for the lanes outside the plane.
         row, row_of_window = Signal(signed(18)), Signal(signed(18))
@@ -129,6 +132,7 @@ class PoolWalker(wiring.Component):
         with m.If(self.start):
             m.d.sync += [active.eq(1), base.eq(self.field("in_base"))]
             m.d.sync += [count.eq(starts[loop]) for loop, count in counts.items()]
+            m.d.sync += [end.eq(single[loop]) for loop, end in ends.items()]
 
         request, role = self.request, self.role
         inside = (row >= 0) & (row < self.field("height"))

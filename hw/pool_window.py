@@ -45,7 +45,9 @@ class PoolWindow(wiring.Component):
         three = self.larger_neighbours(m, two, window > 2, "three")
 
         role = data.View(READ_ROLE, delay(m, self.role.as_value(), 2, "role"))
-        chunk = [Signal(8, name=f"chunk_{lane}") for lane in range(p.lanes)]
+        chunk = [Signal(8, name=f"chunk_{lane}", reset_less=True) for lane in range(p.lanes)]
+        outputs = Signal(byte_lanes(p), reset_less=True)
+        m.d.comb += self.outputs.eq(outputs)
         with m.If(role.valid):
             for kept, lane in zip(chunk, three, strict=True):
                 m.d.sync += kept.eq(Mux(role.first | (lane > kept), lane, kept))
@@ -54,7 +56,7 @@ class PoolWindow(wiring.Component):
             for select, stride in enumerate(p.strides):
                 with m.Case(select):
                     m.d.sync += [
-                        self.outputs[number].eq(chunk[number * stride]) for number in range(-(-p.lanes // stride))
+                        outputs[number].eq(chunk[number * stride]) for number in range(-(-p.lanes // stride))
                     ]
         m.d.comb += self.write.valid.eq(delay(m, role.valid & role.last, 2, "chunk_done"))
         self.place_writes(m)
@@ -64,7 +66,7 @@ class PoolWindow(wiring.Component):
         """Registers of the maximum of lanes l and l + 1, or of lane l alone."""
         registers = []
         for number, lane in enumerate(lanes):
-            register = Signal(8, name=f"{name}_{number}")
+            register = Signal(8, name=f"{name}_{number}", reset_less=True)
             neighbour = lanes[number + 1] if number + 1 < len(lanes) else lane
             m.d.sync += register.eq(Mux(enable & (neighbour > lane), neighbour, lane))
             registers.append(register)

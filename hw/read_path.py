@@ -106,9 +106,11 @@ class ReadPath(wiring.Component):
         ]
         for name in ["by_column", "x_low", "x_high", "tile_end", "list_end"]:
             m.d.comb += mask.query[name].eq(delay(m, request[name], asking, name))
-        fill = delay(m, request.fill, asking + 1, "fill")
+        fill = delay(m, request.fill, asking + 1, "fill", reset_less=True)
+        masked = Signal(byte_lanes(p), reset_less=True)
+        m.d.comb += self.bytes.eq(masked)
         for lane in range(p.lanes):
-            m.d.sync += self.bytes[lane].eq(Mux(mask.inside[lane], self.memory_bytes[lane], fill))
+            m.d.sync += masked[lane].eq(Mux(mask.inside[lane], self.memory_bytes[lane], fill))
         return m
 
 

@@ -11,7 +11,7 @@ with its head; the consumer reads the oldest published half any number of times 
 
 from __future__ import annotations
 
-from amaranth.hdl import Array, Cat, Module, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
@@ -52,12 +52,13 @@ class ReplayLists(wiring.Component):
 
         filling, draining = Signal(), Signal()  # halves
         published = Signal(2)  # how many
+        full = Signal()  # both
         heads = Array(Signal(head_layout(p), name=f"head_{half}") for half in range(2))
         put = self.publish.valid & self.publish.ready
         take = self.head.valid & self.head.ready
 
         m.d.comb += [
-            self.publish.ready.eq(published != 2),
+            self.publish.ready.eq(~full),
             self.head.valid.eq(published != 0),
             self.head.payload.eq(heads[draining]),
             writer.en.eq(self.write.enable),
@@ -67,6 +68,7 @@ class ReplayLists(wiring.Component):
             self.read.data.eq(reader.data),
         ]
         m.d.sync += published.eq(published + put - take)
+        m.d.sync += full.eq(~take & Mux(put, published == 1, full))
         with m.If(put):
             m.d.sync += [heads[filling].eq(self.publish.payload), filling.eq(~filling)]
         with m.If(take):

@@ -45,7 +45,7 @@ class Requantiser(wiring.Component):
         hi = delay(m, constants.hi, REQUANTISE_CYCLES - 1, "hi")
 
         for lane in range(self.parameters.requantisers):
-            acc = Signal(signed(32), name=f"acc_{lane}")
+            acc = Signal(signed(32), name=f"acc_{lane}", reset_less=True)
             m.submodules[f"high_{lane}"] = high = Multiplier(17, 17, self.kind)
             m.submodules[f"low_{lane}"] = low = Multiplier(17, 17, self.kind)
             m.d.comb += [
@@ -54,11 +54,11 @@ class Requantiser(wiring.Component):
                 low.a.eq(acc[:16]),
                 low.b.eq(mult),
             ]
-            product = Signal(signed(32), name=f"product_{lane}")  # its bits 16 and up
+            product = Signal(signed(32), name=f"product_{lane}", reset_less=True)  # its bits 16 and up
             coarse = Signal.like(product, name=f"coarse_{lane}")
             shifted = Signal.like(product, name=f"shifted_{lane}")
-            rounded = Signal(signed(33), name=f"rounded_{lane}")
-            byte = Signal(8, name=f"byte_{lane}")
+            rounded = Signal(signed(33), name=f"rounded_{lane}", reset_less=True)
+            byte = Signal(8, name=f"byte_{lane}", reset_less=True)
             sum_of_halves = high.product + low.product[16:32].as_unsigned()
             m.d.sync += [
                 acc.eq(self.sums[lane] + constants.bias),

@@ -40,9 +40,12 @@ class Rotator(wiring.Component):
                 Mux(amount[level], values[(lane + step) % self.lanes], values[lane]) for lane in range(self.lanes)
             ]
             if level % LEVELS_A_STAGE == LEVELS_A_STAGE - 1 or level == levels - 1:
-                stage = [Signal(self.width, name=f"level_{level}_lane_{lane}") for lane in range(self.lanes)]
+                stage = [
+                    Signal(self.width, name=f"level_{level}_lane_{lane}", reset_less=True)
+                    for lane in range(self.lanes)
+                ]
                 m.d.sync += [register.eq(value) for register, value in zip(stage, values, strict=True)]
-                later = Signal.like(amount, name=f"amount_{level}")
+                later = Signal.like(amount, name=f"amount_{level}", reset_less=True)
                 m.d.sync += later.eq(amount)
                 values, amount = list(stage), later
         m.d.comb += [self.rotated[lane].eq(value) for lane, value in enumerate(values)]

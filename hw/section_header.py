@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from hw.blob_format import Cause, Kind
 from hw.front_timing import CONV_WORDS
 from hw.parameters import EngineParameters
+from hw.pipeline import delay
 
 MIN_SHIFT, MAX_SHIFT = 17, 32
 
@@ -81,14 +82,20 @@ class SectionHeader(wiring.Component):
         h = self.header
         m.d.comb += h.eq(words.as_value())
 
-        scaled = is_shift(h.shift) & (h.lo <= h.hi)
-        unscaled = (h.mult == 0) & (h.shift == 0) & (h.hi == 255)
+        def early(value: Value, name: str) -> Value:
+            """``value`` a cycle later: no header's last word takes part in it, so it is ready with that word."""
+            return delay(m, value, 1, name)
+
+        scaled = early(is_shift(h.shift) & (h.lo <= h.hi), "scaled")
+        unscaled = early((h.mult == 0) & (h.shift == 0) & (h.hi == 255), "unscaled")
         without_factors = (h.factor0 == 0) & (h.factor1 == 0)
-        plain = (h.flags == 0) & (h.bias_shift == 0)
+        plain = early((h.flags == 0) & (h.bias_shift == 0), "plain")
+        conv_sound, conv_joint = self._conv(without_factors, scaled, unscaled)
+        conv_sound, conv_joint = early(conv_sound, "conv_sound"), early(conv_joint, "conv_joint")
         sound = Signal()
         with m.Switch(self.kind):
             with m.Case(Kind.CONV):
-                m.d.comb += sound.eq(self._conv(without_factors, scaled, unscaled))
+                m.d.comb += sound.eq(conv_sound & (~conv_joint | (h.table2_bytes == 0)))
             with m.Case(Kind.ADD):
                 pair = _is_factor(h.factor1) & (self.taps == 2)
                 m.d.comb += sound.eq(plain & scaled & _is_factor(h.factor0) & (pair | (h.factor1 == 0)))
@@ -101,22 +108,25 @@ class SectionHeader(wiring.Component):
 
         conv = self.kind == Kind.CONV
         listed = conv | (self.kind == Kind.ADD) | (self.kind == Kind.AVG_POOL)
-        large = (self.outputs > self._p.max_outputs) | (self.taps > self._p.max_taps)
+        large = early((self.outputs > self._p.max_outputs) | (self.taps > self._p.max_taps), "large")
+        short = early(h.n_entries > h.stream_bits, "short")
+        wrong_size = early(h.stream_bytes != _stream_bytes(h.stream_bits), "wrong_size")
         cause = Signal(8)
         m.d.sync += self.cause.eq(cause)
         with m.If((h.kind != self.kind) | ~sound):
             m.d.comb += cause.eq(Cause.LAYER)
         with m.Elif(conv & (h.reserved != 0)):
             m.d.comb += cause.eq(Cause.HEADER)
-        with m.Elif(conv & (h.n_entries > h.stream_bits)):
+        with m.Elif(conv & short):
             m.d.comb += cause.eq(Cause.STREAM)
-        with m.Elif(conv & (h.stream_bytes != _stream_bytes(h.stream_bits))):
+        with m.Elif(conv & wrong_size):
             m.d.comb += cause.eq(Cause.SECTION)
         with m.Elif(listed & large):
             m.d.comb += cause.eq(Cause.CAPACITY)
         return m
 
-    def _conv(self, without_factors: Value, scaled: Value, unscaled: Value) -> Value:
+    def _conv(self, without_factors: Value, scaled: Value, unscaled: Value) -> tuple[Value, Value]:
+        """Whether a convolution's fields can be true as far as the second table's size; whether that must be 0."""
         h = self.header
         per_channel = h.flags == 1
         scores = unscaled & (h.flags == 0) & (h.lo == 0)
@@ -125,12 +135,13 @@ class SectionHeader(wiring.Component):
         sizes = (h.level_bytes == 1) | (h.level_bytes == 2)
         sizes &= (h.bias_bytes == 2) | (h.bias_bytes == 4)
         levels = (h.n_levels >= 1) & (h.n_levels <= 256)
-        joint = (h.level_bits >= 1) & (h.level_bits <= 8) & (h.run_bits <= 12) & (h.table2_bytes == 0)
+        joint = (h.level_bits >= 1) & (h.level_bits <= 8) & (h.run_bits <= 12)
         joint &= h.n_levels <= (1 << h.level_bits[:4])[:9]
         gaps = (h.level_bits == 8) & (h.run_bits >= 1) & (h.run_bits <= 8)
         coding = ((h.coding == 0) & joint) | ((h.coding == 1) & gaps)
         flags = h.flags <= 1
-        return without_factors & flags & (h.bias_shift < 32) & constants & sizes & levels & coding
+        sound = without_factors & flags & (h.bias_shift < 32) & constants & sizes & levels & coding
+        return sound, h.coding == 0
 
 
 def _is_factor(value: Value) -> Value:

@@ -166,6 +166,7 @@ class WeightListBuilder(wiring.Component):
         one = data.StructLayout({**token, "tap": bits(p.max_taps), "channel": 16, "base": bits(p.words)})
         two = data.StructLayout({**token, "entry": entry_layout(p), "base": bits(p.words), "head": head_layout(p)})
         stage_1, stage_2, stage_3 = Signal(one), Signal(two), Signal(two)
+        offering = Signal()  # stage 3 writes or publishes
         filled = Signal(bits(p.list_entries))
         product = Signal(bits(p.words))
         m.d.comb += [self.tap.eq(stage_1.tap), product.eq(stage_1.channel * shape.in_words)]
@@ -186,21 +187,20 @@ class WeightListBuilder(wiring.Component):
                 stage_2.entry.weight.eq(self.weight),
                 stage_2.head.eq(self.head),
                 stage_3.eq(stage_2),
+                offering.eq(stage_2.write | stage_2.publish),
                 stage_3.entry.channel.eq(stage_2.entry.channel + stage_2.base),
             ]
             with m.If(stage_2.filler):
                 m.d.sync += stage_3.entry.eq(0)
         m.d.comb += [
-            move.eq(~self.halt & (self.publish.ready | ~(stage_3.write | stage_3.publish))),
+            move.eq(~self.halt & (self.publish.ready | ~offering)),
             self.write.enable.eq(stage_3.write & self.publish.ready & ~self.halt),
             self.write.address.eq(filled),
             self.write.data.eq(stage_3.entry),
             self.publish.valid.eq(stage_3.publish & ~self.halt),
             self.publish.payload.eq(stage_3.head),
             self.publish.payload.entries.eq(filled + stage_3.write),
-            self.busy.eq(
-                stage_1.write | stage_1.publish | stage_2.write | stage_2.publish | stage_3.write | stage_3.publish
-            ),
+            self.busy.eq(stage_1.write | stage_1.publish | stage_2.write | stage_2.publish | offering),
         ]
         with m.If(move & stage_3.write):
             m.d.sync += filled.eq(filled + 1)

@@ -11,6 +11,7 @@ from amaranth.lib.wiring import In, Out
 
 from hw.activation_memory import byte_lanes, place_signature
 from hw.parameters import EngineParameters
+from hw.pipeline import delay
 from hw.signatures import bits
 
 
@@ -53,6 +54,7 @@ class WritePath(wiring.Component):
         m = Module()
         write = self.write
         ring_end = Signal(16)
+        m.d.comb += self.memory_bytes.eq(delay(m, self.bytes.as_value(), 1, "bytes", reset_less=True))
         m.d.sync += [
             ring_end.eq(self.ring - 1),
             self.memory.word0.eq(write.base + write.place),
@@ -60,7 +62,6 @@ class WritePath(wiring.Component):
             self.memory.lane.eq(write.lane),
             self.memory_valid.eq(write.valid),
             self.memory_count.eq(write.count),
-            self.memory_bytes.eq(self.bytes),
             self.finished.eq(write.valid & write.last),
         ]
         return m

@@ -1,4 +1,4 @@
-"""Builds the reference engine's bitstream: bitstream.py OUT [--board NAME] [--megahertz F] [--seeds N ...]
+"""Builds the reference engine's bitstream: bitstream.py OUT [--board NAME] [--seeds N ...] [--jobs N] ...
 
 OUT gets <board>.bit and the report, <board>.json and <board>.md; ``docs/hardware`` was made so. The engine
 has the parameters of the target ulx3s-85f, which simulation uses, too: no network is part of it.
@@ -10,7 +10,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from dcgen.emit.bitstream import MEGAHERTZ, SEEDS, build
+from dcgen.emit.bitstream import SEEDS, build
 from dcgen.errors import DcgenError
 from dcgen.targets.engines import ULX3S_85F as TARGET
 from hw.boards.board import BOARDS, ULX3S_85F
@@ -25,8 +25,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Builds the reference engine's bitstream.")
     parser.add_argument("out", type=Path)
     parser.add_argument("--board", choices=sorted(boards), default=ULX3S_85F.name)
-    parser.add_argument("--megahertz", type=float, default=MEGAHERTZ)
+    parser.add_argument("--megahertz", type=float, help="the board's if not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each of which takes about 3 GB")
     chosen = parser.parse_args()
     try:
         build(
@@ -35,6 +36,7 @@ def main() -> None:
             board=boards[chosen.board],
             seeds=chosen.seeds,
             megahertz=chosen.megahertz,
+            jobs=chosen.jobs,
             progress=show,
         )
     except DcgenError as e:

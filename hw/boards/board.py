@@ -14,6 +14,8 @@ class Board:
     device : the FPGA, with package and speed grade
     nextpnr : options that choose it
     crystal_mhz : the board's clock, from which the PLL makes the engine's
+    megahertz : the engine's clock, unless another is asked for
+    baud : of the serial port to the host, which picture, blob and scores go through
     block_rams, multipliers, luts : what the FPGA has: DP16KD, MULT18X18D, LUT4
     """
 
@@ -25,6 +27,8 @@ class Board:
     multipliers: int
     luts: int
     crystal_mhz: int = 25
+    megahertz: float = 50.0
+    baud: int = 1_000_000
 
 
 def _ulx3s(variant: str, size: str, block_rams: int, multipliers: int, luts: int) -> Board:

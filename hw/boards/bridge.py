@@ -31,6 +31,7 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from hw.axi_lite import AxiLite
+from hw.boards.stream_slice import StreamSlice
 from hw.regmap import ADDRESS_BITS
 
 CREDITS = 2
@@ -216,19 +217,21 @@ class CreditBuffer(wiring.Component):
         m.submodules.fifo = fifo = SyncFIFOBuffered(width=34, depth=CREDITS * MAX_WORDS + 1)
         m.d.comb += [fifo.w_en.eq(self.write), fifo.w_data.eq(Cat(self.data, self.last, self.credit))]
         word, last, credit = fifo.r_data[:32], fifo.r_data[32], fifo.r_data[33]
+        m.submodules.slice = beats = StreamSlice(self.beats.payload.shape())
+        wiring.connect(m, wiring.flipped(self.beats), beats.given)
         count = Signal(range(self.words + 1))
         beat = [Signal(32, name=f"word{i}") for i in range(self.words)]
         beat_last = Signal()
         full = count == self.words
         m.d.comb += [
-            self.beats.valid.eq(full),
-            self.beats.payload.data.eq(Cat(*beat)),
-            self.beats.payload.last.eq(beat_last),
+            beats.taken.valid.eq(full),
+            beats.taken.payload.data.eq(Cat(*beat)),
+            beats.taken.payload.last.eq(beat_last),
             # A word enters the beat when it has room, or when the full one leaves at once.
-            fifo.r_en.eq(fifo.r_rdy & (~full | self.beats.ready)),
+            fifo.r_en.eq(fifo.r_rdy & (~full | beats.taken.ready)),
             self.credit_back.eq(fifo.r_en & credit),
         ]
-        with m.If(full & self.beats.ready):
+        with m.If(full & beats.taken.ready):
             m.d.sync += count.eq(fifo.r_en)
         with m.Elif(fifo.r_en):
             m.d.sync += count.eq(count + 1)

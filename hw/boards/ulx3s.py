@@ -1,7 +1,7 @@
 """The ULX3S: the engine behind the board's USB serial port.
 
-Host bytes reach the engine through ``hw.boards.bridge``, at ``BAUD``. LEDs: 0 beats while the clock runs, 1 is
-the engine's interrupt, 2 and 3 are lit while bytes come and go.
+Host bytes reach the engine through ``hw.boards.bridge``, at the board's ``baud``. LEDs: 0 beats while the clock
+runs, 1 is the engine's interrupt, 2 and 3 are lit while bytes come and go.
 """
 
 from __future__ import annotations
@@ -20,16 +20,14 @@ from hw.boards.uart import UartReceiver, UartTransmitter
 from hw.engine import Engine
 from hw.parameters import EngineParameters
 
-BAUD = 1_000_000
 HEARTBEAT_BITS = 26
 
 
 class Top(Elaboratable):
     """Engine, bridge, UART and clock on the board's pins."""
 
-    def __init__(self, parameters: EngineParameters, crystal_mhz: float, megahertz: float) -> None:
-        self.parameters = parameters
-        self.crystal_mhz, self.megahertz = crystal_mhz, megahertz
+    def __init__(self, parameters: EngineParameters, board: Board, megahertz: float) -> None:
+        self.parameters, self.board, self.megahertz = parameters, board, megahertz
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
@@ -40,17 +38,17 @@ class Top(Elaboratable):
         leds = [io.Buffer("o", platform.request("led", number, dir="-")) for number in range(4)]
         m.domains.sync = ClockDomain()
         m.submodules += [clock, rx, tx, *leds]
-        m.submodules.pll = Pll(clock.i, self.crystal_mhz, self.megahertz)
+        m.submodules.pll = Pll(clock.i, self.board.crystal_mhz, self.megahertz)
 
-        divisor = round(self.megahertz * 1e6 / BAUD)
+        divisor = round(self.megahertz * 1e6 / self.board.baud)
         m.submodules.receiver = receiver = UartReceiver(divisor)
         m.submodules.transmitter = transmitter = UartTransmitter(divisor)
         m.submodules.bridge = bridge = Bridge(p.picture_bytes)
         m.submodules.engine = engine = Engine(p, "ecp5")
         m.d.comb += [
             *(receiver.rx.eq(rx.i), tx.o.eq(transmitter.tx)),
-            *(bridge.byte.eq(receiver.byte), bridge.valid.eq(receiver.valid)),
         ]
+        m.d.sync += [bridge.byte.eq(receiver.byte), bridge.valid.eq(receiver.valid)]
         wiring.connect(m, bridge.transmit, transmitter.bytes)
         wiring.connect(m, bridge.bus, engine.bus)
         for ours, its in ((bridge.blob, engine.blob), (bridge.picture, engine.picture)):
@@ -71,6 +69,6 @@ class Top(Elaboratable):
 
 
 def plan(parameters: EngineParameters, board: Board, megahertz: float) -> BuildPlan:
-    """Files for the tools: ``top.il``, the design, and ``top.lpf``, pins and clocks."""
+    """Files for the tools: ``top.il``, the design, and ``top.lpf``, pins and clocks; without places of sources."""
     platform = getattr(ulx3s, f"ULX3S_{board.variant}_Platform")()
-    return platform.prepare(Top(parameters, board.crystal_mhz, megahertz), name="top")
+    return platform.prepare(Top(parameters, board, megahertz), name="top", emit_src=False)

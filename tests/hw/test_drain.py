@@ -75,7 +75,9 @@ async def raw(b: Bench, p: EngineParameters) -> None:
                 done = False
                 while not done:
                     b.set("room", b.rng.random() < hurry)
-                    b.set("front", (sums[shifts * p.requantisers :] + [0] * p.requantisers)[: p.requantisers])
+                    rest = sums[shifts * p.requantisers :] + [0] * (p.requantisers + 1)
+                    b.set("front", rest[: p.requantisers])
+                    b.set("following", rest[p.requantisers])
                     await b.settle()
                     assert not b.get("valid")
                     reserved, done = b.get("reserve"), b.get("raw_done")
