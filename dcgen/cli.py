@@ -161,10 +161,11 @@ def eval_(
     """Compare the compiled network with the float one on the same pictures."""
     with console.progress() as progress:
         found = commands.evaluate(out, images, labels, on, progress)
+    commands.warn_of_overlap(found, images)
     if json:
         console.print_json(found.to_json())
     else:
-        commands.show_fidelity(found)
+        commands.show_evaluation(found)
 
 
 @app.command()

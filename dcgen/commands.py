@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from dcgen import pictures as host
-from dcgen.console import print_table
+from dcgen.console import print_table, print_warning
 from dcgen.encode.reader import describe
 from dcgen.errors import BlobError, ConfigError, PictureError
 from dcgen.fidelity import Fidelity
 from dcgen.importers import load
+from dcgen.intervals import CONFIDENCE
 from dcgen.ir.graph import Graph, macs
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.models.catalogue import find as find_model
-from dcgen.output import open_output
+from dcgen.output import Output, open_output
 from dcgen.pipeline import compare
 from dcgen.progress import Progress, counted
 from dcgen.targets import CHECK_NAME, TARGETS, find_check
 from dcgen.verify import Check, host_scores, verify, verify_rtl
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Fidelity on some pictures, and which pictures they were.
+
+    pictures_sha256 : digest of all of them, in order
+    overlap : how many of them served each purpose of calibration; None if the output does not list them
+    """
+
+    fidelity: Fidelity
+    pictures_sha256: str
+    overlap: dict[str, int] | None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            **self.fidelity.to_json(),
+            "pictures_sha256": self.pictures_sha256,
+            "calibration_overlap": self.overlap,
+        }
 
 
 def run_checks(
@@ -44,7 +66,7 @@ def run_checks(
     return checks
 
 
-def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Fidelity:
+def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Evaluation:
     """Fidelity, and with labels accuracy, on the labelled pictures (or on all of a folder)."""
     if on not in ("golden", "host"):
         raise ConfigError("--on", f"must be golden or host, not {on!r}")
@@ -63,7 +85,15 @@ def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Pr
     scores = None
     if on == "host":
         scores = host_scores(out, pictures, counted(progress, "running the emitted C", len(pictures)))
-    return compare(output.float_graph(), output.preprocess, output.qgraph, pictures, indices, progress, scores)
+    found = compare(output.float_graph(), output.preprocess, output.qgraph, pictures, indices, progress, scores)
+    return Evaluation(found, host.digest(pictures), _overlap(output, pictures))
+
+
+def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
+    if not output.calibrated_on:
+        return None
+    seen = host.digests(pictures)
+    return {purpose: sum(s in hashes for s in seen) for purpose, hashes in output.calibrated_on.items()}
 
 
 def export_model(name: str, weights: Path | None, size: int | None) -> bytes:
@@ -119,8 +149,12 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
         ("arena", f"{data['arena_bytes']:,} bytes"),
-        ("agreement with float", f"{100 * held['agreement']:.1f} % of {held['n']} held-out calibration pictures"),
-        ("mean KL from float", f"{held['mean_kl']:.4f} nats on them"),
+        (
+            "agreement with float",
+            f"{100 * held['agreement']:.1f} % [{_percent(held['agreement_interval'])}] "
+            f"of {held['n']} held-out calibration pictures",
+        ),
+        ("mean KL from float", f"{held['mean_kl']:.4f} nats [{_interval(held['mean_kl_interval'])}] on them"),
         *_engine_rows(data),
         ("written to", str(out)),
     ]
@@ -183,13 +217,43 @@ def show_checks(checks: Sequence[Check]) -> None:
             print(f"{c.target}: first difference at {c.first_mismatch}")
 
 
-def show_fidelity(found: Fidelity) -> None:
-    """Accuracy and agreement with n stated."""
-    rows: list[tuple[object, ...]] = [("agreement", found.agreement), ("mean KL, nats", found.mean_kl)]
-    for name, accuracy in (("float", found.float_), ("compressed", found.compressed)):
+def show_evaluation(found: Evaluation) -> None:
+    """Accuracy and agreement with n and intervals stated."""
+    f = found.fidelity
+    rows: list[tuple[object, ...]] = [
+        ("agreement", f.agreement, _interval(f.agreement_interval)),
+        ("mean KL, nats", f.mean_kl, _interval(f.mean_kl_interval)),
+    ]
+    for name, accuracy in (("float", f.float_), ("compressed", f.compressed)):
         if accuracy is not None:
-            rows += [(f"{name} top-1", accuracy.top1), (f"{name} top-5", accuracy.top5)]
-    print_table(f"On {found.n} pictures", ("", ""), rows)
+            rows += [(f"{name} top-1", accuracy.top1, ""), (f"{name} top-5", accuracy.top5, "")]
+    if (change := f.top1_change) is not None:
+        rows.append(("change of top-1", change.value, _interval(change.interval)))
+        rows.append((f"  {change.lost} lost, {change.gained} gained: p (McNemar)", change.p, ""))
+    print_table(f"On {f.n} pictures", ("", "", f"{100 * CONFIDENCE:.0f} % interval"), rows)
+
+
+def warn_of_overlap(found: Evaluation, images: Path) -> None:
+    """A line on stderr where pictures served calibration too."""
+    if found.overlap is not None and any(found.overlap.values()):
+        measured, held_out = found.overlap.values()
+        print_warning(
+            f"{images}: of {found.fidelity.n} pictures calibration measured {measured} and held out "
+            f"{held_out}; figures on them are too good"
+        )
+
+
+def _percent(bounds: Sequence[float]) -> str:
+    return f"{100 * bounds[0]:.1f} .. {100 * bounds[1]:.1f}"
+
+
+def _interval(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:.4f} .. {bounds[1]:.4f}"
+
+
+def _counted(value: object) -> object:
+    """Long lists by their length; ``--json`` shows them whole."""
+    return f"{len(value)} entries" if isinstance(value, list) and len(value) > 8 else value
 
 
 def show_inspection(data: Mapping[str, Any]) -> None:
@@ -198,7 +262,7 @@ def show_inspection(data: Mapping[str, Any]) -> None:
     print_table(str(data["kind"]), ("", ""), plain)
     for key, value in data.items():
         if isinstance(value, dict):
-            print_table(key, ("", ""), [(k, v) for k, v in value.items()])
+            print_table(key, ("", ""), [(k, _counted(v)) for k, v in value.items()])
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             columns = [c for c, v in value[0].items() if not isinstance(v, dict)]
             print_table(key, columns, [[row[c] for c in columns] for row in value])

@@ -38,6 +38,11 @@ def print_error(message: str) -> None:
     stderr.print(f"dcgen: error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
+def print_warning(message: str) -> None:
+    """One line on stderr."""
+    stderr.print(f"dcgen: warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+
+
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
     sys.stdout.write(json.dumps(data) + "\n")

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgen.intervals import Interval, mcnemar, mean_intervals, share_interval
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -18,24 +20,58 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Change:
+    """Paired change of the top-1 accuracy, compressed minus float.
+
+    lost, gained : pictures that only the float, or only the compressed, network gets right
+    interval : of (gained - lost) / n, by bootstrap over pictures
+    p : McNemar's exact test, two-sided
+    """
+
+    value: float
+    interval: Interval
+    lost: int
+    gained: int
+    p: float
+
+
+@dataclass(frozen=True)
 class Fidelity:
-    """Figures over n pictures.
+    """Figures over n pictures, with 95 % intervals (see ``intervals``).
 
     agreement : fraction with the same first class
     mean_kl : mean KL(softmax(float) || softmax(compressed)) in nats
+    top1_change : where labels are known, as are both accuracies
     """
 
     n: int
     agreement: float
+    agreement_interval: Interval
     mean_kl: float
+    mean_kl_interval: Interval
     float_: Accuracy | None = None
     compressed: Accuracy | None = None
+    top1_change: Change | None = None
 
     def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = {"n": self.n, "agreement": self.agreement, "mean_kl": self.mean_kl}
+        data: dict[str, Any] = {
+            "n": self.n,
+            "agreement": self.agreement,
+            "agreement_interval": list(self.agreement_interval),
+            "mean_kl": self.mean_kl,
+            "mean_kl_interval": list(self.mean_kl_interval),
+        }
         for key, accuracy in (("float", self.float_), ("compressed", self.compressed)):
             if accuracy is not None:
                 data[key] = {"top1": accuracy.top1, "top5": accuracy.top5}
+        if (change := self.top1_change) is not None:
+            data["top1_change"] = {
+                "value": change.value,
+                "interval": list(change.interval),
+                "lost": change.lost,
+                "gained": change.gained,
+                "mcnemar_p": change.p,
+            }
         return data
 
 
@@ -51,29 +87,41 @@ def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(z - np.log(np.exp(z).sum(1, keepdims=True)))
 
 
-def mean_kl(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
-    """Mean over pictures of KL(softmax(reference) || softmax(logits)) in nats; both [N, S]."""
+def divergences(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """KL(softmax(reference) || softmax(logits)) in nats of each picture: float64 [N]; both [N, S]."""
     p, q = log_softmax(reference), log_softmax(logits)
-    return float((np.exp(p) * (p - q)).sum(1).mean())
+    return np.asarray((np.exp(p) * (p - q)).sum(1))
+
+
+def mean_kl(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """Mean over pictures of ``divergences``."""
+    return float(divergences(reference, logits).mean())
 
 
 def fidelity(
     reference: NDArray[np.float32],
-    scores: NDArray[np.int32],
+    scores: NDArray[Any],
     score_scale: float,
     labels: NDArray[np.int64] | None = None,
 ) -> Fidelity:
-    """Compare float logits with integer scores, both [N, S].
+    """Compare float logits with integer scores, or another network's logits, both [N, S], N >= 1.
 
     score_scale : real value of one unit of a score
     labels : class of each picture, for accuracies
     """
     ours, theirs = ranking(scores), ranking(reference)
-    agreement = float((ours[:, 0] == theirs[:, 0]).mean())
-    kl = mean_kl(reference, (scores * score_scale).astype(np.float32))
+    n, same = len(ours), int((ours[:, 0] == theirs[:, 0]).sum())
+    kl = divergences(reference, (scores * score_scale).astype(np.float32))
+    share = share_interval(same, n)
     if labels is None:
-        return Fidelity(len(ours), agreement, kl)
-    return Fidelity(len(ours), agreement, kl, _accuracy(theirs, labels), _accuracy(ours, labels))
+        (kl_interval,) = mean_intervals(kl[:, None])
+        return Fidelity(n, same / n, share, float(kl.mean()), kl_interval)
+    before, after = theirs[:, 0] == labels, ours[:, 0] == labels
+    kl_interval, interval = mean_intervals(np.stack([kl, after.astype(np.float64) - before], axis=1))
+    lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
+    change = Change((gained - lost) / n, interval, lost, gained, mcnemar(lost, gained))
+    accuracies = _accuracy(theirs, labels), _accuracy(ours, labels)
+    return Fidelity(n, same / n, share, float(kl.mean()), kl_interval, *accuracies, change)
 
 
 def _accuracy(ranks: NDArray[np.int64], labels: NDArray[np.int64]) -> Accuracy:

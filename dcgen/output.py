@@ -15,15 +15,23 @@ from dcgen.ir.graph import Graph
 from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
 
+PURPOSES = ("measured", "held_out")
+"""What a calibration picture serves: statistics, or the choice of settings."""
+
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A folder that ``compile`` wrote; the network comes from its blob, names from its manifest."""
+    """A folder that ``compile`` wrote; the network comes from its blob, names from its manifest.
+
+    calibrated_on : digests of the pictures that served each purpose (``measured``, ``held_out``);
+        empty where the manifest is from before they were listed
+    """
 
     path: Path
     manifest: dict[str, Any]
     preprocess: Preprocess
     qgraph: QGraph
+    calibrated_on: dict[str, frozenset[str]]
 
     @property
     def size(self) -> tuple[int, int]:
@@ -53,6 +61,9 @@ def open_output(path: Path) -> Output:
         data = (path / "model.dcb").read_bytes()
         name = str(manifest["name"])
         qgraph = replace(decode(data, names=names), name=name)
+        calibration = manifest["calibration"]
+        listed = "measured_pictures" in calibration
+        calibrated_on = {p: frozenset(calibration[f"{p}_pictures"]) for p in PURPOSES if listed}
     except BlobError as e:
         raise BlobError(path / "model.dcb", str(e), code=e.code) from e
     except DcgenError as e:
@@ -65,4 +76,4 @@ def open_output(path: Path) -> Output:
             f"is damaged: pictures have {preprocess.channels} channels, the network takes {qgraph.input.shape[0]}",
             "compile it again",
         )
-    return Output(path, manifest, preprocess, qgraph)
+    return Output(path, manifest, preprocess, qgraph, calibrated_on)

@@ -217,5 +217,10 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def digest(pictures: U8) -> str:
-    """Hash of the bytes of a set of pictures, to state which served which purpose."""
+    """First 16 hexadecimal digits of the SHA-256 of camera bytes, to state which served which purpose."""
     return hashlib.sha256(np.ascontiguousarray(pictures).tobytes()).hexdigest()[:16]
+
+
+def digests(pictures: U8) -> tuple[str, ...]:
+    """``digest`` of each picture of uint8 [N, H, W, C]: equal where two networks were shown the same bytes."""
+    return tuple(digest(p) for p in pictures)

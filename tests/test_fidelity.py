@@ -17,8 +17,27 @@ def test_figures_of_three_pictures():
     assert found.n == 3 and found.agreement == pytest.approx(2 / 3)
     assert (found.float_.top1, found.compressed.top1) == pytest.approx((1 / 3, 1 / 3))
     assert found.float_.top5 == 1.0 and found.compressed.top5 == 1.0
-    assert set(found.to_json()) == {"n", "agreement", "mean_kl", "float", "compressed"}
-    assert set(fidelity(reference, scores, 1.0).to_json()) == {"n", "agreement", "mean_kl"}
+    change = found.top1_change
+    assert (change.value, change.lost, change.gained, change.p) == (0.0, 0, 0, 1.0)
+    always = {"n", "agreement", "mean_kl", "agreement_interval", "mean_kl_interval"}
+    assert set(found.to_json()) == always | {"float", "compressed", "top1_change"}
+    assert set(fidelity(reference, scores, 1.0).to_json()) == always
+
+
+def test_the_change_of_top1_is_paired():
+    """Of 40 pictures 10 are lost and 2 gained; the other 28 say nothing of the change."""
+    labels = np.zeros(40, np.int64)
+    right, wrong = [9, 1, 0, 0, 0, 0], [1, 9, 0, 0, 0, 0]
+    reference = np.array([right] * 10 + [wrong] * 2 + [right] * 28, np.float32)
+    scores = np.array([wrong] * 10 + [right] * 2 + [right] * 28, np.int32)
+    found = fidelity(reference, scores, 1.0, labels)
+    change = found.top1_change
+    assert (change.lost, change.gained, change.value) == (10, 2, -0.2)
+    assert change.value == pytest.approx(found.compressed.top1 - found.float_.top1)
+    assert change.interval[0] < -0.2 < change.interval[1] < 0 and change.p == pytest.approx(158 / 4096)
+    assert found.agreement_interval[0] < found.agreement < found.agreement_interval[1]
+    assert found.mean_kl_interval[0] < found.mean_kl < found.mean_kl_interval[1]
+    assert found == fidelity(reference, scores, 1.0, labels)
 
 
 def test_top5_holds_five_classes_only():

@@ -19,6 +19,20 @@ def test_a_whole_output_is_read(out: Path) -> None:
     assert open_output(out).size == (16, 16)
 
 
+def test_an_output_knows_its_calibration_pictures(out: Path) -> None:
+    calibration = json.loads((out / "manifest.json").read_text())["calibration"]
+    found = open_output(out).calibrated_on
+    assert {p: len(hashes) for p, hashes in found.items()} == {p: calibration[p] for p in ("measured", "held_out")}
+    assert calibration["in_both"] == 0
+
+
+def test_an_output_from_before_pictures_were_listed(out: Path) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    del manifest["calibration"]["measured_pictures"], manifest["calibration"]["held_out_pictures"]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert open_output(out).calibrated_on == {}
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "\ufffe"])
 def test_a_damaged_manifest(out: Path, text: str) -> None:
     (out / "manifest.json").write_text(text)
@@ -37,6 +51,7 @@ def test_a_damaged_manifest(out: Path, text: str) -> None:
         ("preprocess.size", "16"),
         ("preprocess.mean", ["a"]),
         ("preprocess.nosuch", 1),
+        ("calibration.held_out_pictures", 5),
     ],
 )
 def test_a_manifest_with_a_wrong_value(out: Path, key: str, value: object) -> None:

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
-from dcgen.pictures import digest, explicit, files, labels, load, preset, with_size
+from dcgen.pictures import digest, digests, explicit, files, labels, load, preset, with_size
 
 CAFFE, TORCH = preset("caffe"), preset("torchvision")
 
@@ -124,3 +124,4 @@ def test_a_digest_tells_sets_of_pictures_apart():
     b = a.copy()
     b[1, 2, 2, 2] = 1
     assert digest(a) == digest(a.copy()) != digest(b)
+    assert digests(b) == (digest(a[0]), digest(b[1])) and digests(a)[0] == digests(a)[1]

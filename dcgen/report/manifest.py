@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgen import __version__
 from dcgen.ir.graph import Conv, macs
-from dcgen.pictures import digest
+from dcgen.pictures import digest, digests
 from dcgen.plan.engine import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
@@ -24,6 +24,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
     clips = {owner: clip for clip, owner in clip_owners(compiled.compressed).items()}
     ranges = {n.name: compiled.ranges[clips.get(n.name, n.name)] for n in compiled.compressed.nodes}
     job, qgraph, calibration = compiled.job, compiled.qgraph, compiled.calibration
+    measured, held_out = digests(calibration.measure), digests(calibration.held_out)
     c, h, w = qgraph.input.shape
     return {
         "dcgen": __version__,
@@ -53,6 +54,9 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "held_out": len(calibration.held_out),
             "measured_sha256": digest(calibration.measure),
             "held_out_sha256": digest(calibration.held_out),
+            "measured_pictures": list(measured),
+            "held_out_pictures": list(held_out),
+            "in_both": len(set(measured) & set(held_out)),
         },
         "held_out": compiled.held_out.to_json(),
         "arena_bytes": compiled.plan.arena_bytes,

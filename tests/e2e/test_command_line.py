@@ -105,6 +105,21 @@ def test_eval_compares_with_the_float_model(on: str, digits_out: Path, digits_pi
     assert found["compressed"]["top5"] >= found["compressed"]["top1"]
     assert 0.97 <= found["agreement"] <= 1
     assert 0 <= found["mean_kl"] < 0.1
+    for name in ("agreement", "mean_kl"):
+        low, high = found[f"{name}_interval"]
+        assert low < found[name] < high
+    change = found["top1_change"]
+    assert change["value"] == pytest.approx((change["gained"] - change["lost"]) / 500)
+    assert change["interval"][0] <= change["value"] <= change["interval"][1] and 0 <= change["mcnemar_p"] <= 1
+    assert found["calibration_overlap"] == {"measured": 0, "held_out": 0}
+
+
+def test_eval_warns_of_pictures_that_served_calibration(digits_out: Path, digits_pictures: Path) -> None:
+    done = dcgen("eval", digits_out, "--images", digits_pictures / "calibration", "--json")
+    manifest = json.loads((digits_out / "manifest.json").read_text())
+    expected = {purpose: manifest["calibration"][purpose] for purpose in ("measured", "held_out")}
+    assert done.returncode == 0 and json.loads(done.stdout)["calibration_overlap"] == expected
+    assert f"calibration measured {expected['measured']} and held out" in done.stderr
 
 
 def test_inspect_tells_outputs_blobs_and_models(tmp_path: Path, digits_out: Path) -> None:

@@ -1,0 +1,57 @@
+"""How sure a figure over n pictures is, and whether two networks differ on the same pictures.
+
+Intervals hold the true value in 95 % of draws of n pictures. That of a share is Wilson's ("Probable
+inference, the law of succession, and statistical inference", 1927), which stays sensible at 0 % and
+100 %. That of a mean is the percentile bootstrap (Efron, "Bootstrap methods: another look at the
+jackknife", 1979; Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). The test
+is McNemar's ("Note on the sampling error of the difference between correlated proportions or
+percentages", 1947) in its exact binomial form.
+"""
+
+from __future__ import annotations
+
+from math import comb, sqrt
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONFIDENCE = 0.95
+NORMAL_QUANTILE = 1.959963984540054
+"""Of the standard normal distribution at (1 + CONFIDENCE) / 2."""
+RESAMPLES = 2000
+SEED = 0
+
+Interval = tuple[float, float]
+"""Lower and upper bound."""
+
+
+def share_interval(hits: int, n: int) -> Interval:
+    """Wilson's interval of the share that ``hits`` of ``n`` >= 1 pictures estimate."""
+    z2 = NORMAL_QUANTILE**2
+    share = hits / n
+    centre = share + z2 / (2 * n)
+    half = NORMAL_QUANTILE * sqrt(share * (1 - share) / n + z2 / (4 * n * n))
+    low, high = (centre - half) / (1 + z2 / n), (centre + half) / (1 + z2 / n)
+    return (0.0 if hits == 0 else max(0.0, low)), (1.0 if hits == n else min(1.0, high))
+
+
+def mean_intervals(columns: NDArray[np.float64]) -> tuple[Interval, ...]:
+    """Percentile bootstrap of the mean of each column; the same bytes for the same input.
+
+    columns : float64 [n, K], one row a picture: the K figures of a picture are resampled together
+    """
+    rng = np.random.default_rng(SEED)
+    n = len(columns)
+    means = np.stack([columns[rng.integers(n, size=n)].mean(0) for _ in range(RESAMPLES)])
+    low, high = np.quantile(means, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2], axis=0)
+    return tuple((float(a), float(b)) for a, b in zip(low, high, strict=True))
+
+
+def mcnemar(lost: int, gained: int) -> float:
+    """Two-sided p of as uneven a split, or a more uneven one, if neither network were better.
+
+    lost, gained : pictures that only the one, or only the other, network gets right
+    """
+    n = lost + gained
+    tail = sum(comb(n, k) for k in range(min(lost, gained) + 1))
+    return float(min(1.0, 2 * tail / 2**n))
