@@ -23,14 +23,14 @@ test-slow: $(VENV)/.for-test
 	$(PYTEST) -m slow
 
 lint: $(VENV)/.for-test
-	$(BIN)/ruff check dcgen hw scripts tests
-	$(BIN)/ruff format --check dcgen hw scripts tests
+	$(BIN)/ruff check dcgen hw scripts benchmarks tests
+	$(BIN)/ruff format --check dcgen hw scripts benchmarks tests
 	$(BIN)/mypy
 	$(BIN)/clang-format --dry-run -Werror $(C_SOURCES)
 
 format: $(VENV)/.for-test
-	$(BIN)/ruff check --fix dcgen hw scripts tests
-	$(BIN)/ruff format dcgen hw scripts tests
+	$(BIN)/ruff check --fix dcgen hw scripts benchmarks tests
+	$(BIN)/ruff format dcgen hw scripts benchmarks tests
 	$(BIN)/clang-format -i $(C_SOURCES)
 
 clean:

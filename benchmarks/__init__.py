@@ -1,0 +1,1 @@
+"""Measurements against other people's work; nothing of dcgen needs what they install."""

@@ -1,0 +1,107 @@
+"""NNCodec, Fraunhofer HHI's coder of ISO/IEC 15938-17, in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dcgen.errors import ToolError
+from dcgen.ir.graph import F32, Graph, Weight
+
+REQUIREMENT = "nncodec==2.1.3"
+WORKER = Path(__file__).with_name("nncodec_worker.py")
+INSTALL_TORCH = Path(__file__).resolve().parents[2] / "scripts" / "install_torch.py"
+QP_DENSITY = 4
+"""Steps to a factor of two are 2**QP_DENSITY: fine enough to meet a size within about 3 %."""
+COMMON = {
+    "use_dq": True,  # dependent (trellis-coded) quantization with 8 states
+    "param_opt": True,  # optimisation of the arithmetic coder's context parameters
+    "row_skipping": True,
+    "qp_density": QP_DENSITY,
+    "nonweight_qp": -10 * 2**QP_DENSITY,  # biases in steps of 2**-10: the default's 2**-19 costs 1.4 % more bytes
+}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """NNCodec with some settings; ``settings`` are arguments of ``nncodec.nnc.compress``."""
+
+    name: str
+    settings: Mapping[str, Any]
+
+
+VARIANTS = (
+    Variant("dq, param_opt", COMMON),
+    Variant("dq, param_opt, lambda 1", {**COMMON, "lambda_scale": 1.0}),
+    Variant("dq, param_opt, lambda 4", {**COMMON, "lambda_scale": 4.0}),
+    Variant("dq, param_opt, opt_qp", {**COMMON, "opt_qp": True}),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """One stream: its settings and bytes, and the weights and biases that it decodes to."""
+
+    variant: str
+    qp: int
+    bytes: int
+    weights: dict[str, Weight]
+    biases: dict[str, F32]
+
+
+def install(environment: Path) -> Path:
+    """The Python of an environment that has NNCodec; made and filled if it is not there yet."""
+    python = environment / "bin" / "python"
+    if not python.exists():
+        _run([sys.executable, "-m", "venv", str(environment)])
+    if subprocess.run([str(python), "-c", "import nncodec"], capture_output=True).returncode != 0:
+        _run([str(python), str(INSTALL_TORCH)])
+        _run([str(python), "-m", "pip", "install", "--quiet", REQUIREMENT])
+    return python
+
+
+def encode(
+    graph: Graph, targets: Sequence[int], python: Path, folder: Path, variants: Sequence[Variant] = VARIANTS
+) -> tuple[dict[str, str], list[Point]]:
+    """Versions in use, and for each variant and target size the smallest stream not below it.
+
+    graph : float network; its convolutions' weights and biases are what is coded, under short names
+    targets : bytes
+    folder : empty, for files that pass between the two environments
+    """
+    names = [node.name for node, _ in graph.convs()]
+    arrays: dict[str, F32] = {}
+    for i, (_, conv) in enumerate(graph.convs()):
+        arrays[f"w{i}"], arrays[f"b{i}"] = conv.weight.values, conv.bias
+    np.savez(folder / "weights.npz", **arrays)  # type: ignore[arg-type]
+    job = {
+        "folder": str(folder),
+        "variants": [asdict(v) for v in variants],
+        "targets": list(targets),
+        "coarsest_qp": -1 * 2**QP_DENSITY,
+        "finest_qp": -12 * 2**QP_DENSITY,
+    }
+    (folder / "job.json").write_text(json.dumps(job))
+    # -P: the folder of the worker is no place to import from, this module has NNCodec's name.
+    _run([str(python), "-P", str(WORKER), str(folder / "job.json")])
+    result = json.loads((folder / "result.json").read_text())
+    points = []
+    for found in result["points"]:
+        with np.load(found["file"]) as decoded:
+            weights = {n: Weight(decoded[f"w{i}"]) for i, n in enumerate(names)}
+            biases = {n: decoded[f"b{i}"] for i, n in enumerate(names)}
+        points.append(Point(found["variant"], found["qp"], found["bytes"], weights, biases))
+    return result["versions"], points
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise ToolError(Path(command[0]).name, (done.stderr.strip() or "failed").splitlines()[-1])
