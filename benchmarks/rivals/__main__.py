@@ -38,7 +38,7 @@ from dcgen.output import Output, open_output
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConv
 
-SIZES = range(250_000, 450_001, 25_000)
+SIZES = (250_000, 280_000, 310_000, 340_000, 370_000, 410_000, 450_000)
 """Bytes at which a curve is taken; between them it is read by interpolation."""
 
 

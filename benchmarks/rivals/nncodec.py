@@ -41,7 +41,6 @@ VARIANTS = (
     Variant("dq, param_opt", COMMON),
     Variant("dq, param_opt, lambda 1", {**COMMON, "lambda_scale": 1.0}),
     Variant("dq, param_opt, lambda 4", {**COMMON, "lambda_scale": 4.0}),
-    Variant("dq, param_opt, opt_qp", {**COMMON, "opt_qp": True}),
 )
 
 

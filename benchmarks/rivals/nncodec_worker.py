@@ -20,36 +20,50 @@ with np.load(folder / "weights.npz") as archive:
     parameters = {name: archive[name].astype(np.float32) for name in archive.files}
 
 
-def encode(qp: int, settings: dict[str, Any]) -> bytearray:
-    return bytearray(nnc.compress(dict(parameters), bitstream_path=None, return_bitstream=True, qp=qp, **settings))
+class Variant:
+    """Streams of one set of settings by their step, coded once each."""
 
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        self._streams: dict[int, bytearray] = {}
 
-def smallest_from(target: int, settings: dict[str, Any]) -> tuple[int, bytearray] | None:
-    """The coarsest step whose stream has at least ``target`` bytes; None where none has."""
-    coarse, fine = job["coarsest_qp"], job["finest_qp"]
-    best = fine, encode(fine, settings)
-    if len(best[1]) < target:
-        return None
-    while coarse - fine > 1:
-        middle = (coarse + fine) // 2
-        stream = encode(middle, settings)
-        if len(stream) >= target:
-            fine, best = middle, (middle, stream)
-        else:
-            coarse = middle
-    return best
+    def stream(self, qp: int) -> bytearray:
+        if qp not in self._streams:
+            compressed = nnc.compress(
+                dict(parameters), bitstream_path=None, return_bitstream=True, qp=qp, **self._settings
+            )
+            self._streams[qp] = bytearray(compressed)
+        return self._streams[qp]
+
+    def smallest_from(self, target: int) -> int | None:
+        """The coarsest step whose stream has at least ``target`` bytes; None where none has."""
+        coarse, fine = job["coarsest_qp"], job["finest_qp"]
+        if len(self.stream(fine)) < target:
+            return None
+        for qp, known in self._streams.items():
+            if len(known) >= target:
+                fine = max(fine, qp)
+            else:
+                coarse = min(coarse, qp)
+        while coarse - fine > 1:
+            middle = (coarse + fine) // 2
+            if len(self.stream(middle)) >= target:
+                fine = middle
+            else:
+                coarse = middle
+        return fine
 
 
 points: list[dict[str, Any]] = []
-for variant in job["variants"]:
+for named in job["variants"]:
+    variant = Variant(named["settings"])
     for target in job["targets"]:
-        found = smallest_from(target, variant["settings"])
-        if found is None:
+        qp = variant.smallest_from(target)
+        if qp is None:
             continue
-        qp, stream = found
+        stream = variant.stream(qp)
         file = folder / f"decoded{len(points)}.npz"
         np.savez(file, **nnc.decompress(stream))
-        point = {"variant": variant["name"], "target": target, "qp": qp, "bytes": len(stream), "file": str(file)}
-        points.append(point)
+        points.append({"variant": named["name"], "qp": qp, "bytes": len(stream), "file": str(file)})
 versions = {name: version(name) for name in ("nncodec", "numpy", "torch")}
 (folder / "result.json").write_text(json.dumps({"versions": versions, "points": points}))
