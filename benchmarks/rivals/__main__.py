@@ -66,15 +66,26 @@ class Judge:
         return fidelity(self.reference, logits, 1.0, self.labels)
 
 
-def output_rows(judge: Judge, output: Output) -> list[Row]:
-    """dcgen's file, and its levels in other codes with the rest of the file as it is."""
+def output_rows(judge: Judge, output: Output, python: Path | None) -> list[Row]:
+    """dcgen's file, and its levels in other codes with the rest of the file as it is.
+
+    python : of NNCodec's environment, if there is one: its coder takes the integers without codebooks
+    """
     blob = (output.path / "model.dcb").read_bytes()
     found = judge.output(output)
-    layers = [Levels(n.op.indices, len(n.op.levels)) for n in output.qgraph.nodes if isinstance(n.op, QConv)]
+    ops = [n.op for n in output.qgraph.nodes if isinstance(n.op, QConv)]
+    layers = [Levels(op.indices, len(op.levels)) for op in ops]
     convs = [a for a in describe(blob).layers if a.kind is Kind.CONV]
     side = len(blob) - sum(a.table_bytes + stream_size(a.stream_bits) for a in convs)
     settings = f"recipe {output.manifest['settings']['recipe']}"
-    return [Row("dcgen", settings, len(blob), found), *_recoded(layers, side, found, "its levels")]
+    rows = [Row("dcgen", settings, len(blob), found), *_recoded(layers, side, found, "its levels")]
+    if python is not None:
+        codebooks = sum(a["bytes_by_part"]["levels"] for a in output.manifest["layers"])
+        integers = [op.levels.astype(np.int32)[op.indices] for op in ops]
+        with temporary_folder("dcgen-nncodec-") as folder:
+            size = side - codebooks + nncodec.coded_integers(integers, python, folder)
+        rows.append(Row("its levels", "NNCodec's arithmetic coder", size, found))
+    return rows
 
 
 def published_rows(judge: Judge, path: Path) -> list[Row]:
@@ -143,18 +154,18 @@ def main() -> None:
     outputs = [open_output(path) for path in arguments.outputs]
     _check_same_network(outputs)
     judge = Judge(outputs[0], arguments.images, arguments.labels)
+    python = nncodec.install(arguments.nncodec) if arguments.nncodec else None
     rows: list[Row] = published_rows(judge, arguments.published) if arguments.published else []
     ours: list[Row] = []
     for output in outputs:
         stderr.print(f"evaluating {output.path}", highlight=False)
-        found = output_rows(judge, output)
+        found = output_rows(judge, output, python)
         ours.append(found[0])
         rows += found
     about: dict[str, Any] = {"n": len(judge.pictures), "pictures_sha256": host.digest(judge.pictures)}
     curves: list[list[Row]] = []
-    if arguments.nncodec:
+    if python is not None:
         stderr.print("running NNCodec", highlight=False)
-        python = nncodec.install(arguments.nncodec)
         about["versions"], curves = nncodec_curves(judge, python, arguments.sizes)
         about["nncodec_settings"] = {v.name: dict(v.settings) for v in nncodec.VARIANTS}
     rows += [row for curve in curves for row in curve]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcgen.errors import ToolError
 from dcgen.ir.graph import F32, Graph, Weight
@@ -76,21 +77,11 @@ def encode(
     folder : empty, for files that pass between the two environments
     """
     names = [node.name for node, _ in graph.convs()]
-    arrays: dict[str, F32] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for i, (_, conv) in enumerate(graph.convs()):
         arrays[f"w{i}"], arrays[f"b{i}"] = conv.weight.values, conv.bias
-    np.savez(folder / "weights.npz", **arrays)  # type: ignore[arg-type]
-    job = {
-        "folder": str(folder),
-        "variants": [asdict(v) for v in variants],
-        "targets": list(targets),
-        "coarsest_qp": -1 * 2**QP_DENSITY,
-        "finest_qp": -12 * 2**QP_DENSITY,
-    }
-    (folder / "job.json").write_text(json.dumps(job))
-    # -P: the folder of the worker is no place to import from, this module has NNCodec's name.
-    _run([str(python), "-P", str(WORKER), str(folder / "job.json")])
-    result = json.loads((folder / "result.json").read_text())
+    steps = {"coarsest_qp": -1 * 2**QP_DENSITY, "finest_qp": -12 * 2**QP_DENSITY}
+    result = _work(python, folder, arrays, variants=[asdict(v) for v in variants], targets=list(targets), **steps)
     points = []
     for found in result["points"]:
         with np.load(found["file"]) as decoded:
@@ -98,6 +89,21 @@ def encode(
             biases = {n: decoded[f"b{i}"] for i, n in enumerate(names)}
         points.append(Point(found["variant"], found["qp"], found["bytes"], weights, biases))
     return result["versions"], points
+
+
+def coded_integers(arrays: Sequence[NDArray[np.int32]], python: Path, folder: Path) -> int:
+    """Bytes of NNCodec's context-adaptive arithmetic coder for integers as they are; checked to come back."""
+    found = _work(python, folder, {f"w{i}": a for i, a in enumerate(arrays)}, lossless=True)
+    return int(found["bytes"])
+
+
+def _work(python: Path, folder: Path, arrays: Mapping[str, NDArray[Any]], **job: Any) -> dict[str, Any]:
+    np.savez(folder / "parameters.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "job.json").write_text(json.dumps({"folder": str(folder), "variants": [], "lossless": False, **job}))
+    # -P: the folder of the worker is no place to import from, this module has NNCodec's name.
+    _run([str(python), "-P", str(WORKER), str(folder / "job.json")])
+    result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return result
 
 
 def _run(command: list[str]) -> None:

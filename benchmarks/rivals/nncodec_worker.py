@@ -2,7 +2,7 @@
 
 For each target size the step of one variant is bisected until its stream is the smallest that is
 not below the target, so that the rival never has fewer bytes. What is written are the weights that
-NNCodec's decoder gives back.
+NNCodec's decoder gives back. Integers are coded as they are, by its arithmetic coder alone.
 """
 
 import json
@@ -16,8 +16,8 @@ from nncodec import nnc
 
 job = json.loads(Path(sys.argv[1]).read_text())
 folder = Path(job["folder"])
-with np.load(folder / "weights.npz") as archive:
-    parameters = {name: archive[name].astype(np.float32) for name in archive.files}
+with np.load(folder / "parameters.npz") as archive:
+    parameters = {name: archive[name] for name in archive.files}
 
 
 class Variant:
@@ -29,15 +29,13 @@ class Variant:
 
     def stream(self, qp: int) -> bytearray:
         if qp not in self._streams:
-            compressed = nnc.compress(
-                dict(parameters), bitstream_path=None, return_bitstream=True, qp=qp, **self._settings
-            )
-            self._streams[qp] = bytearray(compressed)
+            stream = nnc.compress(dict(parameters), None, qp=qp, return_bitstream=True, **self._settings)
+            self._streams[qp] = bytearray(stream)
         return self._streams[qp]
 
     def smallest_from(self, target: int) -> int | None:
         """The coarsest step whose stream has at least ``target`` bytes; None where none has."""
-        coarse, fine = job["coarsest_qp"], job["finest_qp"]
+        coarse, fine = int(job["coarsest_qp"]), int(job["finest_qp"])
         if len(self.stream(fine)) < target:
             return None
         for qp, known in self._streams.items():
@@ -65,5 +63,11 @@ for named in job["variants"]:
         file = folder / f"decoded{len(points)}.npz"
         np.savez(file, **nnc.decompress(stream))
         points.append({"variant": named["name"], "qp": qp, "bytes": len(stream), "file": str(file)})
-versions = {name: version(name) for name in ("nncodec", "numpy", "torch")}
-(folder / "result.json").write_text(json.dumps({"versions": versions, "points": points}))
+result: dict[str, Any] = {"points": points}
+if job["lossless"]:
+    stream = nnc.compress(dict(parameters), None, use_dq=False, param_opt=True, return_bitstream=True)
+    decoded = nnc.decompress(stream)
+    assert all(np.array_equal(decoded[name], parameters[name]) for name in parameters), "not lossless"
+    result["bytes"] = len(stream)
+result["versions"] = {name: version(name) for name in ("nncodec", "numpy", "torch")}
+(folder / "result.json").write_text(json.dumps(result))

@@ -64,8 +64,8 @@ STUB = """
 import io
 import numpy as np
 
-def compress(parameters, bitstream_path, return_bitstream, qp, use_dq, param_opt, **settings):
-    assert use_dq and param_opt and bitstream_path is None and return_bitstream
+def compress(parameters, bitstream_path, use_dq, param_opt, return_bitstream, qp=0, **settings):
+    assert use_dq == (qp < 0) and param_opt and bitstream_path is None and return_bitstream
     file = io.BytesIO()
     np.savez(file, **{k: np.rint(v * 2.0 ** (-qp / 16)).astype(np.int32) for k, v in parameters.items()}, qp=qp)
     return bytearray(file.getvalue() + bytes(-100 * qp))
@@ -102,6 +102,14 @@ def test_nncodec_is_asked_for_the_smallest_stream_from_a_size_on(stubbed: Path) 
             error = np.abs(point.weights[node.name].values - conv.weight.values).max()
             assert error <= 2.0 ** (point.qp / 16) / 2 + 1e-6
             assert point.biases[node.name].shape == conv.bias.shape
+
+
+def test_integers_are_coded_as_they_are(stubbed: Path) -> None:
+    found = nncodec.coded_integers([np.arange(-500, 500, dtype=np.int32)], Path(sys.executable), stubbed)
+    assert 4000 < found < 5000
+    halves = [np.full(9, 0.5, np.float32)]  # come back rounded
+    with pytest.raises(ToolError, match="not lossless"):
+        nncodec.coded_integers(halves, Path(sys.executable), stubbed)  # type: ignore[arg-type]
 
 
 def test_a_size_that_no_step_reaches_gives_no_point(stubbed: Path) -> None:
