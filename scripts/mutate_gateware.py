@@ -74,7 +74,7 @@ def off_by_one(node: ast.AST) -> ast.AST | None:
 def swapped_operands(node: ast.AST) -> ast.AST | None:
     """Mux(c, a, b) becomes Mux(c, b, a), Cat(a, b) becomes Cat(b, a)."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        if node.func.id == "Mux":
+        if node.func.id == "Mux" and len(node.args) == 3:
             return ast.Call(node.func, [node.args[0], node.args[2], node.args[1]], [])
         if node.func.id == "Cat" and len(node.args) == 2:
             return ast.Call(node.func, node.args[::-1], [])
