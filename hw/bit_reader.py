@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import reduce
 from operator import or_
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -25,7 +25,7 @@ escape : ``escape_width`` bits
 One of the three, the latter two only with ``valid`` bits; with none of them the next bits mean nothing. While
 ``early`` is not set, ``idle`` is ignored and the other two are 0.
 """
-DEPTH = 3
+DEPTH = 4
 
 
 class BitReader(wiring.Component):
@@ -43,9 +43,9 @@ class BitReader(wiring.Component):
     count : words taken, saturating at 2**31 - 1
     crc : CRC-32 of the words taken, the first one left out
 
-    Three words are held in place; the bits at ``offset`` of them are kept in a register, too, so that whoever
+    Four words are held in place; the bits at ``offset`` of them are kept in a register, too, so that whoever
     looks at them does so from the cycle's start. One word in and 32 bits out a cycle are sustained: ``ready``
-    depends on registers alone. Latency from a word to its bits: one cycle.
+    and ``valid`` are registers or little more. Latency from a word to its bits: two cycles.
     """
 
     def __init__(self) -> None:
@@ -66,6 +66,7 @@ class BitReader(wiring.Component):
         )
         self.held = [Signal(32, name=f"held_{i}", reset_less=True) for i in range(DEPTH)]
         self.level = Signal(range(DEPTH + 1))  # words held
+        self.next_place = [Signal(name=f"next_place_{i}", init=i == 0) for i in range(DEPTH)]  # level == i
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -78,21 +79,18 @@ class BitReader(wiring.Component):
         step = Mux(self.valid, self.consume, 0)
         m.d.comb += [
             self.words.ready.eq(active & (level != DEPTH)),
-            self.valid.eq((level >= 2) | ((level == 1) & (self.offset == 0))),
             self.empty.eq(level == 0),
             self.crc.eq(~state),
         ]
 
-        # What is held once this cycle's word is in (or anything, if none came: ``level`` knows), seen from
-        # ``offset`` on, and from the width's end that is known in time; then one of these, or of the former's
-        # next few places.
-        stay = [Mux(level == i, word, held[i]) for i in range(DEPTH)]
+        # What is held, seen from ``offset`` on, and from the width's end that is known in time; then one of
+        # these, or of the former's next few places.
         late, far = self.choice, Signal(6)
         near_bits, far_bits = Signal(32 + MAX_WIDTH), Signal(32)
         m.d.comb += [
             far.eq(self.offset + Mux(late.early, late.escape_width, step)),
-            near_bits.eq(Cat(*stay) >> self.offset),
-            far_bits.eq(Cat(*stay) >> far),
+            near_bits.eq(Cat(*held) >> self.offset),
+            far_bits.eq(Cat(*held) >> far),
         ]
         total = Signal(6)
         choices = [(late.width[n - 1], near_bits[n:], (self.offset + n)[:6]) for n in range(1, MAX_WIDTH + 1)]
@@ -101,8 +99,17 @@ class BitReader(wiring.Component):
         m.d.comb += total.eq(reduce(or_, (chosen.replicate(6) & end for chosen, _, end in choices)))
         m.d.sync += self.bits.eq(reduce(or_, (chosen.replicate(32) & found[:32] for chosen, found, _ in choices)))
 
+        # They are right if the words before this cycle's reach as far.
+        enough = Array([Const(0), total == 0, total <= 32, Const(1), Const(1)])[level]
+        m.d.sync += self.valid.eq(enough & ~self.begin)
+
+        # This cycle's word goes to the next free place, or anything, if none came: ``level`` knows.
+        stay = [Mux(self.next_place[i], word, held[i]) for i in range(DEPTH)]
         pop = total[5]
-        m.d.sync += [self.offset.eq(total[:5]), level.eq(level + take - pop)]
+        coming = Signal.like(level)
+        m.d.comb += coming.eq(Mux(self.begin, 0, level + take - pop))
+        m.d.sync += [self.offset.eq(total[:5]), level.eq(coming)]
+        m.d.sync += [place.eq(coming == i) for i, place in enumerate(self.next_place)]
         for i in range(DEPTH):
             m.d.sync += held[i].eq(Mux(pop, stay[i + 1] if i + 1 < DEPTH else held[i], stay[i]))
 
@@ -119,7 +126,6 @@ class BitReader(wiring.Component):
                 self.ended.eq(0),
                 self.count.eq(0),
                 self.offset.eq(0),
-                level.eq(0),
                 state.eq(START),
             ]
         return m

@@ -12,6 +12,7 @@ from hw.blob_format import Cause
 from hw.code_table import CodeTableReader
 from hw.huffman import ENTRY, HuffmanDecoder
 from hw.parameters import EngineParameters
+from hw.pipeline import delay
 from hw.section_header import HEADER, is_shift
 from hw.signatures import WEIGHT_BITS, bits
 
@@ -117,12 +118,15 @@ class ConvSectionReader(wiring.Component):
         # Biases are shifted a cycle after they are read.
         stored, where, shifting = Signal(signed(32)), Signal(bits(p.max_outputs)), Signal()
         lost = stored ^ (stored << 1)  # bit i: bit i differs from the one below, or is the lowest
-        top = Cat(h.bias_shift[:5] > 31 - i for i in range(32))
+        top = delay(m, Cat(h.bias_shift[:5] > 31 - i for i in range(32)), 1, "top")
         m.d.comb += [
             bias_in.en.eq(shifting),
             bias_in.addr.eq(where),
             bias_in.data.eq((stored << h.bias_shift[:5])[:32]),
         ]
+
+        beyond_levels = Signal()  # an entry in the cycle before was; its list is still under way
+        m.d.sync += beyond_levels.eq(decoder.entries.valid & (decoder.entries.payload.level >= h.n_levels))
 
         cause = Signal(8)
         with m.If(self.cause == Cause.NONE):
@@ -135,7 +139,7 @@ class ConvSectionReader(wiring.Component):
             m.d.comb += cause.eq(Cause.CODE)
         with m.Elif(bits_left[32]):
             m.d.comb += cause.eq(Cause.STREAM)
-        with m.Elif(decoder.entries.valid & (decoder.entries.payload.level >= h.n_levels)):
+        with m.Elif(beyond_levels):
             m.d.comb += cause.eq(Cause.LEVEL)
         with m.Elif(shifting & (lost[1:32] & top[1:32]).any()):
             m.d.comb += cause.eq(Cause.LAYER)

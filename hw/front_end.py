@@ -37,7 +37,7 @@ class FrontEnd(wiring.Component):
     busy : from ``start`` to the END record or an error
     error, cause, node : level, its ``Cause``, and field ``node`` of its step; nothing more is published or taken
     decode : a stream's entries are being decoded
-    decode_wait : bits are wanted, and not there
+    decode_wait : bits were wanted in the cycle before, and not there
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
@@ -89,7 +89,6 @@ class FrontEnd(wiring.Component):
             self.blob.ready.eq(reader.words.ready & ~failed),
             reader.consume.eq(consume),
             reader.choice.eq(conv.choice),
-            self.decode_wait.eq(waiting & ~reader.valid),
             header.word.eq(reader.bits),
             header.kind.eq(kind),
             header.raw.eq(step("raw")),
@@ -157,15 +156,22 @@ class FrontEnd(wiring.Component):
 
         cause = Signal(8)
         tensors_cause = delay(m, tensors.cause, 1, "tensors_cause")
-        with m.If(self.decode_wait & reader.ended):
+        # Two cycles are left before a wrong entry is written, and one is for the registers of ``cause``.
+        beyond, full = delay(m, lists.beyond, 1, "beyond"), delay(m, lists.full, 1, "full")
+        starved = Signal()
+        m.d.comb += starved.eq(waiting & ~reader.valid)
+        m.d.sync += self.decode_wait.eq(starved)
+        # The last word's bits are known to be there a cycle after it is.
+        no_more = reader.ended & delay(m, reader.ended, 1, "ended")
+        with m.If(delay(m, starved & no_more, 1, "too_short")):
             m.d.comb += cause.eq(Cause.SECTION)
         with m.Elif(conv.cause != Cause.NONE):
             m.d.comb += cause.eq(conv.cause)
         with m.Elif(tensors_cause != Cause.NONE):
             m.d.comb += cause.eq(tensors_cause)
-        with m.Elif(lists.beyond):
+        with m.Elif(beyond):
             m.d.comb += cause.eq(Cause.POSITION)
-        with m.Elif(lists.full):
+        with m.Elif(full):
             m.d.comb += cause.eq(Cause.CAPACITY)
         m.d.comb += [failed.eq(self.error), self.decode.eq(conv.decoding)]
         with m.If(~failed & (cause != Cause.NONE)):

@@ -23,7 +23,7 @@ READ_RECORD = RECORD_WORDS + 2
 ZERO_POINTS = 4
 STEP = 1 + READ_RECORD + ZERO_POINTS
 """From the state that starts the record's reading to the one that acts on it."""
-FIRST_BITS = 2
+FIRST_BITS = 3
 """From there to the section's first bits."""
 NODE_WORDS, CONV_WORDS = 6, 13
 """Words of a node header, and of that with a convolution's behind it."""

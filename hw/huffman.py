@@ -92,14 +92,15 @@ class HuffmanDecoder(wiring.Component):
         second = Signal()  # GAPS: the level's code is next
         window = Signal(MAX_CODE_BITS)
         m.d.comb += window.eq(Cat(self.bits[MAX_CODE_BITS - 1 - i] for i in range(MAX_CODE_BITS)))
-        limits = {n: Signal(n + 1, name=f"limit_{n}") for n in LENGTHS}
+        limits = {n: Signal(n + 1, name=f"limit_{n}") for n in LENGTHS}  # of the table of this cycle's code
+        turn = Signal()
         beyond = Signal(MAX_CODE_BITS + 1)  # bit n: the code is longer than n bits
         fits = Signal(MAX_CODE_BITS)  # bit n - 1: it has n bits
         m.d.comb += beyond[0].eq(1)
         for n in LENGTHS:
             name = f"l{n}"
-            m.d.comb += limits[n].eq(
-                Mux(second, getattr(self.tables[1].limit, name), getattr(self.tables[0].limit, name))
+            m.d.sync += limits[n].eq(
+                Mux(turn, getattr(self.tables[1].limit, name), getattr(self.tables[0].limit, name))
             )
             m.d.comb += beyond[n].eq(window[MAX_CODE_BITS - n :] >= limits[n])
             m.d.comb += fits[n - 1].eq(beyond[n - 1] & ~beyond[n])
@@ -136,8 +137,8 @@ class HuffmanDecoder(wiring.Component):
         aside, aside_valid = Signal(ENTRY), Signal()
         m.d.comb += self.stages.eq(Cat(valid[0] & ends[0], valid[1] & ends[1], valid[2], stopped & aside_valid))
         m.d.sync += [self.no_code.eq(begin & beyond[MAX_CODE_BITS]), self.used_bits.eq(self.consume)]
-        with m.If(begin):
-            m.d.sync += second.eq(self.gaps & ~second)
+        m.d.comb += turn.eq(self.gaps & (second ^ begin))
+        m.d.sync += second.eq(turn)
         with m.If(move):
             m.d.sync += [
                 valid[0].eq(begin),

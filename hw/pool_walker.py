@@ -64,19 +64,21 @@ class PoolWalker(wiring.Component):
             "window": self.field("rows"),
             "channel": self.field("outputs"),
         }
-        # Each loop's end is a register that is found with its countdown's next value.
+        # Each loop's end, and which loop goes on, are registers, found with the countdowns' next values.
         steps = dict.fromkeys(counts, 1) | {"chunk": self.field("chunk_outputs")}
         ends = {loop: Signal(name=f"end_{loop}") for loop in counts}
         single = {loop: Signal(name=f"single_{loop}") for loop in counts}  # it ends where it starts
         m.d.sync += [single[loop].eq(starts[loop] <= steps[loop]) for loop in counts]
-        active = Signal()
-        inner_ended = active
-        goes_on = {}
+        coming_ends = {loop: Signal(name=f"coming_end_{loop}") for loop in counts}
+        goes_on = {loop: Signal(name=f"goes_on_{loop}") for loop in counts}
+        active, finished = Signal(), Signal()
+        m.d.comb += [coming_ends[loop].eq(ends[loop]) for loop in counts]
+        m.d.sync += [ends[loop].eq(coming_ends[loop]) for loop in counts]
+        inner_ended = self.start | (active & ~finished)
         for loop in counts:
-            goes_on[loop] = Signal(name=f"goes_on_{loop}")
-            m.d.comb += goes_on[loop].eq(inner_ended & ~ends[loop])
-            inner_ended = inner_ended & ends[loop]
-        finished = inner_ended
+            m.d.sync += goes_on[loop].eq(inner_ended & ~coming_ends[loop])
+            inner_ended = inner_ended & coming_ends[loop]
+        m.d.sync += finished.eq(inner_ended)
 
         from_cursor, by = Signal(cursor_layout(p)), Signal(distance_layout(p))
         m.d.comb += [from_cursor.eq(cursors["x"]), by.eq(distances["x"])]
@@ -100,9 +102,9 @@ class PoolWalker(wiring.Component):
         for number, loop in enumerate(loops):
             with m.If(goes_on[loop]):
                 m.d.sync += counts[loop].eq(counts[loop] - steps[loop])
-                m.d.sync += ends[loop].eq(counts[loop] <= (steps[loop] << 1))
+                m.d.comb += coming_ends[loop].eq(counts[loop] <= (steps[loop] << 1))
                 m.d.sync += [counts[inner].eq(starts[inner]) for inner in loops[:number]]
-                m.d.sync += [ends[inner].eq(single[inner]) for inner in loops[:number]]
+                m.d.comb += [coming_ends[inner].eq(single[inner]) for inner in loops[:number]]
 
         # Row and column of the read, for the lanes outside the plane.
         row, row_of_window = Signal(signed(18)), Signal(signed(18))
@@ -132,7 +134,7 @@ class PoolWalker(wiring.Component):
         with m.If(self.start):
             m.d.sync += [active.eq(1), base.eq(self.field("in_base"))]
             m.d.sync += [count.eq(starts[loop]) for loop, count in counts.items()]
-            m.d.sync += [end.eq(single[loop]) for loop, end in ends.items()]
+            m.d.comb += [end.eq(single[loop]) for loop, end in coming_ends.items()]
 
         request, role = self.request, self.role
         inside = (row >= 0) & (row < self.field("height"))

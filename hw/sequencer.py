@@ -73,6 +73,7 @@ class Sequencer(wiring.Component):
         with m.If(self.start):
             m.d.sync += self.done.eq(0)
 
+        m.d.sync += [self.pool_start.eq(0), self.scores_start.eq(0)]
         with m.FSM(name="phase"):
             with m.State("IDLE"):
                 m.d.comb += self.busy.eq(0)
@@ -112,9 +113,9 @@ class Sequencer(wiring.Component):
             with m.State("HEAD"):
                 m.d.comb += self.take_head.eq(1)
                 with m.If(self.head_valid):
+                    m.d.sync += [self.pool_start.eq(op == Op.POOL), self.scores_start.eq(op == Op.SCORES)]
                     m.next = "LAUNCH"
             with m.State("LAUNCH"):
-                m.d.comb += [self.pool_start.eq(op == Op.POOL), self.scores_start.eq(op == Op.SCORES)]
                 m.next = "WORK"
             with m.State("WORK"), m.If(self.finished):
                 m.next = "NEXT"

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from dcgen.emit import bitstream
-from dcgen.emit.bitstream import build
+from dcgen.emit.bitstream import SEEDS, build, design, gateware
 from dcgen.emit.fpga_tools import Tool
 from dcgen.errors import ConfigError, PlanError, ToolError
+from dcgen.targets.engines import ULX3S_85F as TARGET
 from hw.boards import ulx3s
 from hw.boards.board import ULX3S_25F, ULX3S_85F
 from hw.parameters import EngineParameters
+from tests.command import ROOT
 
+REPORT = ROOT / "docs" / "hardware" / "ulx3s-85f.json"
 SMALL = EngineParameters(
     lanes=8,
     words=512,
@@ -69,7 +73,7 @@ class FakeTools:
 class BuildPlanStub:
     """The files of a platform's build plan, without their contents."""
 
-    files: ClassVar = {"top.il": "", "top.lpf": b""}
+    files: ClassVar = {"top.il": "cells", "top.lpf": b"pins"}
 
 
 @pytest.fixture
@@ -90,9 +94,17 @@ def test_the_fastest_seeds_bitstream_is_written_with_a_report_of_all(tmp_path: P
     assert [p["fmax_mhz"] for p in found["seeds"]] == [61.23, 77.78, 49.5]
     assert found["resources"]["multipliers"] == {"used": 4, "available": 36}
     assert EngineParameters(**{**found["parameters"], "strides": tuple(found["parameters"]["strides"])}) == SMALL
+    assert found["gateware"] == gateware({"top.il": b"cells", "top.lpf": b"pins"})
     text = (tmp_path / "out" / "ulx3s-25f.md").read_text()
     for line in ("| block RAMs | 3 | 27 |", "| 2 | 77.78 |", "| lanes | 8 |"):
         assert line in text
+
+
+def test_seeds_at_once_are_reported_in_their_order(tmp_path: Path, fake: FakeTools) -> None:
+    one, three = (
+        build(SMALL, tmp_path / str(jobs), board=ULX3S_25F, jobs=jobs, progress=quiet) for jobs in (1, 3)
+    )
+    assert one == three
 
 
 def test_a_report_says_nothing_of_when_and_where(tmp_path: Path, fake: FakeTools) -> None:
@@ -149,3 +161,49 @@ def test_failures_of_a_tool_carry_its_reason(
     with pytest.raises(error) as caught:
         Tool("nextpnr-ecp5", "wheel", "run").run(folder=tmp_path)
     assert str(caught.value).startswith(f"nextpnr-ecp5: {message}")
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(REPORT.read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_engine_that_was_routed_is_the_one_that_is_simulated(report: dict[str, Any]) -> None:
+    parameters = EngineParameters(**{**report["parameters"], "strides": tuple(report["parameters"]["strides"])})
+    assert parameters == TARGET.parameters
+    assert TARGET.board is not None and report["device"] == TARGET.board.device
+
+
+def test_the_engine_that_was_routed_is_the_one_that_there_is_now(report: dict[str, Any]) -> None:
+    """Otherwise: ``python scripts/bitstream.py docs/hardware``, and the README's figures after it."""
+    assert gateware(design(TARGET.parameters, ULX3S_85F, report["megahertz"])) == report["gateware"]
+
+
+def test_timing_is_met_with_every_buffer_on_chip(report: dict[str, Any]) -> None:
+    assert [p["seed"] for p in report["seeds"]] == list(SEEDS)
+    assert report["fmax_mhz"] == max(p["fmax_mhz"] for p in report["seeds"]) >= report["megahertz"] >= 50
+    for found in report["resources"].values():
+        assert found["used"] <= found["available"]
+
+
+def test_the_readme_has_the_reports_figures(report: dict[str, Any]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    cells = report["resources"]
+    for figure in (
+        f"{report['luts']:,} LUT4",
+        *(f"{cells[name]['used']:,} {name}" for name in ("flip-flops", "block RAMs", "multipliers")),
+        " / ".join(f"{p['fmax_mhz']:.1f}" for p in report["seeds"]) + " MHz",
+    ):
+        assert figure in text
+
+
+@pytest.mark.slow
+def test_a_small_engine_goes_all_the_way_with_the_real_tools(tmp_path: Path) -> None:
+    report = build(SMALL, tmp_path, board=ULX3S_25F, seeds=(1,), progress=quiet)
+    assert report.best.fmax_mhz >= ULX3S_25F.megahertz
+    assert (
+        report.resources["multipliers"].used == SMALL.lanes + 2 * SMALL.requantisers + 1
+    )  # one finds places of planes
+    assert report.resources["block RAMs"].used <= ULX3S_25F.block_rams
+    assert hashlib.sha256((tmp_path / "ulx3s-25f.bit").read_bytes()).hexdigest() == report.sha256

@@ -54,6 +54,8 @@ class BitReaderContract(wiring.Component):
 
         waiting = Signal(13)  # bits taken and not consumed
         m.d.comb += waiting.eq((taken << 5) - consumed)
+        enough = Signal()  # bits a cycle ago, of which none went
+        m.d.sync += enough.eq(begun & ~self.begin & (waiting >= 32) & ~(dut.valid & (self.consume != 0)))
         last_bits, last_valid, kept = Signal(32), Signal(), Signal()
         m.d.sync += [
             last_bits.eq(dut.bits),
@@ -63,11 +65,13 @@ class BitReaderContract(wiring.Component):
         with m.If(begun):
             m.d.comb += [
                 Assert(waiting == (dut.level << 5) - dut.offset),
-                Assert(dut.valid == (waiting >= 32)),
+                Assert(~dut.valid | (waiting >= 32)),
+                Assert(dut.valid | ~enough),
                 Assert(dut.count == taken),
                 Assert(consumed <= (taken << 5)),
                 Assert(dut.offset == consumed[:5]),
                 Assert(known == (number[5:] < taken)),
+                *(Assert(place == (dut.level == i)) for i, place in enumerate(dut.next_place)),
                 Assert(~dut.valid | (dut.bits == (Cat(dut.held[0], dut.held[1]) >> dut.offset)[:32])),
             ]
             first = Signal(8)  # number of the word in held[0]
