@@ -64,7 +64,7 @@ class BitReaderContract(wiring.Component):
         ]
         with m.If(begun):
             m.d.comb += [
-                Assert(waiting == (dut.level << 5) - dut.offset),
+                Assert((dut.level <= len(dut.held)) & (waiting == (dut.level << 5) - dut.offset)),
                 Assert(~dut.valid | (waiting >= 32)),
                 Assert(dut.valid | ~enough),
                 Assert(dut.count == taken),

@@ -27,7 +27,7 @@ def prove_for_ever(design: Any, folder: Path, depth: int, reach: int) -> None:
 
 
 def test_bit_reader_neither_loses_nor_doubles_nor_changes_a_bit(tmp_path: Path) -> None:
-    prove_for_ever(BitReaderContract, tmp_path, 2, 9)
+    prove_for_ever(BitReaderContract, tmp_path, 2, 10)
 
 
 def test_a_code_table_ends_or_is_malformed_whatever_the_bits(tmp_path: Path) -> None:
