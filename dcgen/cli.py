@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -13,13 +14,15 @@ import typer
 
 from dcgen import __version__, commands, console
 from dcgen import pictures as host
+from dcgen.compress.recipes import DEFAULT
 from dcgen.config import load_recipe
 from dcgen.errors import ConfigError, DcgenError
 from dcgen.files import write_file
+from dcgen.frontier import frontier
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
 from dcgen.result import Job
-from dcgen.targets import CHECK_NAME, ENGINES, TARGETS, find
+from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, find
 
 app = typer.Typer(
     name="dcgen",
@@ -81,35 +84,76 @@ def compile_(
         str | None, typer.Option(help="Explicit preprocessing: squash (default) or short-side.")
     ] = None,
     input_size: InputSize = None,
-    recipe: Annotated[str, typer.Option(help="balanced, deep-compression, keep, or a TOML file.")] = "balanced",
+    recipe: Annotated[str, typer.Option(help="second-order, deep-compression, keep, or a TOML file.")] = DEFAULT,
+    max_bytes: Annotated[
+        str | None, typer.Option(help="Goal: bytes of model.dcb at most, e.g. 380K (of 1,000) or 365000.")
+    ] = None,
+    max_kl: Annotated[
+        float | None, typer.Option(help="Goal: mean KL divergence in nats at most, on held-out pictures.")
+    ] = None,
+    max_top1_drop: Annotated[
+        float | None, typer.Option(help="Goal: points of accuracy lost at most, on held-out pictures.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Lines of 'file index' for the calibration pictures, for --max-top1-drop.")
+    ] = None,
+    density: Annotated[
+        float | None, typer.Option(help="Constraint: share of weights that are not zero, at most.")
+    ] = None,
+    levels: Annotated[
+        int | None, typer.Option(help="Constraint: different values of a layer's weights, zero included.")
+    ] = None,
+    symmetric: Annotated[
+        bool, typer.Option("--symmetric", help="Constraint: with each level its negative.")
+    ] = False,
     settings: Annotated[
         list[str] | None,
         typer.Option(
             "--set", metavar="NAME=VALUE", help="A setting of the recipe; repeats. A wrong name lists them."
         ),
     ] = None,
-    target: Annotated[
-        str,
+    point: Annotated[
+        Path | None,
         typer.Option(
-            help="The machine it is meant for, as 'dcgen targets' lists it. Firmware is emitted for every "
-            "machine; an engine adds its gateware, in OUT/rtl."
+            help="A point that 'frontier' wrote for this MODEL: compile it as it is.", show_default=False
         ),
-    ] = "cortex-m4",
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help="The machine it is meant for, as 'dcgen targets' lists it: its work then counts beside the "
+            "bytes of the file (not on the host). Firmware is emitted for every machine; an engine adds its "
+            "gateware, in OUT/rtl.",
+            show_default=False,
+        ),
+    ] = None,
     bitstream: Annotated[
         bool, typer.Option("--bitstream", help="Place and route the engine for its board: takes long.")
     ] = False,
     json: Json = False,
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
+    asked = {
+        "max_bytes": None if max_bytes is None else _bytes("--max-bytes", max_bytes),
+        "max_kl": max_kl,
+        "max_top1_drop": max_top1_drop,
+        "density": density,
+        "levels": levels,
+        "symmetric": symmetric or None,
+    }
+    machine = find(target or DEFAULT_TARGET)
     job = Job(
         model,
         weights,
         _preprocess(preprocess, mean, std, order, fit, input_size),
         input_size,
         calibration,
-        load_recipe(recipe, settings or ()),
-        find(target),
+        load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
+        machine,
         bitstream,
+        labels,
+        weigh=target is not None and machine is not HOST,
+        point=point,
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)
@@ -117,6 +161,50 @@ def compile_(
         console.print_json(data)
     else:
         commands.show_compiled(data, out)
+
+
+@app.command("frontier")
+def frontier_(
+    model: Annotated[str, typer.Argument(help="A model, as 'compile' takes it.", metavar="MODEL")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.", show_default=False)],
+    calibration: Annotated[Path, typer.Option(help="Folder of pictures, without labels.", show_default=False)],
+    smallest: Annotated[str, typer.Option("--from", help="Size of the smallest file, e.g. 250K.")],
+    largest: Annotated[str, typer.Option("--to", help="Size of the largest file, e.g. 450K.")],
+    points: Annotated[int, typer.Option(min=2, max=99, help="Files, evenly spaced in size.")] = 12,
+    weights: Weights = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(help="caffe, torchvision or digits; default: what a named model was trained with."),
+    ] = None,
+    input_size: InputSize = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting of second-order; repeats.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(help="A machine whose work counts beside the bytes of the file.", show_default=False),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the curve of bytes, fidelity, density and work of MODEL, every point ready for compile --point."""
+    machine = find(target or DEFAULT_TARGET)
+    job = Job(
+        model,
+        weights,
+        _preprocess(preprocess, None, None, None, None, input_size),
+        input_size,
+        calibration,
+        load_recipe(DEFAULT, settings or ()),
+        machine,
+        weigh=target is not None and machine is not HOST,
+    )
+    sizes = _bytes("--from", smallest), _bytes("--to", largest)
+    with console.progress() as progress:
+        rows = frontier(job, out, points, sizes, progress)
+    if json:
+        console.print_json({"points": [asdict(r) for r in rows]})
+    else:
+        commands.show_frontier(rows, out)
 
 
 @app.command()
@@ -247,6 +335,15 @@ def _preprocess(
         raise ConfigError("preprocess", f"{given[0]} alone is not enough", "--mean, --std and --order go together")
     means, deviations = _numbers("--mean", mean), _numbers("--std", std)
     return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
+
+
+def _bytes(flag: str, text: str) -> int:
+    """``365000``, ``380K`` or ``1.2M``: thousands and millions of bytes."""
+    unit = {"K": 1_000, "M": 1_000_000}.get(text[-1:].upper(), 1)
+    try:
+        return int(float(text if unit == 1 else text[:-1]) * unit)
+    except (ValueError, OverflowError):
+        raise ConfigError(flag, f"expected bytes such as 380K or 365000, found {text!r}") from None
 
 
 def _numbers(flag: str, text: str) -> list[float]:

@@ -14,6 +14,7 @@ from dcgen.console import print_table, print_warning
 from dcgen.encode.reader import describe
 from dcgen.errors import BlobError, ConfigError, PictureError
 from dcgen.fidelity import Fidelity
+from dcgen.frontier import Row
 from dcgen.importers import load
 from dcgen.intervals import CONFIDENCE
 from dcgen.ir.graph import Graph, macs
@@ -94,6 +95,19 @@ def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
         return None
     seen = host.digests(pictures)
     return {purpose: sum(s in hashes for s in seen) for purpose, hashes in output.calibrated_on.items()}
+
+
+def show_frontier(rows: Sequence[Row], out: Path) -> None:
+    """The points of a curve as a table."""
+    headings = ("point", "bytes", "mean KL", "agreement", "density", "non-zero MACs", "cycles")
+    shown = [
+        (r.point, r.blob_bytes, r.mean_kl, r.agreement, r.density, r.nonzero_macs, r.cycles or "") for r in rows
+    ]
+    print_table("From the largest file to the smallest, on held-out calibration pictures", headings, shown)
+    if (out / "frontier.svg").exists():
+        print(f"written to {out}")
+    else:
+        print(f"written to {out}, without a plot: pip install 'dcgen[plot]' for one")
 
 
 def export_model(name: str, weights: Path | None, size: int | None) -> bytes:

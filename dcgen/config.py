@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dcgen.compress.recipes import Recipe, recipe
+from dcgen.compress.recipes import DEFAULT, Recipe, recipe
 from dcgen.errors import ConfigError
 
 
-def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
+def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe a user asks for.
 
-    name_or_file : a recipe's name, or a TOML file: ``recipe = "balanced"`` and its settings beside it
+    name_or_file : a recipe's name, or a TOML file: ``recipe = "second-order"`` and its settings beside it
     settings : ``name=value``, over those of the file
+    asked : settings that have flags of their own, over all others
 
     Raises ConfigError naming the setting or file.
     """
@@ -23,7 +24,7 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
     name = name_or_file
     if name_or_file.endswith(".toml"):
         values = _toml(Path(name_or_file))
-        name = values.pop("recipe", "balanced")
+        name = values.pop("recipe", DEFAULT)
     for setting in settings:
         key, found, value = setting.partition("=")
         if not found or not key:
@@ -36,7 +37,7 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = ()) -> Recipe:
             values[table] = {**entries, entry: value}
         else:
             values[key] = value
-    return recipe(name, values)
+    return recipe(name, {**values, **(asked or {})})
 
 
 def _toml(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen import pictures as host
-from dcgen.compress.evidence import Evidence
+from dcgen.compress.evidence import Evidence, Trial
 from dcgen.compress.fold import canonical
+from dcgen.compress.point import read_point
 from dcgen.compress.recipes import Recipe
 from dcgen.emit import bitstream
 from dcgen.emit.fileset import below, merged
@@ -20,7 +22,7 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.errors import ConfigError
+from dcgen.errors import ConfigError, PictureError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
@@ -32,19 +34,22 @@ from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import plan_firmware
 from dcgen.plan.pace import pace
+from dcgen.plan.work import work_in_bits
 from dcgen.progress import Progress, counted
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range, calibrate
-from dcgen.quant.scales import with_copies
+from dcgen.quant.scales import clip_owners, with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Calibration, Compiled, EngineCompiled, Job
+from dcgen.result import Calibration, Compiled, EngineCompiled, Job, trial_of
 from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1
 """Pictures that travel with an output for its own tests."""
+RANGE_PICTURES = 128
+"""Measured pictures that activation ranges are taken from, at most."""
 
 
 def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
@@ -55,12 +60,13 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     check_writable(out)
     if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
-    pictures = host.files(job.calibration)
-    progress("importing", 0, 1)
-    model, preprocess = import_model(job)
-    progress("importing", 1, 1)
-    calibration = draw(pictures, job.recipe, preprocess, model.graph.inputs[0].shape[1:])
-    compiled = build(job, model, preprocess, calibration, progress)
+    bench = Bench.of(job, progress)
+    candidate = (
+        job.recipe.apply(bench.graph, bench.evidence)
+        if job.point is None
+        else read_point(job.point, bench.graph).applied(bench.graph)
+    )
+    compiled = bench.compiled(candidate)
     data = manifest(compiled)
     files = output_files(compiled, data)
     if job.bitstream:
@@ -93,33 +99,103 @@ def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
     return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
 
 
-def draw(files: list[Path], recipe: Recipe, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
-    """A seeded draw of calibration pictures: half of them measured, half held out for choices."""
-    order = np.random.default_rng(recipe.seed).permutation(len(files))[: recipe.pictures]
+def draw(files: list[Path], job: Job, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
+    """A seeded draw of calibration pictures: some measured, some held out for choices."""
+    order = np.random.default_rng(job.recipe.seed).permutation(len(files))[: job.recipe.pictures]
     loaded = host.load_all([files[i] for i in order], preprocess, size)
-    half = len(loaded) // 2
-    return Calibration(loaded[half:], loaded[:half] if half else loaded)
+    n = min(max(1, round(job.recipe.held_out * len(loaded))), len(loaded) - 1)
+    held_out = loaded[:n] if n else loaded
+    if job.labels is None:
+        return Calibration(loaded[n:], held_out)
+    known = host.labels(job.labels)
+    names = [files[i].name for i in order[: len(held_out)]]
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise PictureError(job.labels, f"says nothing of {unknown[0]}", "label every calibration picture")
+    return Calibration(loaded[n:], held_out, np.array([known[name] for name in names], np.int64))
 
 
-def build(
-    job: Job, model: ImportedModel, preprocess: Preprocess, calibration: Calibration, progress: Progress
-) -> Compiled:
-    """The stages from the float graph to blob and plan, in memory."""
-    graph = canonical(model.graph, preprocess)
-    evidence = Evidence(
-        preprocess.centred(calibration.measure), preprocess.centred(calibration.held_out), progress
-    )
-    compressed = with_copies(job.recipe.apply(graph, evidence))
-    ranges = observe(compressed, evidence, job.recipe)
-    qgraph = lower(compressed, ranges, preprocess.camera_mean)
-    progress("encoding", 0, 1)
-    settings = CodingSettings(job.recipe.coding, job.recipe.index_bits_conv, job.recipe.index_bits_fc)
-    blob = encode(qgraph, settings)
-    plan = plan_firmware(qgraph, blob)
-    engine = plan_for(job.target, qgraph, blob)
-    progress("encoding", 1, 1)
-    held_out = compare(model.graph, preprocess, qgraph, calibration.held_out, None, progress)
-    return Compiled(job, model, preprocess, calibration, compressed, ranges, qgraph, blob, plan, held_out, engine)
+@dataclass(frozen=True, eq=False)
+class Integers:
+    """A compressed graph as a machine will have it, and what it is worth on the held-out pictures."""
+
+    compressed: Graph
+    ranges: dict[str, Range]
+    qgraph: QGraph
+    blob: Blob
+    held_out: Fidelity
+
+
+class Bench:
+    """A job's float graph and pictures, and the way from weights with levels to integers."""
+
+    def __init__(
+        self, job: Job, model: ImportedModel, preprocess: Preprocess, calibration: Calibration, progress: Progress
+    ) -> None:
+        self.job, self._model, self._preprocess = job, model, preprocess
+        self._calibration, self._progress = calibration, progress
+        self.graph = canonical(model.graph, preprocess)
+        measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
+        weighed = work_in_bits(self.graph, job.target) if job.weigh else {}
+        self.evidence = Evidence(measure, held_out, progress, self._trial, weighed)
+        self._made: list[tuple[Graph, Integers]] = []
+
+    @classmethod
+    def of(cls, job: Job, progress: Progress) -> Bench:
+        """Reads the job's model and pictures."""
+        pictures = host.files(job.calibration)
+        progress("importing", 0, 1)
+        model, preprocess = import_model(job)
+        progress("importing", 1, 1)
+        return cls(
+            job, model, preprocess, draw(pictures, job, preprocess, model.graph.inputs[0].shape[1:]), progress
+        )
+
+    def integers(self, candidate: Graph) -> Integers:
+        """Lower, encode and run a graph whose every convolution has levels; once for each graph."""
+        for known, result in self._made:
+            if known is candidate:
+                return result
+        recipe, calibration = self.job.recipe, self._calibration
+        compressed = with_copies(candidate)
+        ranges = observe(compressed, self.evidence.measure[:RANGE_PICTURES], recipe, self._progress)
+        qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
+        blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
+        found = compare(
+            self._model.graph,
+            self._preprocess,
+            qgraph,
+            calibration.held_out,
+            calibration.labels,
+            self._progress,
+        )
+        self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found)))
+        return self._made[-1][1]
+
+    def compiled(self, candidate: Graph) -> Compiled:
+        """All that is known of the graph as it will be written."""
+        made = self.integers(candidate)
+        self._progress("planning", 0, 1)
+        plan = plan_firmware(made.qgraph, made.blob)
+        engine = plan_for(self.job.target, made.qgraph, made.blob)
+        self._progress("planning", 1, 1)
+        return Compiled(
+            self.job,
+            self._model,
+            self._preprocess,
+            self._calibration,
+            made.compressed,
+            made.ranges,
+            made.qgraph,
+            made.blob,
+            plan,
+            made.held_out,
+            engine,
+        )
+
+    def _trial(self, candidate: Graph) -> Trial:
+        made = self.integers(candidate)
+        return trial_of(made.blob, made.held_out)
 
 
 def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:
@@ -132,18 +208,16 @@ def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> Engin
     return EngineCompiled(plan, prediction, found)
 
 
-def observe(graph: Graph, evidence: Evidence, recipe: Recipe) -> dict[str, Range]:
-    """Activation ranges of the compressed network over the measured pictures."""
-    runner = FloatRunner(graph, [n.name for n in graph.nodes])
-    total = len(evidence.measure)
-    evidence.progress("observing ranges", 0, total)
+def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:
+    """Activation ranges of the compressed network over centred pictures."""
+    fused = set(clip_owners(graph).values())  # never seen outside of the operator
+    runner = FloatRunner(graph, [n.name for n in graph.nodes if n.name not in fused])
 
     def run() -> Iterator[Mapping[str, F32]]:
-        done = 0
-        for batch in runner.batches(evidence.measure):
+        step = counted(progress, "observing ranges", len(pictures))
+        for batch in runner.batches(pictures):
             yield batch
-            done = min(total, done + len(next(iter(batch.values()))))
-            evidence.progress("observing ranges", done, total)
+            step(len(next(iter(batch.values()))))
 
     return calibrate(run, recipe.ranges, recipe.range_keep)
 

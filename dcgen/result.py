@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgen.compress.evidence import Trial
 from dcgen.compress.recipes import Recipe
 from dcgen.encode.blob import Blob
 from dcgen.fidelity import Fidelity
@@ -30,7 +31,10 @@ class Job:
     model : path or catalogue name
     preprocess : None for what the model itself expects
     size : input height and width, or None for the model's or the preset's own
-    calibration : folder of pictures, no labels
+    calibration : folder of pictures
+    labels : classes of those pictures, for a goal of accuracy only
+    weigh : whether work on the target counts beside the bytes of the file
+    point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
     bitstream : whether to place and route the target's engine for its board
     """
 
@@ -42,14 +46,21 @@ class Job:
     recipe: Recipe
     target: Target | EngineTarget
     bitstream: bool = False
+    labels: Path | None = None
+    weigh: bool = False
+    point: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Camera pictures uint8 [N, H, W, C] in their two roles, disjoint unless there is only one."""
+    """Camera pictures uint8 [N, H, W, C] in their two roles, disjoint unless there is only one.
+
+    labels : int64 [N], classes of the held-out ones, where they are known
+    """
 
     measure: NDArray[np.uint8]
     held_out: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,3 +92,11 @@ class Compiled:
     plan: FirmwarePlan
     held_out: Fidelity
     engine: EngineCompiled | None = None
+
+
+def trial_of(blob: Blob, held_out: Fidelity) -> Trial:
+    """The figures that goals are about."""
+    drop = None
+    if held_out.float_ is not None and held_out.compressed is not None:
+        drop = 100 * (held_out.float_.top1 - held_out.compressed.top1)
+    return Trial(len(blob.data), held_out.mean_kl, held_out.agreement, drop)

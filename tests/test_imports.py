@@ -35,8 +35,9 @@ MAY_IMPORT = {
     "config": "compress",
     "output": "importers encode pictures files",
     "pipeline": "result report emit files",
+    "frontier": "pipeline",
     "console": "progress",
-    "commands": "fidelity console output pipeline verify",
+    "commands": "fidelity console output frontier verify",
     "cli": "commands config",
     "__main__": "cli",
 }

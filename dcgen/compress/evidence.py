@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,16 +15,36 @@ from dcgen.progress import Progress
 
 
 @dataclass(frozen=True)
+class Trial:
+    """What a network came to as integers, in its file and on the held-out pictures.
+
+    mean_kl : nats against the float model
+    agreement : share of pictures with the same first class
+    top1_drop : percentage points of accuracy lost, None without labels
+    """
+
+    blob_bytes: int
+    mean_kl: float
+    agreement: float
+    top1_drop: float | None = None
+
+
+@dataclass(frozen=True)
 class Evidence:
     """Centred camera pictures, float32 [N, C, H, W], without labels.
 
     measure : for statistics and sensitivities
     held_out : for choosing between settings; no picture is in both unless there is only one
+    trial : lowers and encodes a network whose every convolution has levels, and runs it on held_out
+    nonzero_bits : by Conv node, what the target's work for a weight that is not zero is worth in bits
+        of the file, 1 on average over all weights; empty where only the file counts
     """
 
     measure: F32
     held_out: F32
     progress: Progress
+    trial: Callable[[Graph], Trial]
+    nonzero_bits: Mapping[str, float] = field(default_factory=dict)
 
 
 class Divergence:

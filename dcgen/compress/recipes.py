@@ -12,9 +12,10 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dcgen.compress.balanced import allocate
 from dcgen.compress.evidence import Evidence
+from dcgen.compress.goals import DEFAULT_KL, Goal, meet, sparse
 from dcgen.compress.prune import prune, scan
+from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.share import Init, existing, share
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
@@ -33,7 +34,8 @@ class Recipe:
     index_bits_conv, index_bits_fc : width of a gap in the deep-compression coding
     ranges : activation ranges from the ``percentile`` (default) or the ``minmax`` of calibration
     range_keep : share of values a percentile range keeps
-    pictures : calibration pictures used at most, half of them held out for choices
+    pictures : calibration pictures used at most
+    held_out : share of them that is held out, for choices
     seed : of every random draw
     """
 
@@ -44,7 +46,12 @@ class Recipe:
     ranges: Literal["percentile", "minmax"] = "percentile"
     range_keep: float = field(default=0.99999, metadata={"min": 0.5, "max": 1.0})
     pictures: int = field(default=256, metadata={"min": 1, "max": 100_000})
+    held_out: float = field(default=0.5, metadata={"min": 0.01, "max": 0.99})
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
+
+    def goal(self) -> Goal | None:
+        """What the passes aim at, if they aim at a figure."""
+        return None
 
     def passes(self) -> tuple[Pass, ...]:
         """The passes in order."""
@@ -62,17 +69,58 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Balanced(Recipe):
-    """Smallest uniform grids that keep the output within a goal.
+class SecondOrder(Recipe):
+    """Smallest file at a divergence, or least divergence at a size: levels by second-order error and rate.
 
-    max_kl : mean KL divergence in nats that quantized weights may cause on held-out pictures
+    At most one of the three goals; 0 is none. Without any, ``max_kl`` is 0.08 nats, or, if there is a
+    ``density``, bits keep the price that this goal would give them.
+
+    max_kl : mean KL divergence in nats of the integer network on held-out pictures
+    max_bytes : bytes of the blob
+    max_top1_drop : percentage points of accuracy lost on held-out pictures; needs their labels
+    density : largest share of weights that are not zero
+    levels : most levels of a layer, zero among them
+    symmetric : codebooks hold with every level its negative
+    work : bits a weight that all the work of the dense network is worth on the target, 0: none
     """
 
-    name: ClassVar[str] = "balanced"
-    max_kl: float = field(default=0.04, metadata={"min": 1e-4, "max": 10.0})
+    name: ClassVar[str] = "second-order"
+    pictures: int = field(default=1000, metadata={"min": 1, "max": 100_000})
+    held_out: float = field(default=0.2, metadata={"min": 0.01, "max": 0.99})
+    max_kl: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
+    max_bytes: int = field(default=0, metadata={"min": 0, "max": 2**31 - 1})
+    max_top1_drop: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
+    density: float = field(default=1.0, metadata={"min": 0.001, "max": 1.0})
+    levels: int = field(default=255, metadata={"min": 2, "max": 255})
+    symmetric: bool = False
+    work: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
+
+    def goal(self) -> Goal | None:
+        asked = [
+            Goal(name, limit)
+            for name in ("max_kl", "max_bytes", "max_top1_drop")
+            if (limit := float(getattr(self, name)))
+        ]
+        if len(asked) > 1:
+            raise ConfigError(asked[1].name, f"and {asked[0].name} are both goals", "give one of them")
+        if asked:
+            return asked[0]
+        return Goal("max_kl", DEFAULT_KL) if self.density == 1 else None
 
     def passes(self) -> tuple[Pass, ...]:
-        return (lambda g, e: allocate(g, e, self.max_kl),)
+        return (self._quantize,)
+
+    def quantizer(self, graph: Graph, evidence: Evidence) -> Quantizer:
+        """The network observed and measured, under these constraints."""
+        weighed = {name: self.work * bits for name, bits in evidence.nonzero_bits.items()}
+        evidence = replace(evidence, nonzero_bits=weighed)
+        return Quantizer(graph, evidence, Constraints(self.levels, self.symmetric))
+
+    def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
+        goal = self.goal()
+        quantizer = self.quantizer(graph, evidence)
+        found = meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
+        return found.graph
 
 
 @dataclass(frozen=True)
@@ -134,7 +182,9 @@ class Keep(Recipe):
         return (lambda g, _: keep(g),)
 
 
-RECIPES: tuple[type[Recipe], ...] = (Balanced, DeepCompression, Keep)
+DEFAULT = SecondOrder.name
+
+RECIPES: tuple[type[Recipe], ...] = (SecondOrder, DeepCompression, Keep)
 
 
 def keep(graph: Graph) -> Graph:
@@ -192,6 +242,10 @@ def _value(key: str, value: Any, kind: Any, low: float | None, high: float | Non
         if value not in get_args(kind):
             raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")
         return value
+    if kind is bool:
+        if value not in (True, False, "true", "false"):
+            raise ConfigError(key, f"must be true or false, not {value!r}")
+        return value in (True, "true")
     if kind not in (int, float):
         if not isinstance(value, Mapping):
             raise ConfigError(key, f"must be a table of numbers by layer name, not {value!r}")

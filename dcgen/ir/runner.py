@@ -24,7 +24,7 @@ class FloatRunner:
 
     def __init__(self, graph: Graph, outputs: Sequence[str] | None = None, swappable: bool = False) -> None:
         self.outputs = tuple(graph.outputs if outputs is None else outputs)
-        self._input = graph.inputs[0].name
+        self._inputs = tuple(i.name for i in graph.inputs)
         self._own = dict(_feeds(graph)) if swappable else {}
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -35,20 +35,22 @@ class FloatRunner:
 
     def batches(
         self,
-        x: F32,
+        x: F32 | Mapping[str, F32],
         weights: Mapping[str, Weight] | None = None,
         biases: Mapping[str, F32] | None = None,
     ) -> Iterator[dict[str, F32]]:
         """The outputs by name, ``BATCH`` pictures at a time.
 
-        x : float32 [N, C, H, W]
+        x : float32 [N, C, H, W], by name where the graph has several inputs
         weights, biases : by Conv node, in place of the graph's own
         """
         feeds = dict(self._own)
         feeds.update({f"{n}.weight": w.values for n, w in (weights or {}).items()})
         feeds.update({f"{n}.bias": b for n, b in (biases or {}).items()})
-        for start in range(0, len(x), BATCH):
-            found = self._session.run(list(self.outputs), {self._input: x[start : start + BATCH], **feeds})
+        given = x if isinstance(x, Mapping) else {self._inputs[0]: x}
+        for start in range(0, len(next(iter(given.values()))), BATCH):
+            batch = {name: given[name][start : start + BATCH] for name in self._inputs}
+            found = self._session.run(list(self.outputs), {**batch, **feeds})
             yield dict(zip(self.outputs, (np.asarray(f) for f in found), strict=True))
 
     def run(

@@ -15,7 +15,7 @@ from dcgen.pictures import digest, digests
 from dcgen.plan.engine import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
-from dcgen.result import Compiled
+from dcgen.result import Compiled, trial_of
 
 
 def manifest(compiled: Compiled) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "in_both": len(set(measured) & set(held_out)),
         },
         "held_out": compiled.held_out.to_json(),
+        **_goal(compiled),
         "arena_bytes": compiled.plan.arena_bytes,
         **_engine(compiled),
         "blob_sections": {
@@ -86,6 +87,14 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
 def manifest_json(data: Mapping[str, Any]) -> bytes:
     """A manifest as the bytes of its file."""
     return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def _goal(compiled: Compiled) -> dict[str, Any]:
+    """What was asked for, if it was a figure, and what was reached; fidelity on held-out pictures."""
+    if (goal := compiled.job.recipe.goal()) is None:
+        return {}
+    reached = goal.figure(trial_of(compiled.blob, compiled.held_out))
+    return {"goal": {"name": goal.name, "limit": goal.limit, "reached": reached}}
 
 
 def _engine(compiled: Compiled) -> dict[str, Any]:

@@ -122,6 +122,8 @@ TARGETS: Final[tuple[Target, ...]] = (
         link_flags=("-march=rv32imac",),  # the compiler knows its support library by this name only
     ),
 )
+DEFAULT_TARGET: Final = "cortex-m4"
+"""What an output is said to be meant for where nobody says it."""
 
 
 def find(name: str) -> Target | EngineTarget:

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from dcgen.compress.recipes import Balanced, DeepCompression, fully_connected, keep, recipe
+from dcgen.compress.recipes import DeepCompression, SecondOrder, fully_connected, keep, recipe
 from dcgen.compress.share import share
 from dcgen.config import load_recipe
 from dcgen.errors import ConfigError
 from dcgen.ir.graph import Node, Weight
-from tests.compress.test_balanced import evidence, net
+from tests.compress.nets import evidence, net
 from tests.graphs import conv
 
 
@@ -54,12 +54,13 @@ def test_keep_takes_levels_as_they_are_and_refuses_dense_networks():
 @pytest.mark.parametrize(
     ("name", "settings", "message"),
     [
-        ("nosuch", {}, "nosuch: is not a recipe; there are balanced, deep-compression, keep"),
-        ("balanced", {"bits": 3}, "bits: is not a setting of balanced"),
-        ("balanced", {"max_kl": "much"}, "max_kl: must be a number, not 'much'"),
-        ("balanced", {"max_kl": -1}, r"max_kl: must be a number from 0.0001 to 10"),
-        ("balanced", {"pictures": 1.5}, "pictures: must be a whole number"),
-        ("balanced", {"coding": "zip"}, "coding: must be one of joint, deep-compression, smallest"),
+        ("nosuch", {}, "nosuch: is not a recipe; there are second-order, deep-compression, keep"),
+        ("second-order", {"bits": 3}, "bits: is not a setting of second-order"),
+        ("second-order", {"max_kl": "much"}, "max_kl: must be a number, not 'much'"),
+        ("second-order", {"max_kl": -1}, r"max_kl: must be a number from 0 to 10"),
+        ("second-order", {"symmetric": "maybe"}, "symmetric: must be true or false, not 'maybe'"),
+        ("second-order", {"pictures": 1.5}, "pictures: must be a whole number"),
+        ("second-order", {"coding": "zip"}, "coding: must be one of joint, deep-compression, smallest"),
         ("deep-compression", {"init": "best"}, "init: must be one of linear, density, forgy"),
         ("deep-compression", {"densities": 3}, "densities: must be a table of numbers by layer name"),
     ],
@@ -75,7 +76,7 @@ def test_a_toml_file_and_flags_on_top(tmp_path):
     found = load_recipe(str(f), ["conv_bits=5", "densities.conv2=0.5"])
     assert isinstance(found, DeepCompression)
     assert found.conv_bits == 5 and found.densities == {"conv1": 0.8, "conv2": 0.5}
-    assert load_recipe("balanced", ["seed=7"]) == Balanced(seed=7)
+    assert load_recipe("second-order", ["seed=7"]) == SecondOrder(seed=7)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +90,10 @@ def test_a_bad_toml_file_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read"):
         load_recipe(str(tmp_path / "none.toml"))
     with pytest.raises(ConfigError, match="nonsense: is not a setting, expected name=value"):
-        load_recipe("balanced", ["nonsense"])
+        load_recipe("second-order", ["nonsense"])
     with pytest.raises(ConfigError, match="=3: is not a setting, expected name=value"):
-        load_recipe("balanced", ["=3"])
+        load_recipe("second-order", ["=3"])
     with pytest.raises(ConfigError, match=r"densities\.x=2: sets an entry of a table, but densities is '2'"):
         load_recipe("deep-compression", ["densities=2", "densities.x=2"])
     with pytest.raises(ConfigError, match="seed: must be a whole number, not inf"):
-        recipe("balanced", {"seed": float("inf")})
+        recipe("second-order", {"seed": float("inf")})

@@ -122,7 +122,7 @@ def test_a_corrupt_jpeg(tmp_path: Path, refused: Callable[..., None]) -> None:
 
 
 def test_a_recipe_that_is_not_known(refused: Callable[..., None]) -> None:
-    refused(["digits", "--recipe", "nosuch"], "nosuch", "balanced")
+    refused(["digits", "--recipe", "nosuch"], "nosuch", "second-order")
 
 
 def test_a_setting_that_is_not_known(refused: Callable[..., None]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.command import dcgen, tree
 
 
-@pytest.mark.parametrize("recipe", ["balanced", "deep-compression"])
+@pytest.mark.parametrize("recipe", ["second-order", "deep-compression"])
 def test_two_compilations_write_equal_bytes(recipe: str, tmp_path: Path, digits_pictures: Path) -> None:
     outs = []
     for name in ("first", "second"):

@@ -1,0 +1,190 @@
+"""From what a user asks for to the prices that give it.
+
+The price of a bit is the one unknown: divergence grows and the file shrinks with it, both about as a
+power of it. Every try quantizes the whole network and runs it as integers; the next is interpolated, in
+logarithms, between the closest tries on both sides of the limit. A density is met by a surcharge on all
+weights that are not zero.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from dcgen.compress.evidence import Trial
+from dcgen.compress.point import Point
+from dcgen.compress.secondorder import Prices, Quantizer
+from dcgen.errors import ConfigError
+from dcgen.ir.graph import Graph
+
+GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
+
+DEFAULT_KL = 0.08
+"""Nats that a network may diverge where nothing is asked for."""
+TRIES = 8
+SLOPES = {"max_kl": 1.0, "max_bytes": -0.16, "max_top1_drop": 1.0}
+"""Powers of the price of a bit that figures grow by, until two tries tell."""
+SLACK = {"max_kl": 0.03, "max_bytes": 0.003, "max_top1_drop": 0.3}
+"""Share of a limit that may stay unused."""
+KL_PER_POINT = 0.05
+"""Nats at which a percentage point of accuracy may be lost, for a first guess."""
+RANGE = (1e-13, 1e-1)
+"""Prices of a bit in nats; beyond them no network gets better or smaller."""
+LEAP = 1.5
+"""Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
+MOST_SURCHARGE = 64.0
+"""Bits on a weight that is not zero which leave none."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """``limit``: nats, bytes, or percentage points of accuracy on the held-out pictures."""
+
+    name: GoalName
+    limit: float
+
+    def figure(self, trial: Trial) -> float:
+        if self.name == "max_top1_drop":
+            if trial.top1_drop is None:
+                raise ConfigError("max_top1_drop", "needs labels of the calibration pictures", "give --labels")
+            return trial.top1_drop
+        return trial.mean_kl if self.name == "max_kl" else float(trial.blob_bytes)
+
+
+@dataclass(frozen=True, eq=False)
+class Try:
+    """A quantized network, as its point and as a graph, and what it came to."""
+
+    point: Point
+    graph: Graph
+    trial: Trial
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A try at the logarithm of a price of a bit, and the logarithm of its figure."""
+
+    at: float
+    log_figure: float
+    found: Try
+
+
+def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
+    """The network that keeps to the goal and to the density (1: any), with little room left.
+
+    Raises ConfigError naming what was reached where the goal is out of reach.
+    """
+    inside: list[_Seen] = []
+    outside: list[_Seen] = []
+    surcharge = Surcharge(quantizer, density)
+    at = math.log(first_price(quantizer, goal))
+    for number in range(1, TRIES + 1):
+        found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
+        figure = goal.figure(found.trial)
+        (inside if figure <= goal.limit else outside).append(_Seen(at, _log(figure), found))
+        if goal.limit * (1 - SLACK[goal.name]) <= figure <= goal.limit:
+            break
+        before, at = at, _next(inside, outside, goal)
+        at = min(max(at, math.log(RANGE[0])), math.log(RANGE[1]))
+        if abs(at - before) < 1e-3:
+            break
+    if not inside:
+        best = min(outside, key=lambda s: s.log_figure).found
+        raise ConfigError(
+            goal.name,
+            f"{goal.limit:g} cannot be met, {goal.figure(best.trial):.4g} was reached with "
+            f"{best.trial.blob_bytes:,} bytes at mean KL {best.trial.mean_kl:.4f}",
+            "loosen it or a constraint",
+        )
+    if goal.name == "max_bytes":
+        return min(inside, key=lambda s: s.found.trial.mean_kl).found
+    return max(inside, key=lambda s: s.at).found
+
+
+def sparse(quantizer: Quantizer, density: float) -> Try:
+    """The network of a density that is the only wish: a bit has the price of the default goal."""
+    price = first_price(quantizer, Goal("max_kl", DEFAULT_KL))
+    return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
+
+
+class Surcharge:
+    """Bits on every weight that is not zero which give a density, learnt from sketches and tries."""
+
+    def __init__(self, quantizer: Quantizer, density: float) -> None:
+        self._quantizer, self.density = quantizer, density
+        self._aim = density
+
+    def at(self, bit: float) -> float:
+        """The surcharge at a price of a bit."""
+        if self.density >= 1:
+            return 0.0
+        low, high = 0.0, MOST_SURCHARGE
+        for _ in range(10):
+            middle = (low + high) / 2
+            sketch = self._quantizer.sketch(prices(self._quantizer, bit, middle))
+            low, high = (middle, high) if sketch.density > self._aim else (low, middle)
+        return high
+
+    def missed(self, density: float) -> None:
+        """A whole network came out at ``density``: aim lower by as much."""
+        self._aim *= 0.995 * self.density / density
+
+
+def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
+    """A price of a bit, with the target's price of every weight and a surcharge on top."""
+    extra = quantizer.evidence.nonzero_bits
+    return Prices(bit, {name: extra.get(name, 0.0) + surcharge for name in quantizer.names})
+
+
+def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:
+    """Quantize the network at a price of a bit, within the density, and try it."""
+    for _ in range(4):
+        point = quantizer.at(prices(quantizer, bit, surcharge.at(bit)), stage)
+        if point.density <= surcharge.density:
+            break
+        surcharge.missed(point.density)
+    else:
+        raise ConfigError(
+            "density",
+            f"{surcharge.density:g} cannot be met, {point.density:.4f} was reached",
+            "loosen it or the goal",
+        )
+    graph = point.applied(quantizer.graph)
+    return Try(point, graph, quantizer.evidence.trial(graph))
+
+
+def first_price(quantizer: Quantizer, goal: Goal) -> float:
+    """The price of a bit at which a sketch without surcharges would meet the goal."""
+    low, high = map(math.log, RANGE)
+    for _ in range(10):
+        middle = (low + high) / 2
+        sketch = quantizer.sketch(prices(quantizer, math.exp(middle), 0.0))
+        match goal.name:
+            case "max_kl":
+                dear = sketch.kl > goal.limit
+            case "max_bytes":
+                dear = sketch.bits / 8 < goal.limit
+            case "max_top1_drop":
+                dear = sketch.kl > KL_PER_POINT * goal.limit
+        low, high = (low, middle) if dear else (middle, high)
+    return math.exp(low)
+
+
+def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
+    """The logarithm of the price to try next."""
+    rises = SLOPES[goal.name] > 0
+    target = _log(goal.limit * (1 - SLACK[goal.name] / 2))
+    nearest = max if rises else min
+    met = nearest(inside, key=lambda s: s.at, default=None)
+    missed = (min if rises else max)(outside, key=lambda s: s.at, default=None)
+    if met and missed:
+        share = (target - met.log_figure) / (missed.log_figure - met.log_figure or 1.0)
+        return met.at + min(0.9, max(0.1, share)) * (missed.at - met.at)
+    last = met or missed
+    assert last is not None
+    return last.at + min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+
+
+def _log(figure: float) -> float:
+    return math.log(max(figure, 1e-6))

@@ -1,0 +1,155 @@
+"""What a convolution reads, as second moments over pictures and places: the Hessian of its squared error.
+
+For outputs W x over patches x of the float network, the squared error of weights Q on the patches x' of
+a quantized one is, but for a constant, tr((T - Q) H (T - Q)^T): H are the moments of x' and T is the
+regression of W x on x' (Hassibi & Stork 1993; Frantar & Alistarh 2022, section 3). All moments are taken
+about the means, because a bias makes up for those (Nagel et al. 2019, section 4.2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from dcgen.ir.graph import F32, F64, Conv, Graph
+
+PLACES = 64
+"""Output places of a picture that count towards a layer's moments, drawn once a layer."""
+COHERENCES = (0.0, 4.0)
+"""Weights that a picture's mean patch may have beside its single patches. An error that all places of a
+picture share reaches the scores through every average behind it; one that changes from place to place
+cancels. How much so depends on how deep the layer lies, and is measured."""
+DAMPING = 0.01
+"""Share of the mean variance that is added to every variance: no input is ever free."""
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Of the patches of one convolution: G groups of D = I/G * KH * KW inputs, in I, KH, KW order.
+
+    hessian : float64 [G, D, D], covariance of the quantized network's patches, damped
+    cross : float64 [G, D, D], covariance of the float network's patches (rows) with those, damped
+    mean, mean_float : float64 [G, D]
+    """
+
+    hessian: F64
+    cross: F64
+    mean: F64
+    mean_float: F64
+
+    def targets(self, conv: Conv) -> F64:
+        """T, the weights whose outputs come closest to the float ones: float64 [G, R, D], R = O/G."""
+        w = rows(conv)
+        if self.cross is self.hessian:
+            return w
+        drift = w @ (self.cross - self.hessian)
+        return np.asarray(w + np.linalg.solve(self.hessian, drift.transpose(0, 2, 1)).transpose(0, 2, 1))
+
+    def bias(self, conv: Conv, quantized: F64) -> F32:
+        """The bias with which ``quantized`` (float64 [G, R, D]) keeps the mean outputs: float32 [O]."""
+        kept = (rows(conv) * self.mean_float[:, None]).sum(2) - (quantized * self.mean[:, None]).sum(2)
+        return np.asarray(conv.bias + kept.reshape(-1), np.float32)
+
+
+def rows(conv: Conv) -> F64:
+    """The float weights as float64 [G, O/G, I/G * KH * KW]."""
+    w = conv.weight.values.astype(np.float64)
+    return w.reshape(conv.groups, len(w) // conv.groups, -1)
+
+
+def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
+    """The inputs of a convolution at some output places: float32 [G, B * P, D].
+
+    x : float32 [B, C, H, W]
+    places : int [P], indices into the output plane of the given width
+    """
+    top, left, bottom, right = conv.pads
+    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = sliding_window_view(padded, conv.kernel, (2, 3))
+    ys, xs = places // width * conv.stride[0], places % width * conv.stride[1]
+    found = windows[:, :, ys, xs]  # B, C, P, KH, KW
+    b, c, p = found.shape[:3]
+    grouped = found.reshape(b, conv.groups, c // conv.groups, p, -1).transpose(1, 0, 3, 2, 4)
+    return np.ascontiguousarray(grouped).reshape(conv.groups, b * p, -1)
+
+
+class Observation:
+    """Running sums of one convolution's moments: float64, over float32 products of a batch."""
+
+    def __init__(self, graph: Graph, name: str) -> None:
+        conv = graph.by_name[name].op
+        assert isinstance(conv, Conv)
+        _, height, self._width = graph.shapes[name]
+        drawn = np.random.default_rng(0).permutation(height * self._width)[:PLACES]
+        self._conv, self._places = conv, np.sort(drawn)
+        g, d = conv.groups, int(np.prod(conv.weight.values.shape[1:]))
+        self._pictures = 0
+        self._same = True  # whether both networks have put the same there in every batch
+        self._mean, self._mean_float = np.zeros((g, d)), np.zeros((g, d))
+        # products of single patches, averaged over a picture, and of its mean patches
+        self._square, self._cross = np.zeros((2, g, d, d)), np.zeros((2, g, d, d))
+
+    def add(self, one: F32, two: F32) -> None:
+        """Observe a batch: what the float and the quantized network put there, float32 [B, C, H, W]."""
+        if self._same and one is not two:
+            self._same = False
+            self._cross[:], self._mean_float[:] = self._square, self._mean
+        x, x_mean = self._patches(two)
+        self._pictures += len(two)
+        self._mean += x_mean.sum(1, np.float64)
+        self._add(self._square, x, x_mean, x, x_mean)
+        if not self._same:
+            y, y_mean = (x, x_mean) if one is two else self._patches(one)
+            self._mean_float += y_mean.sum(1, np.float64)
+            self._add(self._cross, y, y_mean, x, x_mean)
+
+    def moments(self, coherence: float) -> Moments:
+        """The moments, a picture's mean patch weighing ``coherence`` times as much as its single ones."""
+        mean = self._mean / self._pictures
+        hessian = self._about(self._square, mean, mean, coherence)
+        d = mean.shape[1]
+        variance, level = np.einsum("gdd->g", hessian) / d, (mean**2).mean(1)
+        # Where inputs hardly vary, what is left of them is float32 rounding of their level.
+        least = (1e-4 + 4e-6 * d) * level + 1e-12
+        damping = np.maximum(DAMPING * variance, least)[:, None, None] * np.eye(d)
+        if self._same:
+            damped = hessian + damping
+            return Moments(damped, damped, mean, mean)
+        mean_float = self._mean_float / self._pictures
+        cross = self._about(self._cross, mean_float, mean, coherence)
+        return Moments(hessian + damping, cross + damping, mean, mean_float)
+
+    def _patches(self, x: F32) -> tuple[F32, F32]:
+        """Patches float32 [G, B * P, D], and their means over each picture's places [G, B, D]."""
+        found = patches(x, self._conv, self._places, self._width)
+        g, _, d = found.shape
+        return found, found.reshape(g, len(x), -1, d).mean(2)
+
+    def _add(self, sums: F64, a: F32, a_mean: F32, b: F32, b_mean: F32) -> None:
+        sums[0] += a.transpose(0, 2, 1) @ b / np.float32(len(self._places))
+        sums[1] += a_mean.transpose(0, 2, 1) @ b_mean
+
+    def _about(self, sums: F64, one: F64, two: F64, coherence: float) -> F64:
+        single, shared = sums / self._pictures - one[:, :, None] * two[:, None]
+        return np.asarray((single + coherence * shared) / (1 + coherence))
+
+
+def observe(
+    graph: Graph,
+    group: Iterable[str],
+    batches: Iterable[Mapping[str, tuple[F32, F32]]],
+    done: Callable[[int], None],
+) -> dict[str, Observation]:
+    """The inputs of the convolutions of ``group``, observed over batches of (float, quantized) tensors.
+
+    done : told of the pictures of each batch
+    """
+    found = {name: Observation(graph, name) for name in group}
+    for batch in batches:
+        for name, o in found.items():
+            o.add(*batch[graph.by_name[name].inputs[0]])
+        done(len(next(iter(batch.values()))[0]))
+    return found

@@ -1,0 +1,96 @@
+"""A quantized network on its own: what a search found, kept in a file to be compiled later."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dcgen.errors import ConfigError
+from dcgen.ir.graph import F32, Graph, Levels, Weight
+from dcgen.ir.verify import verify
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """Everything in which a quantized network differs from its float one, by Conv node.
+
+    bits : estimated size of all levels in the file, without tables and biases
+    """
+
+    weights: Mapping[str, Weight]
+    biases: Mapping[str, F32]
+    bits: float
+
+    def applied(self, graph: Graph) -> Graph:
+        """The graph with these weights and biases."""
+        return verify(graph.with_weights(self.weights, self.biases))
+
+    @property
+    def density(self) -> float:
+        """Share of weights that are not zero."""
+        sizes = [(np.count_nonzero(w.values), w.values.size) for w in self.weights.values()]
+        return float(sum(a for a, _ in sizes) / sum(b for _, b in sizes))
+
+
+def fingerprint(graph: Graph) -> str:
+    """Hash of a float graph's convolutions: their names, shapes, weights and biases."""
+    found = hashlib.sha256()
+    for node, conv in graph.convs():
+        found.update(f"{node.name} {conv.weight.values.shape}".encode())
+        found.update(np.ascontiguousarray(conv.weight.values).tobytes())
+        found.update(np.ascontiguousarray(conv.bias).tobytes())
+    return found.hexdigest()
+
+
+def point_bytes(point: Point, graph: Graph) -> bytes:
+    """The point as an .npz file: for each convolution ``NAME.levels`` int16 OIHW, ``NAME.codebook`` int16
+    in the order of the levels, ``NAME.step`` and ``NAME.bias``; ``graph`` is what it was made from."""
+    arrays: dict[str, np.ndarray] = {"graph": np.array(fingerprint(graph)), "bits": np.array(point.bits)}
+    for name, weight in point.weights.items():
+        levels = weight.levels
+        assert levels is not None and levels.step is not None
+        arrays[f"{name}.codebook"] = np.rint(levels.codebook / levels.step).astype(np.int16)
+        arrays[f"{name}.levels"] = levels.indices
+        arrays[f"{name}.step"] = np.array(levels.step)
+        arrays[f"{name}.bias"] = point.biases[name]
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def read_point(path: Path, graph: Graph) -> Point:
+    """The point in a file, for the float graph that it was made from.
+
+    Raises ConfigError for a file that holds none, or one of other weights.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
+    except OSError as e:
+        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
+    except (ValueError, EOFError, zipfile.BadZipFile) as e:
+        raise ConfigError(path, f"is no point of a frontier: {e}") from e
+    if str(arrays.get("graph")) != fingerprint(graph):
+        raise ConfigError(path, "belongs to another model, other weights or other preprocessing")
+    try:
+        weights, biases = {}, {}
+        for node, conv in graph.convs():
+            codebook, indices, step, bias = (
+                arrays[f"{node.name}.{key}"] for key in ("codebook", "levels", "step", "bias")
+            )
+            if indices.shape != conv.weight.values.shape or bias.shape != conv.bias.shape:
+                raise ValueError(f"{node.name} has weights {indices.shape} and biases {bias.shape}")
+            if indices.dtype != np.uint8 or indices.max() >= len(codebook) or codebook[0] != 0:
+                raise ValueError(f"{node.name} has levels outside of its codebook")
+            size = float(step)
+            weights[node.name] = Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))
+            biases[node.name] = bias.astype(np.float32)
+        return Point(weights, biases, float(arrays["bits"]))
+    except (KeyError, ValueError, TypeError) as e:
+        raise ConfigError(path, f"is no point of a frontier: {e}") from e

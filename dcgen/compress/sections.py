@@ -1,0 +1,121 @@
+"""Walking a network from convolution to convolution with two sets of weights side by side.
+
+A quantizer that answers for the errors of the layers before it needs, at every convolution, what the
+float network puts there and what the quantized one does. Tensors of all pictures are kept at a cut
+of the network only where they are small; elsewhere they are computed again from the last cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+
+from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
+from dcgen.ir.runner import BATCH, FloatRunner
+
+KEPT_BYTES = 600 * 2**20
+"""Most that the tensors at a cut may take, over both networks and all pictures."""
+
+
+def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """The Conv nodes in order, in runs of which none reads what another of the same run makes."""
+    found: list[list[str]] = []
+    behind: set[str] = set()  # every tensor that depends on the current run
+    for node in graph.nodes:
+        depends = any(i in behind for i in node.inputs)
+        if isinstance(node.op, Conv):
+            if depends or not found:
+                found.append([])
+                behind.clear()
+            found[-1].append(node.name)
+            behind.add(node.name)
+        elif depends:
+            behind.add(node.name)
+    return tuple(map(tuple, found))
+
+
+def section(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
+    """The part of the graph that makes ``outputs`` from ``inputs``, all by tensor name."""
+    given, wanted = set(inputs), list(dict.fromkeys(outputs))
+    needed, pending = set[str](), [w for w in wanted if w not in given]
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending.extend(i for i in graph.by_name[name].inputs if i not in given)
+    nodes = tuple(n for n in graph.nodes if n.name in needed)
+    read = {i for n in nodes for i in n.inputs} | set(wanted)
+    return Graph(
+        graph.name,
+        tuple(Input(g, graph.shapes[g]) for g in graph.shapes if g in given & read),
+        nodes,
+        tuple(wanted),
+    )
+
+
+def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
+    """The tensors that exist before ``group`` and the convolutions behind it run, and that what comes
+    behind still reads; the inputs of ``group`` are among them."""
+    waiting = set(group)
+    missing: set[str] = set()
+    reached = False
+    for node in graph.nodes:
+        reached = reached or node.name in waiting
+        if (reached and isinstance(node.op, Conv)) or any(i in missing for i in node.inputs):
+            missing.add(node.name)
+    read = {i for n in graph.nodes if n.name in missing for i in n.inputs}
+    return tuple(name for name in graph.shapes if name in read - missing)
+
+
+class Walk:
+    """Two networks of one graph, float and quantized, on the same pictures.
+
+    Groups are visited in order. Whoever visits puts the quantized weights and biases of a group into
+    ``weights`` and ``biases`` before going on.
+    """
+
+    def __init__(self, graph: Graph, pictures: F32) -> None:
+        self._graph = graph
+        self._at: dict[str, tuple[F32, F32]] = {graph.inputs[0].name: (pictures, pictures)}
+        self.weights: dict[str, Weight] = {}
+        self.biases: dict[str, F32] = {}
+
+    def visit(self, group: Iterable[str]) -> Iterator[Mapping[str, tuple[F32, F32]]]:
+        """Batch by batch the (float, quantized) tensors float32 [B, C, H, W] that ``group`` reads."""
+        group = tuple(group)
+        graph, held = self._graph, self._at
+        wanted = cut(graph, group)
+        pictures = len(next(iter(held.values()))[0])
+        sizes = [int(np.prod(graph.shapes[name])) for name in wanted]
+        keep = 2 * 4 * pictures * sum(sizes) <= KEPT_BYTES
+        if not keep:
+            wanted = tuple(dict.fromkeys(graph.by_name[name].inputs[0] for name in group))
+        new = tuple(name for name in wanted if name not in held)
+        kept = {
+            name: held[name] if name in held else _empty(pictures, graph.shapes[name]) for name in wanted if keep
+        }
+        part = section(graph, held, new) if new else None
+        runner = FloatRunner(part, swappable=True) if part is not None else None
+        inside = {n.name for n, _ in part.convs()} if part is not None else set()
+        changed = {name: w for name, w in self.weights.items() if name in inside}
+        biases = {name: b for name, b in self.biases.items() if name in inside}
+        same = not changed and all(a is b for a, b in held.values())
+        for start in range(0, pictures, BATCH):
+            here = slice(start, start + BATCH)
+            one = {name: pair[0][here] for name, pair in held.items()}
+            two = {name: one[name] if a is b else b[here] for name, (a, b) in held.items()}
+            if runner is not None:
+                found = next(runner.batches(one))
+                one = {**one, **found}
+                two = {**two, **(found if same else next(runner.batches(two, changed, biases)))}
+            for name in new:
+                if keep:
+                    kept[name][0][here], kept[name][1][here] = one[name], two[name]
+            yield {name: (one[name], two[name]) for name in wanted}
+        if keep:
+            self._at = kept
+
+
+def _empty(pictures: int, shape: Shape) -> tuple[F32, F32]:
+    return np.empty((pictures, *shape), np.float32), np.empty((pictures, *shape), np.float32)

@@ -1,0 +1,165 @@
+"""The whole curve of a model: from the largest to the smallest file, every point ready to be compiled.
+
+Layers are observed and measured once; then one price of a bit after the other is tried, so that the files
+lie about evenly between two sizes. Every point is a real file, run as integers on held-out pictures.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from dcgen.compress.goals import SLOPES, Goal, Surcharge, Try, attempt, first_price
+from dcgen.compress.point import point_bytes
+from dcgen.compress.recipes import SecondOrder
+from dcgen.errors import ConfigError, PlanError
+from dcgen.files import check_writable, write_folder
+from dcgen.pipeline import Bench
+from dcgen.plan.cycles import nonzero_macs, predict
+from dcgen.plan.engine import plan_engine
+from dcgen.progress import Progress
+from dcgen.result import Job
+from dcgen.targets import ULX3S_85F, EngineTarget
+
+MOST_TRIES = 3
+"""Tries for each point asked for, at most."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A point of the curve, as it stands in ``frontier.csv``.
+
+    point : file below the folder, for ``compile --point``
+    density : share of weights that are not zero
+    nonzero_macs : multiplications left, which the software's instructions are proportional to
+    cycles : the engine's for a picture, exact; None where the network does not fit it
+    price : nats that a bit was worth
+    """
+
+    point: str
+    blob_bytes: int
+    mean_kl: float
+    agreement: float
+    density: float
+    nonzero_macs: int
+    cycles: int | None
+    price: float
+
+
+def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress) -> tuple[Row, ...]:
+    """Compute the curve of ``job`` and write the folder ``out``; rows from the largest file to the smallest.
+
+    points : files wanted, at least 2
+    sizes : bytes of the smallest and of the largest
+
+    Raises a DcgenError, and then writes nothing.
+    """
+    check_writable(out)
+    recipe = job.recipe
+    if not isinstance(recipe, SecondOrder):
+        raise ConfigError(recipe.name, "has no frontier", "use --recipe second-order")
+    if not 0 < sizes[0] < sizes[1]:
+        raise ConfigError(
+            "sizes", f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range", "give --from below --to"
+        )
+    bench = Bench.of(job, progress)
+    quantizer = recipe.quantizer(bench.graph, bench.evidence)
+    surcharge = Surcharge(quantizer, recipe.density)
+    ratio = (sizes[0] / sizes[1]) ** (1 / (points - 1))
+    price = first_price(quantizer, Goal("max_bytes", sizes[1]))
+    found: list[tuple[float, Try]] = []
+    wanted = float(sizes[1])
+    while len(found) < MOST_TRIES * points:
+        progress("points", min(len(found), points - 1), points)
+        tried = attempt(quantizer, surcharge, price, f"point {len(found) + 1}")
+        found.append((price, tried))
+        reached = tried.trial.blob_bytes
+        if reached <= sizes[0]:
+            break
+        # The next size below what is there, by the slope of the last two tries.
+        while wanted > reached * math.sqrt(ratio):
+            wanted *= ratio
+        slope = _slope(found)
+        price *= math.exp(math.log(max(wanted, sizes[0]) * 0.999 / reached) / slope)
+    progress("points", points, points)
+    files: dict[str, bytes] = {}
+    rows = []
+    for number, (price, tried) in enumerate(sorted(found, key=lambda f: f[0]), 1):
+        name = f"points/{number:02d}.npz"
+        files[name] = point_bytes(tried.point, bench.graph)
+        rows.append(_row(name, price, tried, bench))
+    files["frontier.csv"] = csv_bytes(rows)
+    if (drawing := plot(rows, bench.graph.name)) is not None:
+        files["frontier.svg"] = drawing
+    write_folder(out, files)
+    return tuple(rows)
+
+
+def csv_bytes(rows: list[Row]) -> bytes:
+    """The rows as a CSV file with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [f.name for f in fields(Row)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(map(asdict, rows))
+    return text.getvalue().encode()
+
+
+def plot(rows: list[Row], title: str) -> bytes | None:
+    """The curves over the file's size as SVG, or None without matplotlib."""
+    try:
+        import matplotlib
+        from matplotlib.figure import Figure
+    except ImportError:
+        return None
+    matplotlib.rcParams["svg.hashsalt"] = title  # the same curve gives the same file
+    shown: Mapping[str, Any] = {
+        "mean KL, nats": [r.mean_kl for r in rows],
+        "density": [r.density for r in rows],
+        "non-zero MACs": [r.nonzero_macs for r in rows],
+        f"cycles on {ULX3S_85F.name}": [r.cycles for r in rows],
+    }
+    drawn = {label: values for label, values in shown.items() if None not in values}
+    figure = Figure(figsize=(6, 2.2 * len(drawn)), layout="constrained")
+    for axes, (label, values) in zip(figure.subplots(len(drawn), sharex=True), drawn.items(), strict=True):
+        axes.plot([r.blob_bytes / 1000 for r in rows], values, marker="o")
+        axes.set_ylabel(label)
+        axes.grid(True)
+    axes.set_xlabel("model.dcb, kB")
+    figure.suptitle(title)
+    image = io.BytesIO()
+    figure.savefig(image, format="svg", metadata={"Date": None})
+    return image.getvalue()
+
+
+def _slope(found: list[tuple[float, Try]]) -> float:
+    """Power of the price that bytes grow by, between the last two tries."""
+    usual = SLOPES["max_bytes"]
+    if len(found) < 2:
+        return usual
+    (p, a), (q, b) = found[-2:]
+    slope = math.log(b.trial.blob_bytes / a.trial.blob_bytes) / math.log(q / p)
+    return min(max(slope, 3 * usual), usual / 3)
+
+
+def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
+    made = bench.integers(tried.graph)
+    target = bench.job.target if isinstance(bench.job.target, EngineTarget) else ULX3S_85F
+    try:
+        cycles = predict(plan_engine(made.qgraph, made.blob, target.parameters), made.qgraph, made.blob).total
+    except PlanError:
+        cycles = None
+    return Row(
+        name,
+        tried.trial.blob_bytes,
+        tried.trial.mean_kl,
+        tried.trial.agreement,
+        tried.point.density,
+        nonzero_macs(made.qgraph),
+        cycles,
+        price,
+    )

@@ -1,0 +1,63 @@
+"""A small network, pictures for it, and trials without a pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from dcgen.compress.evidence import Divergence, Evidence, Trial
+from dcgen.compress.rate import level_costs
+from dcgen.compress.uniform import MAX_LEVEL
+from dcgen.ir.graph import Clip, Conv, GlobalAvgPool, Graph, Input, Node, Weight
+from tests.graphs import conv
+
+
+def net() -> Graph:
+    rng = np.random.default_rng(0)
+    head = conv(rng, 10, 32, (1, 1))
+    head = replace(head, weight=Weight(20 * head.weight.values))  # scores that depend on the picture
+    nodes = (
+        Node("a", conv(rng, 16, 3, (3, 3)), ("x",)),
+        Node("ra", Clip(), ("a",)),
+        Node("b", conv(rng, 32, 16, (3, 3)), ("ra",)),
+        Node("rb", Clip(), ("b",)),
+        Node("c", head, ("rb",)),
+        Node("p", GlobalAvgPool(), ("c",)),
+    )
+    return Graph("net", (Input("x", (3, 10, 10)),), nodes, ("p",))
+
+
+def bits(graph: Graph) -> float:
+    """Entropy of all levels."""
+    total = 0.0
+    for _, c in graph.convs():
+        integers = np.rint(c.weight.values / c.weight.levels.step).astype(int)
+        total += level_costs(integers)[integers + MAX_LEVEL].sum()
+    return float(total)
+
+
+def evidence(graph: Graph | None = None, **changes: object) -> Evidence:
+    """Noise as pictures; a trial measures float scores and estimates the bytes."""
+    graph = graph or net()
+    x = np.random.default_rng(1).normal(size=(36, *graph.inputs[0].shape)).astype(np.float32)
+    divergence = Divergence(graph, x[24:])
+
+    def trial(candidate: Graph) -> Trial:
+        kl = divergence(
+            {n.name: c.weight for n, c in candidate.convs()}, {n.name: c.bias for n, c in candidate.convs()}
+        )
+        return Trial(round(bits(candidate) / 8), kl, 1.0, None)
+
+    return replace(Evidence(x[:24], x[24:], lambda *_: None, trial), **changes)
+
+
+def density(graph: Graph) -> float:
+    """Share of weights that are not zero."""
+    weights = [c.weight.values for _, c in graph.convs()]
+    return sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights)
+
+
+def replaced(graph: Graph, name: str, op: Conv) -> Graph:
+    """The graph with another convolution in place of the named one."""
+    return graph.with_nodes(replace(n, op=op) if n.name == name else n for n in graph.nodes)

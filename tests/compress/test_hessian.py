@@ -1,0 +1,110 @@
+"""Patches, their moments, and the walk through float and quantized network that feeds them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dcgen.compress.hessian import DAMPING, observe, patches, rows
+from dcgen.compress.sections import Walk, cut, groups
+from dcgen.ir.evaluate import evaluate
+from dcgen.ir.graph import Add, Clip, Concat, Conv, Graph, Input, Node, Weight
+from tests.compress.nets import net, replaced
+from tests.graphs import conv
+
+
+def branching() -> Graph:
+    rng = np.random.default_rng(0)
+    nodes = (
+        Node("s", conv(rng, 8, 4, (1, 1)), ("x",)),
+        Node("rs", Clip(), ("s",)),
+        Node("e1", conv(rng, 4, 8, (1, 1)), ("rs",)),
+        Node("e3", replace(conv(rng, 4, 8, (3, 3)), pads=(1, 1, 1, 1)), ("rs",)),
+        Node("j", Concat(), ("e1", "e3")),
+        Node("sum", Add(), ("j", "rs")),
+        Node("o", conv(rng, 5, 8, (3, 3)), ("sum",)),
+    )
+    return Graph("b", (Input("x", (4, 6, 6)),), nodes, ("o",))
+
+
+def pictures(graph: Graph, n: int = 20) -> np.ndarray:
+    return np.random.default_rng(1).normal(size=(n, *graph.inputs[0].shape)).astype(np.float32)
+
+
+def test_groups_hold_what_does_not_read_each_other():
+    assert groups(branching()) == (("s",), ("e1", "e3"), ("o",))
+    assert groups(net()) == (("a",), ("b",), ("c",))
+
+
+def test_a_cut_holds_what_is_read_behind_it():
+    g = branching()
+    assert cut(g, ("s",)) == ("x",)
+    assert cut(g, ("e1", "e3")) == ("rs",)
+    assert cut(g, ("o",)) == ("sum",)
+
+
+@pytest.mark.parametrize(("groups_", "stride", "pads"), [(1, (1, 1), (1, 1, 1, 1)), (2, (2, 1), (0, 1, 2, 0))])
+def test_weights_times_patches_are_the_convolution(groups_, stride, pads):
+    rng = np.random.default_rng(0)
+    weight = Weight(rng.normal(size=(6, 4 // groups_, 3, 3)).astype(np.float32))
+    op = Conv(weight, np.zeros(6, np.float32), stride, pads, groups_)
+    g = Graph("g", (Input("x", (4, 9, 8)),), (Node("c", op, ("x",)),), ("c",))
+    x = pictures(g, 2)
+    expected = evaluate(g, {"x": x})["c"]
+    places = np.arange(expected.shape[2] * expected.shape[3])
+    found = patches(x, op, places, expected.shape[3]) @ rows(op).transpose(0, 2, 1)  # G, B * P, R
+    found = found.reshape(groups_, 2, len(places), -1).transpose(1, 0, 3, 2).reshape(expected.shape)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def walked(graph: Graph, changed: dict[str, Weight]):
+    """The observations of every convolution, the named weights changed on the way."""
+    walk, found = Walk(graph, pictures(graph)), {}
+    for group in groups(graph):
+        found.update(observe(graph, group, walk.visit(group), lambda _: None))
+        for name in set(group) & set(changed):
+            walk.weights[name], walk.biases[name] = changed[name], graph.by_name[name].op.bias
+    return found
+
+
+@pytest.mark.parametrize("kept", [0, 1 << 40])
+def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch):
+    monkeypatch.setattr("dcgen.compress.sections.KEPT_BYTES", kept)
+    g = branching()
+    other = Weight(np.round(g.by_name["e3"].op.weight.values, 1))
+    changed = replaced(g, "e3", Conv(other, g.by_name["e3"].op.bias, pads=g.by_name["e3"].op.pads))
+    m = walked(g, {"e3": other})["o"].moments(0.0)
+    x = pictures(g)
+    op, seen = g.by_name["o"].op, [evaluate(net_, {"x": x})["sum"] for net_ in (g, changed)]
+    _, h, w = g.shapes["o"]
+    one, two = (patches(s.astype(np.float32), op, np.arange(h * w), w)[0].astype(np.float64) for s in seen)
+    covariance = np.cov(two.T, bias=True)
+    damping = DAMPING * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    np.testing.assert_allclose(m.hessian[0], covariance + damping, rtol=1e-3, atol=1e-4)
+    cross = (one - one.mean(0)).T @ (two - two.mean(0)) / len(one)
+    np.testing.assert_allclose(m.cross[0], cross + damping, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(m.mean[0], two.mean(0), rtol=1e-3, atol=1e-4)
+    # The refitted weights are closer to the float outputs than the float weights, on these inputs.
+    wanted = one @ rows(op)[0].T
+    errors = [
+        np.square((wanted - wanted.mean(0)) - (two - two.mean(0)) @ t[0].T).sum()
+        for t in (m.targets(op), rows(op))
+    ]
+    assert errors[0] < errors[1]
+    # and the bias keeps the mean output
+    bias = m.bias(op, m.targets(op))
+    np.testing.assert_allclose((two @ m.targets(op)[0].T).mean(0) + bias, wanted.mean(0) + op.bias, atol=1e-3)
+
+
+def test_coherence_counts_the_mean_patch_of_each_picture():
+    g = net()
+    seen = walked(g, {})["c"]
+    x = pictures(g)
+    read = evaluate(g, {"x": x})["rb"]
+    means = read.mean((2, 3))
+    shared = np.cov(means.T, bias=True)
+    single = np.cov(read.transpose(0, 2, 3, 1).reshape(-1, read.shape[1]).T, bias=True)
+    mixed = (single + 4 * shared) / 5
+    mixed += DAMPING * np.trace(mixed) / len(mixed) * np.eye(len(mixed))
+    np.testing.assert_allclose(seen.moments(4.0).hessian[0], mixed, rtol=1e-3, atol=1e-5)
+    assert seen.moments(4.0).targets(g.by_name["c"].op) is not None

@@ -1,0 +1,96 @@
+"""Goals, constraints, targets and the frontier from the command line, on the embedded default."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dcgen.targets.engines import SIMULATED
+from tests.command import dcgen, dcgen_json
+
+
+@pytest.fixture
+def compiled(tmp_path: Path, digits_pictures: Path):
+    """``compiled(arguments...)``: the manifest of the digits compiled so."""
+
+    def compile_(*arguments: object) -> dict[str, Any]:
+        out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
+        calibration = digits_pictures / "calibration"
+        found = dcgen_json("compile", "digits", "--calibration", calibration, "-o", out, *arguments)
+        assert found["blob_bytes"] == (out / "model.dcb").stat().st_size
+        return found
+
+    return compile_
+
+
+def test_a_size_is_kept_and_both_figures_are_stated(compiled) -> None:
+    found = compiled("--max-bytes", "5.5K")
+    assert 5_000 < found["blob_bytes"] <= 5_500
+    assert found["goal"] == {"name": "max_bytes", "limit": 5500.0, "reached": found["blob_bytes"]}
+
+
+def test_a_loss_of_accuracy_is_kept_on_labelled_pictures(compiled, tmp_path, digits_pictures) -> None:
+    # The digits of the test split, as labelled calibration pictures.
+    folder = digits_pictures / "test"
+    found = dcgen_json(
+        *("compile", "digits", "--calibration", folder, "--labels", folder / "labels.txt", "-o", tmp_path / "out"),
+        *("--max-top1-drop", "2"),
+    )
+    assert found["goal"]["name"] == "max_top1_drop" and found["goal"]["reached"] <= 2
+    drop = found["held_out"]["float"]["top1"] - found["held_out"]["compressed"]["top1"]
+    assert found["goal"]["reached"] == pytest.approx(100 * drop)
+
+
+def test_constraints_hold_in_the_file(compiled) -> None:
+    found = compiled("--density", 0.2, "--levels", 16, "--symmetric")
+    assert sum(a["nonzeros"] for a in found["layers"]) <= 0.2 * sum(a["weights"] for a in found["layers"])
+    assert all(a["levels"] <= 15 and a["levels"] % 2 for a in found["layers"])
+
+
+def test_each_of_two_targets_gets_the_file_that_is_cheaper_on_it(compiled) -> None:
+    """Software pays a pixel, an engine of 8 lanes for every 8 at once: small planes weigh more there."""
+
+    def cost(manifest: dict[str, Any], lanes: int) -> int:
+        pixels = [a["macs"] // a["weights"] for a in manifest["layers"]]
+        return sum(-(-p // lanes) * a["nonzeros"] for p, a in zip(pixels, manifest["layers"], strict=True))
+
+    plain = compiled("--max-kl", 0.05)
+    software = compiled("--max-kl", 0.05, "--target", "cortex-m7")
+    engine = compiled("--max-kl", 0.05, "--target", SIMULATED.name)
+    lanes = SIMULATED.parameters.lanes
+    assert software["held_out"]["mean_kl"] <= 0.05 and engine["held_out"]["mean_kl"] <= 0.05
+    assert cost(software, 1) < min(cost(plain, 1), cost(engine, 1))
+    assert cost(engine, lanes) < min(cost(plain, lanes), cost(software, lanes))
+
+
+def test_a_frontier_and_one_of_its_points(compiled, tmp_path: Path, digits_pictures: Path) -> None:
+    out = tmp_path / "frontier"
+    calibration = digits_pictures / "calibration"
+    arguments = ("--from", "4K", "--to", "8K", "--points", 3)
+    rows = dcgen_json("frontier", "digits", "--calibration", calibration, "-o", out, *arguments)["points"]
+    assert len(rows) >= 3
+    sizes = [r["blob_bytes"] for r in rows]
+    assert sizes == sorted(sizes, reverse=True) and sizes[-1] <= 4_500 and sizes[0] >= 7_000
+    assert rows[0]["mean_kl"] < rows[-1]["mean_kl"] and rows[0]["density"] > rows[-1]["density"]
+    written = list(csv.DictReader((out / "frontier.csv").open()))
+    assert [int(w["blob_bytes"]) for w in written] == sizes
+    made = compiled("--point", out / rows[1]["point"])
+    assert made["blob_bytes"] == rows[1]["blob_bytes"]
+    assert made["held_out"]["mean_kl"] == pytest.approx(rows[1]["mean_kl"])
+
+
+def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_pictures: Path) -> None:
+    calibration = digits_pictures / "calibration"
+    done = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "500")
+    assert done.returncode == 1
+    assert "max_bytes: 500 cannot be met" in done.stderr and "was reached with" in done.stderr
+    bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "much")
+    assert "--max-bytes: expected bytes such as 380K" in bad.stderr
+    point = tmp_path / "no.npz"
+    point.write_bytes(b"nothing")
+    bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--point", point)
+    assert bad.returncode == 1 and "is no point of a frontier" in bad.stderr
+    assert not (tmp_path / "out").exists()
