@@ -180,6 +180,8 @@ def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
     missed = (min if rises else max)(outside, key=lambda s: s.at, default=None)
     if met and missed:
         share = (target - met.log_figure) / (missed.log_figure - met.log_figure or 1.0)
+        if len(inside) + len(outside) > 4:  # figures that jump make straight lines fail
+            share = 0.5
         return met.at + min(0.9, max(0.1, share)) * (missed.at - met.at)
     last = met or missed
     assert last is not None

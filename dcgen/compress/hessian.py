@@ -16,9 +16,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
-PLACES = 64
+PLACES = 128
 """Output places of a picture that count towards a layer's moments, drawn once a layer."""
-COHERENCES = (0.0, 4.0)
+COHERENCES = (0.0,)
 """Weights that a picture's mean patch may have beside its single patches. An error that all places of a
 picture share reaches the scores through every average behind it; one that changes from place to place
 cancels. How much so depends on how deep the layer lies, and is measured."""

@@ -22,6 +22,8 @@ BLOCK = 64
 """Columns that are finished before the rest is updated by one matrix product."""
 START = 2.2
 """Step of a first try over sqrt(price / error of a weight); sqrt(6 / ln 2) = 2.9 where levels are many."""
+REACH = 0.6
+"""Share of the largest weight that the outermost level reaches at least, in a first try."""
 STEP_RATIO = 2**0.25
 SEARCH_SWEEPS = 0
 SWEEPS = 6
@@ -106,7 +108,9 @@ def rough(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
 def _first_step(problem: Problem, price: float) -> float:
     # The geometric mean of what a weight's error costs once the others have made up for it.
     cost = np.exp(-2 * np.log(np.einsum("gdd->gd", problem.factor[1])).mean())
-    return START * float(np.sqrt(price / cost))
+    # and no less than what the levels need to reach nearly all weights
+    reach = float(np.abs(problem.target).max()) / max(problem.high, -problem.low)
+    return max(START * float(np.sqrt(price / cost)), REACH * reach)
 
 
 def _quantize(

@@ -1,0 +1,57 @@
+"""The same goal on two targets gives two files, each cheaper on its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dcgen.compress.recipes import recipe
+from dcgen.ir.graph import AvgPool, Clip, Graph, Input, Node, Weight
+from dcgen.plan.work import work_in_bits, work_per_weight
+from dcgen.targets import ULX3S_85F, find
+from tests.compress.nets import evidence
+from tests.graphs import conv
+
+SOFTWARE = find("cortex-m7")
+
+
+def net() -> Graph:
+    """A convolution on 144 pixels, 3 turns of 49 lanes, and two on one pixel."""
+    rng = np.random.default_rng(0)
+    head = conv(rng, 10, 48, (1, 1))
+    head = replace(head, weight=Weight(8 * head.weight.values))  # scores that depend on the picture
+    nodes = (
+        Node("wide", conv(rng, 24, 3, (3, 3)), ("x",)),
+        Node("r", Clip(), ("wide",)),
+        Node("pool", AvgPool((12, 12), (12, 12)), ("r",)),
+        Node("deep", conv(rng, 48, 24, (1, 1)), ("pool",)),
+        Node("s", Clip(), ("deep",)),
+        Node("out", head, ("s",)),
+    )
+    return Graph("two", (Input("x", (3, 14, 14)),), nodes, ("out",))
+
+
+def test_work_is_pixels_in_software_and_turns_of_the_lanes_on_an_engine() -> None:
+    assert work_per_weight(net(), SOFTWARE) == {"wide": 144, "deep": 1, "out": 1}
+    assert work_per_weight(net(), ULX3S_85F) == {"wide": 3, "deep": 1, "out": 1}
+    for target in (SOFTWARE, ULX3S_85F):
+        bits = work_in_bits(net(), target)
+        sizes = {n.name: c.weight.values.size for n, c in net().convs()}
+        assert sum(bits[name] * size for name, size in sizes.items()) == pytest.approx(sum(sizes.values()))
+
+
+def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
+    found = {}
+    for target in (SOFTWARE, ULX3S_85F):
+        seen = evidence(net(), nonzero_bits=work_in_bits(net(), target))
+        found[target.name] = recipe("second-order", {"max_kl": 1e-3, "work": 4}).apply(net(), seen)
+        assert seen.trial(found[target.name]).mean_kl <= 1e-3
+
+    def work(name: str, target) -> int:
+        per_weight = work_per_weight(net(), target)
+        return sum(per_weight[n.name] * np.count_nonzero(c.weight.values) for n, c in found[name].convs())
+
+    assert work(SOFTWARE.name, SOFTWARE) < work(ULX3S_85F.name, SOFTWARE)
+    assert work(ULX3S_85F.name, ULX3S_85F) < work(SOFTWARE.name, ULX3S_85F)
