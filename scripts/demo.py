@@ -69,7 +69,8 @@ def main() -> None:
     show(command)
     subprocess.run(command, check=True)
     test = pictures / "test"
-    manifest = dcgen("compile", "digits", "--calibration", pictures / "calibration", "-o", out)
+    chosen = ("--calibration", pictures / "calibration", "--max-kl", "0.04")
+    manifest = dcgen("compile", "digits", *chosen, "-o", out)
     checks = dcgen("verify", out, "--images", test, "--count", CHECKED)["checks"]
     found = dcgen("eval", out, "--images", test, "--labels", test / "labels.txt", "--on", "host")
 

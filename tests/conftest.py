@@ -82,9 +82,10 @@ def digits_pictures(once: Once) -> Path:
 
 @pytest.fixture(scope="session")
 def digits_out(once: Once, digits_pictures: Path) -> Path:
-    """What ``dcgen compile digits`` writes. Tests must not change it."""
+    """What ``dcgen compile digits --max-kl 0.04`` writes, as the demo. Tests must not change it."""
 
     def compile_digits(out: Path) -> None:
-        dcgen("compile", "digits", "--calibration", digits_pictures / "calibration", "-o", out).check_returncode()
+        chosen = ("--calibration", digits_pictures / "calibration", "--max-kl", "0.04")
+        dcgen("compile", "digits", *chosen, "-o", out).check_returncode()
 
     return once("digits-out", compile_digits)

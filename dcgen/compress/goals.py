@@ -20,12 +20,12 @@ from dcgen.ir.graph import Graph
 
 GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
-DEFAULT_KL = 0.08
+DEFAULT_KL = 0.11
 """Nats that a network may diverge where nothing is asked for."""
 TRIES = 8
 SLOPES = {"max_kl": 1.0, "max_bytes": -0.16, "max_top1_drop": 1.0}
 """Powers of the price of a bit that figures grow by, until two tries tell."""
-SLACK = {"max_kl": 0.03, "max_bytes": 0.003, "max_top1_drop": 0.3}
+SLACK = {"max_kl": 0.02, "max_bytes": 0.003, "max_top1_drop": 0.3}
 """Share of a limit that may stay unused."""
 KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
