@@ -44,6 +44,7 @@ def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden
             topology_hash=f"0x{plan.topology_hash:016X}",
             tensors=[(comment_text(t.name), t.layout) for t in plan.tensors],
             nodes=[_node_values(n) for n in plan.nodes],
+            workspaces=[(n.workspace, n.conv.packing.size) for n in plan.nodes if n.conv and n.conv.packing],
         ),
         names.blob_incbin: render("c/blob.S.j2", **values),
         names.blob_array: render("c/blob.c.j2", **values, rows=c_rows(list(blob.data), 24)),
@@ -102,11 +103,21 @@ def _node_values(node: NodePlan) -> dict[str, object]:
         *zip(("pad_top", "pad_left", "pad_bottom", "pad_right"), node.pads, strict=True),
         ("groups", node.groups),
         *zip(("out_channels", "out_height", "out_width"), node.out_shape, strict=True),
+        *_packing_values(node),
     )
     return {
         "name": comment_text(node.name),
         "fields": ", ".join(f".{key} = {value}" for key, value in fields if value != 0),
     }
+
+
+def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
+    """The fields of dcg_packing."""
+    if node.conv is None or (p := node.conv.packing) is None:
+        return ()
+    line, planes = node.workspace, node.workspace + p.line_bytes
+    values = (line, planes, p.strip, p.halo, p.pitch, p.positions, *p.phases)
+    return (("packing", "{{{}}}".format(", ".join(map(str, values)))),)
 
 
 def _c_float(value: float) -> str:

@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 
 from dcgen.emit.render import render
 from dcgen.encode import schema
-from dcgen.plan.limits import MAX_BLOB_BYTES, TAP_BYTES
+from dcgen.plan.limits import MAX_BLOB_BYTES
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
 
@@ -62,7 +62,6 @@ def _numbers() -> list[tuple[str, str]]:
         ("VERSION", f"{schema.VERSION}u"),
         ("CRC_BEGIN", f"{schema.HEADER.offset('topology_hash')}u"),
         ("MAX_BLOB_BYTES", f"{MAX_BLOB_BYTES}u"),
-        ("TAP_BYTES", f"{TAP_BYTES}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
         ("TABLE_ENTRIES", f"{1 << schema.MAX_CODE_BITS}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),

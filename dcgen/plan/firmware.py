@@ -8,8 +8,9 @@ from dcgen.encode.blob import Blob
 from dcgen.encode.schema import MAX_CODE_BITS, MAX_LEVELS, Coding, Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.ir.graph import Pads, Pair, Shape
-from dcgen.plan.arena import align, assign, buffers, extent, live_bytes
-from dcgen.plan.limits import MAX_ARENA_BYTES, TAP_BYTES, check_limits
+from dcgen.plan.arena import Buffer, align, assign, buffers, extent, live_bytes
+from dcgen.plan.conv_kernels import ConvPlan, choose_kernels, list_words, run_halfwords
+from dcgen.plan.limits import MAX_ARENA_BYTES, check_limits
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
 
 SPARE_TAPS = 1024
@@ -58,6 +59,8 @@ class NodePlan:
     inputs : indices of the two input tensors, the same twice where there is one
     output : index of the output tensor, 0 for the scores
     out_shape : (C, H, W), of the scores before flattening
+    conv : a convolution's kernel and why it was chosen
+    workspace : offset of the packed input from the arena's start, where there is one
     """
 
     name: str
@@ -71,6 +74,8 @@ class NodePlan:
     stride: Pair = (0, 0)
     pads: Pads = (0, 0, 0, 0)
     groups: int = 0
+    conv: ConvPlan | None = None
+    workspace: int = 0
 
 
 @dataclass(frozen=True)
@@ -79,14 +84,16 @@ class Scratch:
 
     tables : uint16 [n_tables, 4096] decoding tables
     levels : int16 [256]
-    taps : dcg_tap [tap_capacity]
-    row : int32 [row_capacity] accumulators
+    list : uint32 [list_words(tap_capacity)], one filter's non-zero weights
+    runs : uint16 [run_halfwords(tap_capacity)], the same sorted by level
+    row : int32 [row_capacity] accumulators, or the bytes of a max-pool's columns
     size : bytes of all areas, aligned; they start the arena
     """
 
     tables: int
     levels: int
-    taps: int
+    list: int
+    runs: int
     row: int
     n_tables: int
     tap_capacity: int
@@ -101,8 +108,8 @@ class FirmwarePlan:
     topology_hash : of the network; C refuses a blob with another one
     tensors : the input, then each node's output, as the blob numbers them
     arena_bytes : scratch and activations, the caller's picture and scores not counted
-    activation_bytes : the arena's part for tensors
-    live_bytes : most bytes of tensors alive at once, which no assignment can undercut
+    activation_bytes : the arena's part for tensors and packed inputs
+    live_bytes : most bytes of tensors and packed inputs alive at once, which no assignment can undercut
     input_bytes : of the caller's picture
     """
 
@@ -125,20 +132,23 @@ def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
     check_limits(graph, len(blob.data))
     # Gaps and levels that are coded apart take a second decoding table.
     gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
+    tensor_buffers = buffers(graph)
+    convs = choose_kernels(graph, tensor_buffers)
     scratch = _scratch(graph, blob.max_filter_entries, gaps)
-    all_buffers = buffers(graph)
-    offsets = assign(all_buffers)
+    workspaces = {i: c.packing.size for i, c in convs.items() if c.packing}
+    all_buffers = (*tensor_buffers, *(Buffer({}, size, i, i) for i, size in workspaces.items()))
+    offsets = tuple(scratch.size + offset for offset in assign(all_buffers))
     places = {
-        name: scratch.size + offset + inner
-        for buffer, offset in zip(all_buffers, offsets, strict=True)
+        name: offset + inner
+        for buffer, offset in zip(tensor_buffers, offsets, strict=False)
         for name, inner in buffer.members.items()
     }
+    workspace_at = dict(zip(workspaces, offsets[len(tensor_buffers) :], strict=True))
     names = [graph.input.name, *(n.name for n in graph.nodes if n.name in graph.tensors)]
     tensors = [TensorPlan(graph.input.name, Layout.pixels(graph.input.shape))]
     tensors += [TensorPlan(n, Layout.planes(graph.tensors[n].shape, places[n])) for n in names[1:]]
     index = {name: i for i, name in enumerate(names)}
-    activation_bytes = extent(all_buffers, offsets)
-    arena_bytes = scratch.size + activation_bytes
+    arena_bytes = max(scratch.size, extent(all_buffers, offsets))
     if arena_bytes > MAX_ARENA_BYTES:
         raise PlanError(
             graph.name, f"needs an arena of {arena_bytes} bytes, at most {MAX_ARENA_BYTES} are addressed"
@@ -147,19 +157,21 @@ def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
     return FirmwarePlan(
         topology_hash=blob.topology_hash,
         tensors=tuple(tensors),
-        nodes=tuple(_node(graph, node, index) for node in graph.nodes),
+        nodes=tuple(
+            _node(graph, node, index, convs.get(i), workspace_at.get(i, 0)) for i, node in enumerate(graph.nodes)
+        ),
         scratch=scratch,
         n_scores=graph.n_scores,
         arena_bytes=arena_bytes,
-        activation_bytes=activation_bytes,
+        activation_bytes=arena_bytes - scratch.size,
         live_bytes=live_bytes(all_buffers),
         input_bytes=c * h * w,
     )
 
 
-def _node(graph: QGraph, node: QNode, index: dict[str, int]) -> NodePlan:
+def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | None, workspace: int) -> NodePlan:
     op = node.op
-    kernel, kind, flags = _kernel(op)
+    kernel, kind, flags = _kernel(op, conv)
     output = index.get(node.name, 0)
     return NodePlan(
         name=node.name,
@@ -173,15 +185,18 @@ def _node(graph: QGraph, node: QNode, index: dict[str, int]) -> NodePlan:
         stride=op.stride if isinstance(op, QConv | QMaxPool | QAvgPool) else (0, 0),
         pads=op.pads if isinstance(op, QConv | QMaxPool | QAvgPool | QPad) else (0, 0, 0, 0),
         groups=op.groups if isinstance(op, QConv) else 0,
+        conv=conv,
+        workspace=workspace,
     )
 
 
-def _kernel(op: QOp) -> tuple[str | None, Kind, TopologyFlag]:
+def _kernel(op: QOp, conv: ConvPlan | None) -> tuple[str | None, Kind, TopologyFlag]:
     """C function, kind and flags (as the blob's topology has them) of an operator."""
     none, ceil, raw = TopologyFlag(0), TopologyFlag.CEIL, TopologyFlag.RAW
     match op:
         case QConv():
-            return ("dcg_conv", Kind.CONV, none) if op.requant else ("dcg_conv_scores", Kind.CONV, raw)
+            assert conv is not None
+            return conv.kernel, Kind.CONV, none if op.requant else raw
         case QMaxPool():
             return "dcg_max_pool", Kind.MAX_POOL, ceil if op.ceil else none
         case QAvgPool():
@@ -198,15 +213,23 @@ def _kernel(op: QOp) -> tuple[str | None, Kind, TopologyFlag]:
 
 
 def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
-    convs = [n for n in graph.nodes if isinstance(n.op, QConv)]
-    filters = [n.op.indices[0].size for n in convs if isinstance(n.op, QConv)]
-    rows = [(graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n in convs]
+    convs = [(n, n.op) for n in graph.nodes if isinstance(n.op, QConv)]
+    outputs = [
+        (graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n, _ in convs
+    ]
+    pooled = [graph.tensors[n.inputs[0]] for n in graph.nodes if isinstance(n.op, QMaxPool)]
+    # In a picture, the bytes of all channels lie between those of one. Pooling reads three bytes further.
+    columns = [t.shape[2] * (t.shape[0] if t is graph.input else 1) + 3 for t in pooled]
+    row_capacity = max((*outputs, *(-(-n // 4) for n in columns)), default=0)
     n_tables = 2 if gaps else 1
+    filters = [op.indices[0].size for _, op in convs]
     tap_capacity = max(max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
-    row_capacity = max(rows, default=0)
-    sizes = ((n_tables << MAX_CODE_BITS) * 2, MAX_LEVELS * 2, tap_capacity * TAP_BYTES, row_capacity * 4)
-    if not convs:
-        return Scratch(0, 0, 0, 0, n_tables, 0, 0, 0)
-    offsets = [sum(map(align, sizes[:i])) for i in range(len(sizes) + 1)]
-    tables, levels, taps, row, size = offsets
-    return Scratch(tables, levels, taps, row, n_tables, tap_capacity, row_capacity, size)
+    sizes = (
+        (n_tables << MAX_CODE_BITS) * 2 if convs else 0,
+        MAX_LEVELS * 2 if convs else 0,
+        list_words(tap_capacity) * 4 if convs else 0,
+        run_halfwords(tap_capacity) * 2 if convs else 0,
+        row_capacity * 4,
+    )
+    tables, levels, taps, runs, row, size = (sum(map(align, sizes[:i])) for i in range(len(sizes) + 1))
+    return Scratch(tables, levels, taps, runs, row, n_tables, tap_capacity, row_capacity, size)

@@ -7,13 +7,12 @@ from typing import Final
 from dcgen.errors import PlanError
 from dcgen.quant.qgraph import QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad
 
-MAX_KERNEL: Final = 255  # uint8_t ky, kx in dcg_tap
+MAX_KERNEL: Final = 255  # uint8_t kernel_h, kernel_w; a place in the kernel has 16 bits
 MAX_SIZE: Final = 65535  # uint16_t channels, height, width, stride, pads, groups
 MAX_NODES: Final = 65534  # uint16_t, and 65535 is DCG_NO_NODE
 MAX_WEIGHTS: Final = (1 << 31) - 1  # uint32_t positions, with room for the longest run
 MAX_BLOB_BYTES: Final = 1 << 28  # uint32_t bit positions
 MAX_ARENA_BYTES: Final = (1 << 31) - 1  # uint32_t offsets
-TAP_BYTES: Final = 6  # sizeof(dcg_tap), asserted in C
 
 
 def check_limits(graph: QGraph, blob_bytes: int) -> None:

@@ -45,6 +45,18 @@ struct dcg_job;
 /* Computes one node. Returns DCG_OK, or what is wrong with the blob. */
 typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
 
+/* How a convolution's input lies for a packed kernel: every channel as padded planes, a strip of output
+ * positions at a time. Output (y, x) is position y * pitch + x, and each tap a fixed distance behind it. */
+typedef struct dcg_packing {
+    uint32_t line;      /* of one plane before it is folded; offset from the arena's start, in bytes */
+    uint32_t planes;    /* uint32_t[]: channels * phases_h * phases_w packed planes; offset likewise */
+    uint32_t strip;     /* positions at a time, a multiple of 16 */
+    uint32_t halo;      /* positions behind an output's own that its last tap reads */
+    uint32_t pitch;     /* positions from one output row to the next */
+    uint32_t positions; /* in all */
+    uint16_t phases_h, phases_w; /* one plane for each remainder of a tap's row and column by the stride */
+} dcg_packing;
+
 /* One node of the network. Unused fields are 0. */
 typedef struct dcg_node {
     dcg_kernel kernel;  /* NULL where placement already does the work: Concat */
@@ -57,14 +69,16 @@ typedef struct dcg_node {
     uint16_t pad_top, pad_left, pad_bottom, pad_right;
     uint16_t groups;
     uint16_t out_channels, out_height, out_width;
+    dcg_packing packing; /* of a packed kernel */
 } dcg_node;
 
 /* Scratch memory, offsets in bytes from the arena's start. */
 typedef struct dcg_scratch {
     uint32_t tables;       /* uint16_t[n_tables][DCG_TABLE_ENTRIES]: decoding tables */
     uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
-    uint32_t taps;         /* dcg_tap[tap_capacity]: one filter's non-zero weights */
-    uint32_t row;          /* int32_t[longest output row]: accumulators */
+    uint32_t list;         /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
+    uint32_t runs;         /* uint16_t[]: the same sorted by level, as a list and in the making */
+    uint32_t row;          /* int32_t[longest output row]: accumulators; or uint8_t[]: a max-pool's columns */
     uint32_t n_tables;     /* 1, or 2 where separately coded gaps and levels are allowed */
     uint32_t tap_capacity; /* non-zero weights of one filter */
 } dcg_scratch;

@@ -41,16 +41,17 @@ static uint32_t windows_before(uint32_t limit, uint32_t k, uint32_t stride, uint
 /* What depends on a tap's place in the kernel and on the output row, but not on its channel. Taps come
  * ordered by place, so it is found once for all the channels of a place. */
 typedef struct place {
-    uint8_t ky, kx;
+    uint32_t index;       /* ky * kernel width + kx */
     uint32_t begin, end;  /* outputs whose input lies in the plane */
     const uint8_t *input; /* of output begin in the group's first channel */
 } place;
 
-static place find_place(const filter *f, uint32_t y, uint8_t ky, uint8_t kx) {
+static place find_place(const filter *f, uint32_t y, uint32_t index) {
     const dcg_node *node = f->node;
+    uint32_t ky = index / node->kernel_w, kx = index % node->kernel_w;
     const dcg_tensor *in = f->input;
     uint32_t width = node->out_width, padded_y = y * node->stride_h + ky; /* from the top of the padding */
-    place p = {ky, kx, width, width, NULL};
+    place p = {index, width, width, NULL};
     if (padded_y < node->pad_top || padded_y >= (uint32_t)node->pad_top + in->height) return p;
     p.begin = windows_before(node->pad_left, kx, node->stride_w, width);
     p.end = windows_before((uint32_t)node->pad_left + in->width, kx, node->stride_w, width);
@@ -64,41 +65,30 @@ static place find_place(const filter *f, uint32_t y, uint8_t ky, uint8_t kx) {
 static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg_weights *weights) {
     uint32_t width = f->node->out_width, channel_stride = f->input->channel_stride;
     uint32_t step = f->node->stride_w * f->input->pixel_stride;
-    const dcg_tap *tap = weights->taps, *end = tap + weights->n_taps;
+    const uint32_t *tap = weights->list;
     for (uint32_t x = 0; x < width; x++)
         f->row[x] = bias;
-    if (tap == end) return;
-    place p = find_place(f, y, tap->ky, tap->kx);
-    for (; tap < end; tap++) {
-        if (tap->ky != p.ky || tap->kx != p.kx) p = find_place(f, y, tap->ky, tap->kx);
+    place p = {UINT32_MAX, 0, 0, NULL};
+    for (uint32_t n = 0; n < weights->n_taps; n++, tap += 2) {
+        if (n % DCG_GROUP == 0) tap++;
+        uint32_t index = tap[0] >> 16, channel = tap[0] & 0xFFFFu;
+        int32_t weight = dcg_signed(tap[1]);
+        if (index != p.index) p = find_place(f, y, index);
         if (p.input != NULL)
-            add_run(f->row + p.begin, p.end - p.begin, p.input + (size_t)tap->channel * channel_stride, step,
-                    tap->weight);
+            add_run(f->row + p.begin, p.end - p.begin, p.input + (size_t)channel * channel_stride, step,
+                    weight);
         if (p.begin > 0 || p.end < width) {
-            uint32_t padding =
-                (uint32_t)(tap->weight * dcg_pad_byte(f->job, f->first_channel + tap->channel));
+            uint32_t padding = (uint32_t)(weight * dcg_pad_byte(f->job, f->first_channel + channel));
             add_constant(f->row, 0, p.begin, padding);
             add_constant(f->row, p.end, width, padding);
         }
     }
 }
 
-static uint32_t bias_of(const dcg_job *job, const dcg_conv_record *record, uint32_t o) {
-    int32_t stored = dcg_conv_header_bias_bytes(record->header) == 2u ? dcg_load_i16(record->bias + 2u * o)
-                                                                      : dcg_load_i32(record->bias + 4u * o);
-    return (uint32_t)stored << dcg_node_header_bias_shift(job->layer);
-}
-
-static dcg_requant requant_of(const dcg_job *job, const dcg_conv_record *record, uint32_t o) {
-    if (record->mult != NULL)
-        return dcg_requant_of(job, dcg_load_u16(record->mult + 2u * o), record->shift[o]);
-    return dcg_requant_of(job, dcg_node_header_mult(job->layer), dcg_node_header_shift(job->layer));
-}
-
 /* Where a row's accumulators go: bytes of the output tensor, or scores. */
 static void store_bytes(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
                         const uint32_t *row) {
-    dcg_requant requant = requant_of(job, record, o);
+    dcg_requant requant = dcg_conv_requant(job, record, o);
     uint8_t *output = dcg_output_row(job, o, y);
     for (uint32_t x = 0; x < job->node->out_width; x++)
         output[x] = dcg_requantise(dcg_signed(row[x]), &requant);
@@ -134,7 +124,7 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
         f.first_channel = o / group_outputs * group_inputs;
         f.first_plane = dcg_input_plane(job, 0, f.first_channel);
         for (uint32_t y = 0; y < node->out_height; y++) {
-            accumulate_row(&f, y, bias_of(job, &record, o), &weights);
+            accumulate_row(&f, y, dcg_conv_bias(job, &record, o), &weights);
             store(job, &record, o, y, f.row);
         }
     }

@@ -5,6 +5,13 @@
 #include "dcg.h"
 #include "dcg_records.h" /* generated: one accessor a field of the blob's records */
 
+/* Whether the core has the DSP instructions of a Cortex-M4: M4, M7, M33, M55, ... */
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'
+#define DCG_DSP 1
+#else
+#define DCG_DSP 0
+#endif
+
 /* One node at work: what a kernel gets. */
 typedef struct dcg_job {
     const dcg_net *net;
@@ -33,6 +40,7 @@ typedef struct dcg_requant {
     int64_t rounding; /* 2^(s-1) + 2^47: the sum is never negative, so that >> is defined */
     int32_t mult;
     int32_t origin; /* 2^47 >> s, less the zero point */
+    int32_t zero_point;
     int32_t lo, hi;
     uint8_t shift;
 } dcg_requant;
@@ -54,6 +62,28 @@ static inline uint8_t dcg_requantise(int32_t acc, const dcg_requant *r) {
  * and compilers make nothing of it. */
 static inline int32_t dcg_signed(uint32_t v) {
     return v <= (uint32_t)INT32_MAX ? (int32_t)v : -(int32_t)~v - 1;
+}
+
+/* ---- Copying ---- */
+
+/* Four bytes at any address, the first one lowest. */
+static inline void dcg_store_u32(uint8_t *to, uint32_t value) {
+    to[0] = (uint8_t)(value & 0xFFu);
+    to[1] = (uint8_t)(value >> 8 & 0xFFu);
+    to[2] = (uint8_t)(value >> 16 & 0xFFu);
+    to[3] = (uint8_t)(value >> 24);
+}
+
+/* Copies a few bytes at any addresses; areas must not overlap. Whole words where a load may be unaligned. */
+static inline void dcg_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
+#if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || defined(__x86_64__) || defined(__aarch64__))
+    for (; count >= 16u; count -= 16u, to += 16, from += 16)
+        __builtin_memcpy(to, from, 16);
+    for (; count >= 4u; count -= 4u, to += 4, from += 4)
+        __builtin_memcpy(to, from, 4);
+#endif
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = from[i];
 }
 
 /* ---- Checksums (dcg_crc.c) ---- */
@@ -82,6 +112,10 @@ dcg_status dcg_conv_record_find(dcg_conv_record *record, const uint8_t *layer, c
 dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uint32_t in_channels,
                                  const dcg_scratch *scratch);
 
+/* Bias and requantisation of one output channel. */
+uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
+dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
+
 /* ---- Code tables (dcg_huffman.c) ---- */
 
 /* Checks a packed code table. symbols: how many it may list; escape: whether ESCAPE may have a code. */
@@ -93,32 +127,44 @@ void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 
-/* One non-zero weight of a filter. */
-typedef struct dcg_tap {
-    uint16_t channel; /* within the filter's group */
-    uint8_t ky, kx;
-    int16_t weight;
-} dcg_tap;
+/* A filter's non-zero weights, "taps", are a list of words: in groups of DCG_GROUP, a word ahead of each
+ * group for the kernel's use, two words a tap. The first word says where the tap reads: for a packed
+ * convolution as the distance in bytes from an output's own word in the first plane; for others as place in
+ * the kernel (ky * kernel width + kx) << 16 | channel in the group. The second is the weight, as a two's
+ * complement number. */
+#define DCG_GROUP 8u
 
-/* Decoder of one layer's stream. Runs of zeros cross filters, so it remembers the entry ahead. */
+/* Words of a list before tap number i. */
+static inline uint32_t dcg_list_at(uint32_t i) {
+    return 2u * i + i / DCG_GROUP + 1u;
+}
+
+/* Decoder of one layer's stream. Runs of zeros cross filters, so it may hold the tap of a later filter. */
 typedef struct dcg_weights {
     const uint8_t *stream;
     const uint16_t *table;
     const uint16_t *table2;
     const int16_t *levels;
-    dcg_tap *taps; /* of the filter decoded last */
+    const dcg_node *node;
+    uint32_t *list; /* of the filter decoded last */
     uint32_t n_taps;
     uint32_t bit, end_bit; /* position in the stream and its end, in bits */
     uint32_t entries_left;
-    uint32_t position; /* of the entry ahead, in weights from the layer's first */
-    int16_t weight;    /* of the entry ahead */
-    uint8_t ahead;     /* whether there is one */
+    uint32_t gap; /* zeros up to the entry read last; if holding, from the next filter's first weight */
+    int16_t held; /* its weight */
+    uint8_t holding;
     uint8_t coding, level_bits, run_bits;
     uint16_t n_levels;
+    uint16_t largest; /* magnitude of a level */
     uint32_t max_taps;
-    uint32_t kernel_w, group_channels;             /* a filter's geometry */
-    uint32_t filter_begin, filter_size, n_weights; /* in weights */
+    uint32_t group_channels;
+    uint32_t weights_after; /* behind the filter decoded last */
+    uint32_t plane_words;   /* of a packed input, else 0 */
+    uint32_t channel_step;  /* what one channel more adds to a tap's first word */
 } dcg_weights;
+
+/* Before the first filter: has taps say where they read in planes of so many words. */
+void dcg_weights_pack(dcg_weights *w, uint32_t plane_words);
 
 /* Loads the levels and builds the tables in scratch memory. */
 void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);

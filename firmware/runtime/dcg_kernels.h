@@ -5,6 +5,7 @@
 #include "dcg.h"
 
 dcg_status dcg_conv(const struct dcg_job *job);        /* convolution, uint8 output */
+dcg_status dcg_conv_packed(const struct dcg_job *job); /* the same on packed planes */
 dcg_status dcg_conv_scores(const struct dcg_job *job); /* convolution whose accumulators are the scores */
 dcg_status dcg_max_pool(const struct dcg_job *job);
 dcg_status dcg_avg_pool(const struct dcg_job *job);

@@ -6,6 +6,10 @@ typedef struct span {
     uint32_t begin, end;
 } span;
 
+static uint32_t length(span s) {
+    return s.end - s.begin;
+}
+
 /* Window number i of an axis, clipped. pad counts positions before the plane. */
 static span clip_window(uint32_t i, uint32_t stride, uint32_t kernel, uint32_t pad, uint32_t size) {
     uint32_t first = i * stride, last = first + kernel; /* counted from the padding's begin */
@@ -26,26 +30,86 @@ static span window_columns(const dcg_job *job, uint32_t x) {
                        dcg_input(job, 0)->width);
 }
 
-static uint8_t window_max(const uint8_t *plane, const dcg_tensor *in, span rows, span columns) {
-    uint8_t max = 0;
-    for (uint32_t y = rows.begin; y < rows.end; y++) {
-        const uint8_t *p = plane + (size_t)y * in->row_stride + (size_t)columns.begin * in->pixel_stride;
-        for (uint32_t x = columns.begin; x < columns.end; x++, p += in->pixel_stride)
-            if (*p > max) max = *p;
-    }
+/* The larger of each pair of bytes. */
+static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
+#if DCG_DSP
+    uint32_t max;
+    __asm__("usub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(max) : "r"(a), "r"(b) : "cc");
     return max;
+#else
+    const uint32_t tops = 0x80808080u;
+    uint32_t low_parts =
+        (a | tops) - (b & ~tops); /* top bit: whether the lower seven bits of a are no less */
+    uint32_t a_wins = ((a & ~b) | (~(a ^ b) & low_parts)) & tops;
+    uint32_t mask = (a_wins >> 7) * 0xFFu;
+    return (a & mask) | (b & ~mask);
+#endif
+}
+
+/* The larger of each pair of bytes of two rows. */
+static void max_of_two(uint8_t *to, const uint8_t *a, const uint8_t *b, uint32_t count) {
+    for (; count >= 4u; count -= 4u, to += 4, a += 4, b += 4)
+        dcg_store_u32(to, max_bytes(dcg_load_u32(a), dcg_load_u32(b)));
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = a[i] > b[i] ? a[i] : b[i];
+}
+
+/* Maximum of each column of a span of rows. */
+static void max_of_rows(uint8_t *to, const uint8_t *row, uint32_t width, uint32_t row_stride, span rows) {
+    if (length(rows) == 1u) {
+        dcg_copy(to, row, width);
+        return;
+    }
+    max_of_two(to, row, row + row_stride, width);
+    for (uint32_t y = rows.begin + 2u; y < rows.end; y++)
+        max_of_two(to, to, row + (size_t)(y - rows.begin) * row_stride, width);
+}
+
+static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
+    uint8_t max = *p;
+    for (uint32_t i = 1; i < count; i++)
+        if (*(p += step) > max) max = *p;
+    return max;
+}
+
+/* Pairs of windows of three columns, two columns apart; returns how many outputs it has made. */
+static uint32_t max_of_threes(uint8_t *output, const uint8_t *columns, uint32_t windows) {
+    uint32_t x = 0;
+    for (; x + 2u <= windows; x += 2u, columns += 4) {
+        uint32_t max = max_bytes(dcg_load_u32(columns), dcg_load_u32(columns + 1));
+        max = max_bytes(max, dcg_load_u32(columns + 2));
+        output[x] = (uint8_t)(max & 0xFFu);
+        output[x + 1u] = (uint8_t)(max >> 16 & 0xFFu);
+    }
+    return x;
+}
+
+/* The windows of one output row over the maxima of their columns, step bytes apart. */
+static void max_of_columns(const dcg_job *job, uint8_t *output, const uint8_t *columns, uint32_t step) {
+    const dcg_node *node = job->node;
+    uint32_t width = dcg_input(job, 0)->width, x = 0;
+    if (node->kernel_w == 3u && node->stride_w == 2u && node->pad_left == 0 && step == 1u)
+        x = max_of_threes(output, columns, (width - 1u) / 2u); /* the usual pooling */
+    for (; x < node->out_width; x++) {
+        span s = window_columns(job, x);
+        output[x] = max_of_bytes(columns + (size_t)s.begin * step, length(s), step);
+    }
 }
 
 dcg_status dcg_max_pool(const dcg_job *job) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0);
+    uint8_t *columns = job->net->arena + job->net->plan->scratch.row;
+    /* From the first to the last byte of the channel in a row: in a picture, with those of the others
+     * between. */
+    uint32_t row_bytes = (in->width - 1u) * in->pixel_stride + 1u;
     for (uint32_t c = 0; c < node->out_channels; c++) {
         const uint8_t *plane = dcg_input_plane(job, 0, c);
         for (uint32_t y = 0; y < node->out_height; y++) {
             span rows = window_rows(job, y);
-            uint8_t *output = dcg_output_row(job, c, y);
-            for (uint32_t x = 0; x < node->out_width; x++)
-                output[x] = window_max(plane, in, rows, window_columns(job, x));
+            const uint8_t *first = plane + (size_t)rows.begin * in->row_stride;
+            max_of_rows(columns, first, row_bytes, in->row_stride, rows);
+            max_of_columns(job, dcg_output_row(job, c, y), columns, in->pixel_stride);
         }
     }
     return DCG_OK;
@@ -59,10 +123,6 @@ static uint32_t window_sum(const uint8_t *plane, const dcg_tensor *in, span rows
             sum += *p;
     }
     return sum;
-}
-
-static uint32_t length(span s) {
-    return s.end - s.begin;
 }
 
 /* The padded plane's part of a window, where padding counts: without pad_begin, up to its end. */

@@ -35,7 +35,8 @@ dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {
     dcg_requant r;
     r.rounding = lift + ((int64_t)1 << (shift - 1));
     r.mult = mult;
-    r.origin = (int32_t)(lift >> shift) - dcg_zero_point(job->net, job->node->output);
+    r.zero_point = dcg_zero_point(job->net, job->node->output);
+    r.origin = (int32_t)(lift >> shift) - r.zero_point;
     r.lo = dcg_node_header_lo(job->layer);
     r.hi = dcg_node_header_hi(job->layer);
     r.shift = shift;

@@ -5,96 +5,160 @@
  * the stream's guard makes that safe at every position up to its end. */
 #include "dcg_internal.h"
 
-/* The plan's arena map counts on this size. */
-typedef char dcg_tap_has_its_planned_size[sizeof(dcg_tap) == DCG_TAP_BYTES ? 1 : -1];
+/* Where the decoder is in a filter. */
+typedef struct cursor {
+    uint32_t bit;     /* of the stream */
+    uint32_t entries; /* left in the stream */
+    uint32_t left;    /* weights until the kernel's next place */
+    uint32_t word;    /* first word of a tap at the next weight */
+    uint32_t n_taps;
+} cursor;
 
-static uint32_t peek(const dcg_weights *w) {
-    return dcg_load_u32(w->stream + (w->bit >> 3)) >> (w->bit & 7u);
+static uint32_t peek(const dcg_weights *w, uint32_t bit) {
+    return dcg_load_u32(w->stream + (bit >> 3)) >> (bit & 7u);
 }
 
-/* Next symbol of a code; 0 bits taken mean that no code begins with these bits. */
-static uint32_t take_symbol(dcg_weights *w, const uint16_t *table, uint32_t *length) {
-    uint32_t entry = table[peek(w) & (DCG_TABLE_ENTRIES - 1u)];
-    *length = entry & 15u;
-    w->bit += *length;
-    return entry >> 4;
-}
-
-static uint32_t take_raw(dcg_weights *w, uint32_t bits) {
-    uint32_t value = peek(w) & ((1u << bits) - 1u);
-    w->bit += bits;
+static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
+    uint32_t value = peek(w, c->bit) & ((1u << bits) - 1u);
+    c->bit += bits;
     return value;
 }
 
-/* Reads the entry ahead: its position and weight. */
-static dcg_status read_entry(dcg_weights *w) {
-    uint32_t run, level, length;
+/* Next symbol of a code << 4 | its length, 0 where no code begins with these bits. */
+static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint16_t *table) {
+    uint32_t entry = table[peek(w, c->bit) & (DCG_TABLE_ENTRIES - 1u)];
+    c->bit += entry & 15u;
+    return entry;
+}
+
+/* Reads any entry: the zeros before it to w->gap, its weight to w->held. */
+static dcg_status read_entry(dcg_weights *w, cursor *c) {
+    uint32_t level, entry = take_symbol(w, c, w->table);
+    if (entry == 0) return DCG_ERR_CODE;
+    uint32_t symbol = entry >> 4;
     if (w->coding == DCG_CODING_JOINT) {
-        uint32_t symbol = take_symbol(w, w->table, &length);
-        if (length == 0) return DCG_ERR_CODE;
         if (symbol == DCG_ESCAPE) {
-            run = take_raw(w, w->run_bits);
-            level = take_raw(w, w->level_bits);
+            w->gap = take_raw(w, c, w->run_bits);
+            level = take_raw(w, c, w->level_bits);
         } else {
-            run = symbol >> w->level_bits;
+            w->gap = symbol >> w->level_bits;
             level = symbol & ((1u << w->level_bits) - 1u);
         }
     } else {
-        run = take_symbol(w, w->table, &length);
-        if (length == 0) return DCG_ERR_CODE;
-        level = take_symbol(w, w->table2, &length);
-        if (length == 0) return DCG_ERR_CODE;
+        w->gap = symbol;
+        entry = take_symbol(w, c, w->table2);
+        if (entry == 0) return DCG_ERR_CODE;
+        level = entry >> 4;
     }
-    if (w->bit > w->end_bit) return DCG_ERR_STREAM;
+    if (c->bit > w->end_bit) return DCG_ERR_STREAM;
     if (level >= w->n_levels) return DCG_ERR_LEVEL;
-    w->position += run;
-    if (w->position >= w->n_weights) return DCG_ERR_POSITION;
-    w->weight = w->levels[level];
-    w->entries_left--;
-    w->ahead = 1;
+    w->held = w->levels[level];
+    c->entries--;
     return DCG_OK;
 }
 
-static dcg_status add_tap(dcg_weights *w) {
-    if (w->weight == 0) return DCG_OK;                  /* a filler */
-    if (w->n_taps == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
-    uint32_t in_filter = w->position - w->filter_begin;
-    uint32_t in_kernel = in_filter / w->group_channels;
-    dcg_tap *tap = &w->taps[w->n_taps++];
-    tap->channel = (uint16_t)(in_filter - in_kernel * w->group_channels);
-    tap->ky = (uint8_t)(in_kernel / w->kernel_w);
-    tap->kx = (uint8_t)(in_kernel % w->kernel_w);
-    tap->weight = w->weight;
-    return DCG_OK;
+/* Reads joint entries, most of all there are, as long as nothing is special: no escape, no defect, no filler,
+ * no new place in the kernel. No entry has more than 32 bits, so with as many left in the stream each may be
+ * read unchecked. */
+static void read_plain_entries(const dcg_weights *w, cursor *c) {
+    const uint8_t *stream = w->stream;
+    const uint16_t *table = w->table;
+    const int16_t *levels = w->levels;
+    uint32_t *tap = w->list + dcg_list_at(c->n_taps);
+    uint32_t bit = c->bit, left = c->left, word = c->word, step = w->channel_step;
+    uint32_t run_shift = w->level_bits + 4u, level_mask = (1u << w->level_bits) - 1u;
+    uint32_t room = (w->end_bit - bit) / 32u, n = c->n_taps, count = w->max_taps - n;
+    if (count > c->entries) count = c->entries;
+    if (count > room) count = room;
+    uint32_t todo = count;
+    for (; todo > 0; todo--) {
+        uint32_t entry = table[dcg_load_u32(stream + (bit >> 3)) >> (bit & 7u) & (DCG_TABLE_ENTRIES - 1u)];
+        if (entry - 1u >= (DCG_ESCAPE << 4) - 1u) break; /* no code, or an escape */
+        uint32_t run = entry >> run_shift;
+        int32_t weight = levels[entry >> 4 & level_mask];
+        if (run >= left || weight == 0) break;
+        bit += entry & 15u;
+        left -= run + 1u;
+        word += run * step;
+        *tap++ = word;
+        *tap++ = (uint32_t)weight;
+        word += step;
+        if (++n % DCG_GROUP == 0) tap++;
+    }
+    c->bit = bit;
+    c->left = left;
+    c->word = word;
+    c->entries -= count - todo;
+    c->n_taps = n;
+}
+
+/* First word of a tap of channel 0 at a place in the kernel. */
+static uint32_t place_word(const dcg_weights *w, uint32_t place) {
+    const dcg_node *node = w->node;
+    uint32_t plane_words = w->plane_words;
+    const dcg_packing *p = &node->packing;
+    if (plane_words == 0) return place << 16;
+    uint32_t ky = place / node->kernel_w, kx = place - ky * node->kernel_w;
+    uint32_t row = ky / node->stride_h, column = kx / node->stride_w;
+    uint32_t plane = (ky - row * node->stride_h) * p->phases_w + (kx - column * node->stride_w);
+    return 4u * (plane * plane_words + row * p->pitch + column);
 }
 
 dcg_status dcg_weights_next(dcg_weights *w) {
-    uint32_t filter_end = w->filter_begin + w->filter_size;
-    dcg_status status = DCG_OK;
-    w->n_taps = 0;
-    while (status == DCG_OK) {
-        if (!w->ahead) {
-            if (w->entries_left == 0) break;
-            status = read_entry(w);
-        } else {
-            if (w->position >= filter_end) break; /* belongs to a later filter */
-            status = add_tap(w);
-            w->position++;
-            w->ahead = 0;
+    uint32_t places = (uint32_t)w->node->kernel_h * w->node->kernel_w, place = 0;
+    cursor c = {w->bit, w->entries_left, w->group_channels, place_word(w, 0), 0};
+    w->weights_after -= w->group_channels * places;
+    for (;;) {
+        if (!w->holding) {
+            if (w->coding == DCG_CODING_JOINT) read_plain_entries(w, &c);
+            if (c.entries == 0) break;
+            dcg_status status = read_entry(w, &c);
+            if (status != DCG_OK) return status;
+            w->holding = 1;
         }
+        while (w->gap >= c.left && place < places) {
+            w->gap -= c.left;
+            c.left = w->group_channels;
+            if (++place < places) c.word = place_word(w, place);
+        }
+        if (place == places) { /* belongs to a later filter */
+            if (w->gap >= w->weights_after) return DCG_ERR_POSITION;
+            break;
+        }
+        w->holding = 0;
+        c.left -= w->gap + 1u;
+        c.word += w->gap * w->channel_step;
+        if (w->held != 0) {                                    /* no filler */
+            if (c.n_taps == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
+            uint32_t *tap = w->list + dcg_list_at(c.n_taps++);
+            tap[0] = c.word;
+            tap[1] = (uint32_t)(int32_t)w->held;
+        }
+        c.word += w->channel_step;
     }
-    w->filter_begin = filter_end;
-    return status;
+    w->bit = c.bit;
+    w->entries_left = c.entries;
+    w->n_taps = c.n_taps;
+    return DCG_OK;
 }
 
 dcg_status dcg_weights_close(const dcg_weights *w) {
     return w->bit == w->end_bit ? DCG_OK : DCG_ERR_STREAM;
 }
 
-static void load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_levels, uint32_t level_bytes) {
+/* Returns the largest magnitude. */
+static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_levels, uint32_t level_bytes) {
     levels[0] = 0;
     for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)
         levels[i] = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
+    for (uint32_t i = n_levels; i < DCG_MAX_LEVELS; i++)
+        levels[i] = 0; /* read_plain_entries leaves them to read_entry, as it does fillers */
+    int32_t largest = 0;
+    for (uint32_t i = 0; i < n_levels; i++) {
+        int32_t size = levels[i] < 0 ? -levels[i] : levels[i];
+        if (size > largest) largest = size;
+    }
+    return (uint16_t)largest;
 }
 
 void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record) {
@@ -110,7 +174,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->n_levels = dcg_conv_header_n_levels(header);
     w->level_bits = dcg_conv_header_level_bits(header);
     w->run_bits = dcg_conv_header_run_bits(header);
-    load_levels(levels, record->levels, w->n_levels, dcg_conv_header_level_bytes(header));
+    w->largest = load_levels(levels, record->levels, w->n_levels, dcg_conv_header_level_bytes(header));
     dcg_table_build(record->table, dcg_conv_header_table_bytes(header), tables);
     w->table2 = NULL;
     if (w->coding == DCG_CODING_GAPS) {
@@ -120,18 +184,23 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->stream = record->stream;
     w->table = tables;
     w->levels = levels;
-    w->taps = (void *)(arena + scratch->taps);
+    w->node = node;
+    w->list = (void *)(arena + scratch->list);
     w->n_taps = 0;
     w->max_taps = dcg_conv_header_max_filter_entries(header);
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
     w->entries_left = dcg_conv_header_n_entries(header);
-    w->position = 0;
-    w->weight = 0;
-    w->ahead = 0;
-    w->kernel_w = node->kernel_w;
+    w->gap = 0;
+    w->held = 0;
+    w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    w->filter_begin = 0;
-    w->filter_size = w->group_channels * node->kernel_h * node->kernel_w;
-    w->n_weights = w->filter_size * node->out_channels;
+    w->weights_after = w->group_channels * node->kernel_h * node->kernel_w * node->out_channels;
+    dcg_weights_pack(w, 0);
+}
+
+void dcg_weights_pack(dcg_weights *w, uint32_t plane_words) {
+    const dcg_packing *p = &w->node->packing;
+    w->plane_words = plane_words;
+    w->channel_step = plane_words == 0 ? 1u : 4u * plane_words * p->phases_h * p->phases_w;
 }

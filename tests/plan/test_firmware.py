@@ -12,6 +12,7 @@ from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.plan.arena import ALIGNMENT
+from dcgen.plan.conv_kernels import list_words, run_halfwords
 from dcgen.plan.firmware import Layout, plan_firmware
 from dcgen.plan.limits import check_limits
 from dcgen.quant.qgraph import QConcat, QConv, QGraph, QNode, QScores, QTensor
@@ -53,12 +54,15 @@ def test_concat_is_placement(graph: QGraph) -> None:
 def test_nodes_carry_kernel_flags_and_geometry(graph: QGraph) -> None:
     plan = plan_firmware(graph, encode(graph))
     first, last = plan.nodes[0], plan.nodes[-1]
-    assert (first.kernel, first.kind, first.kernel_size, first.stride) == ("dcg_conv", Kind.CONV, (3, 3), (2, 1))
+    assert (first.kernel, first.kind, first.kernel_size, first.stride) == (
+        *("dcg_conv_packed", Kind.CONV),
+        *((3, 3), (2, 1)),
+    )
     assert (first.inputs, first.output, first.pads) == ((0, 0), 1, (1, 2, 0, 1))
     assert (last.kernel, last.flags, last.output) == ("dcg_conv_scores", TopologyFlag.RAW, 0)
     assert plan.n_scores == graph.n_scores
     assert {n.kernel for n in plan.nodes} == {
-        *("dcg_conv", "dcg_conv_scores", "dcg_max_pool", "dcg_avg_pool", "dcg_add", "dcg_pad", None)
+        *("dcg_conv_packed", "dcg_conv_scores", "dcg_max_pool", "dcg_avg_pool", "dcg_add", "dcg_pad", None)
     }
     totals = plan_firmware(every_operator(1), encode(every_operator(1))).nodes[-1]
     assert (totals.kernel, totals.flags) == ("dcg_scores", TopologyFlag.RAW)
@@ -69,10 +73,11 @@ def test_scratch_areas_are_apart_and_large_enough(graph: QGraph) -> None:
     ends = (
         scratch.tables + scratch.n_tables * 4096 * 2,
         scratch.levels + 256 * 2,
-        scratch.taps + scratch.tap_capacity * 6,
+        scratch.list + list_words(scratch.tap_capacity) * 4,
+        scratch.runs + run_halfwords(scratch.tap_capacity) * 2,
         scratch.row + scratch.row_capacity * 4,
     )
-    starts = (scratch.tables, scratch.levels, scratch.taps, scratch.row)
+    starts = (scratch.tables, scratch.levels, scratch.list, scratch.runs, scratch.row)
     assert all(e <= s for e, s in zip(ends, (*starts[1:], scratch.size), strict=True))
     assert all(s % ALIGNMENT == 0 for s in starts)
     largest = max(n.op.indices[0].size for n in graph.nodes if isinstance(n.op, QConv))

@@ -1,0 +1,83 @@
+"""How a convolution's input lies for the packed kernels: padded, flattened planes, a strip at a time.
+
+Rows of a padded plane follow each other at one ``pitch``, so that every tap of a kernel is one distance
+in the flattened plane, whatever output it serves, and a kernel runs over rows without a break. A strided
+convolution reads one plane per phase (row mod stride, column mod stride), in which its windows lie side
+by side again. Outputs at positions beyond a row's end are computed and dropped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dcgen.ir.graph import Shape
+from dcgen.plan.arena import align
+from dcgen.quant.qgraph import QConv
+
+PASS = 16
+"""Positions that a strip is a multiple of: what the widest kernel does at a time."""
+WORD_BYTES = 4
+LINE_SLACK = 16
+"""Bytes behind a line that packing may read and write."""
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Geometry of one convolution's packed input.
+
+    pitch : positions from one output row to the next; output (y, x) is position y * pitch + x
+    phases : planes that one channel is taken apart into, rows times columns
+    halo : positions behind an output's own that its last tap reads
+    positions : of all outputs, the dropped ones between the rows included
+    planes : channels times phases
+    strip : positions at a time, a multiple of PASS
+    """
+
+    pitch: int
+    phases: tuple[int, int]
+    halo: int
+    positions: int
+    planes: int
+    strip: int
+
+    @classmethod
+    def of(cls, op: QConv, in_shape: Shape, out_shape: Shape, strips: int = 1) -> Packing:
+        """The packing that takes ``strips`` strips, or fewer where a pass is longer than that."""
+        (kh, kw), (sh, sw) = op.kernel, op.stride
+        _, oh, ow = out_shape
+        # Side by side, the end of one row's padding serves as the begin of the next one's.
+        shared = min(op.pads[1], op.pads[3]) if sw == 1 else 0
+        pitch = ow + (kw - 1) // sw - shared
+        phases = min(sh, kh), min(sw, kw)
+        positions = (oh - 1) * pitch + ow
+        return cls(
+            pitch=pitch,
+            phases=phases,
+            halo=(kh - 1) // sh * pitch + (kw - 1) // sw,
+            positions=positions,
+            planes=in_shape[0] * phases[0] * phases[1],
+            strip=-(-positions // (PASS * strips)) * PASS,
+        )
+
+    @property
+    def strips(self) -> int:
+        """How many times the filters run."""
+        return -(-self.positions // self.strip)
+
+    @property
+    def line_bytes(self) -> int:
+        """Of one plane's strip before it is folded; the kernels' outputs take the same place."""
+        return align(self.strip + self.halo + LINE_SLACK)
+
+    @property
+    def plane_words(self) -> int:
+        """32-bit words of one packed plane, the most of both forms.
+
+        Two positions a word: strip / 2 + halo. Four, and as many words of complements: twice strip / 4 + halo.
+        """
+        return self.strip // 2 + 2 * self.halo
+
+    @property
+    def size(self) -> int:
+        """Bytes of line and planes."""
+        return self.line_bytes + align(self.planes * self.plane_words * WORD_BYTES)

@@ -1,0 +1,218 @@
+/* Packed convolution that adds before it multiplies: sorting a filter's taps by level, and the kernel in
+ * portable C. */
+#include "dcg_packed.h"
+
+/* ---- Classes: the different magnitudes of a codebook ---- */
+
+/* Puts a magnitude where it belongs among the n ascending ones; the new n. */
+static uint32_t insert(uint16_t *magnitudes, uint32_t n, uint16_t magnitude) {
+    uint32_t i = n;
+    while (i > 0 && magnitudes[i - 1u] > magnitude)
+        i--;
+    if (i > 0 && magnitudes[i - 1u] == magnitude) return n;
+    for (uint32_t k = n; k > i; k--)
+        magnitudes[k] = magnitudes[k - 1u];
+    magnitudes[i] = magnitude;
+    return n + 1u;
+}
+
+static uint16_t size_of(int16_t level) {
+    int32_t size = level;
+    return (uint16_t)(size < 0 ? -size : size);
+}
+
+int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_planes, uint32_t plane_words) {
+    classes->n = 0;
+    if (w->largest > INT16_MAX || 2u * n_planes * plane_words > 65536u) return 0;
+    for (uint32_t i = 0; i < w->n_levels; i++) {
+        if (w->levels[i] == 0) continue;
+        classes->n = insert(classes->magnitudes, classes->n, size_of(w->levels[i]));
+        if (classes->n > DCG_MAX_CLASSES) return 0;
+    }
+    uint32_t splits = w->max_taps / DCG_MOST_ADDED;
+    if (classes->n + splits + 1u > DCG_MAX_RUNS) return 0;
+    /* A tap is 11 instructions for 16 positions where it would be 16 without; a run is 26. */
+    return w->entries_left / w->node->out_channels > 5u * classes->n;
+}
+
+void dcg_levels_relabel(const dcg_classes *classes, const dcg_weights *w, int16_t *levels) {
+    for (uint32_t i = 0; i < w->n_levels; i++) {
+        if (levels[i] == 0) continue;
+        uint32_t class = 0;
+        while (classes->magnitudes[class] != size_of(levels[i]))
+            class++;
+        levels[i] = (int16_t)(levels[i] < 0 ? -(int32_t)class - 1 : (int32_t)class + 1);
+    }
+}
+
+/* ---- The list of one filter ---- */
+
+/* A list under construction. */
+typedef struct builder {
+    const dcg_classes *classes;
+    dcg_levels *levels;
+    int16_t *at;
+    uint32_t after_push; /* row of dcg_levels_entry that the next entry is taken from */
+    uint32_t n_runs;
+    uint32_t added;                    /* since the sums were cleared */
+    uint16_t magnitude;                /* of the run before */
+    int16_t differences[DCG_MAX_RUNS]; /* in the order of the runs */
+} builder;
+
+static void put_entry(builder *b, uint32_t what) {
+    *b->at++ = dcg_levels_entry[b->after_push][what];
+    b->after_push = what == DCG_ENTRY_PUSH;
+}
+
+/* Ends a run whose level the next one is known to follow by. */
+static void end_run(builder *b, uint16_t magnitude) {
+    put_entry(b, DCG_ENTRY_PUSH);
+    b->differences[b->n_runs++] = (int16_t)magnitude;
+}
+
+/* One run of equal magnitudes; splits where the sums would overflow. */
+static void put_run(builder *b, const uint16_t *sorted, uint32_t count, uint16_t magnitude) {
+    while (count > 0) {
+        if (b->added == DCG_MOST_ADDED) {
+            put_entry(b, DCG_ENTRY_CLEAR);
+            b->added = 0;
+        }
+        uint32_t part = DCG_MOST_ADDED - b->added < count ? DCG_MOST_ADDED - b->added : count;
+        /* Sums go on from the run before, which so far has counted as the last one; or they start at -2^15.
+         */
+        if (b->added > 0)
+            b->differences[b->n_runs - 1u] = (int16_t)(b->differences[b->n_runs - 1u] - magnitude);
+        else
+            b->levels->bias += (uint32_t)magnitude << 15;
+        b->added += part;
+        count -= part;
+        while (part > 0) {
+            uint32_t piece = part < DCG_RUN_TAPS ? part : DCG_RUN_TAPS;
+            put_entry(b, piece);
+            part -= piece;
+            for (; piece > 0; piece--)
+                *b->at++ = (int16_t)*sorted++;
+        }
+        end_run(b, magnitude);
+    }
+}
+
+/* Sorts the taps by class; counts[c] becomes the end of class c. */
+static void sort(const dcg_weights *w, uint32_t complement, uint32_t n_classes, uint16_t *sorted,
+                 uint32_t *ends, uint32_t *negatives) {
+    for (uint32_t c = 0; c < n_classes; c++)
+        ends[c] = negatives[c] = 0;
+    const uint32_t *tap = w->list;
+    for (uint32_t i = 0; i < w->n_taps; i++, tap += 2) {
+        if (i % DCG_GROUP == 0) tap++;
+        int32_t label = dcg_signed(tap[1]);
+        ends[(label < 0 ? -label : label) - 1]++;
+    }
+    uint32_t begin = 0;
+    for (uint32_t c = 0; c < n_classes; c++) {
+        uint32_t count = ends[c];
+        ends[c] = begin;
+        begin += count;
+    }
+    tap = w->list;
+    for (uint32_t i = 0; i < w->n_taps; i++, tap += 2) {
+        if (i % DCG_GROUP == 0) tap++;
+        int32_t label = dcg_signed(tap[1]);
+        uint32_t word = tap[0] / 4u;
+        if (label < 0) {
+            label = -label;
+            word += complement;
+            negatives[label - 1]++;
+        }
+        sorted[ends[label - 1]++] = (uint16_t)word;
+    }
+}
+
+void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes *classes,
+                     uint32_t complement, uint16_t *scratch) {
+    uint32_t ends[DCG_MAX_CLASSES], negatives[DCG_MAX_CLASSES];
+    sort(w, complement, classes->n, scratch, ends, negatives);
+    int16_t *list = (void *)(scratch + w->max_taps);
+    builder b = {.classes = classes, .levels = levels, .at = list};
+    uint32_t begin = 0;
+    for (uint32_t c = 0; c < classes->n; c++) {
+        uint16_t magnitude = classes->magnitudes[c];
+        /* A negative tap has added 255 - a in place of -a. */
+        levels->bias -= 255u * negatives[c] * magnitude;
+        put_run(&b, scratch + begin, ends[c] - begin, magnitude);
+        begin = ends[c];
+    }
+    while (b.n_runs == 0 || b.n_runs % 2u != 0)
+        end_run(&b, 0); /* the kernel multiplies two runs at a time */
+    put_entry(&b, DCG_ENTRY_DONE);
+    *b.at = (int16_t)(32u * b.n_runs);
+    for (uint32_t i = 0; i < b.n_runs; i++)
+        levels->reversed[i] = b.differences[b.n_runs - 1u - i];
+    levels->list = list;
+    levels->differences = levels->reversed;
+    levels->run_pairs = b.n_runs / 2u;
+    for (uint32_t i = 0; i < 8u; i++)
+        levels->start[i] = levels->bias;
+}
+
+/* ---- The kernel in portable C ---- */
+
+#if !DCG_DSP
+#define ENTRIES {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, DCG_ENTRY_CLEAR, DCG_ENTRY_DONE}
+const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1] = {ENTRIES, ENTRIES};
+
+/* Sums of a pass: [2 * word] of its bytes 0 and 2, [2 * word + 1] of its bytes 1 and 3. */
+typedef uint32_t sums[8];
+
+static const int16_t *add_taps(uint32_t *sum, const uint8_t *words, const int16_t *list, int16_t count) {
+    for (; count > 0; count--) {
+        const uint32_t *at = (const void *)(words + 4u * (uint16_t)*list++);
+        for (uint32_t i = 0; i < 4u; i++) {
+            sum[2u * i] += at[i] & 0x00FF00FFu;
+            sum[2u * i + 1u] += at[i] >> 8 & 0x00FF00FFu;
+        }
+    }
+    return list;
+}
+
+/* acc[part][word], of what halves of the sums exceed 2^15. */
+static void multiply(uint32_t acc[4][4], const uint32_t *sum, int16_t difference) {
+    uint32_t factor = (uint32_t)(int32_t)difference;
+    for (uint32_t i = 0; i < 4u; i++) {
+        acc[0][i] += factor * ((sum[2u * i] & 0xFFFFu) - 32768u);
+        acc[1][i] += factor * ((sum[2u * i + 1u] & 0xFFFFu) - 32768u);
+        acc[2][i] += factor * ((sum[2u * i] >> 16) - 32768u);
+        acc[3][i] += factor * ((sum[2u * i + 1u] >> 16) - 32768u);
+    }
+}
+
+static void run_pass(const dcg_levels *levels, uint32_t acc[4][4]) {
+    const int16_t *list = levels->list;
+    const int16_t *difference = levels->differences + 2u * levels->run_pairs;
+    sums sum = {0};
+    for (;;) {
+        int16_t entry = *list++;
+        if (entry == DCG_ENTRY_DONE) return;
+        if (entry == DCG_ENTRY_PUSH)
+            multiply(acc, sum, *--difference);
+        else if (entry == DCG_ENTRY_CLEAR)
+            for (uint32_t i = 0; i < 8u; i++)
+                sum[i] = 0;
+        else
+            list = add_taps(sum, levels->words, list, entry);
+    }
+}
+
+void dcg_levels_run(dcg_levels *levels) {
+    for (; levels->passes > 0; levels->passes--, levels->words += 16, levels->out += 4) {
+        uint32_t acc[4][4];
+        for (uint32_t i = 0; i < 16u; i++)
+            acc[i / 4u][i % 4u] = levels->bias;
+        run_pass(levels, acc);
+        for (uint32_t part = 0; part < 4u; part++)
+            for (uint32_t i = 0; i < 4u; i++)
+                levels->out[part * levels->quarter + i] =
+                    dcg_requantise(dcg_signed(acc[part][i]), levels->requant);
+    }
+}
+#endif

@@ -1,0 +1,159 @@
+/* Packed convolution that adds before it multiplies, for cores with a Cortex-M4's DSP instructions.
+ *
+ * UXTAB16 adds two bytes of a word to two halfwords: a tap of sixteen positions is LDM, four words, eight
+ * additions. Sums are never cleared between levels: what stands on the stack after each run are the sums of
+ * all taps so far, and they are multiplied by what a level differs from the next. A halfword starts at -2^15
+ * and holds 257 bytes. There is no register left to count with: the list is threaded, its entries lead
+ * through the code. */
+#include "dcg_packed.h"
+
+#if DCG_DSP
+
+#define STR2(x) #x
+#define STR(x) STR2(x)
+#define AT_MULT 32 /* offsets in dcg_levels */
+#define AT_OUT 40
+#define AT_WORDS 48
+#define AT_PASSES 56
+#define AT_DIFFERENCES 60
+typedef char dcg_levels_is_laid_out_so
+    [offsetof(dcg_levels, mult) == AT_MULT && offsetof(dcg_levels, out) == AT_OUT &&
+             offsetof(dcg_levels, words) == AT_WORDS && offsetof(dcg_levels, list) == AT_WORDS + 4 &&
+             offsetof(dcg_levels, passes) == AT_PASSES && offsetof(dcg_levels, differences) == AT_DIFFERENCES
+         ? 1
+         : -1];
+
+/* clang-format off */
+
+/* One tap: r0 words of the pass, r1 list, r4..r11 sums of (bytes 0 and 2, bytes 1 and 3) of four words. */
+#define TAP(n) \
+    "dcg_levels_" #n ":\n" \
+    "  ldrh r2, [r1], #2\n" \
+    "  add r2, r0, r2, lsl #2\n" \
+    "  ldm r2, {r2, r3, r12, lr}\n" \
+    "  uxtab16 r4, r4, r2\n" \
+    "  uxtab16 r5, r5, r2, ror #8\n" \
+    "  uxtab16 r6, r6, r3\n" \
+    "  uxtab16 r7, r7, r3, ror #8\n" \
+    "  uxtab16 r8, r8, r12\n" \
+    "  uxtab16 r9, r9, r12, ror #8\n" \
+    "  uxtab16 r10, r10, lr\n" \
+    "  uxtab16 r11, r11, lr, ror #8\n"
+
+/* Two words' sums of one run, from the stack, times its difference: that half of r12. */
+#define MULTIPLY(half) \
+    "  ldrd r2, r3, [r0], #8\n" \
+    "  smlab" half " r4, r2, r12, r4\n" \
+    "  smlat" half " r5, r2, r12, r5\n" \
+    "  smlab" half " r6, r3, r12, r6\n" \
+    "  smlat" half " r7, r3, r12, r7\n" \
+    "  ldrd r2, r3, [r0], #24\n" \
+    "  smlab" half " r8, r2, r12, r8\n" \
+    "  smlat" half " r9, r2, r12, r9\n" \
+    "  smlab" half " r10, r3, r12, r10\n" \
+    "  smlat" half " r11, r3, r12, r11\n"
+
+#define REQUANTISE(sum) /* zero_point + (sum * mult + 2^31 >> 32), to a byte */ \
+    "  smmlar " sum ", " sum ", r2, r3\n" \
+    "  usat " sum ", #8, " sum "\n"
+
+/* Eight positions. r2 the record, r0 their sums of the last run; the runs lie 32 bytes apart. Behind them, at
+ * r0 + record, is the record's address. column: of the first of the two words */
+#define FINISH(label, record, column) \
+    "  ldrd r1, lr, [r2, #" STR(AT_DIFFERENCES) "]\n" \
+    "  ldm r2, {r4-r11}\n" \
+    label ":\n" \
+    "  ldr r12, [r1], #4\n" /* the differences of two runs */ \
+    MULTIPLY("b") \
+    MULTIPLY("t") \
+    "  subs lr, #1\n" \
+    "  bne " label "b\n" \
+    "  ldr r1, [r0, #" record "]\n" \
+    "  ldrd r2, r3, [r1, #" STR(AT_MULT) "]\n" \
+    REQUANTISE("r4") REQUANTISE("r5") REQUANTISE("r6") REQUANTISE("r7") \
+    REQUANTISE("r8") REQUANTISE("r9") REQUANTISE("r10") REQUANTISE("r11") \
+    "  orr r4, r4, r8, lsl #8\n" \
+    "  orr r5, r5, r9, lsl #8\n" \
+    "  orr r6, r6, r10, lsl #8\n" \
+    "  orr r7, r7, r11, lsl #8\n" \
+    "  ldrd r2, r3, [r1, #" STR(AT_OUT) "]\n" \
+    "  add r12, r2, r3, lsl #1\n" \
+    "  strh r4, [r2, #" column "]!\n" \
+    "  strh r6, [r2, r3]\n" \
+    "  strh r5, [r12, #" column "]!\n" \
+    "  strh r7, [r12, r3]\n"
+
+/* dcg_levels_run of dcg_levels.c is its twin. */
+__attribute__((naked)) void dcg_levels_run(dcg_levels *levels) {
+    (void)levels;
+    __asm__(
+        "  push {r0, r4-r11, lr}\n"
+        "dcg_levels_pass:\n"
+        "  ldrd r0, r1, [r0, #" STR(AT_WORDS) "]\n"
+        "dcg_levels_clear:\n"
+        "  mov r4, #0x80008000\n"
+        "  mov r5, r4\n"
+        "  mov r6, r4\n"
+        "  mov r7, r4\n"
+        "  mov r8, r4\n"
+        "  mov r9, r4\n"
+        "  mov r10, r4\n"
+        "  mov r11, r4\n"
+        "  b dcg_levels_next\n"
+        TAP(16) TAP(15) TAP(14) TAP(13) TAP(12) TAP(11) TAP(10) TAP(9)
+        TAP(8) TAP(7) TAP(6) TAP(5) TAP(4) TAP(3) TAP(2) TAP(1)
+        "dcg_levels_next:\n"
+        "  ldrsh r2, [r1], #2\n"
+        "  add pc, r2\n"
+        "dcg_levels_from_taps:\n"
+        "  nop\n"
+        "dcg_levels_push:\n"
+        "  push {r4-r11}\n"
+        "  ldrsh r2, [r1], #2\n"
+        "  add pc, r2\n"
+        "dcg_levels_from_push:\n"
+        "  nop\n"
+        "dcg_levels_done:\n"
+        "  ldrh r2, [r1]\n" /* bytes pushed */
+        "  add r2, sp\n"
+        "  ldr r2, [r2]\n"
+        "  mov r0, sp\n"
+        FINISH("1", "0", "0")
+        "  ldr r2, [r0]\n"
+        "  add r0, sp, #16\n"
+        FINISH("2", "-16", "2")
+        "  sub r0, #16\n"
+        "  mov sp, r0\n"
+        "  ldr r0, [sp]\n"
+        "  ldr r1, [r0, #" STR(AT_OUT) "]\n"
+        "  ldr r2, [r0, #" STR(AT_WORDS) "]\n"
+        "  ldr r3, [r0, #" STR(AT_PASSES) "]\n"
+        "  add r1, #4\n"
+        "  add r2, #16\n"
+        "  str r1, [r0, #" STR(AT_OUT) "]\n"
+        "  str r2, [r0, #" STR(AT_WORDS) "]\n"
+        "  subs r3, #1\n"
+        "  str r3, [r0, #" STR(AT_PASSES) "]\n"
+        "  bne.w dcg_levels_pass\n"
+        "  pop {r0, r4-r11, pc}\n"
+        /* An entry is added to the program counter, which is two halfwords ahead. */
+        "  .pushsection .rodata.dcg_levels_entry, \"a\"\n"
+        "  .balign 4\n"
+        "  .macro dcg_levels_row from\n"
+        "  .hword dcg_levels_push - (\\from + 2)\n"
+        "  .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16\n"
+        "  .hword dcg_levels_\\n - (\\from + 2)\n"
+        "  .endr\n"
+        "  .hword dcg_levels_clear - (\\from + 2), dcg_levels_done - (\\from + 2)\n"
+        "  .endm\n"
+        "  .global dcg_levels_entry\n"
+        "dcg_levels_entry:\n"
+        "  dcg_levels_row dcg_levels_from_taps\n"
+        "  dcg_levels_row dcg_levels_from_push\n"
+        "  .popsection\n");
+}
+
+/* clang-format on */
+#else
+typedef int dcg_levels_dsp_is_for_other_cores;
+#endif

@@ -1,0 +1,146 @@
+/* Packs a convolution's input: a line of padded rows, one after the other, is cut into 2 or 4 equal parts
+ * that are laid over each other, so that every position is at the head of a word in reach of aligned loads.
+ */
+#include "dcg_packed.h"
+
+/* One plane of the packed input, not yet packed. */
+typedef struct plane {
+    const dcg_node *node;
+    const dcg_tensor *input;
+    const uint8_t *bytes; /* of the channel */
+    uint32_t phase_row, phase_column;
+    uint8_t pad;
+} plane;
+
+static void fill(uint8_t *to, uint32_t count, uint8_t value) {
+    for (uint32_t i = 0; i < count; i++)
+        to[i] = value;
+}
+
+/* Columns begin .. end - 1 of row y of the plane. */
+static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end, uint8_t *to) {
+    const dcg_node *node = p->node;
+    const dcg_tensor *in = p->input;
+    uint32_t input_y = y * node->stride_h + p->phase_row - node->pad_top; /* wraps above the plane */
+    if (input_y >= in->height) {
+        fill(to, end - begin, p->pad);
+        return;
+    }
+    const uint8_t *row = p->bytes + (size_t)input_y * in->row_stride;
+    uint32_t step = node->stride_w * in->pixel_stride;
+    uint32_t x = begin;
+    for (; x < end && x * node->stride_w + p->phase_column < node->pad_left; x++)
+        *to++ = p->pad;
+    uint32_t input_x = x * node->stride_w + p->phase_column - node->pad_left;
+    if (x < end && input_x < in->width) {
+        uint32_t inside = (in->width - input_x + node->stride_w - 1u) / node->stride_w;
+        if (inside > end - x) inside = end - x;
+        const uint8_t *from = row + (size_t)input_x * in->pixel_stride;
+        if (step == 1u)
+            dcg_copy(to, from, inside);
+        else
+            for (uint32_t i = 0; i < inside; i++, from += step)
+                to[i] = *from;
+        to += inside;
+        x += inside;
+    }
+    fill(to, end - x, p->pad);
+}
+
+/* Whether rows of input are rows of the packed plane, without anything between them. */
+static int is_plain(const plane *p) {
+    const dcg_node *node = p->node;
+    return node->kernel_h == 1u && node->kernel_w == 1u && node->stride_h == 1u && node->stride_w == 1u &&
+           node->packing.pitch == p->input->row_stride && node->out_height == p->input->height &&
+           node->pad_top == 0 && node->pad_left == 0 && p->input->pixel_stride == 1u;
+}
+
+/* Positions first .. first + count - 1 of the plane. */
+static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
+    uint32_t pitch = p->node->packing.pitch;
+    if (is_plain(p)) {
+        uint32_t left = p->node->packing.positions - first;
+        dcg_copy(line, p->bytes + first, left < count ? left : count);
+        if (left < count) fill(line + left, count - left, p->pad);
+        return;
+    }
+    uint32_t y = first / pitch, x = first % pitch;
+    while (count > 0) {
+        uint32_t part = pitch - x < count ? pitch - x : count;
+        put_columns(p, y, x, x + part, line);
+        line += part;
+        count -= part;
+        x = 0;
+        y++;
+    }
+}
+
+static uint32_t pair(uint32_t low, uint32_t high, uint32_t shift) {
+    return (low >> shift & 0xFFu) | (high >> shift & 0xFFu) << DCG_PAIR_BITS;
+}
+
+/* Four words at a time, reading up to three bytes behind the line's last. */
+static void fold_in_two(const uint8_t *line, uint32_t half, uint32_t words, uint32_t *to) {
+    for (; words >= 4u; words -= 4u, line += 4, to += 4) {
+        uint32_t low = dcg_load_u32(line), high = dcg_load_u32(line + half);
+        to[0] = pair(low, high, 0);
+        to[1] = pair(low, high, 8);
+        to[2] = pair(low, high, 16);
+        to[3] = low >> 24 | high >> 24 << DCG_PAIR_BITS;
+    }
+    for (uint32_t j = 0; j < words; j++)
+        to[j] = line[j] | (uint32_t)line[half + j] << DCG_PAIR_BITS;
+}
+
+/* Likewise, and the complements. */
+static void fold_in_four(const uint8_t *line, uint32_t quarter, uint32_t words, uint32_t *to,
+                         uint32_t *complement) {
+    const uint32_t even = 0x00FF00FFu, odd = 0xFF00FF00u;
+    uint32_t j = 0;
+    for (; j + 4u <= words; j += 4u, line += 4) {
+        uint32_t a = dcg_load_u32(line), b = dcg_load_u32(line + quarter);
+        uint32_t c = dcg_load_u32(line + 2u * quarter), d = dcg_load_u32(line + 3u * quarter);
+        uint32_t ab02 = (a & even) | (b & even) << 8, ab13 = (a >> 8 & even) | (b & odd);
+        uint32_t cd02 = (c & even) | (d & even) << 8, cd13 = (c >> 8 & even) | (d & odd);
+        uint32_t word[4] = {(ab02 & 0xFFFFu) | cd02 << 16, (ab13 & 0xFFFFu) | cd13 << 16,
+                            ab02 >> 16 | (cd02 & 0xFFFF0000u), ab13 >> 16 | (cd13 & 0xFFFF0000u)};
+        for (uint32_t i = 0; i < 4u; i++) {
+            to[j + i] = word[i];
+            complement[j + i] = ~word[i];
+        }
+    }
+    for (; j < words; j++, line++) {
+        to[j] = line[0] | (uint32_t)line[quarter] << 8 | (uint32_t)line[2u * quarter] << 16 |
+                (uint32_t)line[3u * quarter] << 24;
+        complement[j] = ~to[j];
+    }
+}
+
+uint32_t dcg_packed_planes(const dcg_job *job) {
+    const dcg_packing *p = &job->node->packing;
+    return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
+}
+
+void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold) {
+    const dcg_node *node = job->node;
+    const dcg_packing *packing = &node->packing;
+    uint8_t *line = job->net->arena + packing->line;
+    uint32_t *to = (void *)(job->net->arena + packing->planes);
+    uint32_t part = packing->strip / fold, words = dcg_plane_words(packing, fold);
+    uint32_t complement = dcg_packed_planes(job) * words;
+    plane p = {node, dcg_input(job, 0), NULL, 0, 0, 0};
+    for (uint32_t c = 0; c < p.input->channels; c++) {
+        p.bytes = dcg_input_plane(job, 0, c);
+        p.pad = dcg_pad_byte(job, c);
+        for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
+            for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
+                put_line(&p, first, packing->strip + packing->halo, line);
+                if (fold == DCG_PAIR)
+                    fold_in_two(line, part, words, to);
+                else
+                    fold_in_four(line, part, words, to, to + complement);
+                to += words;
+            }
+        }
+    }
+}

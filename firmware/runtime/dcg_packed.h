@@ -1,0 +1,105 @@
+/* Convolution on packed planes: what its files share. Not for the application. */
+#ifndef DCG_PACKED_H
+#define DCG_PACKED_H
+
+#include "dcg_internal.h"
+
+#define DCG_PAIR 2u /* positions in a word for the direct kernel: bits 0..7 and 23..30 */
+#define DCG_FOUR 4u /* positions in a word for the kernel by levels, its bytes */
+#define DCG_PAIR_BITS 23u
+
+/* Planes of the packed input. */
+uint32_t dcg_packed_planes(const dcg_job *job);
+
+/* Words of one of them: word j holds positions j, j + strip / fold, ... of the strip. */
+static inline uint32_t dcg_plane_words(const dcg_packing *p, uint32_t fold) {
+    return p->strip / fold + p->halo;
+}
+
+/* Packs the strip that begins at position first. With DCG_FOUR, behind all planes lie their complements 255 -
+ * a. */
+void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
+
+/* ---- Direct: one multiply-accumulate a tap and position ---- */
+
+#define DCG_DIRECT_AT_ONCE 8u /* positions of one pass */
+
+/* One filter over one strip. The head of the record is laid out for dcg_direct_dsp.c. */
+typedef struct dcg_direct {
+    uint32_t start[8]; /* accumulators of a pair of positions, low and high word, four times */
+    uint32_t mult;     /* requantisation by the high word of a product: mult << (32 - shift) */
+    int32_t zero_point;
+    uint8_t *low, *high;  /* where the outputs of a word's lower and upper position go */
+    uint32_t passes;      /* of DCG_DIRECT_AT_ONCE positions */
+    const uint32_t *list; /* of taps; ahead of a group stands its entry, behind the last one entry 0 */
+    const uint8_t *words; /* the strip's packed planes, of the filter's first channel */
+    uint32_t n_taps;
+    uint32_t bias;
+    const dcg_requant *requant;
+} dcg_direct;
+
+/* What stands ahead of a group of n taps: 0 .. DCG_GROUP, 0 ends the list. */
+extern const uint32_t dcg_direct_entry[DCG_GROUP + 1];
+
+/* Computes the strip and uses up the record. fits: whether |bias| + 255 * sum of |weight| < 2^22, so that the
+ * sums of two positions can share an accumulator. */
+void dcg_direct_run(dcg_direct *direct, int fits);
+
+/* The same in C, for any sums: what runs where there is nothing faster. */
+void dcg_direct_portable(dcg_direct *direct);
+
+/* ---- By levels: inputs of equal weights are added, then multiplied ---- */
+
+#define DCG_MAX_CLASSES 48u
+#define DCG_MAX_RUNS 64u       /* of one filter; 32 bytes of stack each */
+#define DCG_MOST_ADDED 257u    /* bytes that a halfword holds the sum of */
+#define DCG_RUN_TAPS 16u       /* taps in a row */
+#define DCG_LEVELS_AT_ONCE 16u /* positions of one pass */
+
+/* The magnitudes of a codebook's levels, ascending. */
+typedef struct dcg_classes {
+    uint32_t n;
+    uint16_t magnitudes[DCG_MAX_CLASSES + 1u];
+} dcg_classes;
+
+/* Finds the classes; whether the kernel can work with them, and is faster than the direct one. */
+int dcg_levels_suit(dcg_classes *classes, const dcg_weights *weights, uint32_t n_planes,
+                    uint32_t plane_words);
+
+/* Puts class + 1 in a level's place, or its negative: that is what the decoder then calls a weight. */
+void dcg_levels_relabel(const dcg_classes *classes, const dcg_weights *weights, int16_t *levels);
+
+/* One filter over one strip. The head of the record is laid out for dcg_levels_dsp.c. */
+typedef struct dcg_levels {
+    uint32_t start[8]; /* bias of eight accumulators */
+    uint32_t mult;     /* requantisation by the high word of a product: mult << (32 - shift) */
+    int32_t zero_point;
+    uint8_t *out;     /* of the strip's first quarter */
+    uint32_t quarter; /* positions */
+    const uint8_t *words;
+    const int16_t *list;        /* of entries and taps' distances in words */
+    uint32_t passes;            /* of DCG_LEVELS_AT_ONCE positions */
+    const int16_t *differences; /* of each run's level to the next one's, the last run first */
+    uint32_t run_pairs;
+    uint32_t bias;
+    const dcg_requant *requant;
+    int16_t reversed[DCG_MAX_RUNS];
+} dcg_levels;
+
+/* Entries of a list: so many taps, 1 .. DCG_RUN_TAPS, or: */
+#define DCG_ENTRY_PUSH 0u /* a run ends */
+#define DCG_ENTRY_CLEAR (DCG_RUN_TAPS + 1u)
+#define DCG_ENTRY_DONE (DCG_RUN_TAPS + 2u) /* followed by 32 times the runs */
+
+/* [0] behind taps and DCG_ENTRY_CLEAR, [1] behind DCG_ENTRY_PUSH. */
+extern const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1u];
+
+/* Makes the list of the filter decoded last and completes bias. complement: distance of a plane's complement,
+ * in words. scratch: uint16_t[the plan's list_halfwords]. */
+void dcg_levels_list(dcg_levels *levels, const dcg_weights *weights, const dcg_classes *classes,
+                     uint32_t complement, uint16_t *scratch);
+
+/* Computes the strip and uses up the record. */
+void dcg_levels_run(dcg_levels *levels);
+
+#endif
