@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 
 from dcgen.emit.render import render
 from dcgen.encode import schema
-from dcgen.plan.limits import MAX_BLOB_BYTES
+from dcgen.plan.limits import GROUP, MAX_BLOB_BYTES, MAX_RUNS, RUN_TAPS
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
 
@@ -62,6 +62,9 @@ def _numbers() -> list[tuple[str, str]]:
         ("VERSION", f"{schema.VERSION}u"),
         ("CRC_BEGIN", f"{schema.HEADER.offset('topology_hash')}u"),
         ("MAX_BLOB_BYTES", f"{MAX_BLOB_BYTES}u"),
+        ("GROUP", f"{GROUP}u"),
+        ("RUN_TAPS", f"{RUN_TAPS}u"),
+        ("MAX_RUNS", f"{MAX_RUNS}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
         ("TABLE_ENTRIES", f"{1 << schema.MAX_CODE_BITS}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),

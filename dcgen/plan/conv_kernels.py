@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from dcgen.plan.arena import Buffer, align, live_bytes
+from dcgen.plan.limits import GROUP, MAX_RUNS, RUN_TAPS
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QGraph
 
-GROUP: Final = 8
-"""Taps that a direct kernel takes in a row before it asks its list where to go on; DCG_GROUP in C."""
-RUN_TAPS: Final = 16
-"""DCG_RUN_TAPS in C."""
-MAX_RUNS: Final = 64
-"""DCG_MAX_RUNS in C."""
-SMALL_WORKSPACE: Final = 4096
+SMALL_WORKSPACE = 4096
 """Bytes that a packed input may always take."""
 
 

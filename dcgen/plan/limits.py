@@ -13,6 +13,9 @@ MAX_NODES: Final = 65534  # uint16_t, and 65535 is DCG_NO_NODE
 MAX_WEIGHTS: Final = (1 << 31) - 1  # uint32_t positions, with room for the longest run
 MAX_BLOB_BYTES: Final = 1 << 28  # uint32_t bit positions
 MAX_ARENA_BYTES: Final = (1 << 31) - 1  # uint32_t offsets
+GROUP: Final = 8  # taps that the direct kernel takes before its list says where to go on
+RUN_TAPS: Final = 16  # the same of the kernel by levels
+MAX_RUNS: Final = 64  # runs of equal weights in one filter, 32 bytes of stack each
 
 
 def check_limits(graph: QGraph, blob_bytes: int) -> None:

@@ -17,8 +17,6 @@ from dcgen.quant.qgraph import QConv
 PASS = 16
 """Positions that a strip is a multiple of: what the widest kernel does at a time."""
 WORD_BYTES = 4
-LINE_SLACK = 16
-"""Bytes behind a line that packing may read and write."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +65,14 @@ class Packing:
     @property
     def line_bytes(self) -> int:
         """Of one plane's strip before it is folded; the kernels' outputs take the same place."""
-        return align(self.strip + self.halo + LINE_SLACK)
+        return align(self.strip + self.halo)
 
     @property
     def plane_words(self) -> int:
-        """32-bit words of one packed plane, the most of both forms.
+        """32-bit words of one packed plane, the most of all forms.
 
         Two positions a word: strip / 2 + halo. Four, and as many words of complements: twice strip / 4 + halo.
+        Bytes take less.
         """
         return self.strip // 2 + 2 * self.halo
 

@@ -119,6 +119,7 @@ def _layers(compiled: Compiled) -> Any:
     dense = macs(compiled.compressed)
     sizes = {layer.name: layer.size for layer in compiled.blob.layers}
     convs = {n.name: n.op for n in compiled.qgraph.nodes if isinstance(n.op, QConv)}
+    kernels = {n.name: n.conv for n in compiled.plan.nodes if n.conv is not None}
     for node in compiled.compressed.nodes:
         if not isinstance(node.op, Conv):
             continue
@@ -138,4 +139,6 @@ def _layers(compiled: Compiled) -> Any:
             "bytes_by_part": asdict(size),
             "macs": dense[node.name],
             "nonzero_macs": nonzeros * h * w,
+            "kernel": kernels[node.name].kernel,
+            "kernel_reason": kernels[node.name].reason,
         }

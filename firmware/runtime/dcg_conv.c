@@ -70,7 +70,6 @@ static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg
         f->row[x] = bias;
     place p = {UINT32_MAX, 0, 0, NULL};
     for (uint32_t n = 0; n < weights->n_taps; n++, tap += 2) {
-        if (n % DCG_GROUP == 0) tap++;
         uint32_t index = tap[0] >> 16, channel = tap[0] & 0xFFFFu;
         int32_t weight = dcg_signed(tap[1]);
         if (index != p.index) p = find_place(f, y, index);

@@ -2,11 +2,17 @@
  * into a list and run over the strip. */
 #include "dcg_packed.h"
 
-/* Writes the words ahead of the groups. */
+/* Puts an entry ahead of each group of taps, and one behind the last. */
 static void head_groups(uint32_t *list, uint32_t n_taps) {
-    for (uint32_t i = 0; i < n_taps; i += DCG_GROUP)
-        list[dcg_list_at(i) - 1u] = dcg_direct_entry[n_taps - i < DCG_GROUP ? n_taps - i : DCG_GROUP];
-    list[dcg_list_at(n_taps) - (n_taps % DCG_GROUP == 0)] = dcg_direct_entry[0];
+    uint32_t n_groups = (n_taps + DCG_GROUP - 1u) / DCG_GROUP;
+    list[2u * n_taps + n_groups] = dcg_direct_entry[0];
+    for (uint32_t g = n_groups; g-- > 0;) { /* from the end, as all groups move up */
+        uint32_t first = g * DCG_GROUP, count = n_taps - first < DCG_GROUP ? n_taps - first : DCG_GROUP;
+        uint32_t *to = list + 2u * first + g;
+        for (uint32_t i = 2u * count; i > 0; i--)
+            to[i] = list[2u * first + i - 1u];
+        to[0] = dcg_direct_entry[count];
+    }
 }
 
 /* Whether no sum leaves 23 bits, whatever the input: |bias| + 255 * sum of |weight| < 2^22. */
@@ -15,7 +21,7 @@ static int sums_fit(const dcg_weights *weights, uint32_t bias) {
     uint64_t bound = dcg_signed(bias) < 0 ? 0u - bias : bias;
     if (bound + (uint64_t)weights->n_taps * (255u * weights->largest) < limit) return 1; /* most often */
     for (uint32_t i = 0; i < weights->n_taps; i++) {
-        int32_t weight = dcg_signed(weights->list[dcg_list_at(i) + 1u]);
+        int32_t weight = dcg_signed(weights->list[2u * i + 1u]);
         bound += 255u * (uint32_t)(weight < 0 ? -weight : weight);
     }
     return bound < limit;
@@ -31,16 +37,12 @@ typedef struct filter {
     dcg_requant requant;
 } filter;
 
-static uint32_t high_mult(const dcg_requant *requant) {
-    return (uint32_t)requant->mult << (32u - requant->shift);
-}
-
 static void run_direct(const filter *f) {
     const dcg_packing *p = &f->job->node->packing;
     uint8_t *line = f->job->net->arena + p->line;
     uint64_t both = (uint64_t)(int64_t)dcg_signed(f->bias) * (((uint64_t)1 << DCG_PAIR_BITS) + 1u);
     dcg_direct direct = {
-        .mult = high_mult(&f->requant),
+        .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .low = line,
         .high = line + p->strip / DCG_PAIR,
@@ -55,20 +57,21 @@ static void run_direct(const filter *f) {
         direct.start[i] = (uint32_t)both;
         direct.start[i + 1u] = (uint32_t)(both >> 32);
     }
+    int fits = sums_fit(f->weights, f->bias);
     head_groups(f->weights->list, f->weights->n_taps);
-    dcg_direct_run(&direct, sums_fit(f->weights, f->bias));
+    dcg_direct_run(&direct, fits);
 }
 
 static void run_levels(const filter *f) {
     const dcg_packing *p = &f->job->node->packing;
     uint8_t *arena = f->job->net->arena;
     dcg_levels levels = {
-        .mult = high_mult(&f->requant),
+        .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .out = arena + p->line,
         .quarter = p->strip / DCG_FOUR,
         .words = f->words,
-        .passes = p->strip / DCG_LEVELS_AT_ONCE,
+        .passes = p->strip / DCG_AT_ONCE,
         .bias = f->bias,
         .requant = &f->requant,
     };
@@ -76,6 +79,23 @@ static void run_levels(const filter *f) {
     uint16_t *scratch = (void *)(arena + f->job->net->plan->scratch.runs);
     dcg_levels_list(&levels, f->weights, f->classes, complement, scratch);
     dcg_levels_run(&levels);
+}
+
+static void run_bytes(const filter *f) {
+    const dcg_packing *p = &f->job->node->packing;
+    uint8_t *arena = f->job->net->arena;
+    dcg_bytes bytes = {
+        .words = f->words,
+        .list = f->weights->list,
+        .out = arena + p->line,
+        .passes = p->strip / DCG_AT_ONCE,
+        .bias = f->bias,
+        .mult = f->requant.mult,
+        .zero_point = f->requant.zero_point,
+        .n_taps = f->weights->n_taps,
+        .requant = &f->requant,
+    };
+    dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
 }
 
 /* Kernels clip to a byte; this does the rest where a layer asks for more. */
@@ -120,11 +140,15 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     dcg_weights weights;
     dcg_classes classes;
     dcg_weights_open(&weights, job, record);
-    int by_levels = dcg_levels_suit(&classes, &weights, dcg_packed_planes(job), dcg_plane_words(p, DCG_FOUR));
-    uint32_t fold = by_levels ? DCG_FOUR : DCG_PAIR;
-    if (by_levels)
+    /* The kernel that needs the fewest instructions, see docs/decisions/0007. Helium's has none better. */
+    uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
+    if (DCG_HELIUM)
+        fold = DCG_ONE;
+    else if (dcg_levels_suit(&classes, &weights, dcg_packed_planes(job), dcg_plane_words(p, DCG_FOUR)))
+        fold = DCG_FOUR;
+    if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
-    dcg_weights_pack(&weights, dcg_plane_words(p, fold));
+    dcg_weights_pack(&weights, dcg_plane_words(p, fold), fold == DCG_ONE);
     dcg_pack_strip(job, first, fold);
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
@@ -137,10 +161,12 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
                           .words = job->net->arena + p->planes + begin,
                           .bias = dcg_conv_bias(job, record, o),
                           .requant = dcg_conv_requant(job, record, o)};
-        if (by_levels)
+        if (fold == DCG_FOUR)
             run_levels(&f);
-        else
+        else if (fold == DCG_PAIR)
             run_direct(&f);
+        else
+            run_bytes(&f);
         clip_strip(&f);
         store_strip(job, o, first);
     }

@@ -15,7 +15,7 @@
 #define AT_PASSES 48
 #define AT_LIST 52
 #define AT_WORDS 56
-typedef char dcg_direct_is_laid_out_so[offsetof(dcg_direct, mult) == AT_MULT &&
+typedef char dcg_direct_is_laid_out_so[DCG_GROUP == 8u && offsetof(dcg_direct, mult) == AT_MULT &&
                                                offsetof(dcg_direct, low) == AT_OUT &&
                                                offsetof(dcg_direct, passes) == AT_PASSES &&
                                                offsetof(dcg_direct, list) == AT_LIST &&
@@ -54,7 +54,7 @@ typedef char dcg_direct_is_laid_out_so[offsetof(dcg_direct, mult) == AT_MULT &&
     "  orr " a ", " a ", " d ", lsl #24\n"
 
 /* dcg_direct_portable is its twin. */
-__attribute__((naked)) static void run_dsp(dcg_direct *direct) {
+__attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
     (void)direct;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
@@ -96,7 +96,7 @@ __attribute__((naked)) static void run_dsp(dcg_direct *direct) {
 
 void dcg_direct_run(dcg_direct *direct, int fits) {
     if (fits)
-        run_dsp(direct);
+        dcg_direct_dsp(direct);
     else
         dcg_direct_portable(direct);
 }

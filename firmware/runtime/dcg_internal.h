@@ -6,10 +6,39 @@
 #include "dcg_records.h" /* generated: one accessor a field of the blob's records */
 
 /* Whether the core has the DSP instructions of a Cortex-M4: M4, M7, M33, M55, ... */
-#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'
+#if defined(__GNUC__) && defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'
 #define DCG_DSP 1
 #else
 #define DCG_DSP 0
+#endif
+
+/* Whether single weights go through the kernel on pairs of positions. Its portable twin can be chosen, too.
+ */
+#ifndef DCG_PAIRS
+#define DCG_PAIRS DCG_DSP
+#endif
+
+/* Whether the core has Helium, vectors of integers: M55, M85. */
+#if defined(__GNUC__) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
+#define DCG_HELIUM 1
+#else
+#define DCG_HELIUM 0
+#endif
+
+/* Unrolls the loop that follows, of 16 rounds at most, so that its arrays become registers. */
+#if defined(__clang__)
+#define DCG_UNROLL _Pragma("clang loop unroll(full)")
+#elif defined(__GNUC__)
+#define DCG_UNROLL _Pragma("GCC unroll 16")
+#else
+#define DCG_UNROLL
+#endif
+
+/* A hot loop that needs all registers to itself. */
+#if defined(__GNUC__)
+#define DCG_APART __attribute__((noinline))
+#else
+#define DCG_APART
 #endif
 
 /* One node at work: what a kernel gets. */
@@ -35,33 +64,29 @@ uint8_t dcg_pad_byte(const dcg_job *job, uint32_t channel);
 
 /* ---- Requantisation ---- */
 
-/* y = clip(zp + ((acc * m + 2^(s-1)) >> s), lo, hi), prepared. */
+/* y = clip(zp + ((acc * m + 2^(s-1)) >> s), lo, hi), prepared. With m << (32 - s) in place of m the shift is
+ * by 32: the result is the high word of a product, rounded. */
 typedef struct dcg_requant {
-    int64_t rounding; /* 2^(s-1) + 2^47: the sum is never negative, so that >> is defined */
-    int32_t mult;
-    int32_t origin; /* 2^47 >> s, less the zero point */
+    int32_t mult; /* m << (32 - s), not negative */
     int32_t zero_point;
     int32_t lo, hi;
-    uint8_t shift;
 } dcg_requant;
-
-#define DCG_REQUANT_LIFT 47 /* |acc * m| < 2^47 */
 
 /* lo and hi from the layer, the zero point from the output tensor. */
 dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift);
-
-static inline uint8_t dcg_requantise(int32_t acc, const dcg_requant *r) {
-    int64_t lifted = (int64_t)acc * r->mult + r->rounding;
-    int32_t y = (int32_t)((uint64_t)lifted >> r->shift) - r->origin;
-    if (y < r->lo) y = r->lo;
-    if (y > r->hi) y = r->hi;
-    return (uint8_t)y;
-}
 
 /* Two's complement reading of v. C99 leaves the cast to the implementation; this is always defined,
  * and compilers make nothing of it. */
 static inline int32_t dcg_signed(uint32_t v) {
     return v <= (uint32_t)INT32_MAX ? (int32_t)v : -(int32_t)~v - 1;
+}
+
+static inline uint8_t dcg_requantise(int32_t acc, const dcg_requant *r) {
+    int64_t rounded = (int64_t)acc * r->mult + ((int64_t)1 << 31);
+    int32_t y = dcg_signed((uint32_t)((uint64_t)rounded >> 32)) + r->zero_point;
+    if (y < r->lo) y = r->lo;
+    if (y > r->hi) y = r->hi;
+    return (uint8_t)y;
 }
 
 /* ---- Copying ---- */
@@ -76,6 +101,16 @@ static inline void dcg_store_u32(uint8_t *to, uint32_t value) {
 
 /* Copies a few bytes at any addresses; areas must not overlap. Whole words where a load may be unaligned. */
 static inline void dcg_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
+#if DCG_HELIUM
+    __asm__ volatile("  wlstp.8 lr, %2, 2f\n" /* the last round by as many bytes as are left */
+                     "1: vldrb.8 q0, [%1], #16\n"
+                     "  vstrb.8 q0, [%0], #16\n"
+                     "  letp lr, 1b\n"
+                     "2:\n"
+                     : "+r"(to), "+r"(from)
+                     : "r"(count)
+                     : "lr", "q0", "memory");
+#else
 #if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || defined(__x86_64__) || defined(__aarch64__))
     for (; count >= 16u; count -= 16u, to += 16, from += 16)
         __builtin_memcpy(to, from, 16);
@@ -84,6 +119,7 @@ static inline void dcg_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
 #endif
     for (uint32_t i = 0; i < count; i++)
         to[i] = from[i];
+#endif
 }
 
 /* ---- Checksums (dcg_crc.c) ---- */
@@ -127,17 +163,10 @@ void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 
-/* A filter's non-zero weights, "taps", are a list of words: in groups of DCG_GROUP, a word ahead of each
- * group for the kernel's use, two words a tap. The first word says where the tap reads: for a packed
- * convolution as the distance in bytes from an output's own word in the first plane; for others as place in
- * the kernel (ky * kernel width + kx) << 16 | channel in the group. The second is the weight, as a two's
- * complement number. */
-#define DCG_GROUP 8u
-
-/* Words of a list before tap number i. */
-static inline uint32_t dcg_list_at(uint32_t i) {
-    return 2u * i + i / DCG_GROUP + 1u;
-}
+/* A filter's non-zero weights, "taps", are a list of two words each. The first says where the tap reads: for
+ * a packed convolution as the distance in bytes from an output's own word in the first plane; for others as
+ * place in the kernel (ky * kernel width + kx) << 16 | channel in the group. The second is the weight, as a
+ * two's complement number. */
 
 /* Decoder of one layer's stream. Runs of zeros cross filters, so it may hold the tap of a later filter. */
 typedef struct dcg_weights {
@@ -148,6 +177,8 @@ typedef struct dcg_weights {
     const dcg_node *node;
     uint32_t *list; /* of the filter decoded last */
     uint32_t n_taps;
+    uint32_t *counts; /* [n_counts] taps of each weight of the filter decoded last, or NULL */
+    uint32_t n_counts;
     uint32_t bit, end_bit; /* position in the stream and its end, in bits */
     uint32_t entries_left;
     uint32_t gap; /* zeros up to the entry read last; if holding, from the next filter's first weight */
@@ -160,11 +191,13 @@ typedef struct dcg_weights {
     uint32_t group_channels;
     uint32_t weights_after; /* behind the filter decoded last */
     uint32_t plane_words;   /* of a packed input, else 0 */
+    uint32_t position_step; /* what one position more adds to a tap's first word */
     uint32_t channel_step;  /* what one channel more adds to a tap's first word */
 } dcg_weights;
 
-/* Before the first filter: has taps say where they read in planes of so many words. */
-void dcg_weights_pack(dcg_weights *w, uint32_t plane_words);
+/* Before the first filter: has taps say where they read in planes of so many words; of bytes, or of words
+ * with one position at the head of each. */
+void dcg_weights_pack(dcg_weights *w, uint32_t plane_words, int bytes);
 
 /* Loads the levels and builds the tables in scratch memory. */
 void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);

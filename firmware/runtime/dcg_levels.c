@@ -35,13 +35,15 @@ int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_plane
     return w->entries_left / w->node->out_channels > 5u * classes->n;
 }
 
-void dcg_levels_relabel(const dcg_classes *classes, const dcg_weights *w, int16_t *levels) {
+void dcg_levels_relabel(dcg_classes *classes, dcg_weights *w, int16_t *levels) {
+    w->counts = classes->counts;
+    w->n_counts = 2u * classes->n + 1u;
     for (uint32_t i = 0; i < w->n_levels; i++) {
         if (levels[i] == 0) continue;
         uint32_t class = 0;
         while (classes->magnitudes[class] != size_of(levels[i]))
             class++;
-        levels[i] = (int16_t)(levels[i] < 0 ? -(int32_t)class - 1 : (int32_t)class + 1);
+        levels[i] = (int16_t)(2u * class + (levels[i] < 0 ? 2u : 1u));
     }
 }
 
@@ -49,13 +51,12 @@ void dcg_levels_relabel(const dcg_classes *classes, const dcg_weights *w, int16_
 
 /* A list under construction. */
 typedef struct builder {
-    const dcg_classes *classes;
     dcg_levels *levels;
     int16_t *at;
+    uint32_t complement; /* distance of a plane's complement */
     uint32_t after_push; /* row of dcg_levels_entry that the next entry is taken from */
     uint32_t n_runs;
     uint32_t added;                    /* since the sums were cleared */
-    uint16_t magnitude;                /* of the run before */
     int16_t differences[DCG_MAX_RUNS]; /* in the order of the runs */
 } builder;
 
@@ -70,77 +71,71 @@ static void end_run(builder *b, uint16_t magnitude) {
     b->differences[b->n_runs++] = (int16_t)magnitude;
 }
 
-/* One run of equal magnitudes; splits where the sums would overflow. */
-static void put_run(builder *b, const uint16_t *sorted, uint32_t count, uint16_t magnitude) {
-    while (count > 0) {
+/* Taps in a row. offset: added to each distance */
+static void put_taps(builder *b, const uint16_t *distance, uint32_t count, uint32_t offset) {
+    uint8_t *to = (void *)b->at;
+    const uint8_t *from = (const void *)distance;
+    uint32_t both = offset << 16 | offset; /* no sum has a carry */
+    b->at += count;
+    for (; count >= 2u; count -= 2u, from += 4, to += 4)
+        dcg_store_u32(to, dcg_load_u32(from) + both);
+    if (count > 0) b->at[-1] = (int16_t)(dcg_load_u16(from) + offset);
+}
+
+/* One run: taps of equal magnitude, the last ones of them negative. Splits where the sums would overflow. */
+static void put_run(builder *b, const uint16_t *distance, uint32_t n_positive, uint32_t n_negative,
+                    uint16_t magnitude) {
+    uint32_t left = n_positive + n_negative;
+    while (left > 0) {
         if (b->added == DCG_MOST_ADDED) {
             put_entry(b, DCG_ENTRY_CLEAR);
             b->added = 0;
         }
-        uint32_t part = DCG_MOST_ADDED - b->added < count ? DCG_MOST_ADDED - b->added : count;
-        /* Sums go on from the run before, which so far has counted as the last one; or they start at -2^15.
+        uint32_t part = DCG_MOST_ADDED - b->added < left ? DCG_MOST_ADDED - b->added : left;
+        /* Sums go on from the run before, which so far has counted as the last one; or they begin at -2^15.
          */
         if (b->added > 0)
             b->differences[b->n_runs - 1u] = (int16_t)(b->differences[b->n_runs - 1u] - magnitude);
         else
             b->levels->bias += (uint32_t)magnitude << 15;
         b->added += part;
-        count -= part;
+        left -= part;
         while (part > 0) {
             uint32_t piece = part < DCG_RUN_TAPS ? part : DCG_RUN_TAPS;
+            uint32_t positive = piece < n_positive ? piece : n_positive;
             put_entry(b, piece);
+            put_taps(b, distance, positive, 0);
+            put_taps(b, distance + positive, piece - positive, b->complement);
+            distance += piece;
+            n_positive -= positive;
             part -= piece;
-            for (; piece > 0; piece--)
-                *b->at++ = (int16_t)*sorted++;
         }
         end_run(b, magnitude);
     }
 }
 
-/* Sorts the taps by class; counts[c] becomes the end of class c. */
-static void sort(const dcg_weights *w, uint32_t complement, uint32_t n_classes, uint16_t *sorted,
-                 uint32_t *ends, uint32_t *negatives) {
-    for (uint32_t c = 0; c < n_classes; c++)
-        ends[c] = negatives[c] = 0;
-    const uint32_t *tap = w->list;
-    for (uint32_t i = 0; i < w->n_taps; i++, tap += 2) {
-        if (i % DCG_GROUP == 0) tap++;
-        int32_t label = dcg_signed(tap[1]);
-        ends[(label < 0 ? -label : label) - 1]++;
-    }
-    uint32_t begin = 0;
-    for (uint32_t c = 0; c < n_classes; c++) {
-        uint32_t count = ends[c];
-        ends[c] = begin;
-        begin += count;
-    }
-    tap = w->list;
-    for (uint32_t i = 0; i < w->n_taps; i++, tap += 2) {
-        if (i % DCG_GROUP == 0) tap++;
-        int32_t label = dcg_signed(tap[1]);
-        uint32_t word = tap[0] / 4u;
-        if (label < 0) {
-            label = -label;
-            word += complement;
-            negatives[label - 1]++;
-        }
-        sorted[ends[label - 1]++] = (uint16_t)word;
-    }
+/* Sorts the taps' distances by label; ends[l] becomes the end of label l. Labels begin with 1. */
+static void sort(const dcg_weights *w, uint16_t *sorted, uint16_t *ends[], uint32_t n_labels) {
+    const uint32_t *end = w->list + 2u * w->n_taps;
+    ends[0] = ends[1] = sorted;
+    for (uint32_t l = 2; l <= n_labels; l++)
+        ends[l] = ends[l - 1u] + w->counts[l - 1u];
+    for (const uint32_t *tap = w->list; tap < end; tap += 2)
+        *ends[tap[1]]++ = (uint16_t)(tap[0] / 4u);
 }
 
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes *classes,
                      uint32_t complement, uint16_t *scratch) {
-    uint32_t ends[DCG_MAX_CLASSES], negatives[DCG_MAX_CLASSES];
-    sort(w, complement, classes->n, scratch, ends, negatives);
+    uint16_t *ends[2u * DCG_MAX_CLASSES + 1u];
+    sort(w, scratch, ends, 2u * classes->n);
     int16_t *list = (void *)(scratch + w->max_taps);
-    builder b = {.classes = classes, .levels = levels, .at = list};
-    uint32_t begin = 0;
+    builder b = {.levels = levels, .at = list, .complement = complement};
     for (uint32_t c = 0; c < classes->n; c++) {
         uint16_t magnitude = classes->magnitudes[c];
+        const uint16_t *first = ends[2u * c], *middle = ends[2u * c + 1u], *last = ends[2u * c + 2u];
+        put_run(&b, first, (uint32_t)(middle - first), (uint32_t)(last - middle), magnitude);
         /* A negative tap has added 255 - a in place of -a. */
-        levels->bias -= 255u * negatives[c] * magnitude;
-        put_run(&b, scratch + begin, ends[c] - begin, magnitude);
-        begin = ends[c];
+        levels->bias -= 255u * (uint32_t)(last - middle) * magnitude;
     }
     while (b.n_runs == 0 || b.n_runs % 2u != 0)
         end_run(&b, 0); /* the kernel multiplies two runs at a time */
@@ -151,6 +146,7 @@ void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes
     levels->list = list;
     levels->differences = levels->reversed;
     levels->run_pairs = b.n_runs / 2u;
+    DCG_UNROLL
     for (uint32_t i = 0; i < 8u; i++)
         levels->start[i] = levels->bias;
 }
@@ -167,6 +163,7 @@ typedef uint32_t sums[8];
 static const int16_t *add_taps(uint32_t *sum, const uint8_t *words, const int16_t *list, int16_t count) {
     for (; count > 0; count--) {
         const uint32_t *at = (const void *)(words + 4u * (uint16_t)*list++);
+        DCG_UNROLL
         for (uint32_t i = 0; i < 4u; i++) {
             sum[2u * i] += at[i] & 0x00FF00FFu;
             sum[2u * i + 1u] += at[i] >> 8 & 0x00FF00FFu;
@@ -178,6 +175,7 @@ static const int16_t *add_taps(uint32_t *sum, const uint8_t *words, const int16_
 /* acc[part][word], of what halves of the sums exceed 2^15. */
 static void multiply(uint32_t acc[4][4], const uint32_t *sum, int16_t difference) {
     uint32_t factor = (uint32_t)(int32_t)difference;
+    DCG_UNROLL
     for (uint32_t i = 0; i < 4u; i++) {
         acc[0][i] += factor * ((sum[2u * i] & 0xFFFFu) - 32768u);
         acc[1][i] += factor * ((sum[2u * i + 1u] & 0xFFFFu) - 32768u);
@@ -196,19 +194,21 @@ static void run_pass(const dcg_levels *levels, uint32_t acc[4][4]) {
         if (entry == DCG_ENTRY_PUSH)
             multiply(acc, sum, *--difference);
         else if (entry == DCG_ENTRY_CLEAR)
-            for (uint32_t i = 0; i < 8u; i++)
-                sum[i] = 0;
-        else
-            list = add_taps(sum, levels->words, list, entry);
+            DCG_UNROLL
+        for (uint32_t i = 0; i < 8u; i++)
+            sum[i] = 0;
+        else list = add_taps(sum, levels->words, list, entry);
     }
 }
 
 void dcg_levels_run(dcg_levels *levels) {
     for (; levels->passes > 0; levels->passes--, levels->words += 16, levels->out += 4) {
         uint32_t acc[4][4];
+        DCG_UNROLL
         for (uint32_t i = 0; i < 16u; i++)
             acc[i / 4u][i % 4u] = levels->bias;
         run_pass(levels, acc);
+        DCG_UNROLL
         for (uint32_t part = 0; part < 4u; part++)
             for (uint32_t i = 0; i < 4u; i++)
                 levels->out[part * levels->quarter + i] =

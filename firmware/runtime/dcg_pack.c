@@ -79,7 +79,7 @@ static uint32_t pair(uint32_t low, uint32_t high, uint32_t shift) {
     return (low >> shift & 0xFFu) | (high >> shift & 0xFFu) << DCG_PAIR_BITS;
 }
 
-/* Four words at a time, reading up to three bytes behind the line's last. */
+/* Four words at a time. */
 static void fold_in_two(const uint8_t *line, uint32_t half, uint32_t words, uint32_t *to) {
     for (; words >= 4u; words -= 4u, line += 4, to += 4) {
         uint32_t low = dcg_load_u32(line), high = dcg_load_u32(line + half);
@@ -134,10 +134,10 @@ void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold) {
         p.pad = dcg_pad_byte(job, c);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                put_line(&p, first, packing->strip + packing->halo, line);
+                put_line(&p, first, packing->strip + packing->halo, fold == DCG_ONE ? (void *)to : line);
                 if (fold == DCG_PAIR)
                     fold_in_two(line, part, words, to);
-                else
+                else if (fold == DCG_FOUR)
                     fold_in_four(line, part, words, to, to + complement);
                 to += words;
             }

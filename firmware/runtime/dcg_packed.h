@@ -4,6 +4,7 @@
 
 #include "dcg_internal.h"
 
+#define DCG_ONE 1u  /* planes of bytes, for the kernel of that name */
 #define DCG_PAIR 2u /* positions in a word for the direct kernel: bits 0..7 and 23..30 */
 #define DCG_FOUR 4u /* positions in a word for the kernel by levels, its bytes */
 #define DCG_PAIR_BITS 23u
@@ -13,11 +14,11 @@ uint32_t dcg_packed_planes(const dcg_job *job);
 
 /* Words of one of them: word j holds positions j, j + strip / fold, ... of the strip. */
 static inline uint32_t dcg_plane_words(const dcg_packing *p, uint32_t fold) {
-    return p->strip / fold + p->halo;
+    return fold == DCG_ONE ? (p->strip + p->halo + 3u) / 4u : p->strip / fold + p->halo;
 }
 
-/* Packs the strip that begins at position first. With DCG_FOUR, behind all planes lie their complements 255 -
- * a. */
+/* Packs the strip that begins at position first. With DCG_FOUR, the complements 255 - a lie behind
+ * all planes. */
 void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
 
 /* ---- Direct: one multiply-accumulate a tap and position ---- */
@@ -27,7 +28,7 @@ void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
 /* One filter over one strip. The head of the record is laid out for dcg_direct_dsp.c. */
 typedef struct dcg_direct {
     uint32_t start[8]; /* accumulators of a pair of positions, low and high word, four times */
-    uint32_t mult;     /* requantisation by the high word of a product: mult << (32 - shift) */
+    int32_t mult;      /* of the requantisation */
     int32_t zero_point;
     uint8_t *low, *high;  /* where the outputs of a word's lower and upper position go */
     uint32_t passes;      /* of DCG_DIRECT_AT_ONCE positions */
@@ -51,34 +52,34 @@ void dcg_direct_portable(dcg_direct *direct);
 /* ---- By levels: inputs of equal weights are added, then multiplied ---- */
 
 #define DCG_MAX_CLASSES 48u
-#define DCG_MAX_RUNS 64u       /* of one filter; 32 bytes of stack each */
-#define DCG_MOST_ADDED 257u    /* bytes that a halfword holds the sum of */
-#define DCG_RUN_TAPS 16u       /* taps in a row */
-#define DCG_LEVELS_AT_ONCE 16u /* positions of one pass */
+#define DCG_MOST_ADDED 257u /* bytes that a halfword holds the sum of */
+#define DCG_AT_ONCE 16u     /* positions of one pass */
 
 /* The magnitudes of a codebook's levels, ascending. */
 typedef struct dcg_classes {
     uint32_t n;
     uint16_t magnitudes[DCG_MAX_CLASSES + 1u];
+    uint32_t counts[2u * DCG_MAX_CLASSES + 1u]; /* taps of each label; the decoder counts */
 } dcg_classes;
 
 /* Finds the classes; whether the kernel can work with them, and is faster than the direct one. */
 int dcg_levels_suit(dcg_classes *classes, const dcg_weights *weights, uint32_t n_planes,
                     uint32_t plane_words);
 
-/* Puts class + 1 in a level's place, or its negative: that is what the decoder then calls a weight. */
-void dcg_levels_relabel(const dcg_classes *classes, const dcg_weights *weights, int16_t *levels);
+/* Puts a label in a level's place: 2 * class + 1, or + 2 if it is negative. That is what the decoder then
+ * calls a weight. */
+void dcg_levels_relabel(dcg_classes *classes, dcg_weights *weights, int16_t *levels);
 
 /* One filter over one strip. The head of the record is laid out for dcg_levels_dsp.c. */
 typedef struct dcg_levels {
     uint32_t start[8]; /* bias of eight accumulators */
-    uint32_t mult;     /* requantisation by the high word of a product: mult << (32 - shift) */
+    int32_t mult;      /* of the requantisation */
     int32_t zero_point;
     uint8_t *out;     /* of the strip's first quarter */
     uint32_t quarter; /* positions */
     const uint8_t *words;
     const int16_t *list;        /* of entries and taps' distances in words */
-    uint32_t passes;            /* of DCG_LEVELS_AT_ONCE positions */
+    uint32_t passes;            /* of DCG_AT_ONCE positions */
     const int16_t *differences; /* of each run's level to the next one's, the last run first */
     uint32_t run_pairs;
     uint32_t bias;
@@ -95,11 +96,30 @@ typedef struct dcg_levels {
 extern const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1u];
 
 /* Makes the list of the filter decoded last and completes bias. complement: distance of a plane's complement,
- * in words. scratch: uint16_t[the plan's list_halfwords]. */
+ * in words. scratch: uint16_t[the plan's run_halfwords]. */
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *weights, const dcg_classes *classes,
                      uint32_t complement, uint16_t *scratch);
 
 /* Computes the strip and uses up the record. */
 void dcg_levels_run(dcg_levels *levels);
+
+/* ---- On bytes: where neither of the above has its instructions ---- */
+
+/* One filter over one strip. The head of the record is laid out for dcg_bytes_helium.c. */
+typedef struct dcg_bytes {
+    const uint8_t *words; /* the strip's planes, of the filter's first channel */
+    const uint32_t *list; /* of taps */
+    const uint16_t *segments;
+    uint8_t *out;
+    uint32_t passes; /* of DCG_AT_ONCE positions */
+    uint32_t bias;
+    int32_t mult;
+    int32_t zero_point;
+    uint32_t n_taps;
+    const dcg_requant *requant;
+} dcg_bytes;
+
+/* Computes the strip. scratch: uint16_t[n_taps + 1]; largest: magnitude of a weight */
+void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 #endif

@@ -48,10 +48,23 @@ static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
 
 /* The larger of each pair of bytes of two rows. */
 static void max_of_two(uint8_t *to, const uint8_t *a, const uint8_t *b, uint32_t count) {
+#if DCG_HELIUM
+    __asm__ volatile("  wlstp.8 lr, %3, 2f\n" /* the last round by as many bytes as are left */
+                     "1: vldrb.8 q0, [%1], #16\n"
+                     "  vldrb.8 q1, [%2], #16\n"
+                     "  vmax.u8 q0, q0, q1\n"
+                     "  vstrb.8 q0, [%0], #16\n"
+                     "  letp lr, 1b\n"
+                     "2:\n"
+                     : "+r"(to), "+r"(a), "+r"(b)
+                     : "r"(count)
+                     : "lr", "q0", "q1", "memory");
+#else
     for (; count >= 4u; count -= 4u, to += 4, a += 4, b += 4)
         dcg_store_u32(to, max_bytes(dcg_load_u32(a), dcg_load_u32(b)));
     for (uint32_t i = 0; i < count; i++)
         to[i] = a[i] > b[i] ? a[i] : b[i];
+#endif
 }
 
 /* Maximum of each column of a span of rows. */

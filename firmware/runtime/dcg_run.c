@@ -31,15 +31,12 @@ uint8_t dcg_pad_byte(const dcg_job *job, uint32_t channel) {
 }
 
 dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {
-    const int64_t lift = (int64_t)1 << DCG_REQUANT_LIFT;
-    dcg_requant r;
-    r.rounding = lift + ((int64_t)1 << (shift - 1));
-    r.mult = mult;
-    r.zero_point = dcg_zero_point(job->net, job->node->output);
-    r.origin = (int32_t)(lift >> shift) - r.zero_point;
-    r.lo = dcg_node_header_lo(job->layer);
-    r.hi = dcg_node_header_hi(job->layer);
-    r.shift = shift;
+    const dcg_requant r = {
+        .mult = (int32_t)((uint32_t)mult << (32u - shift)),
+        .zero_point = dcg_zero_point(job->net, job->node->output),
+        .lo = dcg_node_header_lo(job->layer),
+        .hi = dcg_node_header_hi(job->layer),
+    };
     return r;
 }
 

@@ -60,36 +60,45 @@ static dcg_status read_entry(dcg_weights *w, cursor *c) {
 /* Reads joint entries, most of all there are, as long as nothing is special: no escape, no defect, no filler,
  * no new place in the kernel. No entry has more than 32 bits, so with as many left in the stream each may be
  * read unchecked. */
-static void read_plain_entries(const dcg_weights *w, cursor *c) {
+static inline void read_plain_entries(const dcg_weights *w, cursor *c, uint32_t *counts) {
     const uint8_t *stream = w->stream;
     const uint16_t *table = w->table;
     const int16_t *levels = w->levels;
-    uint32_t *tap = w->list + dcg_list_at(c->n_taps);
     uint32_t bit = c->bit, left = c->left, word = c->word, step = w->channel_step;
     uint32_t run_shift = w->level_bits + 4u, level_mask = (1u << w->level_bits) - 1u;
-    uint32_t room = (w->end_bit - bit) / 32u, n = c->n_taps, count = w->max_taps - n;
+    uint32_t room = (w->end_bit - bit) / 32u, count = w->max_taps - c->n_taps;
     if (count > c->entries) count = c->entries;
     if (count > room) count = room;
-    uint32_t todo = count;
-    for (; todo > 0; todo--) {
+    uint32_t *first = w->list + 2u * c->n_taps, *tap = first;
+    for (const uint32_t *end = tap + 2u * count; tap < end; tap += 2) {
         uint32_t entry = table[dcg_load_u32(stream + (bit >> 3)) >> (bit & 7u) & (DCG_TABLE_ENTRIES - 1u)];
-        if (entry - 1u >= (DCG_ESCAPE << 4) - 1u) break; /* no code, or an escape */
+        if (entry >= DCG_ESCAPE << 4) break; /* where there is no code, entry and weight are 0 */
         uint32_t run = entry >> run_shift;
         int32_t weight = levels[entry >> 4 & level_mask];
         if (run >= left || weight == 0) break;
         bit += entry & 15u;
         left -= run + 1u;
         word += run * step;
-        *tap++ = word;
-        *tap++ = (uint32_t)weight;
+        tap[0] = word;
+        tap[1] = (uint32_t)weight;
         word += step;
-        if (++n % DCG_GROUP == 0) tap++;
+        if (counts != NULL) counts[weight]++;
     }
+    count = (uint32_t)(tap - first) / 2u;
     c->bit = bit;
     c->left = left;
     c->word = word;
-    c->entries -= count - todo;
-    c->n_taps = n;
+    c->entries -= count;
+    c->n_taps += count;
+}
+
+/* Two loops, as both need all registers to themselves. */
+static DCG_APART void read_plain(const dcg_weights *w, cursor *c) {
+    read_plain_entries(w, c, NULL);
+}
+
+static DCG_APART void read_counting(const dcg_weights *w, cursor *c) {
+    read_plain_entries(w, c, w->counts);
 }
 
 /* First word of a tap of channel 0 at a place in the kernel. */
@@ -101,16 +110,18 @@ static uint32_t place_word(const dcg_weights *w, uint32_t place) {
     uint32_t ky = place / node->kernel_w, kx = place - ky * node->kernel_w;
     uint32_t row = ky / node->stride_h, column = kx / node->stride_w;
     uint32_t plane = (ky - row * node->stride_h) * p->phases_w + (kx - column * node->stride_w);
-    return 4u * (plane * plane_words + row * p->pitch + column);
+    return 4u * plane * plane_words + w->position_step * (row * p->pitch + column);
 }
 
 dcg_status dcg_weights_next(dcg_weights *w) {
     uint32_t places = (uint32_t)w->node->kernel_h * w->node->kernel_w, place = 0;
     cursor c = {w->bit, w->entries_left, w->group_channels, place_word(w, 0), 0};
     w->weights_after -= w->group_channels * places;
+    for (uint32_t i = 0; i < w->n_counts; i++)
+        w->counts[i] = 0;
     for (;;) {
         if (!w->holding) {
-            if (w->coding == DCG_CODING_JOINT) read_plain_entries(w, &c);
+            if (w->coding == DCG_CODING_JOINT) (w->counts != NULL ? read_counting : read_plain)(w, &c);
             if (c.entries == 0) break;
             dcg_status status = read_entry(w, &c);
             if (status != DCG_OK) return status;
@@ -130,9 +141,10 @@ dcg_status dcg_weights_next(dcg_weights *w) {
         c.word += w->gap * w->channel_step;
         if (w->held != 0) {                                    /* no filler */
             if (c.n_taps == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
-            uint32_t *tap = w->list + dcg_list_at(c.n_taps++);
+            uint32_t *tap = w->list + 2u * c.n_taps++;
             tap[0] = c.word;
             tap[1] = (uint32_t)(int32_t)w->held;
+            if (w->counts != NULL) w->counts[w->held]++;
         }
         c.word += w->channel_step;
     }
@@ -187,6 +199,8 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->node = node;
     w->list = (void *)(arena + scratch->list);
     w->n_taps = 0;
+    w->counts = NULL;
+    w->n_counts = 0;
     w->max_taps = dcg_conv_header_max_filter_entries(header);
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
@@ -196,11 +210,12 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
     w->weights_after = w->group_channels * node->kernel_h * node->kernel_w * node->out_channels;
-    dcg_weights_pack(w, 0);
+    dcg_weights_pack(w, 0, 0);
 }
 
-void dcg_weights_pack(dcg_weights *w, uint32_t plane_words) {
+void dcg_weights_pack(dcg_weights *w, uint32_t plane_words, int bytes) {
     const dcg_packing *p = &w->node->packing;
     w->plane_words = plane_words;
+    w->position_step = bytes ? 1u : 4u;
     w->channel_step = plane_words == 0 ? 1u : 4u * plane_words * p->phases_h * p->phases_w;
 }

@@ -45,31 +45,36 @@ def run(command: Sequence[str]) -> bytes:
 
 
 @cache
-def _runtime() -> tempfile.TemporaryDirectory[str]:
+def _runtime(flags: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
     """The runtime under sanitizers, compiled once: sources and objects in one folder."""
     folder = tempfile.TemporaryDirectory(prefix="dcg-runtime-")
     path = Path(folder.name)
     write(path, runtime_files())
-    compile_all(["gcc", *STRICT, *SANITIZED], sorted(path.glob("*.c")), [path], path)
+    compile_all(["gcc", *STRICT, *SANITIZED, *flags], sorted(path.glob("*.c")), [path], path)
     return folder
 
 
-def runtime_objects() -> Path:
+def runtime_objects(*flags: str) -> Path:
     """The folder with the runtime's headers and its objects, compiled under sanitizers."""
-    return Path(_runtime().name)
+    return Path(_runtime(flags).name)
 
 
 class Program:
     """tests/firmware/program.c with one model, under sanitizers."""
 
     def __init__(
-        self, folder: Path, graph: QGraph, golden: Golden | None = None, blob: Blob | None = None
+        self,
+        folder: Path,
+        graph: QGraph,
+        golden: Golden | None = None,
+        blob: Blob | None = None,
+        flags: tuple[str, ...] = (),
     ) -> None:
         self.folder, self.graph = folder, graph
         self.blob = blob or encode(graph)
         self.plan = plan_firmware(graph, self.blob)
         names = ModelNames.of("unit")
-        runtime = runtime_objects()
+        runtime = runtime_objects(*flags)
         write(folder, model_files(graph, self.blob, self.plan, "unit", golden))
         sources = [folder / names.plan_source, folder / names.blob_array]
         sources += [folder / names.selftest_source] if golden else []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +12,14 @@ import pytest
 from dcgen.quant.qgraph import QConv, QGraph, QNode, QScores, QTensor, Requant
 from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
+from dcgen.targets import Target, find
+from dcgen.verify import verify as verify_firmware
+from dcgen.verify.build import build
+from dcgen.verify.records import write_request
 from tests.firmware.build import Program
-from tests.firmware.test_runtime import equal
+from tests.firmware.nets import pictures
+from tests.firmware.test_runtime import PAIRS, equal
+from tests.verify.small import needs, write_firmware
 
 
 def one_conv(
@@ -74,6 +82,76 @@ GRAPHS = {
 }
 
 
+@pytest.mark.parametrize("flags", [(), PAIRS], ids=["own", "pairs"])
 @pytest.mark.parametrize("name", GRAPHS)
-def test_equals_the_golden_model(name: str, tmp_path: Path) -> None:
-    equal(Program(tmp_path, GRAPHS[name]))
+def test_equals_the_golden_model(name: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    """Through the kernels of this computer and through the portable twins of a Cortex-M4's."""
+    equal(Program(tmp_path, GRAPHS[name], flags=flags))
+
+
+def every_kernel() -> QGraph:
+    """Convolutions for each kernel in a row: with small, with equal and with large weights."""
+    rng = np.random.default_rng(5)
+    tensors = {"input": QTensor("input", (3, 21, 19), 1.0, 0, (7, 8, 9))}
+    nodes: list[QNode] = []
+
+    def conv(name: str, outputs: int, levels: list[int], stride: int, shift: int) -> None:
+        source = nodes[-1].name if nodes else "input"
+        shape = (outputs, tensors[source].shape[0], 3, 3)
+        op = QConv(
+            np.array([0, *levels], np.int16),
+            (rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < 0.8)).astype(np.uint8),
+            *(rng.integers(-500, 500, outputs).astype(np.int32), 0),
+            Requant(np.full(1, 40000, np.uint16), np.full(1, shift, np.uint8)),
+            *((stride, stride), (1, 1, 1, 1)),
+        )
+        tensors[name] = QTensor(name, output_shape(op, [tensors[source].shape]), 1.0, 0, (0,) * outputs)
+        nodes.append(QNode(name, op, (source,)))
+
+    conv("few", 16, list(range(-20, 21)), 2, 22)
+    conv("equal", 12, [-2, -1, 1, 2], 1, 21)
+    conv("large", 9, list(range(-9000, 9001, 180)), 1, 31)
+    nodes.append(QNode("scores", QScores(True), ("large",)))
+    return verify(QGraph("every kernel", tensors["input"], tensors, tuple(nodes), 1.0))
+
+
+EXPECTED = {
+    "cortex-m4": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
+    "cortex-m7": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
+    "cortex-m55": {"dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_32", "dcg_bytes_wide"},
+    "riscv32": {"dcg_bytes_run", "dcg_levels_run"},
+}
+"""The kernels that each core computes ``every_kernel`` with."""
+
+
+@pytest.mark.parametrize("core", EXPECTED)
+def test_every_kernel_of_every_core_runs_and_is_right(core: str, tmp_path: Path) -> None:
+    """What has run is read from the emulator's own log of the code it has translated."""
+    target = find(core)
+    assert isinstance(target, Target) and target.emulator
+    needs(target)
+    graph = every_kernel()
+    camera = pictures(graph, 2)
+    out = write_firmware(graph, camera[0], tmp_path)
+    (check,) = verify_firmware(out, [target], camera, graph)
+    assert check.passed, check
+
+    program = build(out / "firmware", target, tmp_path / "build")
+    write_request(tmp_path / "pictures.bin", camera, measured=1, traced=0)
+    command = [*target.emulator.command(str(program)), "-d", "in_asm", "-D", "log"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=100)
+    ran = set(re.findall(r"^IN: (\w+)", (tmp_path / "log").read_text(), re.MULTILINE))
+    all_kernels = set[str]().union(*EXPECTED.values())
+    assert ran & all_kernels == EXPECTED[core]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m55", "riscv32"])
+@pytest.mark.parametrize("name", GRAPHS)
+def test_equals_the_golden_model_on_every_core(name: str, core: str, tmp_path: Path) -> None:
+    target = find(core)
+    assert isinstance(target, Target)
+    needs(target)
+    camera = pictures(GRAPHS[name], 1)
+    (check,) = verify_firmware(write_firmware(GRAPHS[name], camera[0], tmp_path), [target], camera, GRAPHS[name])
+    assert check.passed, check

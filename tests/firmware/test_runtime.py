@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from dcgen.emit.firmware import model_files
 from dcgen.emit.golden import Golden
@@ -22,6 +23,9 @@ from tests.firmware.build import HERE, SANITIZED, STRICT, Program, compile_all, 
 from tests.firmware.damage import reseal
 from tests.firmware.nets import every_operator, pictures
 from tests.strategies import qgraphs
+
+PAIRS = ("-DDCG_PAIRS=1",)
+"""The portable twins of a Cortex-M4's kernels, on this computer."""
 
 
 def equal(program: Program, count: int = 2) -> None:
@@ -46,19 +50,19 @@ def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
     equal(Program(tmp_path, graph, blob=encode(graph, CodingSettings(coding))))  # type: ignore[arg-type]
 
 
-@given(qgraphs())
+@given(qgraphs(), st.sampled_from(((), PAIRS)))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_network(graph: QGraph) -> None:
+def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
-        equal(Program(Path(folder), graph))
+        equal(Program(Path(folder), graph, flags=flags))
 
 
 @pytest.mark.slow
-@given(qgraphs())
+@given(qgraphs(), st.sampled_from(((), PAIRS)))
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_network_many(graph: QGraph) -> None:
+def test_any_network_many(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
-        equal(Program(Path(folder), graph))
+        equal(Program(Path(folder), graph, flags=flags))
 
 
 def test_accumulators_wrap(tmp_path: Path) -> None:

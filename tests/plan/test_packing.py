@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgen.encode.blob import encode
@@ -29,6 +29,7 @@ SIZES = st.tuples(st.integers(1, 9), st.integers(1, 9))
 PADS = st.tuples(*[st.integers(0, 3)] * 4)
 
 
+@settings(max_examples=60, deadline=None)
 @given(
     SIZES, st.tuples(st.integers(1, 4), st.integers(1, 4)), st.tuples(st.integers(1, 5), st.integers(1, 5)), PADS
 )
