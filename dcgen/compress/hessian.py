@@ -18,10 +18,6 @@ from dcgen.ir.graph import F32, F64, Conv, Graph
 
 PLACES = 128
 """Output places of a picture that count towards a layer's moments, drawn once a layer."""
-COHERENCES = (0.0,)
-"""Weights that a picture's mean patch may have beside its single patches. An error that all places of a
-picture share reaches the scores through every average behind it; one that changes from place to place
-cancels. How much so depends on how deep the layer lies, and is measured."""
 DAMPING = 0.01
 """Share of the mean variance that is added to every variance: no input is ever free."""
 
@@ -86,30 +82,29 @@ class Observation:
         drawn = np.random.default_rng(0).permutation(height * self._width)[:PLACES]
         self._conv, self._places = conv, np.sort(drawn)
         g, d = conv.groups, int(np.prod(conv.weight.values.shape[1:]))
-        self._pictures = 0
+        self._rows = 0
         self._same = True  # whether both networks have put the same there in every batch
         self._mean, self._mean_float = np.zeros((g, d)), np.zeros((g, d))
-        # products of single patches, averaged over a picture, and of its mean patches
-        self._square, self._cross = np.zeros((2, g, d, d)), np.zeros((2, g, d, d))
+        self._square, self._cross = np.zeros((g, d, d)), np.zeros((g, d, d))
 
     def add(self, one: F32, two: F32) -> None:
         """Observe a batch: what the float and the quantized network put there, float32 [B, C, H, W]."""
         if self._same and one is not two:
             self._same = False
             self._cross[:], self._mean_float[:] = self._square, self._mean
-        x, x_mean = self._patches(two)
-        self._pictures += len(two)
-        self._mean += x_mean.sum(1, np.float64)
-        self._add(self._square, x, x_mean, x, x_mean)
+        x = patches(two, self._conv, self._places, self._width)
+        self._rows += x.shape[1]
+        self._mean += x.sum(1, np.float64)
+        self._square += x.transpose(0, 2, 1) @ x
         if not self._same:
-            y, y_mean = (x, x_mean) if one is two else self._patches(one)
-            self._mean_float += y_mean.sum(1, np.float64)
-            self._add(self._cross, y, y_mean, x, x_mean)
+            y = x if one is two else patches(one, self._conv, self._places, self._width)
+            self._mean_float += y.sum(1, np.float64)
+            self._cross += y.transpose(0, 2, 1) @ x
 
-    def moments(self, coherence: float) -> Moments:
-        """The moments, a picture's mean patch weighing ``coherence`` times as much as its single ones."""
-        mean = self._mean / self._pictures
-        hessian = self._about(self._square, mean, mean, coherence)
+    def moments(self) -> Moments:
+        """The moments over all that was added."""
+        mean = self._mean / self._rows
+        hessian = self._square / self._rows - mean[:, :, None] * mean[:, None]
         d = mean.shape[1]
         variance, level = np.einsum("gdd->g", hessian) / d, (mean**2).mean(1)
         # Where inputs hardly vary, what is left of them is float32 rounding of their level.
@@ -118,23 +113,9 @@ class Observation:
         if self._same:
             damped = hessian + damping
             return Moments(damped, damped, mean, mean)
-        mean_float = self._mean_float / self._pictures
-        cross = self._about(self._cross, mean_float, mean, coherence)
+        mean_float = self._mean_float / self._rows
+        cross = self._cross / self._rows - mean_float[:, :, None] * mean[:, None]
         return Moments(hessian + damping, cross + damping, mean, mean_float)
-
-    def _patches(self, x: F32) -> tuple[F32, F32]:
-        """Patches float32 [G, B * P, D], and their means over each picture's places [G, B, D]."""
-        found = patches(x, self._conv, self._places, self._width)
-        g, _, d = found.shape
-        return found, found.reshape(g, len(x), -1, d).mean(2)
-
-    def _add(self, sums: F64, a: F32, a_mean: F32, b: F32, b_mean: F32) -> None:
-        sums[0] += a.transpose(0, 2, 1) @ b / np.float32(len(self._places))
-        sums[1] += a_mean.transpose(0, 2, 1) @ b_mean
-
-    def _about(self, sums: F64, one: F64, two: F64, coherence: float) -> F64:
-        single, shared = sums / self._pictures - one[:, :, None] * two[:, None]
-        return np.asarray((single + coherence * shared) / (1 + coherence))
 
 
 def observe(

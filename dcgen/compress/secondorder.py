@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgen.compress.evidence import Divergence, Evidence
-from dcgen.compress.hessian import COHERENCES, Moments, Observation, observe
+from dcgen.compress.hessian import Moments, Observation, observe
 from dcgen.compress.obq import Choice, Problem, best_step, rough
 from dcgen.compress.point import Point
 from dcgen.compress.sections import Walk, groups
@@ -79,7 +79,6 @@ class Quantizer:
         self.graph, self.evidence, self.constraints = graph, evidence, constraints
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
-        self._coherence: dict[str, float] = {}
         self._probe(self._observe())
 
     def at(self, prices: Prices, stage: str) -> Point:
@@ -91,7 +90,7 @@ class Quantizer:
         bits = 0.0
         for group in order:
             for name, seen in observe(graph, group, walk.visit(group), done).items():
-                m = seen.moments(self._coherence[name])
+                m = seen.moments()
                 problem = self._problem(name, m)
                 price = self._price(name, problem, prices)
                 choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
@@ -123,26 +122,19 @@ class Quantizer:
             yield from observe(self.graph, group, walk.visit(group), done).items()
 
     def _probe(self, observations: Iterable[tuple[str, Observation]]) -> None:
-        """Quantize one layer alone, by every coherence, and see how far the output moves: the best one
-        is kept, with the nats that a unit of its error costs."""
+        """Quantize one layer alone and see how far the output moves: the nats that a unit of error costs."""
         divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES])
         for name, seen in observations:
-            least = np.inf
-            for coherence in COHERENCES:
-                m = seen.moments(coherence)
-                if not np.isfinite(m.hessian).all():
-                    raise NumericError(name, "reads values that are not finite on calibration pictures")
-                problem = self._problem(name, m)
-                energy = problem.error(np.zeros_like(problem.target))
-                choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
-                weight, bias = self._applied(name, m, choice)
-                moved = divergence({name: weight}, {name: bias})
-                # Sizes differ a little: a bit a weight divides errors by four.
-                weighed = moved * 4 ** (choice.bits / problem.target.size)
-                if weighed < least * (1 if coherence == COHERENCES[0] else 0.97):
-                    least = weighed
-                    self._problems[name], self._coherence[name] = problem, coherence
-                    self._sensitivity[name] = moved / choice.error if choice.error > 0 else 0.0
+            m = seen.moments()
+            if not np.isfinite(m.hessian).all():
+                raise NumericError(name, "reads values that are not finite on calibration pictures")
+            problem = self._problem(name, m)
+            energy = problem.error(np.zeros_like(problem.target))
+            choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
+            weight, bias = self._applied(name, m, choice)
+            moved = divergence({name: weight}, {name: bias})
+            self._problems[name] = problem
+            self._sensitivity[name] = moved / choice.error if choice.error > 0 else 0.0
 
     def _conv(self, name: str) -> Conv:
         conv = self.graph.by_name[name].op

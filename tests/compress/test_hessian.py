@@ -73,7 +73,7 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     g = branching()
     other = Weight(np.round(g.by_name["e3"].op.weight.values, 1))
     changed = replaced(g, "e3", Conv(other, g.by_name["e3"].op.bias, pads=g.by_name["e3"].op.pads))
-    m = walked(g, {"e3": other})["o"].moments(0.0)
+    m = walked(g, {"e3": other})["o"].moments()
     x = pictures(g)
     op, seen = g.by_name["o"].op, [evaluate(net_, {"x": x})["sum"] for net_ in (g, changed)]
     _, h, w = g.shapes["o"]
@@ -94,17 +94,3 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     # and the bias keeps the mean output
     bias = m.bias(op, m.targets(op))
     np.testing.assert_allclose((two @ m.targets(op)[0].T).mean(0) + bias, wanted.mean(0) + op.bias, atol=1e-3)
-
-
-def test_coherence_counts_the_mean_patch_of_each_picture():
-    g = net()
-    seen = walked(g, {})["c"]
-    x = pictures(g)
-    read = evaluate(g, {"x": x})["rb"]
-    means = read.mean((2, 3))
-    shared = np.cov(means.T, bias=True)
-    single = np.cov(read.transpose(0, 2, 3, 1).reshape(-1, read.shape[1]).T, bias=True)
-    mixed = (single + 4 * shared) / 5
-    mixed += DAMPING * np.trace(mixed) / len(mixed) * np.eye(len(mixed))
-    np.testing.assert_allclose(seen.moments(4.0).hessian[0], mixed, rtol=1e-3, atol=1e-5)
-    assert seen.moments(4.0).targets(g.by_name["c"].op) is not None
