@@ -17,9 +17,7 @@ from dcgen.errors import ConfigError, PlanError, ToolError
 from hw.boards import ulx3s
 from hw.boards.board import ULX3S_25F, ULX3S_85F
 from hw.parameters import EngineParameters
-from tests.command import ROOT
 
-REPORT = ROOT / "docs" / "hardware" / "ulx3s-85f.json"
 SMALL = EngineParameters(
     lanes=8,
     words=512,
