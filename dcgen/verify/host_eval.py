@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from dcgen.quant.qgraph import I32, U8
 from dcgen.targets import HOST
 from dcgen.verify.build import build
 from dcgen.verify.machines import run
+from dcgen.verify.pool import WorkPool
 from dcgen.verify.records import read_results
 from dcgen.verify.toolchain import require
 
@@ -34,10 +33,7 @@ def host_scores(out_dir: Path, pictures: U8, progress: Callable[[int], None] = l
     require(HOST)
     stop = threading.Event()
     starts = range(0, len(pictures), CHUNK)
-    with (
-        temporary_folder("dcgen-eval-") as folder,
-        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
-    ):
+    with WorkPool() as pool, temporary_folder("dcgen-eval-") as folder:
         program = build(out_dir / "firmware", HOST, folder / "build", optimise="-O3")
 
         def chunk_scores(start: int) -> I32:

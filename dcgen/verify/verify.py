@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from pathlib import Path
 
 from dcgen.errors import ConfigError
@@ -16,6 +15,7 @@ from dcgen.verify.build import SANITIZERS, build
 from dcgen.verify.compare import Check, Comparison, batches, golden
 from dcgen.verify.elf import footprint
 from dcgen.verify.machines import MachineRun, run
+from dcgen.verify.pool import WorkPool
 from dcgen.verify.toolchain import require
 
 Progress = Callable[[str], None]
@@ -43,10 +43,7 @@ def verify(
     for target in targets:
         require(target)
     stop = threading.Event()
-    with (
-        temporary_folder("dcgen-verify-") as folder,
-        ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool,
-    ):
+    with WorkPool() as pool, temporary_folder("dcgen-verify-") as folder:
         try:
             return _verify(out_dir / "firmware", targets, pictures, graph, progress, folder, pool, stop)
         except BaseException:
@@ -62,7 +59,7 @@ def _verify(
     graph: QGraph,
     progress: Progress,
     folder: Path,
-    pool: ThreadPoolExecutor,
+    pool: WorkPool,
     stop: threading.Event,
 ) -> tuple[Check, ...]:
     building = [pool.submit(_build, firmware, target, folder / "build") for target in targets]
