@@ -99,6 +99,8 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         )
     if goal.name == "max_bytes":
         return min(inside, key=lambda s: s.found.trial.mean_kl).found
+    if not quantizer.evidence.nonzero_bits:
+        return min(inside, key=lambda s: s.found.trial.blob_bytes).found
     return max(inside, key=lambda s: s.at).found
 
 
