@@ -31,6 +31,8 @@ KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
 RANGE = (1e-13, 1e-1)
 """Prices of a bit in nats; beyond them no network gets better or smaller."""
+NARROW = {"max_kl": 0.015, "max_bytes": 0.003, "max_top1_drop": 0.05}
+"""Logarithm of the price: no two tries lie closer."""
 LEAP = 1.5
 """Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
 MOST_SURCHARGE = 64.0
@@ -85,10 +87,9 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         (inside if figure <= goal.limit else outside).append(_Seen(at, _log(figure), found))
         if goal.limit * (1 - SLACK[goal.name]) <= figure <= goal.limit:
             break
-        before, at = at, _next(inside, outside, goal)
-        at = min(max(at, math.log(RANGE[0])), math.log(RANGE[1]))
-        if abs(at - before) < 1e-3:
-            break
+        at = min(max(_next(inside, outside, goal), math.log(RANGE[0])), math.log(RANGE[1]))
+        if any(abs(at - s.at) < NARROW[goal.name] for s in inside + outside):
+            break  # figures jump by more than what such a step changes
     if not inside:
         best = min(outside, key=lambda s: s.log_figure).found
         raise ConfigError(
