@@ -88,6 +88,7 @@ def test_digits_from_compile_to_the_last_cycle(once: Once, digits_pictures: Path
             digits_pictures / "calibration",
             "--target",
             "engine-8",
+            *("--set", "max_kl=0.005", "--set", "work=0"),  # dense enough to keep the lanes busy
             "-o",
             out,
         )
