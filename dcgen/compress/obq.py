@@ -25,9 +25,8 @@ START = 2.2
 REACH = 0.6
 """Share of the largest weight that the outermost level reaches at least, in a first try."""
 STEP_RATIO = 2**0.25
-SEARCH_SWEEPS = 0
 SWEEPS = 6
-"""Sweeps of coordinate descent while steps are compared, and after one is chosen."""
+"""Sweeps of coordinate descent after a step is chosen; none while steps are compared."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +86,7 @@ def best_step(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
     step = _first_step(problem, price)
 
     def cost(step: float) -> float:
-        found = _quantize(problem, step, price, nonzero, SEARCH_SWEEPS)
+        found = _quantize(problem, step, price, nonzero, 0)
         return found.error + price * found.bits
 
     least = cost(step)
