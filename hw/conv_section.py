@@ -150,12 +150,12 @@ class ConvSectionReader(wiring.Component):
             level_in.addr.eq(index + 1),
             mult_in.addr.eq(index),
             shift_in.addr.eq(index),
-            level_in.data.eq(Mux(h.level_bytes == 1, self.bits[:8].as_signed(), self.bits[:16].as_signed())),
+            level_in.data.eq(_signed_of(self.bits, h.level_bytes)),
             mult_in.data.eq(self.bits),
             shift_in.data.eq(self.bits),
         ]
         m.d.sync += [
-            stored.eq(Mux(h.bias_bytes == 2, self.bits[:16].as_signed(), self.bits.as_signed())),
+            stored.eq(_signed_of(self.bits, h.bias_bytes)),
             where.eq(index),
             shifting.eq(0),
             bits_left.eq(bits_left - decoder.used_bits),
@@ -260,6 +260,12 @@ class ConvSectionReader(wiring.Component):
         inside = Cat(rest > i for i in range(32))
         with m.If(self.valid & (self.bits & inside).any()):
             m.d.comb += cause.eq(defect)
+
+
+def _signed_of(word: Value, size: Value) -> Value:
+    """The lowest 1, 2 or 4 bytes of 32 bits, as a signed number."""
+    short = Mux(size[0], word[:8].as_signed(), word[:16].as_signed())
+    return Mux(size[2], word.as_signed(), short)
 
 
 def _every_fourth(nibbles: Value) -> Value:

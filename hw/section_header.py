@@ -133,7 +133,7 @@ class SectionHeader(wiring.Component):
         each = (h.mult == 0) & (h.shift == 0) & (h.lo <= h.hi)
         constants = Mux(self.raw, scores, Mux(per_channel, each, scaled))
         sizes = (h.level_bytes == 1) | (h.level_bytes == 2)
-        sizes &= (h.bias_bytes == 2) | (h.bias_bytes == 4)
+        sizes &= (h.bias_bytes == 1) | (h.bias_bytes == 2) | (h.bias_bytes == 4)
         levels = (h.n_levels >= 1) & (h.n_levels <= 256)
         joint = (h.level_bits >= 1) & (h.level_bits <= 8) & (h.run_bits <= 12)
         joint &= h.n_levels <= (1 << h.level_bits[:4])[:9]

@@ -83,7 +83,7 @@ class _Draft:
             dense[self.rng.random(outputs) < 0.5] = False
         indices = np.where(dense, self.rng.integers(0, n_levels, shape), 0).astype(np.uint8)
         bias_shift = self.pick(0, 8)
-        bias_limit = self.draw(st.sampled_from((1, 1 << 15, 1 << 20)))
+        bias_limit = self.draw(st.sampled_from((1, 1 << 7, 1 << 15, 1 << 20)))
         bias = (self.rng.integers(-bias_limit, bias_limit, outputs) << bias_shift).astype(np.int32)
         requant = None if scores else self.requant(self.draw(st.sampled_from((1, outputs))))
         op = QConv(levels, indices, bias, bias_shift, requant, stride, pads, groups)

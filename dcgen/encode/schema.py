@@ -19,7 +19,7 @@ A convolution's arrays follow its headers in this order, without gaps:
     levels        int8 or int16 (``level_bytes``) x (n_levels - 1): level 0 is zero and is not stored
     mult          uint16 x O, only with flag PER_CHANNEL
     shift         uint8 x O, only with flag PER_CHANNEL
-    bias          int16 or int32 (``bias_bytes``) x O; the bias is the stored value << bias_shift
+    bias          int8, int16 or int32 (``bias_bytes``) x O; the bias is the stored value << bias_shift
     tables        packed code lengths, ``table_bytes`` and then ``table2_bytes``
     zeros         up to the next multiple of four
     stream        ``stream_bytes``, a multiple of four, its last eight bytes zero: a reader may
@@ -209,7 +209,7 @@ CONV_HEADER = Record(
     (
         Field("n_levels", "H", "levels, zero included, 1..256"),
         Field("level_bytes", "B", "1 or 2"),
-        Field("bias_bytes", "B", "2 or 4"),
+        Field("bias_bytes", "B", "1, 2 or 4"),
         Field("coding", "B", "Coding"),
         Field("level_bits", "B", "JOINT: bits of a level index, 1..8, n_levels <= 2**level_bits; GAPS: 8"),
         Field("run_bits", "B", "JOINT: raw bits of an escaped run, 0..12; GAPS: bits of a gap, 1..8"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -162,7 +163,7 @@ def _conv_section(
 
     levels = _narrowest(op.levels[order[1:]].astype(np.int64), (1, 2))
     stored = op.bias.astype(np.int64) >> op.bias_shift
-    bias = _narrowest(stored, (2, 4))
+    bias = _narrowest(stored, (1, 2, 4))
     per_channel = values.get("flags", 0) & LayerFlag.PER_CHANNEL
     requant = b""
     if per_channel and op.requant:
@@ -201,12 +202,11 @@ def _conv_section(
     return WrittenSection(section, layer, int(per_filter.max()), coded.code.max_code_bits)
 
 
-def _narrowest(values: NDArray[np.int64], sizes: tuple[int, int]) -> NDArray[np.signedinteger]:
-    """``values`` as little-endian integers of the smaller size in bytes if all of them fit."""
-    small = np.dtype(f"<i{sizes[0]}")
-    info = np.iinfo(small)
-    fits = bool(np.all((info.min <= values) & (values <= info.max)))
-    return values.astype(small if fits else np.dtype(f"<i{sizes[1]}"))
+def _narrowest(values: NDArray[np.int64], sizes: Sequence[int]) -> NDArray[np.signedinteger]:
+    """``values`` as little-endian integers of the first size in bytes that all of them fit, or the last."""
+    largest = max(-int(values.min(initial=0)) - 1, int(values.max(initial=0)))
+    size = next((size for size in sizes if largest >> (8 * size - 1) == 0), sizes[-1])
+    return values.astype(f"<i{size}")
 
 
 def _figures(op: QConv, entries: Entries, coded: CodedStream) -> StreamFigures:

@@ -10,8 +10,10 @@ from dcgen.errors import GraphError, NumericError
 from dcgen.ir.graph import F64, Conv
 from dcgen.quant.qgraph import I16, I32
 
-BIAS_TOLERANCE = 1 / 32
-"""Output steps that rounding a bias to 16 bits may cost, else it keeps 32."""
+BIAS_BITS = 8, 16
+"""Sizes that a layer's biases are rounded to, else they keep 32 bits."""
+BIAS_TOLERANCE = 1 / 16
+"""Output steps that the rounding may cost."""
 BIAS_ONLY_BITS = 20
 """Size of the largest bias where there is nothing else to be exact about."""
 ACCUMULATOR_LIMIT = 2.0**30
@@ -65,11 +67,11 @@ def least_source_scale(conv: Conv, name: str) -> float:
 
 
 def integer_bias(exact: F64, ratio: F64 | None, name: str) -> tuple[I32, int]:
-    """int32 biases and the shift at which their upper 16 bits are enough (0: no such shift but 0)."""
+    """int32 biases and the shift at which the upper bits of one of ``BIAS_BITS`` are enough, 0 if none are."""
     largest = float(np.abs(exact).max(initial=0.0))
     if largest >= 2.0**31 - 1:
         raise NumericError(name, f"bias of {largest:.3g} accumulator steps does not fit 32 bits")
-    shift = max(0, int(np.ceil(np.log2(max(largest, 1.0) / 32767.0))))
-    if shift and (ratio is None or 2.0 ** (shift - 1) * ratio.max() > BIAS_TOLERANCE):
-        shift = 0
+    fitting = (max(0, math.ceil(math.log2(max(largest, 1.0) / (2.0 ** (bits - 1) - 1)))) for bits in BIAS_BITS)
+    unit = math.inf if ratio is None else float(ratio.max())
+    shift = next((s for s in fitting if s == 0 or 2.0 ** (s - 1) * unit <= BIAS_TOLERANCE), 0)
     return (np.rint(exact / 2.0**shift).astype(np.int64) << shift).astype(np.int32), shift

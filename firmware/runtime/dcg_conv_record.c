@@ -22,7 +22,7 @@ dcg_status dcg_conv_record_find(dcg_conv_record *record, const uint8_t *layer, c
     uint32_t bias_bytes = dcg_conv_header_bias_bytes(header);
     if (n_levels < 1u || n_levels > DCG_MAX_LEVELS) return DCG_ERR_LAYER;
     if (level_bytes != 1u && level_bytes != 2u) return DCG_ERR_LAYER;
-    if (bias_bytes != 2u && bias_bytes != 4u) return DCG_ERR_LAYER;
+    if (bias_bytes != 1u && bias_bytes != 2u && bias_bytes != 4u) return DCG_ERR_LAYER;
     int per_channel = (dcg_node_header_flags(layer) & DCG_LAYER_PER_CHANNEL) != 0;
 
     record->header = header;
@@ -101,9 +101,9 @@ dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uin
 }
 
 uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output) {
-    int32_t stored = dcg_conv_header_bias_bytes(record->header) == 2u
-                         ? dcg_load_i16(record->bias + 2u * output)
-                         : dcg_load_i32(record->bias + 4u * output);
+    uint32_t size = dcg_conv_header_bias_bytes(record->header);
+    const uint8_t *at = record->bias + size * output;
+    int32_t stored = size == 1u ? dcg_load_i8(at) : size == 2u ? dcg_load_i16(at) : dcg_load_i32(at);
     return (uint32_t)stored << dcg_node_header_bias_shift(job->layer);
 }
 

@@ -150,7 +150,7 @@ def _place(blob: bytes, record: Record) -> int:
         (CONV_HEADER, "n_levels", 0, "LAYER"),
         (CONV_HEADER, "n_levels", 257, "LAYER"),
         (CONV_HEADER, "level_bytes", 3, "LAYER"),
-        (CONV_HEADER, "bias_bytes", 1, "LAYER"),
+        (CONV_HEADER, "bias_bytes", 3, "LAYER"),
         (CONV_HEADER, "coding", 2, "LAYER"),
         (CONV_HEADER, "level_bits", 9, "LAYER"),
         (CONV_HEADER, "run_bits", 13, "LAYER"),

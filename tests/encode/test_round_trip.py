@@ -131,11 +131,21 @@ def test_fully_connected_layers_have_their_own_width() -> None:
         assert stream is not None and stream.run_bits == width
 
 
-def test_levels_and_biases_take_two_and_four_bytes_only_where_needed() -> None:
+@pytest.mark.parametrize(
+    ("value", "size"), [(0, 1), (127, 1), (-128, 1), (128, 2), (-129, 2), (-32768, 2), (32768, 4), (-32769, 4)]
+)
+def test_biases_take_the_fewest_bytes_that_hold_them(value: int, size: int) -> None:
+    blob = encode(single_conv(np.ones((4, 2, 1, 1), np.uint8), 2, bias=value))
+    assert blob.layers[0].size.bias == 4 * size
+    read = decode(blob.data).nodes[0].op
+    assert isinstance(read, QConv)
+    assert list(read.bias) == [value] * 4
+
+
+def test_levels_take_two_bytes_only_where_needed() -> None:
     indices = np.ones((4, 2, 1, 1), np.uint8)
-    small = encode(single_conv(indices, 2)).layers[0].size
-    large = encode(single_conv(indices, 2, level=128, bias=32768)).layers[0].size
-    assert (small.levels, small.bias, large.levels, large.bias) == (1, 8, 2, 16)
+    sizes = [encode(single_conv(indices, 2, level=level)).layers[0].size.levels for level in (126, 127)]
+    assert sizes == [1, 2]
 
 
 def test_what_the_format_cannot_hold_is_refused() -> None:

@@ -94,7 +94,7 @@ CASES = [
     ("ConvHeader", "n_levels", 0, Status.LAYER),
     ("ConvHeader", "n_levels", 257, Status.LAYER),
     ("ConvHeader", "level_bytes", 3, Status.LAYER),
-    ("ConvHeader", "bias_bytes", 1, Status.LAYER),
+    ("ConvHeader", "bias_bytes", 3, Status.LAYER),
     ("ConvHeader", "coding", 2, Status.LAYER),
     ("ConvHeader", "level_bits", 9, Status.LAYER),
     ("ConvHeader", "run_bits", 13, Status.LAYER),

@@ -100,7 +100,7 @@ DEFECTS: dict[str, tuple[Damage, Cause]] = {
     "reserved": (conv("reserved", lambda v: 1), Cause.HEADER),
     "no levels": (conv("n_levels", lambda v: 0), Cause.LAYER),
     "levels of three bytes": (conv("level_bytes", lambda v: 3), Cause.LAYER),
-    "biases of one byte": (conv("bias_bytes", lambda v: 1), Cause.LAYER),
+    "biases of three bytes": (conv("bias_bytes", lambda v: 3), Cause.LAYER),
     "unknown coding": (conv("coding", lambda v: 2), Cause.LAYER),
     "too few level bits": (conv("level_bits", lambda v: 2), Cause.LAYER),
     "too many level bits": (conv("level_bits", lambda v: 9), Cause.LAYER),
