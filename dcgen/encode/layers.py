@@ -146,7 +146,9 @@ class Convolution:
         _require(f["flags"] in (0, LayerFlag.PER_CHANNEL), name, f"has layer flags {f['flags']}", "LAYER")
         _require(1 <= c["n_levels"] <= MAX_LEVELS, name, f"has {c['n_levels']} levels, expected 1..256", "LAYER")
         sizes = c["level_bytes"], c["bias_bytes"]
-        _require(sizes[0] in (1, 2) and sizes[1] in (1, 2, 4), name, f"has levels, biases of {sizes} bytes", "LAYER")
+        _require(
+            sizes[0] in (1, 2) and sizes[1] in (1, 2, 4), name, f"has levels, biases of {sizes} bytes", "LAYER"
+        )
         _require(f["bias_shift"] < 32, name, f"has bias shift {f['bias_shift']}, expected 0..31", "LAYER")
         _require(c["coding"] in list(Coding), name, f"has coding {c['coding']}, expected 0 or 1", "LAYER")
         bits = c["level_bits"], c["run_bits"]
