@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1
 """Pictures that travel with an output for its own tests."""
-RANGE_PICTURES = 128
+RANGE_PICTURES = 64
 """Measured pictures that activation ranges are taken from, at most."""
 
 
@@ -151,6 +152,11 @@ class Bench:
             job, model, preprocess, draw(pictures, job, preprocess, model.graph.inputs[0].shape[1:]), progress
         )
 
+    @cached_property
+    def _reference(self) -> F32:
+        """The float model's scores on the held-out pictures: float32 [N, S]."""
+        return FloatRunner(self._model.graph).run(self._preprocess.normalise(self._calibration.held_out))
+
     def integers(self, candidate: Graph) -> Integers:
         """Lower, encode and run a graph whose every convolution has levels; once for each graph."""
         for known, result in self._made:
@@ -168,6 +174,7 @@ class Bench:
             calibration.held_out,
             calibration.labels,
             self._progress,
+            reference=self._reference,
         )
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found)))
         return self._made[-1][1]
@@ -230,12 +237,15 @@ def compare(
     labels: NDArray[np.int64] | None,
     progress: Progress,
     scores: NDArray[np.int32] | None = None,
+    reference: F32 | None = None,
 ) -> Fidelity:
     """The integer network against the float model before any pass, on camera pictures.
 
     scores : int32 [N, S] if something else than the golden model has computed them
+    reference : float32 [N, S], the float model's, if they are known
     """
-    reference = FloatRunner(model).run(preprocess.normalise(pictures))
+    if reference is None:
+        reference = FloatRunner(model).run(preprocess.normalise(pictures))
     if scores is None:
         step = counted(progress, "running the integer network", len(pictures))
         scores = execute(qgraph, pictures, progress=step)

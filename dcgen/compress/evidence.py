@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dcgen.compress.sections import cut, section
 from dcgen.errors import NumericError
 from dcgen.fidelity import mean_kl
 from dcgen.ir.graph import F32, Graph, Weight
@@ -48,15 +49,29 @@ class Evidence:
 
 
 class Divergence:
-    """Measures candidate weights against the float network on a fixed set of pictures."""
+    """Measures candidate weights against the float network on a fixed set of pictures.
+
+    Candidates may have other weights than the graph behind the last ``advance`` only.
+    """
 
     def __init__(self, graph: Graph, pictures: F32) -> None:
+        self._graph = graph
+        self._at = {graph.inputs[0].name: pictures}
         self._runner = FloatRunner(graph, swappable=True)
-        self._pictures = pictures
         self._reference = self._runner.run(pictures)
         if not np.isfinite(self._reference).all():
             raise NumericError(graph.name, "gives scores that are not finite on calibration pictures")
 
+    def advance(self, name: str) -> None:
+        """Keep what the float network has in front of a Conv node: what comes before is not computed again."""
+        wanted = cut(self._graph, [name])
+        new = [tensor for tensor in wanted if tensor not in self._at]
+        if new:
+            batches = list(FloatRunner(section(self._graph, self._at, new)).batches(self._at))
+            self._at |= {tensor: np.concatenate([b[tensor] for b in batches]) for tensor in new}
+        self._at = {tensor: self._at[tensor] for tensor in wanted}
+        self._runner = FloatRunner(section(self._graph, wanted, self._graph.outputs), swappable=True)
+
     def __call__(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> float:
         """Mean KL in nats of the network with the given weights and biases in place of its own."""
-        return mean_kl(self._reference, self._runner.run(self._pictures, weights, biases))
+        return mean_kl(self._reference, self._runner.run(self._at, weights, biases))

@@ -20,12 +20,12 @@ from dcgen.ir.graph import Graph
 
 GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
-DEFAULT_KL = 0.10
+DEFAULT_KL = 0.11
 """Nats that a network may diverge where nothing is asked for."""
 TRIES = 8
-SLOPES = {"max_kl": 1.0, "max_bytes": -0.16, "max_top1_drop": 1.0}
+SLOPES = {"max_kl": 0.7, "max_bytes": -0.16, "max_top1_drop": 0.7}
 """Powers of the price of a bit that figures grow by, until two tries tell."""
-SLACK = {"max_kl": 0.02, "max_bytes": 0.003, "max_top1_drop": 0.3}
+SLACK = {"max_kl": 0.03, "max_bytes": 0.003, "max_top1_drop": 0.3}
 """Share of a limit that may stay unused."""
 KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
@@ -188,7 +188,8 @@ def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
         return met.at + min(0.9, max(0.1, share)) * (missed.at - met.at)
     last = met or missed
     assert last is not None
-    return last.at + min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+    step = min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+    return last.at + math.copysign(max(abs(step), 2 * NARROW[goal.name]), step)
 
 
 def _log(figure: float) -> float:

@@ -16,7 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
-PLACES = 128
+PLACES = 256
 """Output places of a picture that count towards a layer's moments, drawn once a layer."""
 DAMPING = 0.01
 """Share of the mean variance that is added to every variance: no input is ever free."""

@@ -25,7 +25,7 @@ START = 2.2
 REACH = 0.6
 """Share of the largest weight that the outermost level reaches at least, in a first try."""
 STEP_RATIO = 2**0.25
-SWEEPS = 6
+SWEEPS = 3
 """Sweeps of coordinate descent after a step is chosen; none while steps are compared."""
 
 

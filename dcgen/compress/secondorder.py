@@ -125,6 +125,7 @@ class Quantizer:
         """Quantize one layer alone and see how far the output moves: the nats that a unit of error costs."""
         divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES])
         for name, seen in observations:
+            divergence.advance(name)
             m = seen.moments()
             if not np.isfinite(m.hessian).all():
                 raise NumericError(name, "reads values that are not finite on calibration pictures")

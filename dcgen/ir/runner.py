@@ -55,7 +55,7 @@ class FloatRunner:
 
     def run(
         self,
-        x: F32,
+        x: F32 | Mapping[str, F32],
         weights: Mapping[str, Weight] | None = None,
         biases: Mapping[str, F32] | None = None,
     ) -> F32:
