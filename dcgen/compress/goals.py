@@ -20,7 +20,7 @@ from dcgen.ir.graph import Graph
 
 GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
-DEFAULT_KL = 0.11
+DEFAULT_KL = 0.115
 """Nats that a network may diverge where nothing is asked for."""
 TRIES = 8
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.16, "max_top1_drop": 0.7}
