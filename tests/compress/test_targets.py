@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dcgen.compress import goals
 from dcgen.compress.recipes import recipe
 from dcgen.ir.graph import AvgPool, Clip, Graph, Input, Node, Weight
 from dcgen.plan.work import work_in_bits, work_per_weight
@@ -43,13 +42,12 @@ def test_work_is_pixels_in_software_and_turns_of_the_lanes_on_an_engine() -> Non
         assert sum(bits[name] * size for name, size in sizes.items()) == pytest.approx(sum(sizes.values()))
 
 
-def test_each_target_gets_the_network_that_is_cheaper_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(goals.SLACK, "max_kl", 0.01)  # what a search leaves unused is no advantage of a target
+def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
     found = {}
     for target in (SOFTWARE, ULX3S_85F):
         seen = evidence(net(), nonzero_bits=work_in_bits(net(), target))
-        found[target.name] = recipe("second-order", {"max_kl": 1e-3, "work": 4}).apply(net(), seen)
-        assert seen.trial(found[target.name]).mean_kl <= 1e-3
+        found[target.name] = recipe("second-order", {"max_kl": 2e-3, "work": 4}).apply(net(), seen)
+        assert seen.trial(found[target.name]).mean_kl <= 2e-3
 
     def work(name: str, target) -> int:
         per_weight = work_per_weight(net(), target)
