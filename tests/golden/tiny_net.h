@@ -21,7 +21,7 @@ extern "C" {
 
 /* Memory, in bytes. The arena holds 752 bytes of tensors and packed inputs, and 9488 of scratch. */
 #define DCG_TINY_NET_ARENA_BYTES 10240u
-#define DCG_TINY_NET_BLOB_BYTES 332u
+#define DCG_TINY_NET_BLOB_BYTES 328u
 
 #define DCG_TINY_NET_NODES 3u
 
