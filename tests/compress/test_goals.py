@@ -46,7 +46,7 @@ def test_a_divergence_that_scatters_is_met_at_about_the_size_it_has_on_average(
     found = [searched(monkeypatch, Goal("max_kl", 0.1), 0.1, first, seed) for seed in range(40)]
     assert all(chosen.mean_kl <= 0.1 for *_, chosen in found)
     assert np.mean([len(tried) for *tried, _ in found]) <= 4
-    assert 0.97 * 370_000 <= np.median([chosen.blob_bytes for *_, chosen in found]) <= 1.02 * 370_000
+    assert 0.97 * 370_000 <= np.median([chosen.blob_bytes for *_, chosen in found]) <= 1.03 * 370_000
 
 
 def test_a_divergence_far_from_the_first_guess_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
