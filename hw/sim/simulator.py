@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import importlib.metadata
 import importlib.util
 import os
 import shutil
@@ -74,7 +75,8 @@ def build(
     if lacking := missing(simulator):
         raise SimulationError(f"{lacking} is not installed, but simulating with {simulator} needs it")
     settings = f"{simulator} {top} {sorted((parameters or {}).items())} {public_depth} {waves} {optimise}"
-    digest = hashlib.sha256(f"{settings} {sys.version} {Path(__file__).read_text()}".encode())
+    versions = f"{sys.version} {importlib.metadata.version('cocotb')}"
+    digest = hashlib.sha256(f"{settings} {versions} {Path(__file__).read_text()}".encode())
     for source in sources:
         digest.update(source.read_bytes())
     folder = cache.resolve() / digest.hexdigest()[:20]
@@ -109,9 +111,12 @@ def run(
     folder : where the simulator runs and leaves its log, results and waves
     python_path : folders in which to look for the module before this interpreter's own
     """
+    from cocotb_tools.config import libs_dir
     from cocotb_tools.runner import get_runner
 
     folder.mkdir(parents=True, exist_ok=True)
+    # A build outlives the environment that made it: cocotb's libraries are found where they are now.
+    libraries = os.pathsep.join(filter(None, (str(libs_dir), os.environ.get("LD_LIBRARY_PATH"))))
     with _Environment(PYTHONPATH=os.pathsep.join(map(str, python_path)) or None, PYTEST_CURRENT_TEST=None):
         runner = get_runner(built.simulator)
         added = [str(p) for p in python_path]
@@ -127,7 +132,7 @@ def run(
                 build_dir=built.folder,
                 test_dir=folder,
                 results_xml=str(results.resolve()),
-                extra_env={"COCOTB_ANSI_OUTPUT": "0", **(environment or {})},
+                extra_env={"COCOTB_ANSI_OUTPUT": "0", "LD_LIBRARY_PATH": libraries, **(environment or {})},
                 plusargs=list(plusargs),
                 testcase=testcase,
                 seed=seed,
@@ -191,7 +196,7 @@ def _build_verilator(
         *("--output-split", "20000", "--output-split-cfuncs", "2000"),  # for make's parallel jobs
         *(("--public-depth", str(public_depth)) if public_depth else ()),
         *_LINT,
-        *("-LDFLAGS", f"-Wl,-rpath,{libraries} -L{libraries} -lcocotbvpi_verilator"),
+        *("-LDFLAGS", f"-L{libraries} -lcocotbvpi_verilator"),
         *(("--trace-fst",) if waves else ()),
         *(f"-G{name}={value}" for name, value in parameters.items()),
         str(main),
