@@ -44,6 +44,8 @@ LEAP = 1.5
 """Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
 MOST_SURCHARGE = 64.0
 """Bits on a weight that is not zero which leave none."""
+DENSE_ENOUGH = 0.98
+"""Share of a density that a surcharge must leave: what is pruned beyond it is fidelity given away."""
 
 
 @dataclass(frozen=True)
@@ -129,18 +131,20 @@ class Surcharge:
 
     def at(self, bit: float) -> float:
         """The surcharge at a price of a bit."""
-        if self.density >= 1:
+        if self.density >= 1 or self._sketched(bit, 0.0) <= self._aim:
             return 0.0
         low, high = 0.0, MOST_SURCHARGE
         for _ in range(10):
             middle = (low + high) / 2
-            sketch = self._quantizer.sketch(prices(self._quantizer, bit, middle))
-            low, high = (middle, high) if sketch.density > self._aim else (low, middle)
+            low, high = (middle, high) if self._sketched(bit, middle) > self._aim else (low, middle)
         return high
 
     def missed(self, density: float) -> None:
-        """A whole network came out at ``density``: aim lower by as much."""
-        self._aim *= 0.995 * self.density / density
+        """A whole network came out at ``density``: aim higher or lower by as much."""
+        self._aim *= (1 + DENSE_ENOUGH) / 2 * self.density / density
+
+    def _sketched(self, bit: float, surcharge: float) -> float:
+        return self._quantizer.sketch(prices(self._quantizer, bit, surcharge)).density
 
 
 def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
@@ -150,18 +154,23 @@ def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
 
 
 def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:
-    """Quantize the network at a price of a bit, within the density, and try it."""
+    """Quantize the network at a price of a bit, within the density and close to it, and try it."""
+    points: list[Point] = []
     for _ in range(4):
-        point = quantizer.at(prices(quantizer, bit, surcharge.at(bit)), stage)
-        if point.density <= surcharge.density:
+        extra = surcharge.at(bit)
+        points.append(quantizer.at(prices(quantizer, bit, extra), stage))
+        found = points[-1].density
+        if found <= surcharge.density and (not extra or found >= DENSE_ENOUGH * surcharge.density):
             break
-        surcharge.missed(point.density)
-    else:
+        surcharge.missed(found)
+    within = [point for point in points if point.density <= surcharge.density]
+    if not within:
         raise ConfigError(
             "density",
-            f"{surcharge.density:g} cannot be met, {point.density:.4f} was reached",
+            f"{surcharge.density:g} cannot be met, {min(p.density for p in points):.4f} was reached",
             "loosen it or the goal",
         )
+    point = max(within, key=lambda p: p.density)
     graph = point.applied(quantizer.graph)
     return Try(point, graph, quantizer.evidence.trial(graph))
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from dcgen.compress import goals
 from dcgen.compress.evidence import Trial
-from dcgen.compress.goals import Goal, Try, meet
+from dcgen.compress.goals import DENSE_ENOUGH, Goal, Surcharge, Try, meet, sparse
+from dcgen.compress.secondorder import Prices
 from dcgen.errors import ConfigError
 
 PRICE = 1e-7
@@ -57,3 +59,40 @@ def test_a_divergence_far_from_the_first_guess_is_met(monkeypatch: pytest.Monkey
 def test_what_no_price_gives_is_refused_with_what_was_reached(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"max_kl: 1e-12 cannot be met, .* was reached"):
         searched(monkeypatch, Goal("max_kl", 1e-12), 0.0, PRICE, 0)
+
+
+class Pruned:
+    """A quantizer whose networks are ``off`` times as dense as their sketches, down to ``least``."""
+
+    graph, names = None, ("conv",)
+
+    def __init__(self, off: float, least: float = 0.0) -> None:
+        self.off, self.least, self.made = off, least, 0
+        self.evidence = SimpleNamespace(nonzero_bits={"conv": 0.0}, trial=lambda graph: Trial(1, 0.1, 0.9))
+
+    def sketch(self, prices: Prices) -> SimpleNamespace:
+        return SimpleNamespace(kl=0.1, density=0.8 * math.exp(-prices.nonzero["conv"] / 4))
+
+    def at(self, prices: Prices, stage: str) -> SimpleNamespace:
+        self.made += 1
+        density = max(self.least, self.off * self.sketch(prices).density)
+        return SimpleNamespace(density=density, applied=lambda graph: graph)
+
+
+@pytest.mark.parametrize("off", [0.5, 0.9, 1.0, 1.1, 2.0])
+def test_a_density_is_met_from_below_and_closely(off: float) -> None:
+    quantizer: Any = Pruned(off)
+    assert DENSE_ENOUGH * 0.33 <= sparse(quantizer, 0.33).point.density <= 0.33
+    assert quantizer.made <= 3
+
+
+def test_a_network_that_is_sparser_than_asked_for_stays_as_it_is() -> None:
+    quantizer: Any = Pruned(1.0)
+    assert goals.attempt(quantizer, Surcharge(quantizer, 0.9), PRICE, "").point.density == 0.8
+    assert quantizer.made == 1
+
+
+def test_a_density_out_of_reach_is_refused_with_what_was_reached() -> None:
+    quantizer: Any = Pruned(1.0, least=0.2)
+    with pytest.raises(ConfigError, match=r"density: 0\.1 cannot be met, 0\.2000 was reached"):
+        sparse(quantizer, 0.1)
