@@ -30,7 +30,7 @@ _RESOURCES: Final = {
 
 _SCRIPT: Final = (
     "read_rtlil top.il",
-    "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",  # see hw/activation_memory.py
+    "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",  # as tests/rtl/collisions.py shows
     "synth_ecp5 -top top -run :map_luts",
     "splitnets",  # ABC stumbles over wires of which only some bits are left
     "synth_ecp5 -top top -run map_luts: -json top.json",
