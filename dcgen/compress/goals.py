@@ -23,6 +23,8 @@ GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
 DEFAULT_KL = 0.115
 """Nats that a network may diverge where nothing is asked for."""
+SPARSE_KL = 0.09
+"""The same for the price of a bit where a density is all that is asked for: what is pruned costs more by far."""
 TRIES = 8
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.25, "max_top1_drop": 0.7}
 """Powers of the price of a bit that figures grow by, until two tries tell."""
@@ -44,7 +46,7 @@ LEAP = 1.5
 """Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
 MOST_SURCHARGE = 64.0
 """Bits on a weight that is not zero which leave none."""
-DENSE_ENOUGH = 0.98
+DENSE_ENOUGH = 0.99
 """Share of a density that a surcharge must leave: what is pruned beyond it is fidelity given away."""
 
 
@@ -117,8 +119,8 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
-    """The network of a density that is the only wish: a bit has the price of the default goal."""
-    price = first_price(quantizer, Goal("max_kl", DEFAULT_KL))
+    """The network of a density that is the only wish."""
+    price = first_price(quantizer, Goal("max_kl", SPARSE_KL))
     return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
 
 
@@ -134,7 +136,7 @@ class Surcharge:
         if self.density >= 1 or self._sketched(bit, 0.0) <= self._aim:
             return 0.0
         low, high = 0.0, MOST_SURCHARGE
-        for _ in range(10):
+        for _ in range(12):
             middle = (low + high) / 2
             low, high = (middle, high) if self._sketched(bit, middle) > self._aim else (low, middle)
         return high
