@@ -1,4 +1,4 @@
-"""Builds the reference engine's bitstream: bitstream.py OUT [--board NAME] [--seeds N ...] [--jobs N] ...
+"""Builds the reference engine's bitstream: bitstream.py OUT [--seeds N ...] [--jobs N] [--nextpnr PROGRAM] ...
 
 OUT gets <board>.bit and the report, <board>.json and <board>.md; ``docs/hardware`` was made so. The engine
 has the parameters of the target ulx3s-85f, which simulation uses, too: no network is part of it.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from dcgen.emit.bitstream import SEEDS, build
+from dcgen.emit.fpga_tools import NEXTPNR
 from dcgen.errors import DcgenError
 from dcgen.targets.engines import ULX3S_85F as TARGET
 from hw.boards.board import BOARDS, ULX3S_85F
@@ -28,6 +30,7 @@ def main() -> None:
     parser.add_argument("--megahertz", type=float, help="the board's if not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each of which takes about 3 GB")
+    parser.add_argument("--nextpnr", type=Path, help="a nextpnr-ecp5 built for this machine, several times faster")
     chosen = parser.parse_args()
     try:
         build(
@@ -37,6 +40,7 @@ def main() -> None:
             seeds=chosen.seeds,
             megahertz=chosen.megahertz,
             jobs=chosen.jobs,
+            nextpnr=replace(NEXTPNR, program=chosen.nextpnr),
             progress=show,
         )
     except DcgenError as e:

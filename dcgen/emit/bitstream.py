@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from dcgen.emit.fpga_tools import ECPPACK, NEXTPNR, YOSYS, require_amaranth
+from dcgen.emit.fpga_tools import ECPPACK, NEXTPNR, YOSYS, Tool, require_amaranth
 from dcgen.emit.render import render
 from dcgen.errors import ConfigError, PlanError, ToolError
 from dcgen.files import temporary_folder, write_file
@@ -111,12 +111,14 @@ def build(
     seeds: Sequence[int] = SEEDS,
     megahertz: float | None = None,
     jobs: int = 1,
+    nextpnr: Tool = NEXTPNR,
     progress: Progress,
 ) -> BitstreamReport:
     """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
 
     megahertz : clock of the engine, None for the board's; its PLL must be able to make it
     jobs : seeds that are placed and routed at once, each by a process of about 3 GB
+    nextpnr : the package's, or a build for this machine
 
     Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
     where a tool is missing or fails, ConfigError for settings that are none, OutputError.
@@ -124,7 +126,7 @@ def build(
     if not seeds:
         raise ConfigError("seeds", "expected at least one, found none")
     megahertz = board.megahertz if megahertz is None else megahertz
-    tools = {"amaranth": require_amaranth()} | {tool.package: tool.version() for tool in (YOSYS, NEXTPNR)}
+    tools = {"amaranth": require_amaranth()} | {tool.source: tool.version() for tool in (YOSYS, nextpnr)}
     steps = 2 + len(seeds)
     with temporary_folder("dcgen-bitstream-") as work:
         progress("synthesis", 0, steps)
@@ -133,7 +135,7 @@ def build(
         placements = []
         resources: dict[str, Resource] = {}
         with ThreadPoolExecutor(jobs) as pool:
-            placed = pool.map(lambda seed: _place(board, megahertz, seed, work), seeds)
+            placed = pool.map(lambda seed: _place(nextpnr, board, megahertz, seed, work), seeds)
             for done, seed in enumerate(seeds, 1):
                 progress(f"place and route, seed {seed}", done, steps)
                 found, resources = next(placed)
@@ -192,9 +194,11 @@ def _synthesise(files: Mapping[str, bytes], work: Path) -> int:
     return int(cells.get("LUT4", 0))
 
 
-def _place(board: Board, megahertz: float, seed: int, work: Path) -> tuple[float, dict[str, Resource]]:
+def _place(
+    nextpnr: Tool, board: Board, megahertz: float, seed: int, work: Path
+) -> tuple[float, dict[str, Resource]]:
     """``seed<n>.config`` in ``work``; Fmax of the engine's clock in MHz, and the cells used."""
-    NEXTPNR.run(
+    nextpnr.run(
         *board.nextpnr,
         *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"seed{seed}.config"),
         *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
@@ -205,7 +209,7 @@ def _place(board: Board, megahertz: float, seed: int, work: Path) -> tuple[float
     report = _read_json(work / f"seed{seed}.json")
     clocks = [found["achieved"] for found in report["fmax"].values() if found["constraint"] >= megahertz * 0.999]
     if not clocks:
-        raise ToolError(NEXTPNR.name, "its report has no clock of the engine's frequency")
+        raise ToolError(nextpnr.name, "its report has no clock of the engine's frequency")
     cells = report["utilization"]
     resources = {
         name: Resource(cells[kind]["used"], cells[kind]["available"]) for name, kind in _RESOURCES.items()

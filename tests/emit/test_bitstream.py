@@ -137,6 +137,21 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(tmp_path: Path
         missing.run("-V", folder=tmp_path)
 
 
+def test_a_program_built_for_the_machine_takes_the_packages_place(tmp_path: Path) -> None:
+    program = tmp_path / "nextpnr-ecp5"
+    program.write_text('#!/bin/sh\necho "nextpnr-ecp5 (Version nextpnr-0.11.1) $*"\n')
+    program.chmod(0o755)
+    native = replace(bitstream.NEXTPNR, program=program)
+    assert (native.source, native.version()) == ("nextpnr-ecp5, built for the machine", "0.11.1")
+    assert native.run("--json", "top.json", folder=tmp_path).endswith("--json top.json\n")
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    native = replace(bitstream.NEXTPNR, program=tmp_path / "none")
+    with pytest.raises(ToolError, match=r"none: cannot be started: No such file"):
+        native.version()
+
+
 @pytest.mark.parametrize(
     ("output", "error", "message"),
     [
