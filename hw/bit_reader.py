@@ -21,7 +21,7 @@ CHOICE = data.StructLayout({"early": 1, "idle": 1, "width": MAX_WIDTH, "escape":
 
 idle : nothing is consumed
 width : bit n - 1 stands for n bits
-escape : ``escape_width`` bits
+escape : ``escape_width`` bits, as they were in the cycle before
 One of the three, the latter two only with ``valid`` bits; with none of them the next bits mean nothing. While
 ``early`` is not set, ``idle`` is ignored and the other two are 0.
 """
@@ -86,9 +86,11 @@ class BitReader(wiring.Component):
         # What is held, seen from ``offset`` on, and from the width's end that is known in time; then one of
         # these, or of the former's next few places.
         late, far = self.choice, Signal(6)
+        escape_width = Signal(6)  # a copy that lies here, not where the decoder does
+        m.d.sync += escape_width.eq(late.escape_width)
         near_bits, far_bits = Signal(32 + MAX_WIDTH), Signal(32)
         m.d.comb += [
-            far.eq(self.offset + Mux(late.early, late.escape_width, step)),
+            far.eq(self.offset + Mux(late.early, escape_width, step)),
             near_bits.eq(Cat(*held) >> self.offset),
             far_bits.eq(Cat(*held) >> far),
         ]

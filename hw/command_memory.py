@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,6 +26,8 @@ class CommandMemory(wiring.Component):
 
     write : ``data`` is stored at ``address`` in every cycle with ``enable``; not to be used while a walker runs
     front, back : independent, latency one cycle
+
+    The front end's port is the writer's, too: block RAM has two ports, and would be needed twice for three.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -36,13 +38,16 @@ class CommandMemory(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.storage = storage = memory.Memory(shape=32, depth=self._words, init=[])
-        port = storage.write_port()
+        writer, front, back = storage.write_port(), storage.read_port(), storage.read_port()
+        shared = Signal.like(self.front.address)
         m.d.comb += [
-            port.en.eq(self.write.enable),
-            port.addr.eq(self.write.address),
-            port.data.eq(self.write.data),
+            shared.eq(Mux(self.write.enable, self.write.address, self.front.address)),
+            writer.en.eq(self.write.enable),
+            writer.addr.eq(shared),
+            writer.data.eq(self.write.data),
+            front.addr.eq(shared),
+            self.front.data.eq(front.data),
+            back.addr.eq(self.back.address),
+            self.back.data.eq(back.data),
         ]
-        for reader in (self.front, self.back):
-            source = storage.read_port()
-            m.d.comb += [source.addr.eq(reader.address), reader.data.eq(source.data)]
         return m

@@ -39,7 +39,7 @@ class HuffmanDecoder(wiring.Component):
 
     tables, place : those of a ``CodeTableReader``
     gaps, level_bits, run_bits : as in the section's header, steady while anything is decoded
-    enable : more entries are wanted; consult ``step`` for each one begun
+    enable : more entries are wanted, from the second cycle of new tables on; consult ``step`` for each one begun
     hold : nothing moves, as if an entry were not taken
     bits, valid, choice : those of a ``BitReader``, whose ``choice.early`` is left to others
     consume : the bits chosen

@@ -32,7 +32,7 @@ async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, gree
     dut.begin.value = 1
     await RisingEdge(dut.clk)
     dut.begin.value = 0
-    at = taken = cycles = 0
+    at = taken = cycles = wanted = 0
     offered = False
     while at < 32 * size:
         offered = taken < size and (offered or rng.random() < hurry)
@@ -41,7 +41,7 @@ async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, gree
             dut.words__payload.value = words[taken] | (taken == size - 1) << 32
         # Near the end only what leaves whole words is wanted: fewer than 32 bits are never ``valid``.
         left = 32 * size - at
-        appetite = 32 if greedy else rng.choice((0, 1, 5, 12, 32, rng.randint(0, 32)))
+        appetite = 32 if greedy else rng.choice((0, 1, 5, 12, 32, rng.randint(0, 32), wanted, wanted))
         wanted = appetite if left - appetite >= 32 or appetite == left else left % 32 or 32
         dut.consume.value = wanted
         dut.late.value = rng.random() < 0.5

@@ -10,13 +10,15 @@ from hw.bit_reader import BLOB, BitReader
 
 
 def choose(m: Module, reader: BitReader, consume: Value, late: Value) -> None:
-    """Let ``reader`` consume ``consume`` bits, by its ``choice`` where ``late``."""
-    some, one_of = Signal(), Signal()
+    """Let ``reader`` consume ``consume`` bits, by its ``choice`` where ``late`` and the choice has as many."""
+    early, some, one_of, before = Signal(), Signal(), Signal(), Signal(6)
+    m.d.sync += before.eq(consume)
     m.d.comb += [
-        some.eq(late & reader.valid & (consume != 0)),
+        early.eq(late & (one_of | (consume == before))),
+        some.eq(early & reader.valid & (consume != 0)),
         one_of.eq(consume <= 12),
         reader.consume.eq(consume),
-        reader.choice.early.eq(late),
+        reader.choice.early.eq(early),
         reader.choice.idle.eq(~some),
         reader.choice.width.eq(Cat(some & (consume == n) for n in range(1, 13))),
         reader.choice.escape.eq(some & ~one_of),

@@ -83,17 +83,19 @@ class DecoderTop(wiring.Component):
         wiring.connect(m, wiring.flipped(self.entries), decoder.entries)
         begun = Signal()
         left = Signal(16)
+        ready = Signal()  # a cycle behind the tables, as in a section
+        m.d.sync += ready.eq(self.all_tables)
         m.d.comb += [
             reader.begin.eq(self.start),
             reader.consume.eq(table.consume),
             reader.choice.eq(decoder.choice),
-            reader.choice.early.eq(self.all_tables),
+            reader.choice.early.eq(ready),
             table.start.eq(begun),
             table.size.eq(Mux(table.second, self.size2, self.size)),
             table.most.eq(Mux(self.gaps, Mux(table.second, 256, 1 << self.run_bits), 4095)),
             table.escapes.eq(~self.gaps),
             decoder.tables.eq(table.tables),
-            decoder.enable.eq(self.all_tables & (left != 0)),
+            decoder.enable.eq(ready & (left != 0)),
             self.malformed.eq(table.malformed),
             self.no_code.eq(decoder.no_code),
         ]
