@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
-from dcgen.errors import ConfigError, PlanError
+from dcgen.errors import PlanError
 from dcgen.plan.arena import ALIGNMENT, align
 from dcgen.plan.conv_kernels import choose_kernel
 from dcgen.plan.cuts import cheapest_cuts
@@ -28,12 +28,11 @@ SCORE_BYTES = 4
 
 def plan_within(graph: QGraph, blob: Blob, ram: int, target: Target) -> FirmwarePlan:
     """The plan whose arena, picture (a row of it, where rows are pushed), scores, static data and stack take
-    ``ram`` bytes of ``target`` at most.
+    ``ram`` bytes of ``target``, a microcontroller, at most.
 
     Raises PlanError that says what would be enough, and which layers it is for.
     """
-    if target.stack_bytes is None:
-        raise ConfigError("--ram", f"{target.name} has no RAM to count", "name a microcontroller with --target")
+    assert target.stack_bytes is not None
     c, _, w = graph.input.shape
     whole = plan_firmware(graph, blob)
     reserved = SCORE_BYTES * graph.n_scores + STATIC_BYTES + target.stack_bytes

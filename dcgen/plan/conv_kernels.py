@@ -14,9 +14,9 @@ from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
-"""Instructions to open a layer, which builds its decoding table; this and what follows is from decision 7."""
-DECODE_COST = 44
-"""Instructions to decode a non-zero weight."""
+"""Instructions to open a layer, which builds its decoding table."""
+DECODE_COST = 60
+"""Instructions to decode a non-zero weight and to list it, as one more strip of v1.1's layers takes."""
 PACK_COST = 3
 """Instructions to pack a position of a plane."""
 DIRECT_COST = 1.0
