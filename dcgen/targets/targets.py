@@ -51,7 +51,8 @@ class Target:
     port_sources : C and assembler files under ``firmware/port`` besides the harness
     package : Debian package of the compiler
     emulator : None for the host
-    stack_bytes : most that the runtime takes, whatever the weights; None for the host
+    stack_bytes : what a budget of RAM leaves for the runtime's stack, with the most runs of equal weights that
+        a kernel by levels takes (decision 7); None for the host
     """
 
     name: str

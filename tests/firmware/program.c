@@ -6,6 +6,8 @@
  *   program fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
  *   program selftest              stdout: status and first wrong node
  *   program argument              stdout: statuses of calls with wrong arguments
+ *   program rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
+ * order, and whether a picture pushed after all that has dcg_run's scores
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,10 +145,40 @@ static int selftest(void) {
     return 0;
 }
 
+static int rows(const char *picture_name) {
+    size_t bytes;
+    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(DCG_MODEL_ARENA_BYTES);
+    int32_t *whole = exact(DCG_MODEL_SCORES * sizeof *whole),
+            *pushed = exact(DCG_MODEL_SCORES * sizeof *pushed);
+    const size_t stride = bytes / DCG_MODEL_INPUT_HEIGHT;
+    dcg_net net;
+    dcg_status status =
+        dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+    if (status != DCG_OK) abort();
+    printf("%d\n", (int)dcg_push_row(&net, picture)); /* not begun */
+    printf("%d\n", (int)dcg_begin(NULL, pushed));
+    printf("%d\n", (int)dcg_begin(&net, NULL));
+    printf("%d\n", (int)dcg_begin(&net, pushed));
+    printf("%d\n", (int)dcg_push_row(NULL, picture));
+    printf("%d\n", (int)dcg_push_row(&net, NULL));
+    printf("%d\n", (int)dcg_push_row(&net, picture));
+    printf("%d\n", (int)dcg_run(&net, picture, whole)); /* in the middle of a picture */
+    printf("%d\n", (int)dcg_push_row(&net, picture));   /* which is over */
+    status = dcg_begin(&net, pushed);
+    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++)
+        status = dcg_push_row(&net, picture + y * stride);
+    printf("%d\n", (int)status);
+    printf("%d\n", (int)dcg_push_row(&net, picture)); /* a row too many */
+    printf("%d\n", memcmp(whole, pushed, DCG_MODEL_SCORES * sizeof *whole) == 0);
+    free(picture), free(arena), free(whole), free(pushed);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "trace") == 0) return trace(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "fuzz") == 0) return fuzz(argv[2], argv[3]);
     if (argc == 2 && strcmp(argv[1], "selftest") == 0) return selftest();
     if (argc == 2 && strcmp(argv[1], "argument") == 0) return argument();
+    if (argc == 3 && strcmp(argv[1], "rows") == 0) return rows(argv[2]);
     return 99;
 }

@@ -10,24 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dcgen.emit.golden import Golden
+from dcgen.encode.schema import Status
 from dcgen.plan.segments import Cutter, Schedule
 from dcgen.quant.qgraph import QGraph
 from tests.firmware.build import Program
 from tests.firmware.nets import every_operator, pictures
 from tests.firmware.test_runtime import PAIRS, equal
+from tests.plan.test_segments import schedules
 from tests.strategies import qgraphs
-
-
-@st.composite
-def schedules(draw: st.DrawFn, graph: QGraph) -> Schedule:
-    """Any cuts, any strips."""
-    cuts = []
-    at = 0
-    while at < len(graph.nodes):
-        last = draw(st.integers(at + 1, len(graph.nodes)))
-        cuts.append((at, last, draw(st.integers(1, 7))))
-        at = last
-    return Cutter(graph, streamed=True).schedule(cuts)
 
 
 @pytest.mark.parametrize("strips", [1, 2, 3, 50])
@@ -61,3 +51,24 @@ def test_the_selftest_pushes_rows(tmp_path: Path) -> None:
     schedule = Cutter(graph, streamed=True).schedule([(0, 6, 3), (6, len(graph.nodes), 2)])
     golden = Golden.of(graph, pictures(graph, 1))
     assert Program(tmp_path, graph, golden, schedule=schedule).call("selftest") == b"0 65535 -\n"
+
+
+def pushing(folder: Path, graph: QGraph, schedule: Schedule | None) -> list[Status | int]:
+    """Statuses of calls in every order, and whether a picture that is pushed has the scores of a whole one."""
+    program = Program(folder, graph, schedule=schedule)
+    (folder / "picture").write_bytes(pictures(graph, 1).tobytes())
+    *statuses, equal_scores = map(int, program.call("rows", str(folder / "picture")).split())
+    return [*map(Status, statuses), equal_scores]
+
+
+def test_rows_are_taken_from_the_begin_of_a_picture_to_its_end(tmp_path: Path) -> None:
+    graph = every_operator(1)
+    schedule = Cutter(graph, streamed=True).schedule([(0, 5, 3), (5, len(graph.nodes), 1)])
+    ok, refused = Status.OK, Status.ARGUMENT
+    expected = [refused, refused, refused, ok, refused, refused, ok, ok, refused, ok, refused, 1]
+    assert pushing(tmp_path, graph, schedule) == expected
+
+
+def test_a_plan_by_whole_layers_takes_no_rows(tmp_path: Path) -> None:
+    ok, refused = Status.OK, Status.ARGUMENT
+    assert pushing(tmp_path, every_operator(1), None) == [*[refused] * 7, ok, *[refused] * 3, 0]
