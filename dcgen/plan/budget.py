@@ -96,19 +96,18 @@ class _Search:
             schedule = self.cutter.schedule(cuts)
             if tensor_places(schedule, memory) is not None:
                 return plan_firmware(self.graph, blob, schedule, memory)
-            budget -= budget // 64  # places have gaps: look for segments that need less
+            budget -= max(ALIGNMENT, budget // 64)  # places have gaps: look for segments that need less
         return None
 
     def fewest_instructions(self, memory: int) -> tuple[Cut, ...] | None:
         """Cuts that fit ``memory`` bytes of tensors and packed inputs, None if none do."""
 
         def run(first: int, last: int) -> tuple[float, Cut] | None:
-            found = [
-                (self._instructions(strips, memory), cut)
-                for cut in self._cuts(first, last)
-                if (strips := self._strips(cut)).live <= memory
-            ]
-            return min(found, default=None)
+            cuts = self._cuts(first, last)
+            if not cuts or self._strips(cuts[-1]).live > memory:  # the least, with the most strips
+                return None
+            fitting = [cut for cut in cuts if self._strips(cut).live <= memory]
+            return min((self._instructions(self._strips(cut), memory), cut) for cut in fitting)
 
         cuts, _, reached = cheapest_cuts(len(self.graph.nodes), run)
         return cuts if reached == len(self.graph.nodes) else None
@@ -119,8 +118,9 @@ class _Search:
         for last in range(1, len(self.graph.nodes) + 1):
             least.append(
                 min(
-                    max(least[first], min(self._strips(cut).live for cut in self._cuts(first, last)))
+                    max(least[first], self._strips(cuts[-1]).live)
                     for first in range(last)
+                    if (cuts := self._cuts(first, last))
                 )
             )
         return least[-1]
@@ -139,12 +139,9 @@ class _Search:
             if cut[2] > 1:
                 alive = [self.cutter.within(b, segment) for b in alive]
             steps: dict[int, Counter[int]] = {}
-            before = (0,) * len(segment.ends[0])
-            for ends in segment.ends:
-                for i, (begin, end) in enumerate(zip(before, ends, strict=True), segment.first):
-                    if isinstance(self.graph.nodes[i].op, QConv) and begin < end:
-                        steps.setdefault(i, Counter())[end - begin] += 1
-                before = ends
+            for _, i, begin, end in segment.shares():
+                if isinstance(self.graph.nodes[i].op, QConv):
+                    steps.setdefault(i, Counter())[end - begin] += 1
             self._memo[cut] = _Strips(sum(align(b.size) for b in alive), steps)
         return self._memo[cut]
 

@@ -10,7 +10,7 @@ programming over the cuts, for the fewest instructions within the memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -33,6 +33,15 @@ class Segment:
     first: int
     last: int
     ends: tuple[tuple[int, ...], ...]
+
+    def shares(self) -> Iterator[tuple[int, int, int, int]]:
+        """In execution order: strip, node, and the first and the end of the rows that the node makes then."""
+        before = (0,) * (self.last - self.first)
+        for strip, ends in enumerate(self.ends):
+            for node, (begin, end) in enumerate(zip(before, ends, strict=True), self.first):
+                if begin < end:
+                    yield strip, node, begin, end
+            before = ends
 
 
 @dataclass(frozen=True)
@@ -67,18 +76,14 @@ class Schedule:
         found: list[Step] = []
         arrived = 0
         for segment in self.segments:
-            before = (0,) * (segment.last - segment.first)
-            for number, ends in enumerate(segment.ends, 1):
-                if number == len(segment.ends) and last_reader < segment.last:
+            for strip, i, begin, end in segment.shares():
+                node = graph.nodes[i]
+                if strip == len(segment.ends) - 1 and last_reader < segment.last:
                     arrived = height
-                for i, (begin, end) in enumerate(zip(before, ends, strict=True), segment.first):
-                    node = graph.nodes[i]
-                    if isinstance(node.op, QConcat) or begin == end:
-                        continue
-                    if graph.input.name in node.inputs:
-                        arrived = max(arrived, reads(node.op, end, height))
+                if graph.input.name in node.inputs:
+                    arrived = max(arrived, reads(node.op, end, height))
+                if not isinstance(node.op, QConcat):
                     found.append(Step(i, begin, end - begin, arrived))
-                before = ends
         return tuple(found)
 
     @cached_property
