@@ -127,6 +127,14 @@ def compile_(
             show_default=False,
         ),
     ] = None,
+    ram: Annotated[
+        str | None,
+        typer.Option(
+            help="Bytes of the target's RAM at most, e.g. 144K (of 1,024): arena, picture, scores, static data "
+            "and stack. Where whole layers do not fit, the firmware takes the picture row by row.",
+            show_default=False,
+        ),
+    ] = None,
     bitstream: Annotated[
         bool, typer.Option("--bitstream", help="Place and route the engine for its board: takes long.")
     ] = False,
@@ -154,6 +162,7 @@ def compile_(
         labels,
         weigh=target is not None and machine is not HOST,
         point=point,
+        ram=None if ram is None else _bytes("--ram", ram, 1024),
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)
@@ -337,9 +346,9 @@ def _preprocess(
     return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
 
 
-def _bytes(flag: str, text: str) -> int:
-    """``365000``, ``380K`` or ``1.2M``: thousands and millions of bytes."""
-    unit = {"K": 1_000, "M": 1_000_000}.get(text[-1:].upper(), 1)
+def _bytes(flag: str, text: str, kilo: int = 1000) -> int:
+    """``365000``, ``380K`` or ``1.2M``: files are measured in thousands of bytes, memories in 1,024."""
+    unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
     try:
         return int(float(text if unit == 1 else text[:-1]) * unit)
     except (ValueError, OverflowError):

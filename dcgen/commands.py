@@ -162,7 +162,7 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
         ("blob", f"{data['blob_bytes']:,} bytes"),
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
-        ("arena", f"{data['arena_bytes']:,} bytes"),
+        ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
         (
             "agreement with float",
             f"{100 * held['agreement']:.1f} % [{_percent(held['agreement_interval'])}] "

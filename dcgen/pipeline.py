@@ -31,9 +31,10 @@ from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
+from dcgen.plan.budget import plan_within
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
-from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.firmware import FirmwarePlan, plan_firmware
 from dcgen.plan.pace import pace
 from dcgen.plan.work import work_in_bits
 from dcgen.progress import Progress, counted
@@ -61,6 +62,8 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     check_writable(out)
     if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
+    if job.ram is not None and (isinstance(job.target, EngineTarget) or job.target.stack_bytes is None):
+        raise ConfigError("--ram", f"is for microcontrollers, not {job.target.name}", "see dcgen targets")
     bench = Bench.of(job, progress)
     candidate = (
         job.recipe.apply(bench.graph, bench.evidence)
@@ -183,7 +186,7 @@ class Bench:
         """All that is known of the graph as it will be written."""
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
-        plan = plan_firmware(made.qgraph, made.blob)
+        plan = firmware_plan_for(self.job, made.qgraph, made.blob)
         engine = plan_for(self.job.target, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         return Compiled(
@@ -203,6 +206,14 @@ class Bench:
     def _trial(self, candidate: Graph) -> Trial:
         made = self.integers(candidate)
         return trial_of(made.blob, made.held_out)
+
+
+def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> FirmwarePlan:
+    """The fastest plan, or the fastest within the job's RAM. PlanError where none fits."""
+    if job.ram is None:
+        return plan_firmware(qgraph, blob)
+    assert isinstance(job.target, Target)
+    return plan_within(qgraph, blob, job.ram, job.target)
 
 
 def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:

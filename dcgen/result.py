@@ -35,6 +35,7 @@ class Job:
     labels : classes of those pictures, for a goal of accuracy only
     weigh : whether work on the target counts beside the bytes of the file
     point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
+    ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
     bitstream : whether to place and route the target's engine for its board
     """
 
@@ -49,6 +50,7 @@ class Job:
     labels: Path | None = None
     weigh: bool = False
     point: Path | None = None
+    ram: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

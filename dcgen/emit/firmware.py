@@ -44,7 +44,7 @@ def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden
             topology_hash=f"0x{plan.topology_hash:016X}",
             tensors=[(comment_text(t.name), t.layout) for t in plan.tensors],
             nodes=[_node_values(n) for n in plan.nodes],
-            workspaces=[(n.workspace, n.conv.packing.size) for n in plan.nodes if n.conv and n.conv.packing],
+            places=plan.places,
         ),
         names.blob_incbin: render("c/blob.S.j2", **values),
         names.blob_array: render("c/blob.c.j2", **values, rows=c_rows(list(blob.data), 24)),
@@ -116,7 +116,7 @@ def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
     if node.conv is None or (p := node.conv.packing) is None:
         return ()
     line, planes = node.workspace, node.workspace + p.line_bytes
-    values = (line, planes, p.strip, p.halo, p.pitch, p.positions, *p.phases)
+    values = (line, planes, p.words, p.strip, p.halo, p.pitch, *p.phases)
     return (("packing", "{{{}}}".format(", ".join(map(str, values)))),)
 
 

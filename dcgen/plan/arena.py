@@ -6,7 +6,7 @@ costs nothing. Buffers that are never alive together may share bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dcgen.quant.qgraph import QConcat, QGraph
@@ -22,49 +22,63 @@ def align(size: int) -> int:
 
 @dataclass(frozen=True)
 class Buffer:
-    """Memory of one tensor, or of all the tensors of nested Concats.
+    """Memory of one tensor, or of all the tensors of nested Concats: so many rows of each channel.
 
-    members : offset in bytes, from the buffer's start, of each tensor
-    size : bytes
+    members : first channel of each tensor
+    row_bytes : of a row of every channel
+    rows : that are held, a ring where the tensors have more
     first, last : indices of the first node that writes and of the last node that touches it
     """
 
     members: Mapping[str, int]
-    size: int
+    row_bytes: int
+    rows: int
     first: int
     last: int
 
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.row_bytes * self.rows
+
     def meets(self, other: Buffer) -> bool:
         """Whether both are alive during some node."""
-        return self.first <= other.last and other.first <= self.last
+        return self.meets_nodes(other.first, other.last + 1)
+
+    def meets_nodes(self, first: int, last: int) -> bool:
+        """Whether it is alive during a node of ``first .. last - 1``."""
+        return self.first < last and first <= self.last
 
 
 def buffers(graph: QGraph) -> tuple[Buffer, ...]:
-    """One Buffer for every independent uint8 tensor that a node of ``graph`` makes, in order of its making."""
-    sizes = {name: _bytes(graph, name) for name in graph.tensors}
+    """One Buffer for every independent uint8 tensor that a node of ``graph`` makes, in order of its making.
+
+    They hold all rows, from the node that makes the tensor to the last one that reads it.
+    """
     made: dict[str, int] = {}
     used: dict[str, int] = {}
-    placed_in: dict[str, tuple[str, int]] = {}  # branch of a Concat: the Concat's tensor, offset in it
+    placed_in: dict[str, tuple[str, int]] = {}  # branch of a Concat: the Concat's tensor, first channel in it
     for index, node in enumerate(graph.nodes):
         if node.name in graph.tensors:
             made[node.name] = index
         used |= dict.fromkeys(node.inputs, index)
         if isinstance(node.op, QConcat):
-            offset = 0
+            channel = 0
             for branch in node.inputs:
-                placed_in[branch] = (node.name, offset)
-                offset += sizes[branch]
+                placed_in[branch] = (node.name, channel)
+                channel += graph.tensors[branch].shape[0]
     groups: dict[str, dict[str, int]] = {}
     for name in made:
-        root, offset = name, 0
+        root, channel = name, 0
         while root in placed_in:
             root, inner = placed_in[root]
-            offset += inner
-        groups.setdefault(root, {})[name] = offset
+            channel += inner
+        groups.setdefault(root, {})[name] = channel
     return tuple(
         Buffer(
             members,
-            sizes[root],
+            graph.tensors[root].shape[0] * graph.tensors[root].shape[2],
+            graph.tensors[root].shape[1],
             min(made[m] for m in members),
             max(max(made[m], used.get(m, 0)) for m in members),
         )
@@ -94,6 +108,18 @@ def assign(all_buffers: tuple[Buffer, ...]) -> tuple[int, ...]:
     return min(candidates, key=lambda offsets: extent(all_buffers, offsets))
 
 
+def largest_gap(taken: Iterable[tuple[int, int]], limit: int) -> tuple[int, int]:
+    """Where the most bytes of ``limit`` are free, and how many.
+
+    taken : begin and end of what is not
+    """
+    at, best = 0, (0, 0)
+    for begin, end in (*sorted(taken), (limit, limit)):
+        best = max(best, (at, begin - at), key=lambda gap: gap[1])
+        at = max(at, end)
+    return best
+
+
 def extent(all_buffers: tuple[Buffer, ...], offsets: tuple[int, ...]) -> int:
     """Bytes from offset 0 to the end of the highest buffer, aligned."""
     return max((o + align(b.size) for b, o in zip(all_buffers, offsets, strict=True)), default=0)
@@ -113,8 +139,3 @@ def _greedy(all_buffers: tuple[Buffer, ...], key: Callable[[Buffer], tuple[int, 
             at = max(at, end)
         offsets[i] = at
     return tuple(offsets[i] for i in range(len(all_buffers)))
-
-
-def _bytes(graph: QGraph, name: str) -> int:
-    c, h, w = graph.tensors[name].shape
-    return c * h * w

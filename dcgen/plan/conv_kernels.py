@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from dcgen.plan.arena import Buffer, align, live_bytes
+import numpy as np
+
+from dcgen.ir.graph import Shape
 from dcgen.plan.limits import GROUP, MAX_RUNS, RUN_TAPS
 from dcgen.plan.packing import PASS, Packing
-from dcgen.quant.qgraph import QConv, QGraph
+from dcgen.quant.qgraph import QConv, QGraph, QNode
 
-SMALL_WORKSPACE = 4096
-"""Bytes that a packed input may always take."""
+OPEN_COST = 10_000
+"""Instructions to open a layer, which builds its decoding table."""
+DECODE_COST = 60
+"""Instructions to decode a non-zero weight and to list it, as one more strip of v1.1's layers takes."""
+PACK_COST = 3
+"""Instructions to pack a position of a plane."""
+DIRECT_COST = 1.0
+"""Instructions of a non-zero weight at one position; the same by levels, and on tensors as they are."""
+LEVELS_COST = 0.75
+PLAIN_COST = 4.5
 
 
 @dataclass(frozen=True)
@@ -19,11 +31,13 @@ class ConvPlan:
 
     kernel : C function
     reason : why this one, for people
+    instructions : about how many it takes, to compare plans by
     packing : None for a kernel that reads tensors as they are
     """
 
     kernel: str
     reason: str
+    instructions: float
     packing: Packing | None = None
 
 
@@ -40,39 +54,58 @@ def run_halfwords(taps: int) -> int:
     return 2 * taps + taps // RUN_TAPS + 3 * MAX_RUNS + 4
 
 
-def choose_kernels(graph: QGraph, tensors: tuple[Buffer, ...]) -> dict[int, ConvPlan]:
-    """The kernel of each convolution, by node index.
+def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: int) -> ConvPlan:
+    """The kernel of a convolution that is computed in ``steps``.
 
-    Packed inputs take what the tensors leave of the arena at their time. Where that is little, an eighth
-    of the tensors' own memory is added.
+    steps : how many of them compute so many rows
+    room : bytes that its packed input may take
     """
-    peak = live_bytes(tensors)
-    plans: dict[int, ConvPlan] = {}
-    for i, node in enumerate(graph.nodes):
-        if not isinstance(op := node.op, QConv):
-            continue
-        live = sum(align(b.size) for b in tensors if b.first <= i <= b.last)
-        room = max(peak - live, peak // 8, SMALL_WORKSPACE)
-        plans[i] = _choose(graph, node.name, op, node.inputs[0], room)
-    return plans
-
-
-def _choose(graph: QGraph, name: str, op: QConv, source: str, room: int) -> ConvPlan:
+    op = node.op
+    assert isinstance(op, QConv)
+    out_shape = graph.score_shape if op.requant is None else graph.tensors[node.name].shape
+    weights = op.nonzeros
+    positions = out_shape[2] * sum(rows * n for rows, n in steps.items())
+    plain = weights * (DECODE_COST * sum(steps.values()) + PLAIN_COST * positions)
     if op.requant is None:
-        return ConvPlan("dcg_conv_scores", "its accumulators are the scores")
-    shapes = graph.tensors[source].shape, graph.tensors[name].shape
-    if (packing := _fitting(op, *shapes, room)) is None:
-        return ConvPlan("dcg_conv", f"no strip of its packed input fits {room} bytes")
-    return ConvPlan("dcg_conv_packed", f"packed in {packing.strips} strips", packing)
+        return ConvPlan("dcg_conv_scores", "its accumulators are the scores", plain)
+    in_shape = graph.tensors[node.inputs[0]].shape
+    found = [_packed(op, in_shape, out_shape, steps, room, complements) for complements in (True, False)]
+    return min(
+        (p for p in found if p),
+        key=lambda p: p.instructions,
+        default=ConvPlan("dcg_conv", f"no strip of its packed input fits {room} bytes", plain),
+    )
 
 
-def _fitting(
-    op: QConv, in_shape: tuple[int, int, int], out_shape: tuple[int, int, int], room: int
-) -> Packing | None:
-    """The packing of the fewest strips that fits, None where not even one pass does."""
-    strips = 1
-    while (packing := Packing.of(op, in_shape, out_shape, strips)).size > room:
-        if packing.strip == PASS:
-            return None
-        strips = max(strips + 1, packing.strips)
-    return packing
+def _packed(
+    op: QConv, in_shape: Shape, out_shape: Shape, steps: Mapping[int, int], room: int, complements: bool
+) -> ConvPlan | None:
+    """On packed planes in the fewest strips that fit, None where not even one pass does."""
+    whole = _packing(op, in_shape, out_shape, max(steps), complements)
+    passes = range(PASS, whole.strip + 1, PASS)
+    fitting = bisect_right(passes, room, key=lambda strip: replace(whole, strip=strip).size)
+    if not fitting:
+        return None
+    packing = replace(whole, strip=passes[fitting - 1]).balanced
+    by_levels = complements and _by_levels(op)
+    a_strip = OPEN_COST + op.nonzeros * DECODE_COST
+    a_position = op.nonzeros * (LEVELS_COST if by_levels else DIRECT_COST)
+    strips, instructions = 0, 0.0
+    for rows, n in steps.items():
+        one = replace(_packing(op, in_shape, out_shape, rows, complements), strip=packing.strip).balanced
+        computed = one.strips * one.strip
+        packed = one.planes * (computed + one.strips * one.halo)
+        strips += n * one.strips
+        instructions += n * (one.strips * a_strip + a_position * computed + PACK_COST * packed)
+    return ConvPlan("dcg_conv_packed", f"packed in {strips} strips", instructions, packing)
+
+
+def _by_levels(op: QConv) -> bool:
+    """Whether the runtime takes the kernel by levels: filters have more than five taps a magnitude."""
+    magnitudes = len(np.unique(np.abs(op.levels.astype(np.int32)))) - 1
+    return op.nonzeros > 5 * magnitudes * len(op.bias)
+
+
+def _packing(op: QConv, in_shape: Shape, out_shape: Shape, rows: int, complements: bool) -> Packing:
+    """The packing of so many output rows in one strip."""
+    return replace(Packing.of(op, in_shape, (out_shape[0], rows, out_shape[2])), complements=complements)

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
 from dcgen.encode.schema import MAX_CODE_BITS, MAX_LEVELS, Coding, Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.ir.graph import Pads, Pair, Shape
-from dcgen.plan.arena import Buffer, align, assign, buffers, extent, live_bytes
-from dcgen.plan.conv_kernels import ConvPlan, choose_kernels, list_words, run_halfwords
+from dcgen.plan.arena import ALIGNMENT, Buffer, align, assign, extent, largest_gap, live_bytes
+from dcgen.plan.conv_kernels import ConvPlan, list_words, run_halfwords
 from dcgen.plan.limits import MAX_ARENA_BYTES, check_limits
+from dcgen.plan.places import Block, place
+from dcgen.plan.segments import Schedule, whole_layers
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
 
 SPARE_TAPS = 1024
 """Non-zero weights of one filter that later weights of the same network may have without a new plan."""
 
+SMALL_WORKSPACE = 4096
+"""Bytes that a packed input may take where nobody limits the memory."""
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Where element (c, y, x) is: offset + c * channel_stride + y * row_stride + x * pixel_stride, in bytes.
+    """Where element (c, y, x) is: offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride.
 
-    offset : from the arena's start, or for the network's input from the picture's
+    offset : from the arena's start, or for the network's input from the picture's unless it is streamed;
+        in bytes, as the strides
+    rows : that are held
     """
 
     shape: Shape
@@ -29,18 +37,19 @@ class Layout:
     channel_stride: int
     row_stride: int
     pixel_stride: int
+    rows: int
 
     @classmethod
-    def planes(cls, shape: Shape, offset: int) -> Layout:
-        """Planes one after the other, C x H x W."""
-        _, h, w = shape
-        return cls(shape, offset, h * w, w, 1)
+    def planes(cls, shape: Shape, offset: int, rows: int) -> Layout:
+        """Planes one after the other, C x rows x W."""
+        _, _, w = shape
+        return cls(shape, offset, rows * w, w, 1, rows)
 
     @classmethod
-    def pixels(cls, shape: Shape) -> Layout:
-        """A camera picture, H x W x C."""
+    def pixels(cls, shape: Shape, offset: int, rows: int) -> Layout:
+        """A camera picture, rows x W x C."""
         c, _, w = shape
-        return cls(shape, 0, 1, w * c, c)
+        return cls(shape, offset, 1, w * c, c, rows)
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class NodePlan:
 class Scratch:
     """Scratch areas of the arena: offsets in bytes, capacities in elements.
 
+    checks : uint32 [nodes], sums of the self-test
     tables : uint16 [n_tables, 4096] decoding tables
     levels : int16 [256]
     list : uint32 [list_words(tap_capacity)], one filter's non-zero weights
@@ -90,6 +100,7 @@ class Scratch:
     size : bytes of all areas, aligned; they start the arena
     """
 
+    checks: int
     tables: int
     levels: int
     list: int
@@ -107,7 +118,8 @@ class FirmwarePlan:
 
     topology_hash : of the network; C refuses a blob with another one
     tensors : the input, then each node's output, as the blob numbers them
-    arena_bytes : scratch and activations, the caller's picture and scores not counted
+    schedule : segments and steps
+    arena_bytes : scratch and activations, scores and the caller's picture not counted
     activation_bytes : the arena's part for tensors and packed inputs
     live_bytes : most bytes of tensors and packed inputs alive at once, which no assignment can undercut
     input_bytes : of the caller's picture
@@ -116,6 +128,7 @@ class FirmwarePlan:
     topology_hash: int
     tensors: tuple[TensorPlan, ...]
     nodes: tuple[NodePlan, ...]
+    schedule: Schedule
     scratch: Scratch
     n_scores: int
     arena_bytes: int
@@ -123,32 +136,47 @@ class FirmwarePlan:
     live_bytes: int
     input_bytes: int
 
+    @property
+    def places(self) -> tuple[tuple[int, int], ...]:
+        """Offset and size of everything that lies behind the scratch areas, in bytes."""
+        layouts = [t.layout for t in self.tensors[0 if self.schedule.streamed else 1 :]]
+        return (
+            *((a.offset, a.shape[0] * a.rows * a.shape[2]) for a in layouts),
+            *((n.workspace, n.conv.packing.size) for n in self.nodes if n.conv and n.conv.packing),
+        )
 
-def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
+    @property
+    def picture_bytes(self) -> int:
+        """Of the picture that the caller must hold: a row where rows are pushed."""
+        return self.input_bytes // (self.tensors[0].layout.shape[1] if self.schedule.streamed else 1)
+
+
+def plan_firmware(
+    graph: QGraph, blob: Blob, schedule: Schedule | None = None, memory: int | None = None
+) -> FirmwarePlan:
     """Plan memory and kernels for ``blob``, which encodes ``graph``.
 
-    Raises PlanError, with the node's name, for what the C runtime cannot address.
+    schedule : the order of work; by default layer after layer
+    memory : bytes for tensors and packed inputs; by default what tensors need and an eighth more
+
+    Raises PlanError, with the node's name, for what the C runtime cannot address, and where tensors do not
+    fit the memory.
     """
+    schedule = schedule or whole_layers(graph)
     check_limits(graph, len(blob.data))
     # Gaps and levels that are coded apart take a second decoding table.
     gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
-    tensor_buffers = buffers(graph)
-    convs = choose_kernels(graph, tensor_buffers)
+    placed = _roomy_map(schedule) if memory is None else _tight_map(schedule, memory)
     scratch = _scratch(graph, blob.max_filter_entries, gaps)
-    workspaces = {i: c.packing.size for i, c in convs.items() if c.packing}
-    all_buffers = (*tensor_buffers, *(Buffer({}, size, i, i) for i, size in workspaces.items()))
-    offsets = tuple(scratch.size + offset for offset in assign(all_buffers))
     places = {
-        name: offset + inner
-        for buffer, offset in zip(tensor_buffers, offsets, strict=False)
-        for name, inner in buffer.members.items()
+        name: (buffer, scratch.size + offset, channel)
+        for buffer, offset in zip(schedule.buffers, placed.tensors, strict=True)
+        for name, channel in buffer.members.items()
     }
-    workspace_at = dict(zip(workspaces, offsets[len(tensor_buffers) :], strict=True))
     names = [graph.input.name, *(n.name for n in graph.nodes if n.name in graph.tensors)]
-    tensors = [TensorPlan(graph.input.name, Layout.pixels(graph.input.shape))]
-    tensors += [TensorPlan(n, Layout.planes(graph.tensors[n].shape, places[n])) for n in names[1:]]
+    tensors = [TensorPlan(name, _layout(graph, name, places)) for name in names]
     index = {name: i for i, name in enumerate(names)}
-    arena_bytes = max(scratch.size, extent(all_buffers, offsets))
+    arena_bytes = scratch.size + placed.size
     if arena_bytes > MAX_ARENA_BYTES:
         raise PlanError(
             graph.name, f"needs an arena of {arena_bytes} bytes, at most {MAX_ARENA_BYTES} are addressed"
@@ -158,15 +186,94 @@ def plan_firmware(graph: QGraph, blob: Blob) -> FirmwarePlan:
         topology_hash=blob.topology_hash,
         tensors=tuple(tensors),
         nodes=tuple(
-            _node(graph, node, index, convs.get(i), workspace_at.get(i, 0)) for i, node in enumerate(graph.nodes)
+            _node(graph, node, index, placed.convs.get(i), scratch.size + placed.workspaces.get(i, 0))
+            for i, node in enumerate(graph.nodes)
         ),
+        schedule=schedule,
         scratch=scratch,
         n_scores=graph.n_scores,
         arena_bytes=arena_bytes,
         activation_bytes=arena_bytes - scratch.size,
-        live_bytes=live_bytes(all_buffers),
+        live_bytes=placed.live_bytes,
         input_bytes=c * h * w,
     )
+
+
+@dataclass(frozen=True)
+class _Map:
+    """Where everything is, in bytes behind the scratch areas.
+
+    tensors : offset of each of the schedule's buffers
+    convs : each convolution's kernel, by node index
+    workspaces : offset of packed inputs, likewise
+    """
+
+    schedule: Schedule
+    tensors: tuple[int, ...]
+    convs: Mapping[int, ConvPlan]
+    workspaces: Mapping[int, int]
+
+    @property
+    def _packed(self) -> tuple[Buffer, ...]:
+        return tuple(Buffer({}, p.size, 1, i, i) for i, c in self.convs.items() if (p := c.packing))
+
+    @property
+    def size(self) -> int:
+        """Bytes, aligned."""
+        return extent((*self.schedule.buffers, *self._packed), (*self.tensors, *self.workspaces.values()))
+
+    @property
+    def live_bytes(self) -> int:
+        """Most bytes alive at once."""
+        return live_bytes((*self.schedule.buffers, *self._packed))
+
+
+def _roomy_map(schedule: Schedule) -> _Map:
+    """Packed inputs take what the tensors leave of the arena at their time. Where that is little, an eighth of
+    the tensors' own memory is added."""
+    buffers = schedule.buffers
+    peak = live_bytes(buffers)
+    convs = {}
+    for i in schedule.convs:
+        live = sum(align(b.size) for b in buffers if b.meets_nodes(i, i + 1))
+        convs[i] = schedule.kernel(i, max(peak - live, peak // 8, SMALL_WORKSPACE))
+    packed = tuple(Buffer({}, p.size, 1, i, i) for i, c in convs.items() if (p := c.packing))
+    offsets = assign((*buffers, *packed))
+    n = len(buffers)
+    return _Map(schedule, offsets[:n], convs, dict(zip((b.first for b in packed), offsets[n:], strict=True)))
+
+
+def tensor_places(schedule: Schedule, memory: int) -> tuple[int, ...] | None:
+    """Where each of the schedule's buffers is in ``memory`` bytes, None if no way to place them is found."""
+    return place(
+        [Block(align(b.size), b.first, b.last) for b in schedule.buffers], memory // ALIGNMENT * ALIGNMENT
+    )
+
+
+def _tight_map(schedule: Schedule, memory: int) -> _Map:
+    """Packed inputs take the largest gap between the tensors at their time."""
+    buffers, offsets = schedule.buffers, tensor_places(schedule, memory)
+    if offsets is None:
+        raise PlanError(schedule.graph.name, f"its tensors fit {memory} bytes in no arrangement that was tried")
+    convs, workspaces = {}, {}
+    for i in schedule.convs:
+        alive = ((o, o + align(b.size)) for b, o in zip(buffers, offsets, strict=True) if b.meets_nodes(i, i + 1))
+        at, room = largest_gap(alive, memory // ALIGNMENT * ALIGNMENT)
+        convs[i] = schedule.kernel(i, room)
+        if convs[i].packing:
+            workspaces[i] = at
+    return _Map(schedule, offsets, convs, workspaces)
+
+
+def _layout(graph: QGraph, name: str, places: Mapping[str, tuple[Buffer, int, int]]) -> Layout:
+    """places : buffer, its offset, and the tensor's first channel in it; none of a picture that lies elsewhere"""
+    shape = graph.tensors[name].shape
+    if name not in places:
+        return Layout.pixels(shape, 0, shape[1])
+    buffer, offset, channel = places[name]
+    if name == graph.input.name:
+        return Layout.pixels(shape, offset, buffer.rows)
+    return Layout.planes(shape, offset + channel * buffer.rows * shape[2], buffer.rows)
 
 
 def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | None, workspace: int) -> NodePlan:
@@ -225,11 +332,12 @@ def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
     filters = [op.indices[0].size for _, op in convs]
     tap_capacity = max(max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
     sizes = (
+        len(graph.nodes) * 4,
         (n_tables << MAX_CODE_BITS) * 2 if convs else 0,
         MAX_LEVELS * 2 if convs else 0,
         list_words(tap_capacity) * 4 if convs else 0,
         run_halfwords(tap_capacity) * 2 if convs else 0,
         row_capacity * 4,
     )
-    tables, levels, taps, runs, row, size = (sum(map(align, sizes[:i])) for i in range(len(sizes) + 1))
-    return Scratch(tables, levels, taps, runs, row, n_tables, tap_capacity, row_capacity, size)
+    checks, tables, levels, taps, runs, row, size = (sum(map(align, sizes[:i])) for i in range(len(sizes) + 1))
+    return Scratch(checks, tables, levels, taps, runs, row, n_tables, tap_capacity, row_capacity, size)

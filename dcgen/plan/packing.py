@@ -8,7 +8,7 @@ by side again. Outputs at positions beyond a row's end are computed and dropped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dcgen.ir.graph import Shape
 from dcgen.plan.arena import align
@@ -29,6 +29,7 @@ class Packing:
     positions : of all outputs, the dropped ones between the rows included
     planes : channels times phases
     strip : positions at a time, a multiple of PASS
+    complements : whether there is room for the form with complements, which the kernel by levels reads
     """
 
     pitch: int
@@ -37,10 +38,14 @@ class Packing:
     positions: int
     planes: int
     strip: int
+    complements: bool = True
 
     @classmethod
     def of(cls, op: QConv, in_shape: Shape, out_shape: Shape, strips: int = 1) -> Packing:
-        """The packing that takes ``strips`` strips, or fewer where a pass is longer than that."""
+        """The packing that takes ``strips`` strips, or fewer where a pass is longer than that.
+
+        out_shape : of the rows that are computed at a time
+        """
         (kh, kw), (sh, sw) = op.kernel, op.stride
         _, oh, ow = out_shape
         # Side by side, the end of one row's padding serves as the begin of the next one's.
@@ -63,6 +68,11 @@ class Packing:
         return -(-self.positions // self.strip)
 
     @property
+    def balanced(self) -> Packing:
+        """As many strips, none longer than it has to be."""
+        return replace(self, strip=-(-self.positions // (PASS * self.strips)) * PASS)
+
+    @property
     def line_bytes(self) -> int:
         """Of one plane's strip before it is folded; the kernels' outputs take the same place."""
         return align(self.strip + self.halo)
@@ -74,9 +84,14 @@ class Packing:
         Two positions a word: strip / 2 + halo. Four, and as many words of complements: twice strip / 4 + halo.
         Bytes take less.
         """
-        return self.strip // 2 + 2 * self.halo
+        return self.strip // 2 + (2 if self.complements else 1) * self.halo
+
+    @property
+    def words(self) -> int:
+        """32-bit words of all planes."""
+        return self.planes * self.plane_words
 
     @property
     def size(self) -> int:
         """Bytes of line and planes."""
-        return self.line_bytes + align(self.planes * self.plane_words * WORD_BYTES)
+        return self.line_bytes + align(self.words * WORD_BYTES)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from dcgen.errors import PlanError
+from dcgen.plan.cuts import cheapest_cuts
 from dcgen.plan.engine_ops import ConvOp, Op, Work
 from dcgen.plan.places import Block, place
 from hw.parameters import EngineParameters
@@ -117,25 +118,13 @@ class _Search:
 
     def best(self, budget: int) -> tuple[tuple[Segment, ...], int]:
         """The cheapest segments of at most ``budget`` words each, and how many operations they reach."""
-        n = len(self.work.ops)
-        cost: list[float] = [0.0] + [float("inf")] * n
-        choice: list[Segment | None] = [None] * (n + 1)
-        for last in range(1, n + 1):
-            for first in range(last - 1, -1, -1):
-                if cost[first] == float("inf"):
-                    continue
-                segment = self.fewest_strips(first, last, budget)
-                if segment is None:
-                    continue
-                total = cost[first] + self.cost(segment)
-                if total < cost[last]:
-                    cost[last], choice[last] = total, segment
-        found: list[Segment] = []
-        reached = at = max(k for k in range(n + 1) if cost[k] < float("inf"))
-        while segment := choice[at]:
-            found.append(segment)
-            at = segment.first
-        return tuple(reversed(found)), reached
+
+        def run(first: int, last: int) -> tuple[float, Segment] | None:
+            segment = self.fewest_strips(first, last, budget)
+            return None if segment is None else (self.cost(segment), segment)
+
+        segments, _, reached = cheapest_cuts(len(self.work.ops), run)
+        return segments, reached
 
     def fewest_strips(self, first: int, last: int, budget: int) -> Segment | None:
         """The segment in as few strips as fit ``budget``."""

@@ -94,6 +94,11 @@ class QConv:
         """int16 [O, I/groups, KH, KW]."""
         return self.levels[self.indices]
 
+    @cached_property
+    def nonzeros(self) -> int:
+        """How many weights are not zero."""
+        return int(np.count_nonzero(self.weights))
+
 
 @dataclass(frozen=True)
 class QMaxPool:

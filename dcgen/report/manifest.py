@@ -61,6 +61,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         "held_out": compiled.held_out.to_json(),
         **_goal(compiled),
         "arena_bytes": compiled.plan.arena_bytes,
+        **_schedule(compiled),
         **_engine(compiled),
         "blob_sections": {
             "header": compiled.blob.header,
@@ -95,6 +96,17 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
         return {}
     reached = goal.figure(trial_of(compiled.blob, compiled.held_out))
     return {"goal": {"name": goal.name, "limit": goal.limit, "reached": reached}}
+
+
+def _schedule(compiled: Compiled) -> dict[str, Any]:
+    """Whether the firmware takes its picture row by row, and then its segments: first and last node, strips."""
+    schedule, nodes = compiled.plan.schedule, compiled.qgraph.nodes
+    segments = [
+        {"first": nodes[s.first].name, "last": nodes[s.last - 1].name, "strips": len(s.ends)}
+        for s in schedule.segments
+    ]
+    limit = {} if compiled.job.ram is None else {"ram_limit": compiled.job.ram}
+    return {**limit, "streamed": schedule.streamed, "segments": segments if schedule.streamed else []}
 
 
 def _engine(compiled: Compiled) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Target:
     port_sources : C and assembler files under ``firmware/port`` besides the harness
     package : Debian package of the compiler
     emulator : None for the host
+    stack_bytes : what a budget of RAM leaves for the runtime's stack, with the most runs of equal weights that
+        a kernel by levels takes (decision 7); None for the host
     """
 
     name: str
@@ -63,6 +65,7 @@ class Target:
     package: str
     emulator: Emulator | None
     link_flags: tuple[str, ...] = ()
+    stack_bytes: int | None = None
 
     @property
     def linker_script(self) -> str:
@@ -76,7 +79,13 @@ _ARM_QEMU: Final = "qemu-system-arm"
 
 
 def _cortex_m(
-    core: str, text: str, board: str, fpu: tuple[str, ...], clock: str, instructions_per_tick: Fraction
+    core: str,
+    text: str,
+    board: str,
+    fpu: tuple[str, ...],
+    clock: str,
+    instructions_per_tick: Fraction,
+    stack_bytes: int,
 ) -> Target:
     return Target(
         name=core,
@@ -88,6 +97,7 @@ def _cortex_m(
         port_sources=(*_CORTEX_M, clock),
         package="gcc-arm-none-eabi",
         emulator=Emulator(_ARM_QEMU, board, instructions_per_tick, _ARM_QEMU),
+        stack_bytes=stack_bytes,
     )
 
 
@@ -105,10 +115,18 @@ HOST: Final = Target(
 TARGETS: Final[tuple[Target, ...]] = (
     HOST,
     _cortex_m(
-        "cortex-m4", "Cortex-M4F", "mps2-an386", ("-mfpu=fpv4-sp-d16",), "cortex-m/clock_mps2.c", Fraction(40)
+        "cortex-m4",
+        "Cortex-M4F",
+        "mps2-an386",
+        ("-mfpu=fpv4-sp-d16",),
+        *("cortex-m/clock_mps2.c", Fraction(40), 3840),
     ),
-    _cortex_m("cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40)),
-    _cortex_m("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4)),
+    _cortex_m(
+        "cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40), 3840
+    ),
+    _cortex_m(
+        "cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4), 1536
+    ),
     Target(
         name="riscv32",
         check_name="qemu-riscv32",
@@ -119,6 +137,7 @@ TARGETS: Final[tuple[Target, ...]] = (
         port_sources=(*_QEMU_SOURCES, "virt-rv32/start.S", "virt-rv32/clock.c"),
         package="gcc-riscv64-unknown-elf",
         emulator=Emulator("qemu-system-riscv32", "virt", Fraction(1), "qemu-system-misc", ("-bios", "none")),
+        stack_bytes=2560,
         link_flags=("-march=rv32imac",),  # the compiler knows its support library by this name only
     ),
 )

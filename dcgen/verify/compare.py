@@ -85,6 +85,7 @@ class Check:
     bytes_compared, mismatches : over all pictures; four bytes a score
     failure : how the runtime ended the program early, empty if it did not
     instructions : of one cold run, dcg_init and dcg_run; None where they cannot be counted
+    longest_row_instructions : of the longest call that pushed a row; None if the picture came whole, too
     flash_bytes, ram_bytes, stack_bytes : None on the host
     cycles : of the engine; None elsewhere
     """
@@ -97,6 +98,7 @@ class Check:
     first_mismatch: Mismatch | None = None
     failure: str = ""
     instructions: int | None = None
+    longest_row_instructions: int | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     stack_bytes: int | None = None
@@ -124,7 +126,7 @@ class Check:
             result["failure"] = self.failure
         if self.first_mismatch is not None:
             result["first_mismatch"] = vars(self.first_mismatch).copy()
-        for key in ("instructions", "flash_bytes", "ram_bytes", "stack_bytes"):
+        for key in ("instructions", "longest_row_instructions", "flash_bytes", "ram_bytes", "stack_bytes"):
             if (value := getattr(self, key)) is not None:
                 result[key] = value
         return result | (self.cycles.to_json() if self.cycles else {})
@@ -141,6 +143,7 @@ class Comparison:
     first_mismatch: Mismatch | None = None
     failure: str = ""
     ticks: int = 0
+    longest_row: int = 0
     stack_bytes: int = 0
     layer_names: set[str] = field(default_factory=set)
 
@@ -155,7 +158,8 @@ class Comparison:
             self.pictures += 1
             measured = next(outcomes, None) if i < run.measured else None
             if measured is not None and not self.ticks:
-                self.ticks, self.stack_bytes = measured.ticks, measured.stack_bytes
+                self.ticks, self.longest_row = measured.ticks, measured.longest_row
+                self.stack_bytes = measured.stack_bytes
             if i < run.traced:  # before the measured scores: it names the layer where a fault begins
                 traced = next(outcomes, None)
                 self._compare_rows(traced.rows if traced else (), {k: v[i] for k, v in tensors.items()})
@@ -177,7 +181,7 @@ class Comparison:
                 self.layer_names.add(node.name)
                 self.bytes_compared += planes.size
                 self._compare(node.name, planes, found[node.name] if here else planes, delivered)
-        self._compare_scores(Outcome(0, 0, 0, (), scores), expected_scores)
+        self._compare_scores(Outcome(0, 0, 0, 0, (), scores), expected_scores)
 
     def engine_check(self, cycles: CycleCount, seconds: float) -> Check:
         """The verdict on an engine."""
@@ -186,9 +190,11 @@ class Comparison:
     def check(self, run: MachineRun, seconds: float, flash_bytes: int | None, ram_bytes: int | None) -> Check:
         """The verdict; the arguments are what the comparison itself cannot know."""
         emulator = run.target.emulator
+        per_tick = emulator.instructions_per_tick if emulator else 0
         return replace(
             self._verdict(run.target.check_name, seconds),
-            instructions=round(self.ticks * emulator.instructions_per_tick) if emulator else None,
+            instructions=round(self.ticks * per_tick) if emulator else None,
+            longest_row_instructions=round(self.longest_row * per_tick) if self.longest_row else None,
             flash_bytes=flash_bytes,
             ram_bytes=ram_bytes,
             stack_bytes=self.stack_bytes if emulator else None,

@@ -16,7 +16,7 @@ MAGIC = 0x50474344
 RUN, SCORES, ROW, END = 1, 2, 3, 4
 _REQUEST = struct.Struct("<IIII")
 _RECORD = struct.Struct("<HHHHI")
-_OUTCOME = struct.Struct("<iIQ")
+_OUTCOME = struct.Struct("<iIQQ")
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Outcome:
     status : the runtime's status, 0 is success
     stack_bytes : painted high-water mark, 0 where not measured
     ticks : of the machine's clock, from the first instruction of dcg_init to the last score
+    longest_row : of the longest call that pushed a row, 0 if the picture came whole
     rows : every traced row; none if the run was not traced
     scores : int32 [S], or None if the status is not 0
     """
@@ -43,6 +44,7 @@ class Outcome:
     status: int
     stack_bytes: int
     ticks: int
+    longest_row: int
     rows: tuple[Row, ...]
     scores: I32 | None
 
@@ -62,7 +64,7 @@ def read_results(path: Path) -> Iterator[Outcome]:
     data = memoryview(path.read_bytes())
     position = 0
     rows: list[Row] = []
-    outcome: tuple[int, int, int] | None = None
+    outcome: tuple[int, int, int, int] | None = None
     while True:
         if position + _RECORD.size > len(data):
             raise ToolError(path.name, "breaks off, expected an end record")
@@ -73,9 +75,8 @@ def read_results(path: Path) -> Iterator[Outcome]:
         if len(payload) != size:
             raise ToolError(path.name, "breaks off inside a record")
         if outcome is not None:
-            status, stack_bytes, ticks = outcome
             scores = np.frombuffer(payload, "<i4").astype(np.int32) if kind == SCORES else None
-            yield Outcome(status, stack_bytes, ticks, tuple(rows), scores)
+            yield Outcome(*outcome, tuple(rows), scores)
             rows, outcome = [], None
             if kind == SCORES:
                 continue

@@ -8,5 +8,5 @@
 
 dcg_net model_net;
 uint8_t model_arena[DCG_MODEL_ARENA_BYTES] ALIGNED_16;
-uint8_t model_input[DCG_MODEL_INPUT_BYTES] ALIGNED_16;
+uint8_t model_input[MODEL_INPUT_BYTES] ALIGNED_16;
 int32_t model_scores[DCG_MODEL_SCORES];

@@ -6,7 +6,12 @@
 
 extern dcg_net model_net;
 extern uint8_t model_arena[DCG_MODEL_ARENA_BYTES];
-extern uint8_t model_input[DCG_MODEL_INPUT_BYTES]; /* height x width x channel bytes */
+#if DCG_MODEL_STREAMED
+#define MODEL_INPUT_BYTES (DCG_MODEL_INPUT_WIDTH * DCG_MODEL_INPUT_CHANNELS) /* of one row */
+#else
+#define MODEL_INPUT_BYTES DCG_MODEL_INPUT_BYTES /* height x width x channel bytes */
+#endif
+extern uint8_t model_input[MODEL_INPUT_BYTES];
 extern int32_t model_scores[DCG_MODEL_SCORES];
 
 #endif

@@ -9,6 +9,11 @@
  *     dcg_net net;
  *     dcg_status status = dcg_init(&net, &dcg_digits_plan, blob, blob_bytes, arena, sizeof arena);
  *     if (status == DCG_OK) status = dcg_run(&net, picture, scores);
+ *
+ * A streamed plan also takes a picture row by row, and holds only the rows that are still needed:
+ *
+ *     status = dcg_begin(&net, scores);
+ *     while (status == DCG_OK && rows_left-- > 0) status = dcg_push_row(&net, next_camera_row());
  */
 #ifndef DCG_H
 #define DCG_H
@@ -28,32 +33,36 @@ extern "C" {
 
 /* ---- The plan: constant, emitted by dcgen, trusted ---- */
 
-/* Where a tensor's bytes are: element (c, y, x) is at
- * offset + c * channel_stride + y * row_stride + x * pixel_stride. All in bytes. */
+/* Where a tensor's bytes are: a ring of rows, which is the whole tensor if it has as many as the tensor.
+ * Element (c, y, x) is at offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All in
+ * bytes. */
 typedef struct dcg_tensor {
-    uint32_t offset; /* from the arena's start; for tensor 0 from the caller's picture */
+    uint32_t
+        offset; /* from the arena's start; for tensor 0 from the caller's picture, unless rows are pushed */
     uint32_t channel_stride;
     uint32_t row_stride;
-    uint32_t pixel_stride; /* 1 in the arena, the number of channels in the picture */
+    uint32_t pixel_stride; /* 1, the number of channels in the picture */
     uint16_t channels;
     uint16_t height;
     uint16_t width;
+    uint16_t rows; /* that memory holds, 1 .. height */
 } dcg_tensor;
 
 struct dcg_job;
 
-/* Computes one node. Returns DCG_OK, or what is wrong with the blob. */
+/* Computes some rows of one node. Returns DCG_OK, or what is wrong with the blob. */
 typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
 
 /* How a convolution's input lies for a packed kernel: every channel as padded planes, a strip of output
- * positions at a time. Output (y, x) is position y * pitch + x, and each tap a fixed distance behind it. */
+ * positions at a time. Output (y, x) of a step's rows is position y * pitch + x, and each tap a fixed
+ * distance behind it. */
 typedef struct dcg_packing {
-    uint32_t line;      /* of one plane before it is folded; offset from the arena's start, in bytes */
-    uint32_t planes;    /* uint32_t[]: channels * phases_h * phases_w packed planes; offset likewise */
-    uint32_t strip;     /* positions at a time, a multiple of 16 */
-    uint32_t halo;      /* positions behind an output's own that its last tap reads */
-    uint32_t pitch;     /* positions from one output row to the next */
-    uint32_t positions; /* in all */
+    uint32_t line;   /* of one plane before it is folded; offset from the arena's start, in bytes */
+    uint32_t planes; /* uint32_t[]: channels * phases_h * phases_w packed planes; offset likewise */
+    uint32_t words;  /* of all planes: what there is room for */
+    uint32_t strip;  /* positions at a time, at most; a multiple of 16 */
+    uint32_t halo;   /* positions behind an output's own that its last tap reads */
+    uint32_t pitch;  /* positions from one output row to the next */
     uint16_t phases_h, phases_w; /* one plane for each remainder of a tap's row and column by the stride */
 } dcg_packing;
 
@@ -72,8 +81,16 @@ typedef struct dcg_node {
     dcg_packing packing; /* of a packed kernel */
 } dcg_node;
 
+/* Some output rows of one node; of scores, the rows of the input that they sum up. */
+typedef struct dcg_step {
+    uint16_t node;
+    uint16_t first_row, n_rows;
+    uint16_t picture_rows; /* how many must have arrived */
+} dcg_step;
+
 /* Scratch memory, offsets in bytes from the arena's start. */
 typedef struct dcg_scratch {
+    uint32_t checks;       /* uint32_t[n_nodes]: the self-test's sums */
     uint32_t tables;       /* uint16_t[n_tables][DCG_TABLE_ENTRIES]: decoding tables */
     uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
     uint32_t list;         /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
@@ -89,14 +106,17 @@ typedef struct dcg_plan {
     uint32_t n_scores;
     uint16_t n_tensors; /* picture included */
     uint16_t n_nodes;
+    uint32_t n_steps;
+    uint8_t streamed; /* whether tensor 0 is in the arena, and its rows are pushed */
     dcg_scratch scratch;
     const dcg_tensor *tensors; /* [n_tensors] */
-    const dcg_node *nodes;     /* [n_nodes], in execution order */
+    const dcg_node *nodes;     /* [n_nodes], in the blob's order */
+    const dcg_step *steps;     /* [n_steps], in execution order, each after those whose rows it reads */
 } dcg_plan;
 
 /* ---- The net: one running instance ---- */
 
-/* Observes a node's output, row by row, right after the node has run.
+/* Observes a node's output, row by row, right after the rows were computed; each row once.
  *
  * user     the pointer given to dcg_set_trace
  * node     index of the node, 0 is the first; Concat nodes and the scores are not traced
@@ -115,6 +135,10 @@ typedef struct dcg_net {
     const uint8_t *tensors; /* the blob's tensors section */
     const uint8_t *layers;  /* the blob's first layer section */
     uint8_t *arena;
+    const uint8_t *picture; /* tensor 0's memory */
+    int32_t *scores;        /* NULL between pictures */
+    uint32_t next_step;
+    uint32_t picture_rows; /* how many have arrived */
     dcg_trace_fn trace;
     void *trace_user;
 } dcg_net;
@@ -133,7 +157,7 @@ typedef struct dcg_net {
 dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
                     size_t arena_bytes);
 
-/* Runs the network on one picture.
+/* Runs the network on one picture, whatever the plan.
  *
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
@@ -143,6 +167,25 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
  * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.
  */
 dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores);
+
+/* Begins a picture whose rows come one by one, with a plan that is made for that (streamed). Whatever came
+ * before is forgotten.
+ *
+ * scores  plan->n_scores values, written until the last row has been pushed and dcg_push_row has returned
+ *
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes whole pictures only.
+ */
+dcg_status dcg_begin(dcg_net *net, int32_t *scores);
+
+/* Takes the picture's next row and computes all that has become possible. When the last row's call returns
+ * DCG_OK, the scores are there.
+ *
+ * row  width * channels camera bytes, as in dcg_run; copied, so that its memory is free again
+ *
+ * Returns DCG_OK, the defect found while decoding, or DCG_ERR_ARGUMENT where no picture has been started
+ * or it is complete. After an error only dcg_begin or dcg_run goes on.
+ */
+dcg_status dcg_push_row(dcg_net *net, const uint8_t *row);
 
 /* Index of the largest of count >= 1 scores; the lowest index wins a tie. */
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count);

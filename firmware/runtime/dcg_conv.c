@@ -1,4 +1,4 @@
-/* Convolution: one filter is decoded, then every row of its output plane is accumulated tap by tap.
+/* Convolution: one filter is decoded, then every row of the step is accumulated tap by tap.
  *
  * A tap is one non-zero weight. It adds weight * input to a run of accumulators along the row, and
  * weight * pad byte to those whose input lies outside the plane. Accumulators wrap, so they are
@@ -12,7 +12,6 @@ typedef struct filter {
     const dcg_tensor *input;
     uint32_t *row;          /* [out_width] accumulators */
     uint32_t first_channel; /* of the filter's group */
-    const uint8_t *first_plane;
 } filter;
 
 static void add_constant(uint32_t *row, uint32_t begin, uint32_t end, uint32_t value) {
@@ -58,7 +57,7 @@ static place find_place(const filter *f, uint32_t y, uint32_t index) {
     if (p.begin >= p.end) return p;
     uint32_t input_y = padded_y - node->pad_top;
     uint32_t input_x = p.begin * node->stride_w + kx - node->pad_left;
-    p.input = f->first_plane + (size_t)input_y * in->row_stride + (size_t)input_x * in->pixel_stride;
+    p.input = dcg_input_row(f->job, 0, f->first_channel, input_y) + (size_t)input_x * in->pixel_stride;
     return p;
 }
 
@@ -97,7 +96,7 @@ static void store_scores(const dcg_job *job, const dcg_conv_record *record, uint
                          const uint32_t *row) {
     (void)record;
     const dcg_node *node = job->node;
-    int32_t *scores = job->scores + ((size_t)o * node->out_height + y) * node->out_width;
+    int32_t *scores = job->net->scores + ((size_t)o * node->out_height + y) * node->out_width;
     for (uint32_t x = 0; x < node->out_width; x++)
         scores[x] = dcg_signed(row[x]);
 }
@@ -107,8 +106,7 @@ typedef void (*store_row)(const dcg_job *job, const dcg_conv_record *record, uin
 
 static dcg_status convolve(const dcg_job *job, store_row store) {
     const dcg_node *node = job->node;
-    filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row),
-                0,   NULL};
+    filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row), 0};
     uint32_t group_inputs = (uint32_t)f.input->channels / node->groups;
     uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
     dcg_conv_record record;
@@ -121,8 +119,7 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
         status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
         f.first_channel = o / group_outputs * group_inputs;
-        f.first_plane = dcg_input_plane(job, 0, f.first_channel);
-        for (uint32_t y = 0; y < node->out_height; y++) {
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
             accumulate_row(&f, y, dcg_conv_bias(job, &record, o), &weights);
             store(job, &record, o, y, f.row);
         }

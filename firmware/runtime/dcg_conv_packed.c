@@ -30,6 +30,7 @@ static int sums_fit(const dcg_weights *weights, uint32_t bias) {
 /* What one filter is computed from. */
 typedef struct filter {
     const dcg_job *job;
+    const dcg_strip *strip;
     const dcg_weights *weights; /* its taps */
     const dcg_classes *classes; /* for the kernel by levels */
     const uint8_t *words;       /* the packed planes, of the filter's first channel */
@@ -38,15 +39,14 @@ typedef struct filter {
 } filter;
 
 static void run_direct(const filter *f) {
-    const dcg_packing *p = &f->job->node->packing;
-    uint8_t *line = f->job->net->arena + p->line;
+    uint8_t *line = f->job->net->arena + f->job->node->packing.line;
     uint64_t both = (uint64_t)(int64_t)dcg_signed(f->bias) * (((uint64_t)1 << DCG_PAIR_BITS) + 1u);
     dcg_direct direct = {
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .low = line,
-        .high = line + p->strip / DCG_PAIR,
-        .passes = p->strip / DCG_DIRECT_AT_ONCE,
+        .high = line + f->strip->count / DCG_PAIR,
+        .passes = f->strip->count / DCG_DIRECT_AT_ONCE,
         .list = f->weights->list,
         .words = f->words,
         .n_taps = f->weights->n_taps,
@@ -69,26 +69,25 @@ static void run_levels(const filter *f) {
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .out = arena + p->line,
-        .quarter = p->strip / DCG_FOUR,
+        .quarter = f->strip->count / DCG_FOUR,
         .words = f->words,
-        .passes = p->strip / DCG_AT_ONCE,
+        .passes = f->strip->count / DCG_AT_ONCE,
         .bias = f->bias,
         .requant = &f->requant,
     };
-    uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, DCG_FOUR);
+    uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, f->strip);
     uint16_t *scratch = (void *)(arena + f->job->net->plan->scratch.runs);
     dcg_levels_list(&levels, f->weights, f->classes, complement, scratch);
     dcg_levels_run(&levels);
 }
 
 static void run_bytes(const filter *f) {
-    const dcg_packing *p = &f->job->node->packing;
     uint8_t *arena = f->job->net->arena;
     dcg_bytes bytes = {
         .words = f->words,
         .list = f->weights->list,
-        .out = arena + p->line,
-        .passes = p->strip / DCG_AT_ONCE,
+        .out = arena + f->job->node->packing.line,
+        .passes = f->strip->count / DCG_AT_ONCE,
         .bias = f->bias,
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
@@ -100,39 +99,56 @@ static void run_bytes(const filter *f) {
 
 /* Kernels clip to a byte; this does the rest where a layer asks for more. */
 static void clip_strip(const filter *f) {
-    const dcg_packing *p = &f->job->node->packing;
-    uint8_t *line = f->job->net->arena + p->line;
+    uint8_t *line = f->job->net->arena + f->job->node->packing.line;
     uint8_t lo = (uint8_t)f->requant.lo, hi = (uint8_t)f->requant.hi;
     if (lo == 0 && hi == 255) return;
-    for (uint32_t i = 0; i < p->strip; i++) {
+    for (uint32_t i = 0; i < f->strip->count; i++) {
         if (line[i] < lo) line[i] = lo;
         if (line[i] > hi) line[i] = hi;
     }
 }
 
+/* Positions of a step's outputs, those between the rows included. */
+static uint32_t step_positions(const dcg_job *job) {
+    return (job->n_rows - 1u) * job->node->packing.pitch + job->node->out_width;
+}
+
 /* Copies a strip's outputs to the rows they belong to. */
-static void store_strip(const dcg_job *job, uint32_t output, uint32_t first) {
+static void store_strip(const dcg_job *job, const dcg_strip *strip, uint32_t output) {
     const dcg_node *node = job->node;
-    const dcg_packing *p = &node->packing;
-    const uint8_t *line = job->net->arena + p->line;
-    uint32_t end = first + p->strip;
-    if (p->pitch == node->out_width) { /* no gaps between the rows */
-        uint32_t left = p->positions - first;
-        dcg_copy(dcg_output_row(job, output, 0) + first, line, left < p->strip ? left : p->strip);
+    const uint8_t *line = job->net->arena + node->packing.line;
+    uint32_t pitch = node->packing.pitch, end = strip->first + strip->count;
+    if (pitch == node->out_width &&
+        dcg_unbroken(&job->net->plan->tensors[node->output], job->first_row, job->n_rows)) {
+        uint32_t left = step_positions(job) - strip->first; /* no gaps between the rows */
+        dcg_copy(dcg_output_row(job, output, job->first_row) + strip->first, line,
+                 left < strip->count ? left : strip->count);
         return;
     }
-    uint32_t y = first < node->out_width ? 0u : (first - node->out_width) / p->pitch;
-    for (; y < node->out_height && y * p->pitch < end; y++) {
-        uint32_t row = y * p->pitch; /* position of the row's first output */
-        uint32_t from = row < first ? first : row;
+    uint32_t y = strip->first < node->out_width ? 0u : (strip->first - node->out_width) / pitch;
+    for (; y < job->n_rows && y * pitch < end; y++) {
+        uint32_t row = y * pitch; /* position of the row's first output */
+        uint32_t from = row < strip->first ? strip->first : row;
         uint32_t to = row + node->out_width < end ? row + node->out_width : end;
         if (from < to)
-            dcg_copy(dcg_output_row(job, output, y) + (from - row), line + (from - first), to - from);
+            dcg_copy(dcg_output_row(job, output, job->first_row + y) + (from - row),
+                     line + (from - strip->first), to - from);
     }
 }
 
-/* The strip that begins at position first, through all filters. */
-static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first) {
+/* Whether the strip is for the kernel by levels: it can work with the codebook, is the faster one, and its
+ * planes and their complements find room. */
+static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_classes *classes,
+                       uint32_t positions) {
+    const dcg_strip strip = {0, positions, DCG_FOUR};
+    uint32_t planes = dcg_packed_planes(job), words = dcg_plane_words(&job->node->packing, &strip);
+    return 2u * planes * words <= job->node->packing.words &&
+           dcg_levels_suit(classes, weights, planes, words);
+}
+
+/* A strip of so many positions from first on, through all filters. */
+static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first,
+                            uint32_t positions) {
     const dcg_node *node = job->node;
     const dcg_packing *p = &node->packing;
     uint32_t group_inputs = (uint32_t)dcg_input(job, 0)->channels / node->groups;
@@ -144,18 +160,20 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
     if (DCG_HELIUM)
         fold = DCG_ONE;
-    else if (dcg_levels_suit(&classes, &weights, dcg_packed_planes(job), dcg_plane_words(p, DCG_FOUR)))
+    else if (levels_suit(job, &weights, &classes, positions))
         fold = DCG_FOUR;
+    const dcg_strip strip = {first, positions, fold};
     if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
-    dcg_weights_pack(&weights, dcg_plane_words(p, fold), fold == DCG_ONE);
-    dcg_pack_strip(job, first, fold);
+    dcg_weights_pack(&weights, dcg_plane_words(p, &strip), fold == DCG_ONE);
+    dcg_pack_strip(job, &strip);
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
         size_t begin = (size_t)(o / group_outputs * group_inputs) * weights.channel_step;
         const filter f = {.job = job,
+                          .strip = &strip,
                           .weights = &weights,
                           .classes = &classes,
                           .words = job->net->arena + p->planes + begin,
@@ -168,16 +186,18 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
         else
             run_bytes(&f);
         clip_strip(&f);
-        store_strip(job, o, first);
+        store_strip(job, &strip, o);
     }
     return dcg_weights_close(&weights);
 }
 
 dcg_status dcg_conv_packed(const dcg_job *job) {
-    const dcg_packing *p = &job->node->packing;
+    uint32_t all = step_positions(job), most = job->node->packing.strip;
+    uint32_t n_strips = (all + most - 1u) / most;
+    uint32_t count = ((all + n_strips - 1u) / n_strips + DCG_AT_ONCE - 1u) / DCG_AT_ONCE * DCG_AT_ONCE;
     dcg_conv_record record;
     dcg_status status = dcg_conv_record_find(&record, job->layer, job->node);
-    for (uint32_t first = 0; first < p->positions && status == DCG_OK; first += p->strip)
-        status = run_strip(job, &record, first);
+    for (uint32_t first = 0; first < all && status == DCG_OK; first += count)
+        status = run_strip(job, &record, first, count);
     return status;
 }

@@ -13,9 +13,8 @@ dcg_status dcg_add(const dcg_job *job) {
         dcg_requant_of(job, dcg_node_header_mult(job->layer), dcg_node_header_shift(job->layer));
 
     for (uint32_t c = 0; c < node->out_channels; c++) {
-        for (uint32_t y = 0; y < node->out_height; y++) {
-            const uint8_t *p = dcg_input_plane(job, 0, c) + (size_t)y * a->row_stride;
-            const uint8_t *q = dcg_input_plane(job, 1, c) + (size_t)y * b->row_stride;
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
+            const uint8_t *p = dcg_input_row(job, 0, c, y), *q = dcg_input_row(job, 1, c, y);
             uint8_t *output = dcg_output_row(job, c, y);
             for (uint32_t x = 0; x < node->out_width; x++, p += a->pixel_stride, q += b->pixel_stride)
                 output[x] = dcg_requantise(dcg_signed(factor_a * *p + factor_b * *q - zeros), &requant);
@@ -34,13 +33,13 @@ dcg_status dcg_pad(const dcg_job *job) {
     const dcg_tensor *in = dcg_input(job, 0);
     uint8_t value = dcg_node_header_lo(job->layer);
     for (uint32_t c = 0; c < node->out_channels; c++) {
-        for (uint32_t y = 0; y < node->out_height; y++) {
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
             uint8_t *output = dcg_output_row(job, c, y);
             if (y < node->pad_top || y >= (uint32_t)node->pad_top + in->height) {
                 fill(output, node->out_width, value);
                 continue;
             }
-            const uint8_t *p = dcg_input_plane(job, 0, c) + (size_t)(y - node->pad_top) * in->row_stride;
+            const uint8_t *p = dcg_input_row(job, 0, c, y - node->pad_top);
             fill(output, node->pad_left, value);
             output += node->pad_left;
             for (uint32_t x = 0; x < in->width; x++, p += in->pixel_stride)
@@ -51,25 +50,27 @@ dcg_status dcg_pad(const dcg_job *job) {
     return DCG_OK;
 }
 
+/* Rows are the input's: of sums over planes, every step adds its own. */
 dcg_status dcg_scores(const dcg_job *job) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0);
     int total = (node->flags & DCG_TOPOLOGY_RAW) != 0;
     int32_t zero_point = dcg_zero_point(job->net, node->inputs[0]);
-    int32_t *scores = job->scores;
     for (uint32_t c = 0; c < in->channels; c++) {
-        int32_t sum = 0; /* a plan's planes are too small for it to wrap */
-        for (uint32_t y = 0; y < in->height; y++) {
-            const uint8_t *p = dcg_input_plane(job, 0, c) + (size_t)y * in->row_stride;
+        int32_t *scores = job->net->scores + (total ? c : (size_t)c * in->height * in->width);
+        int32_t sum =
+            total && job->first_row > 0 ? *scores : 0; /* a plan's planes are too small for it to wrap */
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
+            const uint8_t *p = dcg_input_row(job, 0, c, y);
             for (uint32_t x = 0; x < in->width; x++, p += in->pixel_stride) {
                 sum += *p - zero_point;
                 if (!total) {
-                    *scores++ = sum;
+                    scores[(size_t)y * in->width + x] = sum;
                     sum = 0;
                 }
             }
         }
-        if (total) *scores++ = sum;
+        if (total) *scores = sum;
     }
     return DCG_OK;
 }

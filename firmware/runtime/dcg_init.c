@@ -86,6 +86,10 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
     net->tensors = bytes + dcg_header_tensors_offset(bytes);
     net->layers = bytes + layers;
     net->arena = arena;
+    net->picture = NULL;
+    net->scores = NULL;
+    net->next_step = 0;
+    net->picture_rows = 0;
     net->trace = NULL;
     net->trace_user = NULL;
     return DCG_OK;

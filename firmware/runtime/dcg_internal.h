@@ -41,20 +41,24 @@
 #define DCG_APART
 #endif
 
-/* One node at work: what a kernel gets. */
+/* One step at work: what a kernel gets. */
 typedef struct dcg_job {
     const dcg_net *net;
     const dcg_node *node;
-    const uint8_t *layer;   /* the node's section in the blob, checked by dcg_init */
-    const uint8_t *picture; /* dcg_run's hwc */
-    int32_t *scores;        /* dcg_run's scores */
+    const uint8_t *layer; /* the node's section in the blob, checked by dcg_init */
+    uint32_t first_row, n_rows;
 } dcg_job;
 
 /* ---- Tensors (dcg_run.c) ---- */
 
 const dcg_tensor *dcg_input(const dcg_job *job, uint32_t which);
-const uint8_t *dcg_input_plane(const dcg_job *job, uint32_t which, uint32_t channel);
+const uint8_t *dcg_input_row(const dcg_job *job, uint32_t which, uint32_t channel, uint32_t row);
 uint8_t *dcg_output_row(const dcg_job *job, uint32_t channel, uint32_t row);
+
+/* Whether rows first .. first + count - 1 lie one behind the other in the tensor's ring. */
+static inline int dcg_unbroken(const dcg_tensor *t, uint32_t first, uint32_t count) {
+    return first % t->rows + count <= t->rows;
+}
 
 /* The byte that means 0.0 in a tensor. */
 uint8_t dcg_zero_point(const dcg_net *net, uint16_t tensor);

@@ -5,9 +5,10 @@
 
 /* One plane of the packed input, not yet packed. */
 typedef struct plane {
+    const dcg_job *job;
     const dcg_node *node;
     const dcg_tensor *input;
-    const uint8_t *bytes; /* of the channel */
+    uint32_t channel;
     uint32_t phase_row, phase_column;
     uint8_t pad;
 } plane;
@@ -26,7 +27,6 @@ static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end
         fill(to, end - begin, p->pad);
         return;
     }
-    const uint8_t *row = p->bytes + (size_t)input_y * in->row_stride;
     uint32_t step = node->stride_w * in->pixel_stride;
     uint32_t x = begin;
     for (; x < end && x * node->stride_w + p->phase_column < node->pad_left; x++)
@@ -35,7 +35,8 @@ static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end
     if (x < end && input_x < in->width) {
         uint32_t inside = (in->width - input_x + node->stride_w - 1u) / node->stride_w;
         if (inside > end - x) inside = end - x;
-        const uint8_t *from = row + (size_t)input_x * in->pixel_stride;
+        const uint8_t *from =
+            dcg_input_row(p->job, 0, p->channel, input_y) + (size_t)input_x * in->pixel_stride;
         if (step == 1u)
             dcg_copy(to, from, inside);
         else
@@ -49,22 +50,25 @@ static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end
 
 /* Whether rows of input are rows of the packed plane, without anything between them. */
 static int is_plain(const plane *p) {
+    const dcg_job *job = p->job;
     const dcg_node *node = p->node;
     return node->kernel_h == 1u && node->kernel_w == 1u && node->stride_h == 1u && node->stride_w == 1u &&
            node->packing.pitch == p->input->row_stride && node->out_height == p->input->height &&
-           node->pad_top == 0 && node->pad_left == 0 && p->input->pixel_stride == 1u;
+           node->pad_top == 0 && node->pad_left == 0 && p->input->pixel_stride == 1u &&
+           dcg_unbroken(p->input, job->first_row, job->n_rows);
 }
 
 /* Positions first .. first + count - 1 of the plane. */
 static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     uint32_t pitch = p->node->packing.pitch;
     if (is_plain(p)) {
-        uint32_t left = p->node->packing.positions - first;
-        dcg_copy(line, p->bytes + first, left < count ? left : count);
+        uint32_t left = p->job->n_rows * pitch - first;
+        dcg_copy(line, dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first,
+                 left < count ? left : count);
         if (left < count) fill(line + left, count - left, p->pad);
         return;
     }
-    uint32_t y = first / pitch, x = first % pitch;
+    uint32_t y = p->job->first_row + first / pitch, x = first % pitch;
     while (count > 0) {
         uint32_t part = pitch - x < count ? pitch - x : count;
         put_columns(p, y, x, x + part, line);
@@ -121,20 +125,19 @@ uint32_t dcg_packed_planes(const dcg_job *job) {
     return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
 }
 
-void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold) {
+void dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
     const dcg_node *node = job->node;
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
     uint32_t *to = (void *)(job->net->arena + packing->planes);
-    uint32_t part = packing->strip / fold, words = dcg_plane_words(packing, fold);
+    uint32_t fold = strip->fold, part = strip->count / fold, words = dcg_plane_words(packing, strip);
     uint32_t complement = dcg_packed_planes(job) * words;
-    plane p = {node, dcg_input(job, 0), NULL, 0, 0, 0};
-    for (uint32_t c = 0; c < p.input->channels; c++) {
-        p.bytes = dcg_input_plane(job, 0, c);
-        p.pad = dcg_pad_byte(job, c);
+    plane p = {job, node, dcg_input(job, 0), 0, 0, 0, 0};
+    for (; p.channel < p.input->channels; p.channel++) {
+        p.pad = dcg_pad_byte(job, p.channel);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                put_line(&p, first, packing->strip + packing->halo, fold == DCG_ONE ? (void *)to : line);
+                put_line(&p, strip->first, strip->count + packing->halo, fold == DCG_ONE ? (void *)to : line);
                 if (fold == DCG_PAIR)
                     fold_in_two(line, part, words, to);
                 else if (fold == DCG_FOUR)

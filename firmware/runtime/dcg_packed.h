@@ -12,14 +12,21 @@
 /* Planes of the packed input. */
 uint32_t dcg_packed_planes(const dcg_job *job);
 
-/* Words of one of them: word j holds positions j, j + strip / fold, ... of the strip. */
-static inline uint32_t dcg_plane_words(const dcg_packing *p, uint32_t fold) {
-    return fold == DCG_ONE ? (p->strip + p->halo + 3u) / 4u : p->strip / fold + p->halo;
+/* Some output positions of a step, and the form that their input is packed in. */
+typedef struct dcg_strip {
+    uint32_t first; /* position, counted from the step's first row */
+    uint32_t count; /* of positions, a multiple of 16; the last ones may lie beyond the step */
+    uint32_t fold;  /* DCG_ONE, ... */
+} dcg_strip;
+
+/* Words of one plane: word j holds positions j, j + count / fold, ... of the strip. */
+static inline uint32_t dcg_plane_words(const dcg_packing *p, const dcg_strip *strip) {
+    if (strip->fold == DCG_ONE) return (strip->count + p->halo + 3u) / 4u;
+    return strip->count / strip->fold + p->halo;
 }
 
-/* Packs the strip that begins at position first. With DCG_FOUR, the complements 255 - a lie behind
- * all planes. */
-void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
+/* Packs a strip's input. With DCG_FOUR, the complements 255 - a lie behind all planes. */
+void dcg_pack_strip(const dcg_job *job, const dcg_strip *strip);
 
 /* ---- Direct: one multiply-accumulate a tap and position ---- */
 

@@ -67,15 +67,16 @@ static void max_of_two(uint8_t *to, const uint8_t *a, const uint8_t *b, uint32_t
 #endif
 }
 
-/* Maximum of each column of a span of rows. */
-static void max_of_rows(uint8_t *to, const uint8_t *row, uint32_t width, uint32_t row_stride, span rows) {
+/* Maximum of each column of a span of a channel's rows. */
+static void max_of_rows(const dcg_job *job, uint8_t *to, uint32_t channel, uint32_t width, span rows) {
+    const uint8_t *first = dcg_input_row(job, 0, channel, rows.begin);
     if (length(rows) == 1u) {
-        dcg_copy(to, row, width);
+        dcg_copy(to, first, width);
         return;
     }
-    max_of_two(to, row, row + row_stride, width);
+    max_of_two(to, first, dcg_input_row(job, 0, channel, rows.begin + 1u), width);
     for (uint32_t y = rows.begin + 2u; y < rows.end; y++)
-        max_of_two(to, to, row + (size_t)(y - rows.begin) * row_stride, width);
+        max_of_two(to, to, dcg_input_row(job, 0, channel, y), width);
 }
 
 static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
@@ -117,22 +118,19 @@ dcg_status dcg_max_pool(const dcg_job *job) {
      * between. */
     uint32_t row_bytes = (in->width - 1u) * in->pixel_stride + 1u;
     for (uint32_t c = 0; c < node->out_channels; c++) {
-        const uint8_t *plane = dcg_input_plane(job, 0, c);
-        for (uint32_t y = 0; y < node->out_height; y++) {
-            span rows = window_rows(job, y);
-            const uint8_t *first = plane + (size_t)rows.begin * in->row_stride;
-            max_of_rows(columns, first, row_bytes, in->row_stride, rows);
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
+            max_of_rows(job, columns, c, row_bytes, window_rows(job, y));
             max_of_columns(job, dcg_output_row(job, c, y), columns, in->pixel_stride);
         }
     }
     return DCG_OK;
 }
 
-static uint32_t window_sum(const uint8_t *plane, const dcg_tensor *in, span rows, span columns) {
-    uint32_t sum = 0;
+static uint32_t window_sum(const dcg_job *job, uint32_t channel, span rows, span columns) {
+    uint32_t step = dcg_input(job, 0)->pixel_stride, sum = 0;
     for (uint32_t y = rows.begin; y < rows.end; y++) {
-        const uint8_t *p = plane + (size_t)y * in->row_stride + (size_t)columns.begin * in->pixel_stride;
-        for (uint32_t x = columns.begin; x < columns.end; x++, p += in->pixel_stride)
+        const uint8_t *p = dcg_input_row(job, 0, channel, y) + (size_t)columns.begin * step;
+        for (uint32_t x = columns.begin; x < columns.end; x++, p += step)
             sum += *p;
     }
     return sum;
@@ -154,7 +152,6 @@ static span padded_columns(const dcg_job *job, uint32_t x) {
 /* acc = k * sum of (x - zp), k = unit / n rounded, n the taps that count at this position. */
 dcg_status dcg_avg_pool(const dcg_job *job) {
     const dcg_node *node = job->node;
-    const dcg_tensor *in = dcg_input(job, 0);
     uint32_t unit = (uint32_t)dcg_node_header_factor0(job->layer);
     uint32_t zero_point = dcg_zero_point(job->net, node->inputs[0]);
     int count_padding = (node->flags & DCG_TOPOLOGY_COUNT_INCLUDE_PAD) != 0;
@@ -162,8 +159,7 @@ dcg_status dcg_avg_pool(const dcg_job *job) {
         dcg_requant_of(job, dcg_node_header_mult(job->layer), dcg_node_header_shift(job->layer));
 
     for (uint32_t c = 0; c < node->out_channels; c++) {
-        const uint8_t *plane = dcg_input_plane(job, 0, c);
-        for (uint32_t y = 0; y < node->out_height; y++) {
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
             span rows = window_rows(job, y);
             uint32_t n_rows = length(count_padding ? padded_rows(job, y) : rows);
             uint8_t *output = dcg_output_row(job, c, y);
@@ -172,7 +168,7 @@ dcg_status dcg_avg_pool(const dcg_job *job) {
                 uint32_t n = n_rows * length(count_padding ? padded_columns(job, x) : columns);
                 uint32_t k = (unit + n / 2u) / n;
                 uint32_t zeros = zero_point * length(rows) * length(columns);
-                uint32_t sum = window_sum(plane, in, rows, columns) - zeros;
+                uint32_t sum = window_sum(job, c, rows, columns) - zeros;
                 output[x] = dcg_requantise(dcg_signed(k * sum), &requant);
             }
         }

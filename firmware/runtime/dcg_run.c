@@ -1,23 +1,21 @@
-/* Walks the plan's nodes and the blob's layer sections side by side. */
+/* Walks the plan's steps, as far as the picture's rows allow. */
 #include "dcg_internal.h"
 
 const dcg_tensor *dcg_input(const dcg_job *job, uint32_t which) {
     return &job->net->plan->tensors[job->node->inputs[which]];
 }
 
-const uint8_t *dcg_input_plane(const dcg_job *job, uint32_t which, uint32_t channel) {
-    uint16_t tensor = job->node->inputs[which];
-    const dcg_tensor *t = &job->net->plan->tensors[tensor];
-    const uint8_t *memory = tensor == 0 ? job->picture : job->net->arena;
-    return memory + t->offset + (size_t)channel * t->channel_stride;
+static size_t row_offset(const dcg_tensor *t, uint32_t channel, uint32_t row) {
+    return t->offset + (size_t)channel * t->channel_stride + (size_t)(row % t->rows) * t->row_stride;
 }
 
-static uint8_t *row_of(const dcg_net *net, const dcg_tensor *t, uint32_t channel, uint32_t row) {
-    return net->arena + t->offset + (size_t)channel * t->channel_stride + (size_t)row * t->row_stride;
+const uint8_t *dcg_input_row(const dcg_job *job, uint32_t which, uint32_t channel, uint32_t row) {
+    const uint8_t *memory = job->node->inputs[which] == 0 ? job->net->picture : job->net->arena;
+    return memory + row_offset(dcg_input(job, which), channel, row);
 }
 
 uint8_t *dcg_output_row(const dcg_job *job, uint32_t channel, uint32_t row) {
-    return row_of(job->net, &job->net->plan->tensors[job->node->output], channel, row);
+    return job->net->arena + row_offset(&job->net->plan->tensors[job->node->output], channel, row);
 }
 
 uint8_t dcg_zero_point(const dcg_net *net, uint16_t tensor) {
@@ -40,28 +38,71 @@ dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {
     return r;
 }
 
-static void trace_output(const dcg_net *net, uint16_t node) {
-    const dcg_tensor *t = &net->plan->tensors[net->plan->nodes[node].output];
+/* The node's section in the blob, behind those of the nodes before it. */
+static const uint8_t *section_of(const dcg_net *net, uint16_t node) {
+    const uint8_t *layer = net->layers;
+    for (uint16_t i = 0; i < node; i++)
+        layer += dcg_node_header_section_bytes(layer);
+    return layer;
+}
+
+static void trace_rows(const dcg_job *job, uint16_t node) {
+    const dcg_net *net = job->net;
+    const dcg_tensor *t = &net->plan->tensors[job->node->output];
     for (uint16_t c = 0; c < t->channels; c++)
-        for (uint16_t y = 0; y < t->height; y++)
-            net->trace(net->trace_user, node, c, y, row_of(net, t, c, y), t->width);
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++)
+            net->trace(net->trace_user, node, c, (uint16_t)y, dcg_output_row(job, c, y), t->width);
+}
+
+/* All steps that the rows that have arrived make possible. An error ends the picture, as does the last step.
+ */
+static dcg_status run_steps(dcg_net *net) {
+    const dcg_plan *plan = net->plan;
+    dcg_status status = DCG_OK;
+    for (; status == DCG_OK && net->next_step < plan->n_steps; net->next_step++) {
+        const dcg_step *step = &plan->steps[net->next_step];
+        if (step->picture_rows > net->picture_rows) return DCG_OK;
+        const dcg_node *node = &plan->nodes[step->node];
+        const dcg_job job = {net, node, section_of(net, step->node), step->first_row, step->n_rows};
+        status = node->kernel(&job);
+        if (status == DCG_OK && net->trace != NULL && node->output != 0) trace_rows(&job, step->node);
+    }
+    net->scores = NULL;
+    return status;
+}
+
+static void begin(dcg_net *net, const uint8_t *picture, int32_t *scores) {
+    net->picture = picture;
+    net->scores = scores;
+    net->next_step = 0;
+    net->picture_rows = 0;
+}
+
+dcg_status dcg_begin(dcg_net *net, int32_t *scores) {
+    if (!net || !scores || !net->plan->streamed) return DCG_ERR_ARGUMENT;
+    begin(net, net->arena, scores);
+    return DCG_OK;
+}
+
+dcg_status dcg_push_row(dcg_net *net, const uint8_t *row) {
+    if (!net || !row || !net->scores) return DCG_ERR_ARGUMENT;
+    const dcg_tensor *t = &net->plan->tensors[0];
+    dcg_copy(net->arena + row_offset(t, 0, net->picture_rows++), row, t->row_stride);
+    return run_steps(net);
 }
 
 dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
     if (!net || !hwc || !scores) return DCG_ERR_ARGUMENT;
-    const dcg_plan *plan = net->plan;
-    const uint8_t *layer = net->layers;
-    for (uint16_t i = 0; i < plan->n_nodes; i++) {
-        const dcg_node *node = &plan->nodes[i];
-        if (node->kernel != NULL) {
-            const dcg_job job = {net, node, layer, hwc, scores};
-            dcg_status status = node->kernel(&job);
-            if (status != DCG_OK) return status;
-            if (net->trace != NULL && node->output != 0) trace_output(net, i);
-        }
-        layer += dcg_node_header_section_bytes(layer);
+    const dcg_tensor *t = &net->plan->tensors[0];
+    if (!net->plan->streamed) {
+        begin(net, hwc, scores);
+        net->picture_rows = t->height;
+        return run_steps(net);
     }
-    return DCG_OK;
+    dcg_status status = dcg_begin(net, scores);
+    for (uint32_t y = 0; y < t->height && status == DCG_OK; y++)
+        status = dcg_push_row(net, hwc + (size_t)y * t->row_stride);
+    return status;
 }
 
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count) {

@@ -129,6 +129,14 @@ def test_a_setting_that_is_not_known(refused: Callable[..., None]) -> None:
     refused(["digits", "--set", "nosuch=1"], "nosuch")
 
 
+def test_a_ram_budget_that_is_none_or_too_small(refused: Callable[..., None]) -> None:
+    refused(["digits", "--ram", "lots"], "--ram", "lots")
+    refused(["digits", "--ram", "64K", "--target", "host"], "--ram", "host")
+    refused(["digits", "--ram", "64K", "--target", "ulx3s-85f"], "--ram", "ulx3s-85f")
+    keep = ["--recipe", "deep-compression", "--target", "cortex-m7"]
+    refused(["digits", *keep, "--ram", "16K"], "digits", "needs", "--ram gives 16,384", "stack", "fire3")
+
+
 def compile_digits(pictures: Path, out: Path, **options: object) -> subprocess.CompletedProcess[str]:
     return dcgen("compile", "digits", "--calibration", pictures / "calibration", "-o", out, **options)  # type: ignore[arg-type]
 

@@ -32,6 +32,19 @@ def test_manifest_accounts_for_every_byte(digits_out: Path) -> None:
     assert 0 < manifest["nonzero_macs"] <= manifest["macs"]
 
 
+def test_a_ram_budget_is_kept(tmp_path: Path, digits_pictures: Path) -> None:
+    chosen = ("--recipe", "deep-compression", "--target", "cortex-m7", "--ram", "25K")
+    out = tmp_path / "out"
+    manifest = dcgen_json(
+        "compile", "digits", "--calibration", digits_pictures / "calibration", *chosen, "-o", out
+    )
+    assert manifest["streamed"] and manifest["ram_limit"] == 25 * 1024
+    assert sum(s["strips"] for s in manifest["segments"]) > len(manifest["segments"]) > 0
+    (check,) = dcgen_json("verify", out, "--on", "qemu-cortex-m7")["checks"]
+    assert check["passed"] and check["ram_bytes"] + check["stack_bytes"] <= 25 * 1024
+    assert 0 < check["longest_row_instructions"] < check["instructions"]
+
+
 def test_compile_prints_the_manifest(tmp_path: Path, digits_pictures: Path) -> None:
     calibration = digits_pictures / "calibration"
     printed = dcgen_json("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out")

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +37,14 @@ class Case:
     recipe: str = "second-order"
     target: str | None = None
     settings: tuple[str, ...] = ()
+    ram: str | None = None
 
     def arguments(self, data: Path) -> list[object]:
         model = data / self.model if self.model.endswith(".net") else self.model
         chosen = ["--weights", data / self.weights] if self.weights else []
         fixed = ["--preprocess", self.preprocess, "--recipe", self.recipe]
         target = ["--target", self.target] if self.target else []
+        target += ["--ram", self.ram] if self.ram else []
         settings = [word for setting in self.settings for word in ("--set", setting)]
         return ["compile", model, *chosen, *fixed, *target, *settings, "--calibration", data / self.calibration]
 
@@ -59,6 +61,9 @@ V1_1 = Case(
     target=ULX3S_85F.name,
     settings=(*QUICK, "work=0"),  # the file alone counts, as without a target
 )
+V1_1_IN_144K = replace(
+    V1_1, recipe="deep-compression", target="cortex-m7", settings=("pictures=250", "coding=joint"), ram="144K"
+)
 V1_1_TORCHVISION = Case(
     "squeezenet1_1",
     "squeezenet1_1_torchvision_f16.npz",
@@ -74,7 +79,7 @@ V1_0 = Case(
     settings=QUICK,
 )
 HAN = Case("deep_compression/compressed_SqueezeNet.net", None, "caffe", "imagenet_sample256_squash", "keep")
-NAMES = {V1_1: "v11", V1_1_TORCHVISION: "v11-torchvision", V1_0: "v10", HAN: "han"}
+NAMES = {V1_1: "v11", V1_1_IN_144K: "v11-144k", V1_1_TORCHVISION: "v11-torchvision", V1_0: "v10", HAN: "han"}
 
 
 MEASURE = """
@@ -185,6 +190,15 @@ def test_a_photograph_on_an_emulated_board(machine: str, result: Callable[[Case]
     assert check["layers"] >= 26
     assert check["bytes_compared"] >= 1_500_000
     assert check["instructions"] > 100_000_000
+
+
+def test_a_photograph_row_by_row_in_144_kib(result: Callable[[Case], Result], shared: Path) -> None:
+    out = result(V1_1_IN_144K).out
+    (check,) = verified(out, shared / "data" / "imagenet_val227", 1, ["qemu-cortex-m7"])
+    assert check["mismatches"] == 0
+    assert check["layers"] >= 26
+    assert check["ram_bytes"] + check["stack_bytes"] <= 144 * 1024
+    assert check["longest_row_instructions"] < check["instructions"]
 
 
 def test_a_photograph_on_the_engine(result: Callable[[Case], Result], shared: Path) -> None:

@@ -18,6 +18,7 @@ from dcgen.emit.names import ModelNames
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.schema import Status
 from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.segments import Schedule
 from dcgen.quant.qgraph import I32, U8, QGraph
 
 HERE = Path(__file__).parent
@@ -69,10 +70,11 @@ class Program:
         golden: Golden | None = None,
         blob: Blob | None = None,
         flags: tuple[str, ...] = (),
+        schedule: Schedule | None = None,
     ) -> None:
         self.folder, self.graph = folder, graph
         self.blob = blob or encode(graph)
-        self.plan = plan_firmware(graph, self.blob)
+        self.plan = plan_firmware(graph, self.blob, schedule)
         names = ModelNames.of("unit")
         runtime = runtime_objects(*flags)
         write(folder, model_files(graph, self.blob, self.plan, "unit", golden))

@@ -6,6 +6,8 @@
  *   program fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
  *   program selftest              stdout: status and first wrong node
  *   program argument              stdout: statuses of calls with wrong arguments
+ *   program rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
+ * order, and whether a picture pushed after all that has dcg_run's scores
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,6 +41,23 @@ static void write_row(void *user, uint16_t node, uint16_t channel, uint16_t row,
     fwrite(bytes, 1, count, user);
 }
 
+/* One picture as its plan has it: whole, or row by row, each row's memory free again after its call. */
+static dcg_status run_picture(dcg_net *net, const uint8_t *picture, int32_t *scores) {
+#if DCG_MODEL_STREAMED
+    const size_t bytes = DCG_MODEL_INPUT_WIDTH * DCG_MODEL_INPUT_CHANNELS;
+    dcg_status status = dcg_begin(net, scores);
+    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
+        uint8_t *row = exact(bytes);
+        memcpy(row, picture + y * bytes, bytes);
+        status = dcg_push_row(net, row);
+        free(row);
+    }
+    return status;
+#else
+    return dcg_run(net, picture, scores);
+#endif
+}
+
 static int trace(const char *blob_name, const char *pictures_name) {
     size_t blob_bytes, bytes;
     uint8_t *blob = read_file(blob_name, &blob_bytes), *pictures = read_file(pictures_name, &bytes);
@@ -50,7 +69,7 @@ static int trace(const char *blob_name, const char *pictures_name) {
         uint8_t *picture = exact(DCG_MODEL_INPUT_BYTES);
         memcpy(picture, pictures + at, DCG_MODEL_INPUT_BYTES);
         dcg_set_trace(&net, write_row, stdout);
-        status = dcg_run(&net, picture, scores);
+        status = run_picture(&net, picture, scores);
         if (memcmp(picture, pictures + at, DCG_MODEL_INPUT_BYTES) != 0) abort();
         uint16_t end = 0xFFFF;
         fwrite(&end, sizeof end, 1, stdout);
@@ -76,7 +95,7 @@ static int fuzz(const char *blobs_name, const char *picture_name) {
         int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
         dcg_net net;
         dcg_status init = dcg_init(&net, &DCG_MODEL_PLAN, blob, size, arena, DCG_MODEL_ARENA_BYTES);
-        dcg_status run = init == DCG_OK ? dcg_run(&net, picture, scores) : DCG_OK;
+        dcg_status run = init == DCG_OK ? run_picture(&net, picture, scores) : DCG_OK;
         printf("%d %d\n", (int)init, (int)run);
         free(blob), free(arena), free(scores);
     }
@@ -126,10 +145,40 @@ static int selftest(void) {
     return 0;
 }
 
+static int rows(const char *picture_name) {
+    size_t bytes;
+    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(DCG_MODEL_ARENA_BYTES);
+    int32_t *whole = exact(DCG_MODEL_SCORES * sizeof *whole),
+            *pushed = exact(DCG_MODEL_SCORES * sizeof *pushed);
+    const size_t stride = bytes / DCG_MODEL_INPUT_HEIGHT;
+    dcg_net net;
+    dcg_status status =
+        dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+    if (status != DCG_OK) abort();
+    printf("%d\n", (int)dcg_push_row(&net, picture)); /* not begun */
+    printf("%d\n", (int)dcg_begin(NULL, pushed));
+    printf("%d\n", (int)dcg_begin(&net, NULL));
+    printf("%d\n", (int)dcg_begin(&net, pushed));
+    printf("%d\n", (int)dcg_push_row(NULL, picture));
+    printf("%d\n", (int)dcg_push_row(&net, NULL));
+    printf("%d\n", (int)dcg_push_row(&net, picture));
+    printf("%d\n", (int)dcg_run(&net, picture, whole)); /* in the middle of a picture */
+    printf("%d\n", (int)dcg_push_row(&net, picture));   /* which is over */
+    status = dcg_begin(&net, pushed);
+    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++)
+        status = dcg_push_row(&net, picture + y * stride);
+    printf("%d\n", (int)status);
+    printf("%d\n", (int)dcg_push_row(&net, picture)); /* a row too many */
+    printf("%d\n", memcmp(whole, pushed, DCG_MODEL_SCORES * sizeof *whole) == 0);
+    free(picture), free(arena), free(whole), free(pushed);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "trace") == 0) return trace(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "fuzz") == 0) return fuzz(argv[2], argv[3]);
     if (argc == 2 && strcmp(argv[1], "selftest") == 0) return selftest();
     if (argc == 2 && strcmp(argv[1], "argument") == 0) return argument();
+    if (argc == 3 && strcmp(argv[1], "rows") == 0) return rows(argv[2]);
     return 99;
 }

@@ -27,7 +27,7 @@ def graph() -> QGraph:
 def test_the_picture_is_pixels_and_all_else_planes(graph: QGraph) -> None:
     plan = plan_firmware(graph, encode(graph))
     c, h, w = graph.input.shape
-    assert plan.tensors[0].layout == Layout(graph.input.shape, 0, 1, w * c, c)
+    assert plan.tensors[0].layout == Layout(graph.input.shape, 0, 1, w * c, c, h)
     assert plan.input_bytes == c * h * w
     for tensor in plan.tensors[1:]:
         c, h, w = graph.tensors[tensor.name].shape
@@ -71,13 +71,14 @@ def test_nodes_carry_kernel_flags_and_geometry(graph: QGraph) -> None:
 def test_scratch_areas_are_apart_and_large_enough(graph: QGraph) -> None:
     scratch = plan_firmware(graph, encode(graph)).scratch
     ends = (
+        scratch.checks + len(graph.nodes) * 4,
         scratch.tables + scratch.n_tables * 4096 * 2,
         scratch.levels + 256 * 2,
         scratch.list + list_words(scratch.tap_capacity) * 4,
         scratch.runs + run_halfwords(scratch.tap_capacity) * 2,
         scratch.row + scratch.row_capacity * 4,
     )
-    starts = (scratch.tables, scratch.levels, scratch.list, scratch.runs, scratch.row)
+    starts = (scratch.checks, scratch.tables, scratch.levels, scratch.list, scratch.runs, scratch.row)
     assert all(e <= s for e, s in zip(ends, (*starts[1:], scratch.size), strict=True))
     assert all(s % ALIGNMENT == 0 for s in starts)
     largest = max(n.op.indices[0].size for n in graph.nodes if isinstance(n.op, QConv))
@@ -90,11 +91,11 @@ def test_separate_codes_take_a_second_table(graph: QGraph) -> None:
     assert (joint.n_tables, gaps.n_tables, gaps.size - joint.size) == (1, 2, 8192)
 
 
-def test_a_network_without_convolutions_needs_no_scratch() -> None:
+def test_a_network_without_convolutions_needs_the_self_test_s_sums_only() -> None:
     picture = QTensor("input", (2, 3, 4), 1.0, 0, (0, 0))
     graph = QGraph("plain", picture, {"input": picture}, (QNode("s", QScores(True), ("input",)),), 1.0)
     plan = plan_firmware(graph, encode(graph))
-    assert (plan.arena_bytes, plan.n_scores, plan.input_bytes) == (0, 2, 24)
+    assert (plan.arena_bytes, plan.n_scores, plan.input_bytes) == (16, 2, 24)
 
 
 def _conv(shape: tuple[int, int, int, int], stride: int = 1) -> QGraph:

@@ -8,8 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgen.encode.blob import encode
-from dcgen.plan.arena import buffers
-from dcgen.plan.conv_kernels import choose_kernels
 from dcgen.plan.firmware import plan_firmware
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, Requant
@@ -88,5 +86,6 @@ def test_what_fits_no_workspace_is_computed_from_tensors_as_they_are() -> None:
     from tests.firmware.test_packed import wide
 
     graph = wide()
-    assert [p.kernel for p in choose_kernels(graph, buffers(graph)).values()] == ["dcg_conv"]
-    assert "fits" in next(iter(choose_kernels(graph, buffers(graph)).values())).reason
+    chosen = plan_firmware(graph, encode(graph)).nodes[0].conv
+    assert chosen and chosen.kernel == "dcg_conv"
+    assert chosen.reason == "no strip of its packed input fits 4096 bytes"

@@ -23,7 +23,7 @@ from dcgen.quant.qgraph import (
     QTensor,
 )
 from dcgen.quant.verify import verify as verify_graph
-from dcgen.targets import TARGETS, Target
+from dcgen.targets import TARGETS, Target, find
 from dcgen.verify.toolchain import tools
 
 EMULATED = tuple(t for t in TARGETS if t.emulator)
@@ -98,15 +98,23 @@ def with_one_weight_changed(graph: QGraph, layer: str) -> QGraph:
     return replace(graph, nodes=tuple(nodes))
 
 
-def write_firmware(graph: QGraph, picture: U8, out: Path) -> Path:
-    """Compile ``graph`` into ``out/firmware``; ``picture`` is its self-test's."""
+def write_firmware(graph: QGraph, picture: U8, out: Path, ram: int | None = None, target: str = "") -> Path:
+    """Compile ``graph`` into ``out/firmware``, for ``ram`` bytes of a target if they are given.
+
+    picture : of its self-test
+    """
     from dcgen.emit.firmware import emit_firmware
     from dcgen.emit.golden import Golden
     from dcgen.encode.blob import encode
+    from dcgen.plan.budget import plan_within
     from dcgen.plan.firmware import plan_firmware
 
     blob = encode(graph)
     plan = plan_firmware(graph, blob)
+    if ram is not None:
+        machine = find(target)
+        assert isinstance(machine, Target)
+        plan = plan_within(graph, blob, ram, machine)
     files = emit_firmware(graph, blob, plan, graph.name, Golden.of(graph, picture[None]))
     for name, data in files.items():
         path = out / "firmware" / name

@@ -20,7 +20,7 @@ Record = tuple[int, int, int, int, bytes]
 def run_records(graph: QGraph, pictures: U8, ticks: int = 100) -> list[Record]:
     """What a right machine writes that measures and traces the only picture."""
     scores, tensors = golden(graph, pictures)
-    outcome = (1, 0, 0, 0, struct.pack("<iIQ", 0, 640, ticks))
+    outcome = (1, 0, 0, 0, struct.pack("<iIQQ", 0, 640, ticks, 0))
     score_record = (2, 0, 0, 0, scores[0].tobytes())
     rows = [
         (3, i, c, y, tensors[node.name][0, c, y].tobytes())
@@ -132,7 +132,7 @@ def test_a_wrong_score_is_found_in_either_run(at: int, graph: QGraph, picture: U
 
 
 def test_a_runtime_error_fails_the_check_with_its_name(graph: QGraph, picture: U8, tmp_path: Path) -> None:
-    result = check(graph, picture, [(1, 0, 0, 0, struct.pack("<iIQ", 14, 0, 0))], tmp_path)
+    result = check(graph, picture, [(1, 0, 0, 0, struct.pack("<iIQQ", 14, 0, 0, 0))], tmp_path)
     assert not result.passed
     assert result.failure == "the runtime ended with CODE"
     assert result.mismatches == result.bytes_compared

@@ -12,7 +12,7 @@ def record(kind: int, node: int = 0, channel: int = 0, row: int = 0, data: bytes
     return struct.pack("<HHHHI", kind, node, channel, row, len(data)) + data
 
 
-RUN = record(1, data=struct.pack("<iIQ", 0, 512, 2**33 + 5))
+RUN = record(1, data=struct.pack("<iIQQ", 0, 512, 2**33 + 5, 77))
 SCORES = record(2, data=struct.pack("<2i", -7, 8))
 END = record(4)
 
@@ -30,7 +30,8 @@ def test_runs_come_back_one_by_one_with_their_rows(tmp_path: Path) -> None:
     row = record(3, 4, 2, 1, b"abc")
     path.write_bytes(RUN + SCORES + row + row + RUN + SCORES + END)
     measured, traced = read_results(path)
-    assert (measured.status, measured.stack_bytes, measured.ticks, measured.rows) == (0, 512, 2**33 + 5, ())
+    assert (measured.status, measured.stack_bytes, measured.ticks) == (0, 512, 2**33 + 5)
+    assert (measured.longest_row, measured.rows) == (77, ())
     assert [(r.node, r.channel, r.row, bytes(r.data)) for r in traced.rows] == [(4, 2, 1, b"abc")] * 2
     assert traced.scores is not None
     assert traced.scores.tolist() == [-7, 8]
@@ -38,7 +39,7 @@ def test_runs_come_back_one_by_one_with_their_rows(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_has_a_status_and_no_scores(tmp_path: Path) -> None:
     path = tmp_path / "r"
-    path.write_bytes(record(1, data=struct.pack("<iIQ", 14, 0, 0)) + END)
+    path.write_bytes(record(1, data=struct.pack("<iIQQ", 14, 0, 0, 0)) + END)
     (outcome,) = read_results(path)
     assert outcome.status == 14
     assert outcome.scores is None

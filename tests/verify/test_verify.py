@@ -14,7 +14,7 @@ from dcgen.quant.qgraph import U8, QGraph
 from dcgen.targets import HOST, TARGETS, Target, find
 from dcgen.verify import host_scores, verify
 from dcgen.verify.build import build
-from tests.verify.small import needs, with_one_weight_changed, write_firmware
+from tests.verify.small import EMULATED, needs, with_one_weight_changed, write_firmware
 
 
 @pytest.fixture(params=TARGETS, ids=lambda t: t.check_name)
@@ -46,6 +46,23 @@ def test_every_byte_is_equal_on_every_machine(out_dir: Path, graph: QGraph, pict
         assert graph.n_scores * 4 + 15 * 19 * 3 < json["ram_bytes"] < 40_000
         assert 100 < json["stack_bytes"] < 4_000
     assert said == [f"{target.check_name}: built", f"{target.check_name}: 3 of 3 pictures compared"]
+
+
+@pytest.mark.parametrize("core", EMULATED, ids=lambda t: t.name)
+def test_a_streamed_build_is_exact_within_its_ram(
+    graph: QGraph, pictures: U8, core: Target, tmp_path: Path
+) -> None:
+    needs(core)
+    assert core.stack_bytes
+    ram = 12_100 + core.stack_bytes
+    out = write_firmware(graph, pictures[0], tmp_path, ram, core.name)
+    assert "STREAMED 1" in (out / "firmware/model/small.h").read_text()
+    (check,) = verify(out, [core], pictures, graph)
+    assert check.passed, check
+    json = check.to_json()
+    assert json["ram_bytes"] + json["stack_bytes"] <= ram
+    assert json["stack_bytes"] <= core.stack_bytes
+    assert 0 < json["longest_row_instructions"] < json["instructions"]
 
 
 @pytest.mark.parametrize("layer", ["conv1", "expand3"])

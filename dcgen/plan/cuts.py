@@ -1,0 +1,33 @@
+"""The cheapest way to cut a row of things into runs, by dynamic programming over the cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Run = TypeVar("Run")
+
+
+def cheapest_cuts(
+    n: int, run: Callable[[int, int], tuple[float, Run] | None]
+) -> tuple[tuple[Run, ...], float, int]:
+    """The runs of the lowest total cost that cover ``n`` things, or as many of the first ones as can be reached.
+
+    run : for a run from ``first`` to ``last - 1`` its cost and what stands for it, None where there is none
+
+    Returns the runs in order, their cost, and how many things they cover.
+    """
+    cost: list[float] = [0.0] + [float("inf")] * n
+    chosen: list[tuple[int, Run] | None] = [None] * (n + 1)
+    for last in range(1, n + 1):
+        for first in range(last - 1, -1, -1):
+            if cost[first] == float("inf") or (found := run(first, last)) is None:
+                continue
+            if cost[first] + found[0] < cost[last]:
+                cost[last], chosen[last] = cost[first] + found[0], (first, found[1])
+    reached = at = max(k for k in range(n + 1) if cost[k] < float("inf"))
+    runs: list[Run] = []
+    while (step := chosen[at]) is not None:
+        at = step[0]
+        runs.append(step[1])
+    return tuple(reversed(runs)), cost[reached], reached
