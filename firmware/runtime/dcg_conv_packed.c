@@ -76,8 +76,8 @@ static void run_levels(const filter *f) {
         .requant = &f->requant,
     };
     uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, DCG_FOUR);
-    uint16_t *scratch = (void *)(arena + f->job->net->plan->scratch.runs);
-    dcg_levels_list(&levels, f->weights, f->classes, complement, scratch);
+    int16_t *list = (void *)(arena + f->job->net->plan->scratch.runs);
+    dcg_levels_list(&levels, f->weights, f->classes, complement, list);
     dcg_levels_run(&levels);
 }
 
@@ -148,13 +148,15 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
         fold = DCG_FOUR;
     if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
-    dcg_weights_pack(&weights, dcg_plane_words(p, fold), fold == DCG_ONE);
+    uint32_t plane = 4u * dcg_plane_words(p, fold); /* bytes */
+    dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
+                      fold == DCG_PAIR ? 4u : 1u);
     dcg_pack_strip(job, first, fold);
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
-        size_t begin = (size_t)(o / group_outputs * group_inputs) * weights.channel_step;
+        size_t begin = (size_t)(o / group_outputs * group_inputs) * p->phases_h * p->phases_w * plane;
         const filter f = {.job = job,
                           .weights = &weights,
                           .classes = &classes,

@@ -59,16 +59,14 @@ void dcg_direct_portable(dcg_direct *direct);
 typedef struct dcg_classes {
     uint32_t n;
     uint16_t magnitudes[DCG_MAX_CLASSES + 1u];
-    uint32_t counts[2u * DCG_MAX_CLASSES + 1u]; /* taps of each label; the decoder counts */
 } dcg_classes;
 
 /* Finds the classes; whether the kernel can work with them, and is faster than the direct one. */
 int dcg_levels_suit(dcg_classes *classes, const dcg_weights *weights, uint32_t n_planes,
                     uint32_t plane_words);
 
-/* Puts a label in a level's place: 2 * class + 1, or + 2 if it is negative. That is what the decoder then
- * calls a weight. */
-void dcg_levels_relabel(dcg_classes *classes, dcg_weights *weights, int16_t *levels);
+/* Puts a label in a level's place, 2 * class + 1, or + 2 if it is negative, and has taps chained by it. */
+void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *weights, int16_t *levels);
 
 /* One filter over one strip. The head of the record is laid out for dcg_levels_dsp.c. */
 typedef struct dcg_levels {
@@ -95,10 +93,10 @@ typedef struct dcg_levels {
 /* [0] behind taps and DCG_ENTRY_CLEAR, [1] behind DCG_ENTRY_PUSH. */
 extern const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1u];
 
-/* Makes the list of the filter decoded last and completes bias. complement: distance of a plane's complement,
- * in words. scratch: uint16_t[the plan's run_halfwords]. */
+/* Makes the list of the filter decoded last, completes bias. complement: distance of a plane's complement, in
+ * words. list: int16_t[the plan's run_halfwords]. */
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *weights, const dcg_classes *classes,
-                     uint32_t complement, uint16_t *scratch);
+                     uint32_t complement, int16_t *list);
 
 /* Computes the strip and uses up the record. */
 void dcg_levels_run(dcg_levels *levels);
