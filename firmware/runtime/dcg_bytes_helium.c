@@ -1,8 +1,8 @@
 /* Packed convolution on planes of bytes, for cores with Helium (MVE).
  *
- * Up to 32 positions a pass, from any address. With weights of eight bits, products are summed in halfwords
- * as long as no sum can overflow (128 in weights' magnitudes) and then added to words; others are summed in
- * words. */
+ * Up to 56 positions a pass, from any address. With weights of eight bits, products are summed in halfwords
+ * as long as no sum can overflow (weights of 128 in all, above zero as below) and then added to words; others
+ * are summed in words. */
 #include "dcg_packed.h"
 
 #if DCG_HELIUM
@@ -24,26 +24,21 @@
     "  vpop {d8-d15}\n" \
     "  pop {r4-r10, pc}\n"
 
-/* A tap: r4 words of the pass, r2 list. Sums of 32 positions in the halfwords of q0..q3, or of 16 in q0 and q1. */
-#define TAP_32 \
+/* A tap: r4 words of the pass, r2 list. Sums of 56 positions in the halfwords of q0..q6, or of 16 in q0, q1. */
+#define TAP \
     "  ldrd r0, r1, [r2], #8\n" /* distance, weight */ \
-    "  add r0, r4\n" \
-    "  vldrb.u16 q4, [r0]\n" \
-    "  vldrb.u16 q5, [r0, #8]\n" \
-    "  vldrb.u16 q6, [r0, #16]\n" \
-    "  vldrb.u16 q7, [r0, #24]\n" \
-    "  vmla.s16 q0, q4, r1\n" \
-    "  vmla.s16 q1, q5, r1\n" \
-    "  vmla.s16 q2, q6, r1\n" \
-    "  vmla.s16 q3, q7, r1\n"
+    "  add r0, r4\n"
 
-#define TAP_16 \
-    "  ldrd r0, r1, [r2], #8\n" \
-    "  add r0, r4\n" \
-    "  vldrb.u16 q4, [r0]\n" \
-    "  vldrb.u16 q5, [r0, #8]\n" \
-    "  vmla.s16 q0, q4, r1\n" \
-    "  vmla.s16 q1, q5, r1\n"
+#define EIGHT(sum, column) \
+    "  vldrb.u16 q7, [r0, #" column "]\n" \
+    "  vmla.s16 " sum ", q7, r1\n"
+
+#define TAP_56 \
+    TAP \
+    EIGHT("q0", "0") EIGHT("q1", "8") EIGHT("q2", "16") EIGHT("q3", "24") EIGHT("q4", "32") EIGHT("q5", "40") \
+    EIGHT("q6", "48")
+
+#define TAP_16 TAP EIGHT("q0", "0") EIGHT("q1", "8")
 
 /* All taps of a segment, r12 of them. */
 #define TAPS(tap) \
@@ -59,16 +54,16 @@
     tap \
     "5:\n"
 
-/* Adds a sum's even and odd halfwords to words on the stack. */
-#define SPILL(sum, even, odd) \
-    "  vmovlb.s16 q4, " sum "\n" \
-    "  vmovlt.s16 q5, " sum "\n" \
-    "  vldrw.u32 q6, [sp, #" even "]\n" \
-    "  vldrw.u32 q7, [sp, #" odd "]\n" \
-    "  vadd.i32 q4, q4, q6\n" \
-    "  vadd.i32 q5, q5, q7\n" \
-    "  vstrw.32 q4, [sp, #" even "]\n" \
-    "  vstrw.32 q5, [sp, #" odd "]\n"
+/* Adds a sum's even and odd halfwords to words on the stack, by two registers that are free. */
+#define SPILL(sum, even, odd, x, y) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" even "]\n" \
+    "  vadd.i32 " x ", " x ", " y "\n" \
+    "  vstrw.32 " x ", [sp, #" even "]\n" \
+    "  vmovlt.s16 " x ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" odd "]\n" \
+    "  vadd.i32 " x ", " x ", " y "\n" \
+    "  vstrw.32 " x ", [sp, #" odd "]\n"
 
 /* Eight words on the stack to bytes: zero_point + (sum * mult + 2^31 >> 32). q7 mult, r1 zero point. */
 #define FINISH(even, odd) \
@@ -83,14 +78,15 @@
     "  vqmovunb.s16 q4, q4\n" \
     "  vstrb.16 q4, [r7], #8\n"
 
-__attribute__((naked)) static void dcg_bytes_short_32(dcg_bytes *bytes) {
+/* The halfwords of one sum wait behind the words until two registers are free. */
+__attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
-        "  sub sp, #128\n"
+        "  sub sp, #240\n"
         "1:\n"
         "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp]\n"
+        "  vstrw.32 q4, [sp, #0]\n"
         "  vstrw.32 q4, [sp, #16]\n"
         "  vstrw.32 q4, [sp, #32]\n"
         "  vstrw.32 q4, [sp, #48]\n"
@@ -98,6 +94,12 @@ __attribute__((naked)) static void dcg_bytes_short_32(dcg_bytes *bytes) {
         "  vstrw.32 q4, [sp, #80]\n"
         "  vstrw.32 q4, [sp, #96]\n"
         "  vstrw.32 q4, [sp, #112]\n"
+        "  vstrw.32 q4, [sp, #128]\n"
+        "  vstrw.32 q4, [sp, #144]\n"
+        "  vstrw.32 q4, [sp, #160]\n"
+        "  vstrw.32 q4, [sp, #176]\n"
+        "  vstrw.32 q4, [sp, #192]\n"
+        "  vstrw.32 q4, [sp, #208]\n"
         "  mov r2, r5\n"
         "  mov r3, r6\n"
         "2:\n"
@@ -108,11 +110,19 @@ __attribute__((naked)) static void dcg_bytes_short_32(dcg_bytes *bytes) {
         "  vmov.i32 q1, #0\n"
         "  vmov.i32 q2, #0\n"
         "  vmov.i32 q3, #0\n"
-        TAPS(TAP_32)
-        SPILL("q0", "0", "16")
-        SPILL("q1", "32", "48")
-        SPILL("q2", "64", "80")
-        SPILL("q3", "96", "112")
+        "  vmov.i32 q4, #0\n"
+        "  vmov.i32 q5, #0\n"
+        "  vmov.i32 q6, #0\n"
+        TAPS(TAP_56)
+        "  vstrw.32 q0, [sp, #224]\n"
+        SPILL("q1", "32", "48", "q7", "q0")
+        SPILL("q2", "64", "80", "q7", "q0")
+        SPILL("q3", "96", "112", "q7", "q0")
+        SPILL("q4", "128", "144", "q7", "q0")
+        SPILL("q5", "160", "176", "q7", "q0")
+        SPILL("q6", "192", "208", "q7", "q0")
+        "  vldrw.u32 q1, [sp, #224]\n"
+        SPILL("q1", "0", "16", "q7", "q0")
         "  b 2b\n"
         "6:\n"
         "  ldrd r0, r1, [r10, #24]\n"
@@ -121,8 +131,11 @@ __attribute__((naked)) static void dcg_bytes_short_32(dcg_bytes *bytes) {
         FINISH("32", "48")
         FINISH("64", "80")
         FINISH("96", "112")
-        END("1b", "32")
-        "  add sp, #128\n"
+        FINISH("128", "144")
+        FINISH("160", "176")
+        FINISH("192", "208")
+        END("1b", "56")
+        "  add sp, #240\n"
         LEAVE);
 }
 
@@ -133,7 +146,7 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         "  sub sp, #64\n"
         "1:\n"
         "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp]\n"
+        "  vstrw.32 q4, [sp, #0]\n"
         "  vstrw.32 q4, [sp, #16]\n"
         "  vstrw.32 q4, [sp, #32]\n"
         "  vstrw.32 q4, [sp, #48]\n"
@@ -146,8 +159,8 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         TAPS(TAP_16)
-        SPILL("q0", "0", "16")
-        SPILL("q1", "32", "48")
+        SPILL("q0", "0", "16", "q4", "q6")
+        SPILL("q1", "32", "48", "q5", "q7")
         "  b 2b\n"
         "6:\n"
         "  ldrd r0, r1, [r10, #24]\n"
@@ -206,26 +219,32 @@ typedef char dcg_bytes_is_laid_out_so[offsetof(dcg_bytes, bias) == 20 && offseto
                                           ? 1
                                           : -1];
 
-/* Cuts the list into segments of at most 128 in magnitudes, and an empty one behind. */
+/* Cuts the list into segments of weights of at most 128 in all above zero and as much below, and an empty one
+ * behind. */
 static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_t *segments) {
-    uint32_t sum = 0, count = 0;
-    if (n_taps <= 128u && n_taps * largest <= 128u) { /* one, without looking */
-        count = n_taps;
-        n_taps = 0;
-    }
-    for (const uint32_t *end = list + 2u * n_taps; list < end; list += 2) {
-        int32_t weight = dcg_signed(list[1]);
-        uint32_t size = (uint32_t)(weight < 0 ? -weight : weight);
-        sum += size;
-        if (sum > 128u) {
-            *segments++ = (uint16_t)count;
-            sum = size;
-            count = 0;
+    const uint32_t *end = list + 2u * n_taps;
+    while (list < end) {
+        const uint32_t *first = list;
+        uint32_t above = 0, below = 0;
+        if (n_taps <= 128u && n_taps * largest <= 128u) list = end; /* one, without looking */
+        for (; list < end; list += 2) {
+            int32_t weight = dcg_signed(list[1]);
+            if (weight >= 0 && (above += (uint32_t)weight) > 128u) break;
+            if (weight < 0 && (below -= (uint32_t)weight) > 128u) break;
         }
-        count++;
+        *segments++ = (uint16_t)((list - first) / 2);
     }
-    if (count > 0) *segments++ = (uint16_t)count;
     *segments = 0;
+}
+
+/* Passes of so many positions from position first on. */
+static void run_short(const dcg_bytes *bytes, uint32_t first, uint32_t passes,
+                      void (*kernel)(dcg_bytes *bytes)) {
+    dcg_bytes part = *bytes;
+    part.words += first;
+    part.out += first;
+    part.passes = passes;
+    if (passes > 0) kernel(&part);
 }
 
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
@@ -235,14 +254,14 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
     }
     cut(bytes->list, bytes->n_taps, largest, scratch);
     bytes->segments = scratch;
-    uint32_t single = bytes->passes % 2u;
-    bytes->passes /= 2u;
-    if (bytes->passes > 0) dcg_bytes_short_32(bytes);
-    if (single == 0) return;
-    bytes->words += 2u * DCG_AT_ONCE * bytes->passes;
-    bytes->out += 2u * DCG_AT_ONCE * bytes->passes;
-    bytes->passes = 1;
-    dcg_bytes_short_16(bytes);
+    /* The last positions by up to two short passes or a long one; it computes some of them again. */
+    uint32_t positions = DCG_AT_ONCE * bytes->passes, rest = positions % 56u;
+    uint32_t few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
+    run_short(bytes, 0, positions / 56u, dcg_bytes_short_56);
+    if (few <= 2u || positions < 56u)
+        run_short(bytes, positions - DCG_AT_ONCE * few, few, dcg_bytes_short_16);
+    else
+        run_short(bytes, positions - 56u, 1, dcg_bytes_short_56);
 }
 #else
 typedef int dcg_bytes_helium_is_for_other_cores;
