@@ -42,16 +42,20 @@
 
 /* All taps of a segment, r12 of them. */
 #define TAPS(tap) \
-    "  lsrs r0, r12, #1\n" \
+    "  lsrs r0, r12, #2\n" \
     "  wls lr, r0, 4f\n" \
     "3:\n" \
     tap \
     tap \
+    tap \
+    tap \
     "  le lr, 3b\n" \
     "4:\n" \
-    "  tst r12, #1\n" \
+    "  ands lr, r12, #3\n" \
     "  beq 5f\n" \
+    "7:\n" \
     tap \
+    "  le lr, 7b\n" \
     "5:\n"
 
 /* Adds a sum's even and odd halfwords to words on the stack, by two registers that are free. */
@@ -71,10 +75,9 @@
     "  vldrw.u32 q5, [sp, #" odd "]\n" \
     "  vrmulh.s32 q4, q4, q7\n" \
     "  vrmulh.s32 q5, q5, q7\n" \
-    "  vadd.i32 q4, q4, r1\n" \
-    "  vadd.i32 q5, q5, r1\n" \
     "  vqmovnb.s32 q4, q4\n" /* even positions below, odd ones on top */ \
     "  vqmovnt.s32 q4, q5\n" \
+    "  vqadd.s16 q4, q4, r1\n" \
     "  vqmovunb.s16 q4, q4\n" \
     "  vstrb.16 q4, [r7], #8\n"
 
@@ -219,19 +222,50 @@ typedef char dcg_bytes_is_laid_out_so[offsetof(dcg_bytes, bias) == 20 && offseto
                                           ? 1
                                           : -1];
 
+/* What weights come to. */
+typedef struct total {
+    int32_t above; /* those above zero */
+    int32_t both;
+} total;
+
+static total add_weight(total t, const uint32_t *tap) {
+    int32_t weight = dcg_signed(tap[1]);
+    t.above += weight > 0 ? weight : 0;
+    t.both += weight;
+    return t;
+}
+
+/* add_weight of four taps. */
+static total add_four(total t, const uint32_t *tap) {
+    __asm__("  vld20.32 {q0, q1}, [%2]\n"
+            "  vld21.32 {q0, q1}, [%2]\n"
+            "  vmov.i32 q0, #0\n"
+            "  vmax.s32 q0, q0, q1\n"
+            "  vaddva.s32 %0, q0\n"
+            "  vaddva.s32 %1, q1\n"
+            : "+Te"(t.above), "+Te"(t.both)
+            : "r"(tap)
+            : "q0", "q1", "memory");
+    return t;
+}
+
+/* Whether sums of halfwords hold these weights' products. */
+static int fits(total t) {
+    return t.above <= 128 && t.above - t.both <= 128;
+}
+
 /* Cuts the list into segments of weights of at most 128 in all above zero and as much below, and an empty one
  * behind. */
 static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_t *segments) {
     const uint32_t *end = list + 2u * n_taps;
     while (list < end) {
         const uint32_t *first = list;
-        uint32_t above = 0, below = 0;
+        total t = {0, 0}, next;
         if (n_taps <= 128u && n_taps * largest <= 128u) list = end; /* one, without looking */
-        for (; list < end; list += 2) {
-            int32_t weight = dcg_signed(list[1]);
-            if (weight >= 0 && (above += (uint32_t)weight) > 128u) break;
-            if (weight < 0 && (below -= (uint32_t)weight) > 128u) break;
-        }
+        for (; end - list >= 8 && fits(next = add_four(t, list)); list += 8)
+            t = next;
+        for (; list < end && fits(next = add_weight(t, list)); list += 2)
+            t = next;
         *segments++ = (uint16_t)((list - first) / 2);
     }
     *segments = 0;

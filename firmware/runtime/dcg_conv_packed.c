@@ -151,7 +151,7 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     uint32_t plane = 4u * dcg_plane_words(p, fold); /* bytes */
     dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
                       fold == DCG_PAIR ? 4u : 1u);
-    dcg_pack_strip(job, first, fold);
+    const uint8_t *planes = dcg_pack_strip(job, first, fold);
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
@@ -160,7 +160,7 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
         const filter f = {.job = job,
                           .weights = &weights,
                           .classes = &classes,
-                          .words = job->net->arena + p->planes + begin,
+                          .words = planes + begin,
                           .bias = dcg_conv_bias(job, record, o),
                           .requant = dcg_conv_requant(job, record, o)};
         if (fold == DCG_FOUR)

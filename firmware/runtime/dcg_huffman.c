@@ -113,9 +113,10 @@ typedef struct builder {
 /* What stands where a code of this symbol begins, if the table is long enough to tell. */
 static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     uint32_t level = symbol & ((1u << b->level_bits) - 1u);
-    if (symbol == DCG_ESCAPE || (b->levels != NULL && b->levels[level] == 0))
+    if (symbol == DCG_ESCAPE)
         return DCG_ENTRY_OTHER | 3u << DCG_ENTRY_FOUND_AT | length << 24 | symbol << 12 | symbol;
-    return ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
+    uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_ENTRY_FILLER : 0u;
+    return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
 }
 
 /* Gives a symbol every entry whose low bits are its code. Two codes of the greatest length share one. */

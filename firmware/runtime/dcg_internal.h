@@ -159,13 +159,19 @@ dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbo
 
 /* A decoding table: what begins with each value of the next bits of the stream, one fewer than the longest
  * code has. Plain entries have zeros before a weight + 1, its level and the length of the code at bits 16, 8
- * and 0. Others have symbols: at bit 0 for a next bit of 0 and at bit 12 for 1, with DCG_ENTRY_FOUND_AT + 0
- * and + 1 set if there is such a code, and its length at bit 24. */
+ * and 0; fillers, whose level is zero, likewise. Others have symbols: at bit 0 for a next bit of 0 and at bit
+ * 12 for 1, with DCG_ENTRY_FOUND_AT + 0 and + 1 set if there is such a code, and its length at bit 24. */
 #define DCG_ENTRY_OTHER 0x80000000u
+#define DCG_ENTRY_FILLER 0xC0000000u
 #define DCG_ENTRY_FOUND_AT 28u
 
-/* Expands a checked table whose symbols end in so many bits of level. With levels, entries of zero levels are
- * not plain. */
+/* How many weights a plain entry or a filler stands for. */
+static inline uint32_t dcg_entry_weights(uint32_t entry) {
+    return entry >> 16 & 0x3FFFu;
+}
+
+/* Expands a checked table whose symbols end in so many bits of level. With levels, those of zero are
+ * fillers. */
 void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
                      uint32_t *table);
 
@@ -196,7 +202,7 @@ typedef struct dcg_weights {
     uint32_t gap; /* zeros up to the entry read last; if holding, from the next filter's first weight */
     int16_t held; /* its weight */
     uint8_t holding;
-    uint8_t plain;  /* whether there are plain entries */
+    uint8_t simple; /* whether the inner loops can read the stream */
     uint8_t chains; /* whether taps are to be chained by label */
     uint8_t coding, level_bits, run_bits;
     uint16_t n_levels;

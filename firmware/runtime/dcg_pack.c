@@ -121,26 +121,37 @@ uint32_t dcg_packed_planes(const dcg_job *job) {
     return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
 }
 
-void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold) {
+/* A plane's line: in the tensor if it lies there, else put together. */
+static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
+    if (is_plain(p) && first + count <= p->node->packing.positions) return p->bytes + first;
+    put_line(p, first, count, line);
+    return line;
+}
+
+const uint8_t *dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold) {
     const dcg_node *node = job->node;
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
-    uint32_t *to = (void *)(job->net->arena + packing->planes);
+    uint32_t *planes = (void *)(job->net->arena + packing->planes), *to = planes;
     uint32_t part = packing->strip / fold, words = dcg_plane_words(packing, fold);
-    uint32_t complement = dcg_packed_planes(job) * words;
+    uint32_t count = packing->strip + packing->halo, complement = dcg_packed_planes(job) * words;
     plane p = {node, dcg_input(job, 0), NULL, 0, 0, 0};
+    if (fold == DCG_ONE && is_plain(&p) && p.input->channel_stride == 4u * words && count == 4u * words)
+        return dcg_input_plane(job, 0, 0); /* the tensor is what they would be */
     for (uint32_t c = 0; c < p.input->channels; c++) {
         p.bytes = dcg_input_plane(job, 0, c);
         p.pad = dcg_pad_byte(job, c);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                put_line(&p, first, packing->strip + packing->halo, fold == DCG_ONE ? (void *)to : line);
-                if (fold == DCG_PAIR)
-                    fold_in_two(line, part, words, to);
-                else if (fold == DCG_FOUR)
-                    fold_in_four(line, part, words, to, to + complement);
+                if (fold == DCG_ONE)
+                    put_line(&p, first, count, (void *)to);
+                else if (fold == DCG_PAIR)
+                    fold_in_two(find_line(&p, first, count, line), part, words, to);
+                else
+                    fold_in_four(find_line(&p, first, count, line), part, words, to, to + complement);
                 to += words;
             }
         }
     }
+    return (const void *)planes;
 }

@@ -17,9 +17,9 @@ static inline uint32_t dcg_plane_words(const dcg_packing *p, uint32_t fold) {
     return fold == DCG_ONE ? (p->strip + p->halo + 3u) / 4u : p->strip / fold + p->halo;
 }
 
-/* Packs the strip that begins at position first. With DCG_FOUR, the complements 255 - a lie behind
- * all planes. */
-void dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
+/* Packs the strip that begins at position first; where the planes then are. With DCG_FOUR, the complements
+ * 255 - a lie behind all of them. */
+const uint8_t *dcg_pack_strip(const dcg_job *job, uint32_t first, uint32_t fold);
 
 /* ---- Direct: one multiply-accumulate a tap and position ---- */
 

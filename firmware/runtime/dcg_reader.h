@@ -15,11 +15,11 @@ typedef struct dcg_reader {
     uint32_t left;  /* weights until the kernel's next place */
     uint32_t last;  /* first word of a tap of this place's last channel */
     uint32_t n;     /* taps in the list; or the next one's number in its chains */
-    uint32_t end;   /* where n is to stop, an even number of taps away */
+    uint32_t end;   /* where n is to stop, or one behind; each filler brings it nearer by one */
 } dcg_reader;
 
-/* Read entries until n is end, as long as they are plain and do not leave the place in the kernel. The bits
- * of all of them must be in the stream. Return the entry that stopped them, DCG_ENTRY_OTHER at the end. */
+/* Read entries as long as n is below end and they are plain or fillers in this place of the kernel; so many
+ * bits must be in the stream for each. Return whether one of another place has stopped them. */
 uint32_t dcg_read_list(dcg_reader *reader);
 uint32_t dcg_read_chains(dcg_reader *reader);
 

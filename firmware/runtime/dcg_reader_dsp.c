@@ -7,8 +7,8 @@
 #define STR2(x) #x
 #define STR(x) STR2(x)
 #define AT_BIT 20 /* offset in dcg_reader */
-#define OTHER 0x80000000
-typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTHER == OTHER &&
+typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTHER == 1u << 31 &&
+                                               DCG_ENTRY_FILLER == 3u << 30 &&
                                                offsetof(dcg_reader, bit) == AT_BIT &&
                                                offsetof(dcg_reader, end) == AT_BIT + 16
                                            ? 1
@@ -52,16 +52,34 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     ENTRY \
     "  strd lr, r12, [r10], #8\n"
 
-/* Without the entry that is not plain, or is at another place. */
-#define STOP \
+/* An entry that is not plain or that is at another place. A filler of this one takes one tap, step, off the end,
+ * n then is compared with. */
+#define OTHERS(n, step) \
     "2:\n" \
-    "  add r6, r6, r12, lsr #16\n"
+    "  add r6, r6, r12, lsr #16\n" \
+    "  cmp r12, #0\n" \
+    "  bpl 3f\n" \
+    "  lsls lr, r12, #1\n" \
+    "  bpl 4f\n" \
+    "  ubfx lr, r12, #16, #14\n" \
+    "  cmp r6, lr\n" \
+    "  blo 3f\n" \
+    "  sub r6, lr\n" \
+    "  uxtab r5, r5, r12\n" \
+    "  sub r9, #" step "\n" \
+    "  cmp " n ", r9\n" \
+    "  blo 1b\n" \
+    "4:\n" \
+    "  movs r0, #0\n" \
+    "  b 5f\n" \
+    "3:\n" \
+    "  movs r0, #1\n" \
+    "5:\n"
 
 #define LEAVE \
     "  ldr lr, [sp], #4\n" \
     "  add lr, #" STR(AT_BIT) "\n" \
-    "  stm lr, {r5-r8}\n" \
-    "  mov r0, r12\n" \
+    "  stm lr, {r5-r9}\n" \
     "  pop {r4-r11, pc}\n"
 
 __attribute__((naked)) uint32_t dcg_read_list(dcg_reader *reader) {
@@ -76,12 +94,12 @@ __attribute__((naked)) uint32_t dcg_read_list(dcg_reader *reader) {
         LIST_TAP
         "  cmp r10, r9\n"
         "  blo 1b\n"
-        "  mov r12, #" STR(OTHER) "\n"
-        "  b 3f\n"
-        STOP
-        "3:\n"
+        "  b 4f\n"
+        OTHERS("r10", "8")
         "  sub r8, r10, r4\n"
+        "  sub r9, r4\n"
         "  lsr r8, r8, #3\n"
+        "  lsr r9, r9, #3\n"
         LEAVE);
 }
 
@@ -95,10 +113,8 @@ __attribute__((naked)) uint32_t dcg_read_chains(dcg_reader *reader) {
         CHAIN_TAP
         "  cmp r8, r9\n"
         "  blo 1b\n"
-        "  mov r12, #" STR(OTHER) "\n"
-        "  b 3f\n"
-        STOP
-        "3:\n"
+        "  b 4f\n"
+        OTHERS("r8", "1")
         LEAVE);
 }
 

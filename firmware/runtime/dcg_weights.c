@@ -28,9 +28,9 @@ static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
  * bits. */
 static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *table, uint32_t level_bits) {
     uint32_t bits = peek(w, c->at.bit), entry = table[bits % DCG_TABLE_WORDS];
-    if (entry < DCG_ENTRY_OTHER) {
+    if (entry < DCG_ENTRY_OTHER || entry >= DCG_ENTRY_FILLER) {
         c->at.bit += entry & 0xFFu;
-        return ((entry >> 16) - 1u) << level_bits | (entry >> 8 & 0xFFu);
+        return (dcg_entry_weights(entry) - 1u) << level_bits | (entry >> 8 & 0xFFu);
     }
     uint32_t half = bits / DCG_TABLE_WORDS & 1u;
     c->at.bit += entry >> 24 & 15u;
@@ -77,19 +77,19 @@ static int enter_place(const dcg_weights *w, cursor *c) {
     return 1;
 }
 
-/* Reads plain entries, most of all there are. None has more bits than a code: with as many left in the stream
- * for each, they may be read unchecked. */
+/* Reads plain entries and fillers, most of all there are. None has more bits than a code: with as many left
+ * in the stream for each, they may be read unchecked. */
 static void read_plain(const dcg_weights *w, cursor *c) {
     uint32_t first = c->at.n, room = (w->end_bit - c->at.bit) / DCG_MAX_CODE_BITS;
     uint32_t count = w->max_taps - (first - w->first_tap);
     if (count > c->entries) count = c->entries;
     if (count > room) count = room;
-    c->at.end = first + (count & ~1u);
-    while (c->at.n < c->at.end) {
-        uint32_t entry = w->chains ? dcg_read_chains(&c->at) : dcg_read_list(&c->at);
-        if (entry >= DCG_ENTRY_OTHER || !enter_place(w, c)) break;
-    }
-    c->entries -= c->at.n - first;
+    if (count == 0) return;
+    c->at.end = first + count - 1u;
+    while (c->at.n < c->at.end)
+        if (!(w->chains ? dcg_read_chains : dcg_read_list)(&c->at) || !enter_place(w, c)) break;
+    uint32_t fillers = first + count - 1u - c->at.end;
+    c->entries -= c->at.n - first + fillers;
 }
 
 dcg_status dcg_weights_next(dcg_weights *w) {
@@ -101,14 +101,16 @@ dcg_status dcg_weights_next(dcg_weights *w) {
                        .bit = w->bit,
                        .left = w->group_channels,
                        .last = last_word(w, 0),
-                       .n = w->first_tap},
-                .entries = w->entries_left};
+                       .n = w->first_tap,
+                       .end = w->first_tap},
+                .entries = w->entries_left,
+                .place = 0};
     w->weights_after -= w->group_channels * w->places;
     for (uint32_t i = 0; i < w->first_tap; i++)
         w->list[i] = 0;
     for (;;) {
         if (!w->holding) {
-            if (w->plain) read_plain(w, &c);
+            if (w->simple) read_plain(w, &c);
             if (c.entries == 0) break;
             uint32_t level;
             dcg_status status = read_entry(w, &c, &level);
@@ -183,7 +185,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->held = 0;
     w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    w->plain = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_ENTRY_OTHER >> 17;
+    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_ENTRY_OTHER >> 17;
     w->places = (uint32_t)node->kernel_h * node->kernel_w;
     w->weights_after = w->group_channels * w->places * node->out_channels;
 }
