@@ -69,6 +69,15 @@
     "  vadd.i32 " x ", " x ", " y "\n" \
     "  vstrw.32 " x ", [sp, #" odd "]\n"
 
+/* Sets words on the stack to the bias and a sum's halfwords. */
+#define SPILL_FIRST(sum, even, odd, x) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vadd.i32 " x ", " x ", r9\n" \
+    "  vstrw.32 " x ", [sp, #" even "]\n" \
+    "  vmovlt.s16 " x ", " sum "\n" \
+    "  vadd.i32 " x ", " x ", r9\n" \
+    "  vstrw.32 " x ", [sp, #" odd "]\n"
+
 /* Eight words on the stack to bytes: zero_point + (sum * mult + 2^31 >> 32). q7 mult, r1 zero point. */
 #define FINISH(even, odd) \
     "  vldrw.u32 q4, [sp, #" even "]\n" \
@@ -88,27 +97,10 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         BEGIN
         "  sub sp, #240\n"
         "1:\n"
-        "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp, #0]\n"
-        "  vstrw.32 q4, [sp, #16]\n"
-        "  vstrw.32 q4, [sp, #32]\n"
-        "  vstrw.32 q4, [sp, #48]\n"
-        "  vstrw.32 q4, [sp, #64]\n"
-        "  vstrw.32 q4, [sp, #80]\n"
-        "  vstrw.32 q4, [sp, #96]\n"
-        "  vstrw.32 q4, [sp, #112]\n"
-        "  vstrw.32 q4, [sp, #128]\n"
-        "  vstrw.32 q4, [sp, #144]\n"
-        "  vstrw.32 q4, [sp, #160]\n"
-        "  vstrw.32 q4, [sp, #176]\n"
-        "  vstrw.32 q4, [sp, #192]\n"
-        "  vstrw.32 q4, [sp, #208]\n"
         "  mov r2, r5\n"
         "  mov r3, r6\n"
+        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
         "2:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n" /* the last segment is empty */
-        "  beq.w 6f\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         "  vmov.i32 q2, #0\n"
@@ -117,6 +109,9 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         "  vmov.i32 q5, #0\n"
         "  vmov.i32 q6, #0\n"
         TAPS(TAP_56)
+        "  sub r0, r3, r6\n"
+        "  cmp r0, #2\n"
+        "  beq.w 8f\n"
         "  vstrw.32 q0, [sp, #224]\n"
         SPILL("q1", "32", "48", "q7", "q0")
         SPILL("q2", "64", "80", "q7", "q0")
@@ -126,8 +121,10 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         SPILL("q6", "192", "208", "q7", "q0")
         "  vldrw.u32 q1, [sp, #224]\n"
         SPILL("q1", "0", "16", "q7", "q0")
-        "  b 2b\n"
-        "6:\n"
+        "9:\n"
+        "  ldrh r12, [r3], #2\n"
+        "  cmp r12, #0\n" /* the last segment is empty */
+        "  bne.w 2b\n"
         "  ldrd r0, r1, [r10, #24]\n"
         "  vdup.32 q7, r0\n"
         FINISH("0", "16")
@@ -139,7 +136,16 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         FINISH("192", "208")
         END("1b", "56")
         "  add sp, #240\n"
-        LEAVE);
+        LEAVE
+        "8:\n"
+        SPILL_FIRST("q0", "0", "16", "q7")
+        SPILL_FIRST("q1", "32", "48", "q7")
+        SPILL_FIRST("q2", "64", "80", "q7")
+        SPILL_FIRST("q3", "96", "112", "q7")
+        SPILL_FIRST("q4", "128", "144", "q7")
+        SPILL_FIRST("q5", "160", "176", "q7")
+        SPILL_FIRST("q6", "192", "208", "q7")
+        "  b.w 9b\n");
 }
 
 __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
@@ -148,31 +154,33 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         BEGIN
         "  sub sp, #64\n"
         "1:\n"
-        "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp, #0]\n"
-        "  vstrw.32 q4, [sp, #16]\n"
-        "  vstrw.32 q4, [sp, #32]\n"
-        "  vstrw.32 q4, [sp, #48]\n"
         "  mov r2, r5\n"
         "  mov r3, r6\n"
+        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
         "2:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n"
-        "  beq.w 6f\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         TAPS(TAP_16)
-        SPILL("q0", "0", "16", "q4", "q6")
-        SPILL("q1", "32", "48", "q5", "q7")
-        "  b 2b\n"
-        "6:\n"
+        "  sub r0, r3, r6\n"
+        "  cmp r0, #2\n"
+        "  beq.w 8f\n"
+        SPILL("q0", "0", "16", "q7", "q6")
+        SPILL("q1", "32", "48", "q7", "q6")
+        "9:\n"
+        "  ldrh r12, [r3], #2\n"
+        "  cmp r12, #0\n" /* the last segment is empty */
+        "  bne.w 2b\n"
         "  ldrd r0, r1, [r10, #24]\n"
         "  vdup.32 q7, r0\n"
         FINISH("0", "16")
         FINISH("32", "48")
         END("1b", "16")
         "  add sp, #64\n"
-        LEAVE);
+        LEAVE
+        "8:\n"
+        SPILL_FIRST("q0", "0", "16", "q7")
+        SPILL_FIRST("q1", "32", "48", "q7")
+        "  b.w 9b\n");
 }
 
 #define WIDE_FINISH(sum) /* q6 mult, r1 zero point */ \
@@ -254,11 +262,11 @@ static int fits(total t) {
     return t.above <= 128 && t.above - t.both <= 128;
 }
 
-/* Cuts the list into segments of weights of at most 128 in all above zero and as much below, and an empty one
- * behind. */
+/* Cuts the list into segments, at least one, of weights of at most 128 in all above zero and as much below,
+ * and an empty one behind. */
 static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_t *segments) {
     const uint32_t *end = list + 2u * n_taps;
-    while (list < end) {
+    do {
         const uint32_t *first = list;
         total t = {0, 0}, next;
         if (n_taps <= 128u && n_taps * largest <= 128u) list = end; /* one, without looking */
@@ -267,13 +275,12 @@ static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_
         for (; list < end && fits(next = add_weight(t, list)); list += 2)
             t = next;
         *segments++ = (uint16_t)((list - first) / 2);
-    }
+    } while (list < end);
     *segments = 0;
 }
 
-/* Passes of so many positions from position first on. */
-static void run_short(const dcg_bytes *bytes, uint32_t first, uint32_t passes,
-                      void (*kernel)(dcg_bytes *bytes)) {
+/* Passes of a kernel from position first on. */
+static void run(const dcg_bytes *bytes, uint32_t first, uint32_t passes, void (*kernel)(dcg_bytes *bytes)) {
     dcg_bytes part = *bytes;
     part.words += first;
     part.out += first;
@@ -282,20 +289,25 @@ static void run_short(const dcg_bytes *bytes, uint32_t first, uint32_t passes,
 }
 
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
+    uint32_t positions = bytes->positions, rest = positions % 56u;
+    uint32_t all = (positions + DCG_AT_ONCE - 1u) / DCG_AT_ONCE,
+             few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
     if (largest > 128u) {
-        dcg_bytes_wide(bytes);
+        run(bytes, 0, all, dcg_bytes_wide);
         return;
     }
     cut(bytes->list, bytes->n_taps, largest, scratch);
     bytes->segments = scratch;
-    /* The last positions by up to two short passes or a long one; it computes some of them again. */
-    uint32_t positions = DCG_AT_ONCE * bytes->passes, rest = positions % 56u;
-    uint32_t few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
-    run_short(bytes, 0, positions / 56u, dcg_bytes_short_56);
-    if (few <= 2u || positions < 56u)
-        run_short(bytes, positions - DCG_AT_ONCE * few, few, dcg_bytes_short_16);
+    if (positions < 56u) {
+        run(bytes, 0, all, dcg_bytes_short_16);
+        return;
+    }
+    /* The last positions by up to two short passes or a long one, which begin ahead of them. */
+    run(bytes, 0, positions / 56u, dcg_bytes_short_56);
+    if (few <= 2u)
+        run(bytes, positions - DCG_AT_ONCE * few, few, dcg_bytes_short_16);
     else
-        run_short(bytes, positions - 56u, 1, dcg_bytes_short_56);
+        run(bytes, positions - 56u, 1, dcg_bytes_short_56);
 }
 #else
 typedef int dcg_bytes_helium_is_for_other_cores;

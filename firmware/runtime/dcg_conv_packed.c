@@ -33,6 +33,7 @@ typedef struct filter {
     const dcg_weights *weights; /* its taps */
     const dcg_classes *classes; /* for the kernel by levels */
     const uint8_t *words;       /* the packed planes, of the filter's first channel */
+    uint32_t positions;         /* of the strip */
     uint32_t bias;
     dcg_requant requant;
 } filter;
@@ -65,16 +66,15 @@ static void run_direct(const filter *f) {
 static void run_levels(const filter *f) {
     const dcg_packing *p = &f->job->node->packing;
     uint8_t *arena = f->job->net->arena;
-    dcg_levels levels = {
-        .mult = f->requant.mult,
-        .zero_point = f->requant.zero_point,
-        .out = arena + p->line,
-        .quarter = p->strip / DCG_FOUR,
-        .words = f->words,
-        .passes = p->strip / DCG_AT_ONCE,
-        .bias = f->bias,
-        .requant = &f->requant,
-    };
+    dcg_levels levels; /* large, so that fields are set one by one */
+    levels.mult = f->requant.mult;
+    levels.zero_point = f->requant.zero_point;
+    levels.out = arena + p->line;
+    levels.quarter = p->strip / DCG_FOUR;
+    levels.words = f->words;
+    levels.passes = p->strip / DCG_AT_ONCE;
+    levels.bias = f->bias;
+    levels.requant = &f->requant;
     uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, DCG_FOUR);
     int16_t *list = (void *)(arena + f->job->net->plan->scratch.runs);
     dcg_levels_list(&levels, f->weights, f->classes, complement, list);
@@ -88,11 +88,11 @@ static void run_bytes(const filter *f) {
         .words = f->words,
         .list = f->weights->list,
         .out = arena + p->line,
-        .passes = p->strip / DCG_AT_ONCE,
         .bias = f->bias,
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .n_taps = f->weights->n_taps,
+        .positions = f->positions,
         .requant = &f->requant,
     };
     dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
@@ -152,6 +152,7 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
                       fold == DCG_PAIR ? 4u : 1u);
     const uint8_t *planes = dcg_pack_strip(job, first, fold);
+    uint32_t left = p->positions - first, positions = left < p->strip ? left : p->strip;
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
@@ -161,6 +162,7 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
                           .weights = &weights,
                           .classes = &classes,
                           .words = planes + begin,
+                          .positions = positions,
                           .bias = dcg_conv_bias(job, record, o),
                           .requant = dcg_conv_requant(job, record, o)};
         if (fold == DCG_FOUR)

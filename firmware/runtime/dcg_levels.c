@@ -57,12 +57,12 @@ typedef struct builder {
     const uint32_t *taps; /* chains */
     uint32_t after_push;  /* row of dcg_levels_entry that the next entry is taken from */
     int16_t *at;
-    int16_t *entry;                    /* of the piece under way */
-    uint32_t room;                     /* in it */
-    uint32_t added;                    /* since the sums were cleared, this piece not counted */
-    int in_run;                        /* it has taps */
-    uint32_t n_runs;                   /* ended */
-    int16_t differences[DCG_MAX_RUNS]; /* in the order of the runs */
+    int16_t *entry;      /* of the piece under way */
+    uint32_t room;       /* in it */
+    uint32_t added;      /* since the sums were cleared, this piece not counted */
+    int in_run;          /* it has taps */
+    uint32_t n_runs;     /* ended */
+    int16_t *difference; /* of the last one of them */
 } builder;
 
 static void put_entry(builder *b, uint32_t what) {
@@ -73,7 +73,7 @@ static void put_entry(builder *b, uint32_t what) {
 /* Sums go on from the run before, which so far has counted as the last one; or they begin at -2^15. */
 static void begin_run(builder *b, uint16_t magnitude) {
     if (b->added > 0)
-        b->differences[b->n_runs - 1u] = (int16_t)(b->differences[b->n_runs - 1u] - magnitude);
+        *b->difference = (int16_t)(*b->difference - magnitude);
     else
         b->levels->bias += (uint32_t)magnitude << 15;
     b->in_run = 1;
@@ -81,7 +81,8 @@ static void begin_run(builder *b, uint16_t magnitude) {
 
 static void end_run(builder *b, uint16_t magnitude) {
     put_entry(b, DCG_ENTRY_PUSH);
-    b->differences[b->n_runs++] = (int16_t)magnitude;
+    *--b->difference = (int16_t)magnitude;
+    b->n_runs++;
     b->in_run = 0;
 }
 
@@ -131,7 +132,7 @@ static uint32_t put_chain(builder *b, uint32_t number, uint32_t offset, uint16_t
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes *classes,
                      uint32_t complement, int16_t *list) {
     const uint16_t *heads = (const void *)w->list;
-    builder b = {.levels = levels, .taps = w->list, .at = list};
+    builder b = {.levels = levels, .taps = w->list, .at = list, .difference = levels->of_runs + DCG_MAX_RUNS};
     for (uint32_t c = 0; c < classes->n; c++) {
         uint16_t magnitude = classes->magnitudes[c];
         put_chain(&b, heads[2u * c + 1u], 0, magnitude);
@@ -145,10 +146,8 @@ void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes
         end_run(&b, 0); /* the kernel multiplies two runs at a time */
     put_entry(&b, DCG_ENTRY_DONE);
     *b.at = (int16_t)(32u * b.n_runs);
-    for (uint32_t i = 0; i < b.n_runs; i++)
-        levels->reversed[i] = b.differences[b.n_runs - 1u - i];
     levels->list = list;
-    levels->differences = levels->reversed;
+    levels->differences = b.difference;
     levels->run_pairs = b.n_runs / 2u;
     DCG_UNROLL
     for (uint32_t i = 0; i < 8u; i++)

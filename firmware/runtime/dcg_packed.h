@@ -82,7 +82,7 @@ typedef struct dcg_levels {
     uint32_t run_pairs;
     uint32_t bias;
     const dcg_requant *requant;
-    int16_t reversed[DCG_MAX_RUNS];
+    int16_t of_runs[DCG_MAX_RUNS]; /* differences are the last ones, an even number */
 } dcg_levels;
 
 /* Entries of a list: so many taps, 1 .. DCG_RUN_TAPS, or: */
@@ -109,15 +109,16 @@ typedef struct dcg_bytes {
     const uint32_t *list; /* of taps */
     const uint16_t *segments;
     uint8_t *out;
-    uint32_t passes; /* of DCG_AT_ONCE positions */
+    uint32_t passes; /* of one of the kernels */
     uint32_t bias;
     int32_t mult;
     int32_t zero_point;
     uint32_t n_taps;
+    uint32_t positions; /* a multiple of DCG_AT_ONCE has room */
     const dcg_requant *requant;
 } dcg_bytes;
 
-/* Computes the strip. scratch: uint16_t[n_taps + 1]; largest: magnitude of a weight */
+/* Computes the strip. scratch: uint16_t[n_taps + 2]; largest: magnitude of a weight */
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 #endif
