@@ -66,7 +66,7 @@ def _numbers() -> list[tuple[str, str]]:
         ("RUN_TAPS", f"{RUN_TAPS}u"),
         ("MAX_RUNS", f"{MAX_RUNS}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
-        ("TABLE_ENTRIES", f"{1 << schema.MAX_CODE_BITS}u"),
+        ("TABLE_WORDS", f"{1 << schema.MAX_CODE_BITS - 1}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),
         ("MAX_LEVELS", f"{schema.MAX_LEVELS}u"),
         ("STREAM_GUARD_BYTES", f"{schema.STREAM_GUARD_BYTES}u"),

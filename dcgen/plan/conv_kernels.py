@@ -47,11 +47,11 @@ def list_words(taps: int) -> int:
 
 
 def run_halfwords(taps: int) -> int:
-    """Halfwords to sort one filter's taps by level in, and of its list then.
+    """Halfwords of one filter's list by level.
 
-    The taps twice, an entry every 16, and for each of 64 runs an entry more, its end, and a clearing.
+    The taps, an entry every 16, and for each of 64 runs an entry more, its end, and a clearing.
     """
-    return 2 * taps + taps // RUN_TAPS + 3 * MAX_RUNS + 4
+    return taps + taps // RUN_TAPS + 3 * MAX_RUNS + 4
 
 
 def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: int) -> ConvPlan:

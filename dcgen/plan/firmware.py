@@ -92,7 +92,7 @@ class Scratch:
     """Scratch areas of the arena: offsets in bytes, capacities in elements.
 
     checks : uint32 [nodes], sums of the self-test
-    tables : uint16 [n_tables, 4096] decoding tables
+    tables : uint32 [n_tables, 2048] decoding tables
     levels : int16 [256]
     list : uint32 [list_words(tap_capacity)], one filter's non-zero weights
     runs : uint16 [run_halfwords(tap_capacity)], the same sorted by level
@@ -333,7 +333,7 @@ def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
     tap_capacity = max(max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
     sizes = (
         len(graph.nodes) * 4,
-        (n_tables << MAX_CODE_BITS) * 2 if convs else 0,
+        (n_tables << MAX_CODE_BITS - 1) * 4 if convs else 0,
         MAX_LEVELS * 2 if convs else 0,
         list_words(tap_capacity) * 4 if convs else 0,
         run_halfwords(tap_capacity) * 2 if convs else 0,

@@ -91,10 +91,10 @@ typedef struct dcg_step {
 /* Scratch memory, offsets in bytes from the arena's start. */
 typedef struct dcg_scratch {
     uint32_t checks;       /* uint32_t[n_nodes]: the self-test's sums */
-    uint32_t tables;       /* uint16_t[n_tables][DCG_TABLE_ENTRIES]: decoding tables */
+    uint32_t tables;       /* uint32_t[n_tables][DCG_TABLE_WORDS]: decoding tables */
     uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
     uint32_t list;         /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
-    uint32_t runs;         /* uint16_t[]: the same sorted by level, as a list and in the making */
+    uint32_t runs;         /* int16_t[]: the same sorted by level */
     uint32_t row;          /* int32_t[longest output row]: accumulators; or uint8_t[]: a max-pool's columns */
     uint32_t n_tables;     /* 1, or 2 where separately coded gaps and levels are allowed */
     uint32_t tap_capacity; /* non-zero weights of one filter */

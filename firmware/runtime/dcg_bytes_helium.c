@@ -1,8 +1,8 @@
 /* Packed convolution on planes of bytes, for cores with Helium (MVE).
  *
- * Up to 32 positions a pass, from any address. With weights of eight bits, products are summed in halfwords
- * as long as no sum can overflow (128 in weights' magnitudes) and then added to words; others are summed in
- * words. */
+ * Up to 56 positions a pass, from any address. With weights of eight bits, products are summed in halfwords
+ * as long as no sum can overflow (weights of 128 in all, above zero as below) and then added to words; others
+ * are summed in words. */
 #include "dcg_packed.h"
 
 #if DCG_HELIUM
@@ -24,51 +24,59 @@
     "  vpop {d8-d15}\n" \
     "  pop {r4-r10, pc}\n"
 
-/* A tap: r4 words of the pass, r2 list. Sums of 32 positions in the halfwords of q0..q3, or of 16 in q0 and q1. */
-#define TAP_32 \
+/* A tap: r4 words of the pass, r2 list. Sums of 56 positions in the halfwords of q0..q6, or of 16 in q0, q1. */
+#define TAP \
     "  ldrd r0, r1, [r2], #8\n" /* distance, weight */ \
-    "  add r0, r4\n" \
-    "  vldrb.u16 q4, [r0]\n" \
-    "  vldrb.u16 q5, [r0, #8]\n" \
-    "  vldrb.u16 q6, [r0, #16]\n" \
-    "  vldrb.u16 q7, [r0, #24]\n" \
-    "  vmla.s16 q0, q4, r1\n" \
-    "  vmla.s16 q1, q5, r1\n" \
-    "  vmla.s16 q2, q6, r1\n" \
-    "  vmla.s16 q3, q7, r1\n"
+    "  add r0, r4\n"
 
-#define TAP_16 \
-    "  ldrd r0, r1, [r2], #8\n" \
-    "  add r0, r4\n" \
-    "  vldrb.u16 q4, [r0]\n" \
-    "  vldrb.u16 q5, [r0, #8]\n" \
-    "  vmla.s16 q0, q4, r1\n" \
-    "  vmla.s16 q1, q5, r1\n"
+#define EIGHT(sum, column) \
+    "  vldrb.u16 q7, [r0, #" column "]\n" \
+    "  vmla.s16 " sum ", q7, r1\n"
+
+#define TAP_56 \
+    TAP \
+    EIGHT("q0", "0") EIGHT("q1", "8") EIGHT("q2", "16") EIGHT("q3", "24") EIGHT("q4", "32") EIGHT("q5", "40") \
+    EIGHT("q6", "48")
+
+#define TAP_16 TAP EIGHT("q0", "0") EIGHT("q1", "8")
 
 /* All taps of a segment, r12 of them. */
 #define TAPS(tap) \
-    "  lsrs r0, r12, #1\n" \
+    "  lsrs r0, r12, #2\n" \
     "  wls lr, r0, 4f\n" \
     "3:\n" \
     tap \
     tap \
+    tap \
+    tap \
     "  le lr, 3b\n" \
     "4:\n" \
-    "  tst r12, #1\n" \
+    "  ands lr, r12, #3\n" \
     "  beq 5f\n" \
+    "7:\n" \
     tap \
+    "  le lr, 7b\n" \
     "5:\n"
 
-/* Adds a sum's even and odd halfwords to words on the stack. */
-#define SPILL(sum, even, odd) \
-    "  vmovlb.s16 q4, " sum "\n" \
-    "  vmovlt.s16 q5, " sum "\n" \
-    "  vldrw.u32 q6, [sp, #" even "]\n" \
-    "  vldrw.u32 q7, [sp, #" odd "]\n" \
-    "  vadd.i32 q4, q4, q6\n" \
-    "  vadd.i32 q5, q5, q7\n" \
-    "  vstrw.32 q4, [sp, #" even "]\n" \
-    "  vstrw.32 q5, [sp, #" odd "]\n"
+/* Adds a sum's even and odd halfwords to words on the stack, by two registers that are free. */
+#define SPILL(sum, even, odd, x, y) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" even "]\n" \
+    "  vadd.i32 " x ", " x ", " y "\n" \
+    "  vstrw.32 " x ", [sp, #" even "]\n" \
+    "  vmovlt.s16 " x ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" odd "]\n" \
+    "  vadd.i32 " x ", " x ", " y "\n" \
+    "  vstrw.32 " x ", [sp, #" odd "]\n"
+
+/* Sets words on the stack to the bias and a sum's halfwords. */
+#define SPILL_FIRST(sum, even, odd, x) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vadd.i32 " x ", " x ", r9\n" \
+    "  vstrw.32 " x ", [sp, #" even "]\n" \
+    "  vmovlt.s16 " x ", " sum "\n" \
+    "  vadd.i32 " x ", " x ", r9\n" \
+    "  vstrw.32 " x ", [sp, #" odd "]\n"
 
 /* Eight words on the stack to bytes: zero_point + (sum * mult + 2^31 >> 32). q7 mult, r1 zero point. */
 #define FINISH(even, odd) \
@@ -76,54 +84,68 @@
     "  vldrw.u32 q5, [sp, #" odd "]\n" \
     "  vrmulh.s32 q4, q4, q7\n" \
     "  vrmulh.s32 q5, q5, q7\n" \
-    "  vadd.i32 q4, q4, r1\n" \
-    "  vadd.i32 q5, q5, r1\n" \
     "  vqmovnb.s32 q4, q4\n" /* even positions below, odd ones on top */ \
     "  vqmovnt.s32 q4, q5\n" \
+    "  vqadd.s16 q4, q4, r1\n" \
     "  vqmovunb.s16 q4, q4\n" \
     "  vstrb.16 q4, [r7], #8\n"
 
-__attribute__((naked)) static void dcg_bytes_short_32(dcg_bytes *bytes) {
+/* The halfwords of one sum wait behind the words until two registers are free. */
+__attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
-        "  sub sp, #128\n"
+        "  sub sp, #240\n"
         "1:\n"
-        "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp]\n"
-        "  vstrw.32 q4, [sp, #16]\n"
-        "  vstrw.32 q4, [sp, #32]\n"
-        "  vstrw.32 q4, [sp, #48]\n"
-        "  vstrw.32 q4, [sp, #64]\n"
-        "  vstrw.32 q4, [sp, #80]\n"
-        "  vstrw.32 q4, [sp, #96]\n"
-        "  vstrw.32 q4, [sp, #112]\n"
         "  mov r2, r5\n"
         "  mov r3, r6\n"
+        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
         "2:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n" /* the last segment is empty */
-        "  beq.w 6f\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         "  vmov.i32 q2, #0\n"
         "  vmov.i32 q3, #0\n"
-        TAPS(TAP_32)
-        SPILL("q0", "0", "16")
-        SPILL("q1", "32", "48")
-        SPILL("q2", "64", "80")
-        SPILL("q3", "96", "112")
-        "  b 2b\n"
-        "6:\n"
+        "  vmov.i32 q4, #0\n"
+        "  vmov.i32 q5, #0\n"
+        "  vmov.i32 q6, #0\n"
+        TAPS(TAP_56)
+        "  sub r0, r3, r6\n"
+        "  cmp r0, #2\n"
+        "  beq.w 8f\n"
+        "  vstrw.32 q0, [sp, #224]\n"
+        SPILL("q1", "32", "48", "q7", "q0")
+        SPILL("q2", "64", "80", "q7", "q0")
+        SPILL("q3", "96", "112", "q7", "q0")
+        SPILL("q4", "128", "144", "q7", "q0")
+        SPILL("q5", "160", "176", "q7", "q0")
+        SPILL("q6", "192", "208", "q7", "q0")
+        "  vldrw.u32 q1, [sp, #224]\n"
+        SPILL("q1", "0", "16", "q7", "q0")
+        "9:\n"
+        "  ldrh r12, [r3], #2\n"
+        "  cmp r12, #0\n" /* the last segment is empty */
+        "  bne.w 2b\n"
         "  ldrd r0, r1, [r10, #24]\n"
         "  vdup.32 q7, r0\n"
         FINISH("0", "16")
         FINISH("32", "48")
         FINISH("64", "80")
         FINISH("96", "112")
-        END("1b", "32")
-        "  add sp, #128\n"
-        LEAVE);
+        FINISH("128", "144")
+        FINISH("160", "176")
+        FINISH("192", "208")
+        END("1b", "56")
+        "  add sp, #240\n"
+        LEAVE
+        "8:\n"
+        SPILL_FIRST("q0", "0", "16", "q7")
+        SPILL_FIRST("q1", "32", "48", "q7")
+        SPILL_FIRST("q2", "64", "80", "q7")
+        SPILL_FIRST("q3", "96", "112", "q7")
+        SPILL_FIRST("q4", "128", "144", "q7")
+        SPILL_FIRST("q5", "160", "176", "q7")
+        SPILL_FIRST("q6", "192", "208", "q7")
+        "  b.w 9b\n");
 }
 
 __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
@@ -132,31 +154,33 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         BEGIN
         "  sub sp, #64\n"
         "1:\n"
-        "  vdup.32 q4, r9\n"
-        "  vstrw.32 q4, [sp]\n"
-        "  vstrw.32 q4, [sp, #16]\n"
-        "  vstrw.32 q4, [sp, #32]\n"
-        "  vstrw.32 q4, [sp, #48]\n"
         "  mov r2, r5\n"
         "  mov r3, r6\n"
+        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
         "2:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n"
-        "  beq.w 6f\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         TAPS(TAP_16)
-        SPILL("q0", "0", "16")
-        SPILL("q1", "32", "48")
-        "  b 2b\n"
-        "6:\n"
+        "  sub r0, r3, r6\n"
+        "  cmp r0, #2\n"
+        "  beq.w 8f\n"
+        SPILL("q0", "0", "16", "q7", "q6")
+        SPILL("q1", "32", "48", "q7", "q6")
+        "9:\n"
+        "  ldrh r12, [r3], #2\n"
+        "  cmp r12, #0\n" /* the last segment is empty */
+        "  bne.w 2b\n"
         "  ldrd r0, r1, [r10, #24]\n"
         "  vdup.32 q7, r0\n"
         FINISH("0", "16")
         FINISH("32", "48")
         END("1b", "16")
         "  add sp, #64\n"
-        LEAVE);
+        LEAVE
+        "8:\n"
+        SPILL_FIRST("q0", "0", "16", "q7")
+        SPILL_FIRST("q1", "32", "48", "q7")
+        "  b.w 9b\n");
 }
 
 #define WIDE_FINISH(sum) /* q6 mult, r1 zero point */ \
@@ -206,43 +230,84 @@ typedef char dcg_bytes_is_laid_out_so[offsetof(dcg_bytes, bias) == 20 && offseto
                                           ? 1
                                           : -1];
 
-/* Cuts the list into segments of at most 128 in magnitudes, and an empty one behind. */
+/* What weights come to. */
+typedef struct total {
+    int32_t above; /* those above zero */
+    int32_t both;
+} total;
+
+static total add_weight(total t, const uint32_t *tap) {
+    int32_t weight = dcg_signed(tap[1]);
+    t.above += weight > 0 ? weight : 0;
+    t.both += weight;
+    return t;
+}
+
+/* add_weight of four taps. */
+static total add_four(total t, const uint32_t *tap) {
+    __asm__("  vld20.32 {q0, q1}, [%2]\n"
+            "  vld21.32 {q0, q1}, [%2]\n"
+            "  vmov.i32 q0, #0\n"
+            "  vmax.s32 q0, q0, q1\n"
+            "  vaddva.s32 %0, q0\n"
+            "  vaddva.s32 %1, q1\n"
+            : "+Te"(t.above), "+Te"(t.both)
+            : "r"(tap)
+            : "q0", "q1", "memory");
+    return t;
+}
+
+/* Whether sums of halfwords hold these weights' products. */
+static int fits(total t) {
+    return t.above <= 128 && t.above - t.both <= 128;
+}
+
+/* Cuts the list into segments, at least one, of weights of at most 128 in all above zero and as much below,
+ * and an empty one behind. */
 static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_t *segments) {
-    uint32_t sum = 0, count = 0;
-    if (n_taps <= 128u && n_taps * largest <= 128u) { /* one, without looking */
-        count = n_taps;
-        n_taps = 0;
-    }
-    for (const uint32_t *end = list + 2u * n_taps; list < end; list += 2) {
-        int32_t weight = dcg_signed(list[1]);
-        uint32_t size = (uint32_t)(weight < 0 ? -weight : weight);
-        sum += size;
-        if (sum > 128u) {
-            *segments++ = (uint16_t)count;
-            sum = size;
-            count = 0;
-        }
-        count++;
-    }
-    if (count > 0) *segments++ = (uint16_t)count;
+    const uint32_t *end = list + 2u * n_taps;
+    do {
+        const uint32_t *first = list;
+        total t = {0, 0}, next;
+        if (n_taps <= 128u && n_taps * largest <= 128u) list = end; /* one, without looking */
+        for (; end - list >= 8 && fits(next = add_four(t, list)); list += 8)
+            t = next;
+        for (; list < end && fits(next = add_weight(t, list)); list += 2)
+            t = next;
+        *segments++ = (uint16_t)((list - first) / 2);
+    } while (list < end);
     *segments = 0;
 }
 
+/* Passes of a kernel from position first on. */
+static void run(const dcg_bytes *bytes, uint32_t first, uint32_t passes, void (*kernel)(dcg_bytes *bytes)) {
+    dcg_bytes part = *bytes;
+    part.words += first;
+    part.out += first;
+    part.passes = passes;
+    if (passes > 0) kernel(&part);
+}
+
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
+    uint32_t positions = bytes->positions, rest = positions % 56u;
+    uint32_t all = (positions + DCG_AT_ONCE - 1u) / DCG_AT_ONCE,
+             few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
     if (largest > 128u) {
-        dcg_bytes_wide(bytes);
+        run(bytes, 0, all, dcg_bytes_wide);
         return;
     }
     cut(bytes->list, bytes->n_taps, largest, scratch);
     bytes->segments = scratch;
-    uint32_t single = bytes->passes % 2u;
-    bytes->passes /= 2u;
-    if (bytes->passes > 0) dcg_bytes_short_32(bytes);
-    if (single == 0) return;
-    bytes->words += 2u * DCG_AT_ONCE * bytes->passes;
-    bytes->out += 2u * DCG_AT_ONCE * bytes->passes;
-    bytes->passes = 1;
-    dcg_bytes_short_16(bytes);
+    if (positions < 56u) {
+        run(bytes, 0, all, dcg_bytes_short_16);
+        return;
+    }
+    /* The last positions by up to two short passes or a long one, which begin ahead of them. */
+    run(bytes, 0, positions / 56u, dcg_bytes_short_56);
+    if (few <= 2u)
+        run(bytes, positions - DCG_AT_ONCE * few, few, dcg_bytes_short_16);
+    else
+        run(bytes, positions - 56u, 1, dcg_bytes_short_56);
 }
 #else
 typedef int dcg_bytes_helium_is_for_other_cores;

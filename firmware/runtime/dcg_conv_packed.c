@@ -34,6 +34,7 @@ typedef struct filter {
     const dcg_weights *weights; /* its taps */
     const dcg_classes *classes; /* for the kernel by levels */
     const uint8_t *words;       /* the packed planes, of the filter's first channel */
+    uint32_t positions;         /* of the strip */
     uint32_t bias;
     dcg_requant requant;
 } filter;
@@ -65,19 +66,18 @@ static void run_direct(const filter *f) {
 static void run_levels(const filter *f) {
     const dcg_packing *p = &f->job->node->packing;
     uint8_t *arena = f->job->net->arena;
-    dcg_levels levels = {
-        .mult = f->requant.mult,
-        .zero_point = f->requant.zero_point,
-        .out = arena + p->line,
-        .quarter = f->strip->count / DCG_FOUR,
-        .words = f->words,
-        .passes = f->strip->count / DCG_AT_ONCE,
-        .bias = f->bias,
-        .requant = &f->requant,
-    };
+    dcg_levels levels; /* large, so that fields are set one by one */
+    levels.mult = f->requant.mult;
+    levels.zero_point = f->requant.zero_point;
+    levels.out = arena + p->line;
+    levels.quarter = f->strip->count / DCG_FOUR;
+    levels.words = f->words;
+    levels.passes = f->strip->count / DCG_AT_ONCE;
+    levels.bias = f->bias;
+    levels.requant = &f->requant;
     uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, f->strip);
-    uint16_t *scratch = (void *)(arena + f->job->net->plan->scratch.runs);
-    dcg_levels_list(&levels, f->weights, f->classes, complement, scratch);
+    int16_t *list = (void *)(arena + f->job->net->plan->scratch.runs);
+    dcg_levels_list(&levels, f->weights, f->classes, complement, list);
     dcg_levels_run(&levels);
 }
 
@@ -87,11 +87,11 @@ static void run_bytes(const filter *f) {
         .words = f->words,
         .list = f->weights->list,
         .out = arena + f->job->node->packing.line,
-        .passes = f->strip->count / DCG_AT_ONCE,
         .bias = f->bias,
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .n_taps = f->weights->n_taps,
+        .positions = f->positions,
         .requant = &f->requant,
     };
     dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
@@ -148,7 +148,7 @@ static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_class
 
 /* A strip of so many positions from first on, through all filters. */
 static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first,
-                            uint32_t positions) {
+                            uint32_t count) {
     const dcg_node *node = job->node;
     const dcg_packing *p = &node->packing;
     uint32_t group_inputs = (uint32_t)dcg_input(job, 0)->channels / node->groups;
@@ -160,23 +160,27 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
     if (DCG_HELIUM)
         fold = DCG_ONE;
-    else if (levels_suit(job, &weights, &classes, positions))
+    else if (levels_suit(job, &weights, &classes, count))
         fold = DCG_FOUR;
-    const dcg_strip strip = {first, positions, fold};
+    const dcg_strip strip = {first, count, fold};
     if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
-    dcg_weights_pack(&weights, dcg_plane_words(p, &strip), fold == DCG_ONE);
-    dcg_pack_strip(job, &strip);
+    uint32_t plane = 4u * dcg_plane_words(p, &strip); /* bytes */
+    dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
+                      fold == DCG_PAIR ? 4u : 1u);
+    const uint8_t *planes = dcg_pack_strip(job, &strip);
+    uint32_t left = step_positions(job) - first;
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
-        size_t begin = (size_t)(o / group_outputs * group_inputs) * weights.channel_step;
+        size_t begin = (size_t)(o / group_outputs * group_inputs) * p->phases_h * p->phases_w * plane;
         const filter f = {.job = job,
                           .strip = &strip,
                           .weights = &weights,
                           .classes = &classes,
-                          .words = job->net->arena + p->planes + begin,
+                          .words = planes + begin,
+                          .positions = left < count ? left : count,
                           .bias = dcg_conv_bias(job, record, o),
                           .requant = dcg_conv_requant(job, record, o)};
         if (fold == DCG_FOUR)

@@ -1,7 +1,6 @@
 #include "dcg_internal.h"
 
-/* CRC-32 by the reversed polynomial 0xEDB88320, a byte at a time: 1 KiB of table for six instructions a byte.
- */
+/* CRC-32 by the reversed polynomial 0xEDB88320: 1 KiB of table for four instructions a byte. */
 static const uint32_t dcg_crc_byte[256] = {
     0x00000000u, 0x77073096u, 0xEE0E612Cu, 0x990951BAu, 0x076DC419u, 0x706AF48Fu, 0xE963A535u, 0x9E6495A3u,
     0x0EDB8832u, 0x79DCB8A4u, 0xE0D5E91Eu, 0x97D2D988u, 0x09B64C2Bu, 0x7EB17CBDu, 0xE7B82D07u, 0x90BF1D91u,
@@ -37,10 +36,15 @@ static const uint32_t dcg_crc_byte[256] = {
     0xB3667A2Eu, 0xC4614AB8u, 0x5D681B02u, 0x2A6F2B94u, 0xB40BBE37u, 0xC30C8EA1u, 0x5A05DF1Bu, 0x2D02EF8Du,
 };
 
+static inline uint32_t shift_byte(uint32_t crc) {
+    return crc >> 8 ^ dcg_crc_byte[crc & 0xFFu];
+}
+
 uint32_t dcg_crc32(uint32_t crc, const uint8_t *bytes, size_t count) {
-    const uint8_t *end = bytes + count;
     crc = ~crc;
-    while (bytes < end)
-        crc = (crc >> 8) ^ dcg_crc_byte[(crc ^ *bytes++) & 0xFFu];
+    for (; count >= 4u; count -= 4u, bytes += 4)
+        crc = shift_byte(shift_byte(shift_byte(shift_byte(crc ^ dcg_load_u32(bytes)))));
+    for (; count > 0; count--)
+        crc = shift_byte(crc ^ *bytes++);
     return ~crc;
 }

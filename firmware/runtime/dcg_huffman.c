@@ -1,4 +1,4 @@
-/* Canonical Huffman codes: from packed code lengths to a table that decodes a symbol by one look-up.
+/* Canonical Huffman codes: from packed code lengths to a table that decodes an entry by one look-up.
  *
  * A canonical code is fixed by its lengths: codes of one length are consecutive numbers given out in
  * the order of the symbols, and the first code of a length follows the last one of the length before
@@ -92,7 +92,7 @@ dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbo
     uint32_t used = 0; /* Kraft sum, in entries of the full table */
     for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
         used += count[n] << (DCG_MAX_CODE_BITS - n);
-    return used > DCG_TABLE_ENTRIES ? DCG_ERR_TABLE : DCG_OK;
+    return used > 1u << DCG_MAX_CODE_BITS ? DCG_ERR_TABLE : DCG_OK;
 }
 
 /* The stream holds a code's first bit lowest, canonical codes have it highest. */
@@ -103,14 +103,40 @@ static uint32_t reversed(uint32_t code, uint32_t length) {
     return r;
 }
 
-/* Gives a symbol every entry whose low bits are its code. */
-static void place(uint16_t *table, uint32_t symbol, uint32_t code, uint32_t length) {
-    for (uint32_t i = reversed(code, length); i < DCG_TABLE_ENTRIES; i += 1u << length)
-        table[i] = (uint16_t)(symbol << 4 | length);
+/* A table under construction. */
+typedef struct builder {
+    uint32_t *table;
+    uint32_t level_bits;
+    const int16_t *levels; /* NULL: none is zero */
+} builder;
+
+/* What stands where a code of this symbol begins, if the table is long enough to tell. */
+static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
+    uint32_t level = symbol & ((1u << b->level_bits) - 1u);
+    if (symbol == DCG_ESCAPE)
+        return DCG_ENTRY_OTHER | 3u << DCG_ENTRY_FOUND_AT | length << 24 | symbol << 12 | symbol;
+    uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_ENTRY_FILLER : 0u;
+    return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
 }
 
-void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table) {
+/* Gives a symbol every entry whose low bits are its code. Two codes of the greatest length share one. */
+static void place(const builder *b, uint32_t symbol, uint32_t code, uint32_t length) {
+    uint32_t bits = reversed(code, length);
+    if (length == DCG_MAX_CODE_BITS) {
+        uint32_t half = bits / DCG_TABLE_WORDS;
+        b->table[bits % DCG_TABLE_WORDS] |=
+            1u << (DCG_ENTRY_FOUND_AT + half) | length << 24 | symbol << (12u * half);
+        return;
+    }
+    uint32_t entry = entry_of(b, symbol, length);
+    for (uint32_t i = bits; i < DCG_TABLE_WORDS; i += 1u << length)
+        b->table[i] = entry;
+}
+
+void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
+                     uint32_t *table) {
     lengths l;
+    builder b = {table, level_bits, levels};
     uint32_t count[DCG_MAX_CODE_BITS + 1], next[DCG_MAX_CODE_BITS + 1];
     uint32_t symbols = packed_symbols(packed), escape_length = packed_escape_length(packed);
     lengths_open(&l, packed, bytes);
@@ -121,12 +147,12 @@ void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table) {
     for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
         next[n] = (next[n - 1] + count[n - 1]) << 1;
 
-    for (uint32_t i = 0; i < DCG_TABLE_ENTRIES; i++)
-        table[i] = 0;
+    for (uint32_t i = 0; i < DCG_TABLE_WORDS; i++)
+        table[i] = DCG_ENTRY_OTHER;
     lengths_open(&l, packed, bytes);
     for (uint32_t s = 0; s < symbols; s++) {
         uint32_t length = next_length(&l);
-        if (length != 0) place(table, s, next[length]++, length);
+        if (length != 0) place(&b, s, next[length]++, length);
     }
-    if (escape_length != 0) place(table, DCG_ESCAPE, next[escape_length], escape_length);
+    if (escape_length != 0) place(&b, DCG_ESCAPE, next[escape_length], escape_length);
 }

@@ -161,50 +161,72 @@ dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, 
 /* Checks a packed code table. symbols: how many it may list; escape: whether ESCAPE may have a code. */
 dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape);
 
-/* Expands a checked table to DCG_TABLE_ENTRIES entries, indexed by the next DCG_MAX_CODE_BITS bits of
- * the stream: symbol << 4 | length, or 0 where no code begins like that. */
-void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint16_t *table);
+/* A decoding table: what begins with each value of the next bits of the stream, one fewer than the longest
+ * code has. Plain entries have zeros before a weight + 1, its level and the length of the code at bits 16, 8
+ * and 0; fillers, whose level is zero, likewise. Others have symbols: at bit 0 for a next bit of 0 and at bit
+ * 12 for 1, with DCG_ENTRY_FOUND_AT + 0 and + 1 set if there is such a code, and its length at bit 24. */
+#define DCG_ENTRY_OTHER 0x80000000u
+#define DCG_ENTRY_FILLER 0xC0000000u
+#define DCG_ENTRY_FOUND_AT 28u
+
+/* How many weights a plain entry or a filler stands for. */
+static inline uint32_t dcg_entry_weights(uint32_t entry) {
+    return entry >> 16 & 0x3FFFu;
+}
+
+/* Expands a checked table whose symbols end in so many bits of level. With levels, those of zero are
+ * fillers. */
+void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
+                     uint32_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 
 /* A filter's non-zero weights, "taps", are a list of two words each. The first says where the tap reads: for
  * a packed convolution as the distance in bytes from an output's own word in the first plane; for others as
  * place in the kernel (ky * kernel width + kx) << 16 | channel in the group. The second is the weight, as a
- * two's complement number. */
+ * two's complement number.
+ *
+ * For the kernel that wants them by level they are chains of one word each: the lower half says where the tap
+ * reads, the upper one is the number of the tap before it in the chain, 0 at its end. What is called the
+ * weight is then a label, the chain's; the list begins with the last tap of each label, uint16_t[2 *
+ * first_tap]. */
 
 /* Decoder of one layer's stream. Runs of zeros cross filters, so it may hold the tap of a later filter. */
 typedef struct dcg_weights {
     const uint8_t *stream;
-    const uint16_t *table;
-    const uint16_t *table2;
+    const uint32_t *table;
+    const uint32_t *table2;
     const int16_t *levels;
     const dcg_node *node;
     uint32_t *list; /* of the filter decoded last */
     uint32_t n_taps;
-    uint32_t *counts; /* [n_counts] taps of each weight of the filter decoded last, or NULL */
-    uint32_t n_counts;
+    uint32_t first_tap;    /* of the list, its number; ahead of it stand the chains' heads */
     uint32_t bit, end_bit; /* position in the stream and its end, in bits */
     uint32_t entries_left;
     uint32_t gap; /* zeros up to the entry read last; if holding, from the next filter's first weight */
     int16_t held; /* its weight */
     uint8_t holding;
+    uint8_t simple; /* whether the inner loops can read the stream */
+    uint8_t chains; /* whether taps are to be chained by label */
     uint8_t coding, level_bits, run_bits;
     uint16_t n_levels;
     uint16_t largest; /* magnitude of a level */
     uint32_t max_taps;
     uint32_t group_channels;
+    uint32_t places;        /* in the kernel */
     uint32_t weights_after; /* behind the filter decoded last */
-    uint32_t plane_words;   /* of a packed input, else 0 */
+    uint32_t plane; /* what one packed plane more adds to a tap's first word, 0 if they are not packed */
     uint32_t position_step; /* what one position more adds to a tap's first word */
     uint32_t channel_step;  /* what one channel more adds to a tap's first word */
 } dcg_weights;
 
-/* Before the first filter: has taps say where they read in planes of so many words; of bytes, or of words
- * with one position at the head of each. */
-void dcg_weights_pack(dcg_weights *w, uint32_t plane_words, int bytes);
-
-/* Loads the levels and builds the tables in scratch memory. */
+/* Loads the levels. */
 void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);
+
+/* Builds the tables. Taps then say where they read in packed planes, in a unit that a plane has so many of,
+ * and one position more takes so many of. plane 0: there are no packed planes */
+void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record, uint32_t plane,
+                       uint32_t position);
 
 /* Decodes the next filter's taps. */
 dcg_status dcg_weights_next(dcg_weights *w);

@@ -23,21 +23,23 @@ static uint16_t size_of(int16_t level) {
 
 int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_planes, uint32_t plane_words) {
     classes->n = 0;
-    if (w->largest > INT16_MAX || 2u * n_planes * plane_words > 65536u) return 0;
+    if (w->largest > INT16_MAX || w->max_taps > UINT16_MAX - DCG_MAX_CLASSES - 1u) return 0;
+    if (2u * n_planes * plane_words > 65536u) return 0;
     for (uint32_t i = 0; i < w->n_levels; i++) {
         if (w->levels[i] == 0) continue;
         classes->n = insert(classes->magnitudes, classes->n, size_of(w->levels[i]));
         if (classes->n > DCG_MAX_CLASSES) return 0;
     }
+    if (classes->n >= w->max_taps) return 0; /* the heads would not fit the list */
     uint32_t splits = w->max_taps / DCG_MOST_ADDED;
     if (classes->n + splits + 1u > DCG_MAX_RUNS) return 0;
     /* A tap is 11 instructions for 16 positions where it would be 16 without; a run is 26. */
     return w->entries_left / w->node->out_channels > 5u * classes->n;
 }
 
-void dcg_levels_relabel(dcg_classes *classes, dcg_weights *w, int16_t *levels) {
-    w->counts = classes->counts;
-    w->n_counts = 2u * classes->n + 1u;
+void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *w, int16_t *levels) {
+    w->chains = 1;
+    w->first_tap = classes->n + 1u;
     for (uint32_t i = 0; i < w->n_levels; i++) {
         if (levels[i] == 0) continue;
         uint32_t class = 0;
@@ -49,15 +51,18 @@ void dcg_levels_relabel(dcg_classes *classes, dcg_weights *w, int16_t *levels) {
 
 /* ---- The list of one filter ---- */
 
-/* A list under construction. */
+/* A list under construction: runs of taps of one magnitude, made of pieces that one entry leads through. */
 typedef struct builder {
     dcg_levels *levels;
+    const uint32_t *taps; /* chains */
+    uint32_t after_push;  /* row of dcg_levels_entry that the next entry is taken from */
     int16_t *at;
-    uint32_t complement; /* distance of a plane's complement */
-    uint32_t after_push; /* row of dcg_levels_entry that the next entry is taken from */
-    uint32_t n_runs;
-    uint32_t added;                    /* since the sums were cleared */
-    int16_t differences[DCG_MAX_RUNS]; /* in the order of the runs */
+    int16_t *entry;      /* of the piece under way */
+    uint32_t room;       /* in it */
+    uint32_t added;      /* since the sums were cleared, this piece not counted */
+    int in_run;          /* it has taps */
+    uint32_t n_runs;     /* ended */
+    int16_t *difference; /* of the last one of them */
 } builder;
 
 static void put_entry(builder *b, uint32_t what) {
@@ -65,86 +70,84 @@ static void put_entry(builder *b, uint32_t what) {
     b->after_push = what == DCG_ENTRY_PUSH;
 }
 
-/* Ends a run whose level the next one is known to follow by. */
+/* Sums go on from the run before, which so far has counted as the last one; or they begin at -2^15. */
+static void begin_run(builder *b, uint16_t magnitude) {
+    if (b->added > 0)
+        *b->difference = (int16_t)(*b->difference - magnitude);
+    else
+        b->levels->bias += (uint32_t)magnitude << 15;
+    b->in_run = 1;
+}
+
 static void end_run(builder *b, uint16_t magnitude) {
     put_entry(b, DCG_ENTRY_PUSH);
-    b->differences[b->n_runs++] = (int16_t)magnitude;
+    *--b->difference = (int16_t)magnitude;
+    b->n_runs++;
+    b->in_run = 0;
 }
 
-/* Taps in a row. offset: added to each distance */
-static void put_taps(builder *b, const uint16_t *distance, uint32_t count, uint32_t offset) {
-    uint8_t *to = (void *)b->at;
-    const uint8_t *from = (const void *)distance;
-    uint32_t both = offset << 16 | offset; /* no sum has a carry */
-    b->at += count;
-    for (; count >= 2u; count -= 2u, from += 4, to += 4)
-        dcg_store_u32(to, dcg_load_u32(from) + both);
-    if (count > 0) b->at[-1] = (int16_t)(dcg_load_u16(from) + offset);
-}
-
-/* One run: taps of equal magnitude, the last ones of them negative. Splits where the sums would overflow. */
-static void put_run(builder *b, const uint16_t *distance, uint32_t n_positive, uint32_t n_negative,
-                    uint16_t magnitude) {
-    uint32_t left = n_positive + n_negative;
-    while (left > 0) {
-        if (b->added == DCG_MOST_ADDED) {
-            put_entry(b, DCG_ENTRY_CLEAR);
-            b->added = 0;
-        }
-        uint32_t part = DCG_MOST_ADDED - b->added < left ? DCG_MOST_ADDED - b->added : left;
-        /* Sums go on from the run before, which so far has counted as the last one; or they begin at -2^15.
-         */
-        if (b->added > 0)
-            b->differences[b->n_runs - 1u] = (int16_t)(b->differences[b->n_runs - 1u] - magnitude);
-        else
-            b->levels->bias += (uint32_t)magnitude << 15;
-        b->added += part;
-        left -= part;
-        while (part > 0) {
-            uint32_t piece = part < DCG_RUN_TAPS ? part : DCG_RUN_TAPS;
-            uint32_t positive = piece < n_positive ? piece : n_positive;
-            put_entry(b, piece);
-            put_taps(b, distance, positive, 0);
-            put_taps(b, distance + positive, piece - positive, b->complement);
-            distance += piece;
-            n_positive -= positive;
-            part -= piece;
-        }
-        end_run(b, magnitude);
+/* Begins a run if none is under way. Splits it where the sums would overflow. */
+static void open_piece(builder *b, uint16_t magnitude) {
+    if (b->added == DCG_MOST_ADDED) {
+        if (b->in_run) end_run(b, magnitude);
+        put_entry(b, DCG_ENTRY_CLEAR);
+        b->added = 0;
     }
+    if (!b->in_run) begin_run(b, magnitude);
+    uint32_t left = DCG_MOST_ADDED - b->added;
+    b->room = left < DCG_RUN_TAPS ? left : DCG_RUN_TAPS;
+    b->entry = b->at++;
 }
 
-/* Sorts the taps' distances by label; ends[l] becomes the end of label l. Labels begin with 1. */
-static void sort(const dcg_weights *w, uint16_t *sorted, uint16_t *ends[], uint32_t n_labels) {
-    const uint32_t *end = w->list + 2u * w->n_taps;
-    ends[0] = ends[1] = sorted;
-    for (uint32_t l = 2; l <= n_labels; l++)
-        ends[l] = ends[l - 1u] + w->counts[l - 1u];
-    for (const uint32_t *tap = w->list; tap < end; tap += 2)
-        *ends[tap[1]]++ = (uint16_t)(tap[0] / 4u);
+static void close_piece(builder *b) {
+    uint32_t count = (uint32_t)(b->at - b->entry) - 1u;
+    *b->entry = dcg_levels_entry[b->after_push][count];
+    b->after_push = 0;
+    b->added += count;
+    b->room = 0;
+}
+
+/* Takes a chain of taps. offset: added to each distance. Returns how many. */
+static uint32_t put_chain(builder *b, uint32_t number, uint32_t offset, uint16_t magnitude) {
+    uint32_t count = 0;
+    while (number != 0) {
+        if (b->room == 0) {
+            if (b->in_run) close_piece(b);
+            open_piece(b, magnitude);
+        }
+        int16_t *at = b->at;
+        const int16_t *end = at + b->room;
+        do {
+            uint32_t tap = b->taps[number];
+            *at++ = (int16_t)(tap + offset);
+            number = tap >> 16;
+        } while (number != 0 && at < end);
+        count += (uint32_t)(at - b->at);
+        b->room -= (uint32_t)(at - b->at);
+        b->at = at;
+    }
+    return count;
 }
 
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes *classes,
-                     uint32_t complement, uint16_t *scratch) {
-    uint16_t *ends[2u * DCG_MAX_CLASSES + 1u];
-    sort(w, scratch, ends, 2u * classes->n);
-    int16_t *list = (void *)(scratch + w->max_taps);
-    builder b = {.levels = levels, .at = list, .complement = complement};
+                     uint32_t complement, int16_t *list) {
+    const uint16_t *heads = (const void *)w->list;
+    builder b = {.levels = levels, .taps = w->list, .at = list, .difference = levels->of_runs + DCG_MAX_RUNS};
     for (uint32_t c = 0; c < classes->n; c++) {
         uint16_t magnitude = classes->magnitudes[c];
-        const uint16_t *first = ends[2u * c], *middle = ends[2u * c + 1u], *last = ends[2u * c + 2u];
-        put_run(&b, first, (uint32_t)(middle - first), (uint32_t)(last - middle), magnitude);
-        /* A negative tap has added 255 - a in place of -a. */
-        levels->bias -= 255u * (uint32_t)(last - middle) * magnitude;
+        put_chain(&b, heads[2u * c + 1u], 0, magnitude);
+        /* A negative tap adds 255 - a in place of -a. */
+        levels->bias -= 255u * magnitude * put_chain(&b, heads[2u * c + 2u], complement, magnitude);
+        if (!b.in_run) continue;
+        close_piece(&b);
+        end_run(&b, magnitude);
     }
     while (b.n_runs == 0 || b.n_runs % 2u != 0)
         end_run(&b, 0); /* the kernel multiplies two runs at a time */
     put_entry(&b, DCG_ENTRY_DONE);
     *b.at = (int16_t)(32u * b.n_runs);
-    for (uint32_t i = 0; i < b.n_runs; i++)
-        levels->reversed[i] = b.differences[b.n_runs - 1u - i];
     levels->list = list;
-    levels->differences = levels->reversed;
+    levels->differences = b.difference;
     levels->run_pairs = b.n_runs / 2u;
     DCG_UNROLL
     for (uint32_t i = 0; i < 8u; i++)

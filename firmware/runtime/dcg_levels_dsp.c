@@ -17,7 +17,8 @@
 #define AT_PASSES 56
 #define AT_DIFFERENCES 60
 typedef char dcg_levels_is_laid_out_so
-    [DCG_RUN_TAPS == 16u && offsetof(dcg_levels, mult) == AT_MULT && offsetof(dcg_levels, out) == AT_OUT &&
+    [DCG_RUN_TAPS == 16u && DCG_MAX_RUNS % 2u == 0 && offsetof(dcg_levels, of_runs) % 4u == 0 &&
+             offsetof(dcg_levels, mult) == AT_MULT && offsetof(dcg_levels, out) == AT_OUT &&
              offsetof(dcg_levels, words) == AT_WORDS && offsetof(dcg_levels, list) == AT_WORDS + 4 &&
              offsetof(dcg_levels, passes) == AT_PASSES && offsetof(dcg_levels, differences) == AT_DIFFERENCES
          ? 1

@@ -125,25 +125,42 @@ uint32_t dcg_packed_planes(const dcg_job *job) {
     return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
 }
 
-void dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
+/* A plane's line: in the tensor if it lies there, else put together. */
+static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
+    if (is_plain(p) && first + count <= p->job->n_rows * p->node->packing.pitch)
+        return dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first;
+    put_line(p, first, count, line);
+    return line;
+}
+
+/* Whether the tensor is what its packed planes would be. */
+static int is_packed(const plane *p, const dcg_strip *strip, uint32_t count) {
+    return strip->fold == DCG_ONE && strip->first == 0 && is_plain(p) &&
+           p->job->first_row % p->input->rows == 0 && p->input->channel_stride == count && count % 4u == 0;
+}
+
+const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
     const dcg_node *node = job->node;
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
-    uint32_t *to = (void *)(job->net->arena + packing->planes);
+    uint32_t *planes = (void *)(job->net->arena + packing->planes), *to = planes;
     uint32_t fold = strip->fold, part = strip->count / fold, words = dcg_plane_words(packing, strip);
-    uint32_t complement = dcg_packed_planes(job) * words;
+    uint32_t count = strip->count + packing->halo, complement = dcg_packed_planes(job) * words;
     plane p = {job, node, dcg_input(job, 0), 0, 0, 0, 0};
+    if (is_packed(&p, strip, count)) return dcg_input_row(job, 0, 0, job->first_row);
     for (; p.channel < p.input->channels; p.channel++) {
         p.pad = dcg_pad_byte(job, p.channel);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                put_line(&p, strip->first, strip->count + packing->halo, fold == DCG_ONE ? (void *)to : line);
-                if (fold == DCG_PAIR)
-                    fold_in_two(line, part, words, to);
-                else if (fold == DCG_FOUR)
-                    fold_in_four(line, part, words, to, to + complement);
+                if (fold == DCG_ONE)
+                    put_line(&p, strip->first, count, (void *)to);
+                else if (fold == DCG_PAIR)
+                    fold_in_two(find_line(&p, strip->first, count, line), part, words, to);
+                else
+                    fold_in_four(find_line(&p, strip->first, count, line), part, words, to, to + complement);
                 to += words;
             }
         }
     }
+    return (const void *)planes;
 }

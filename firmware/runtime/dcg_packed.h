@@ -25,8 +25,9 @@ static inline uint32_t dcg_plane_words(const dcg_packing *p, const dcg_strip *st
     return strip->count / strip->fold + p->halo;
 }
 
-/* Packs a strip's input. With DCG_FOUR, the complements 255 - a lie behind all planes. */
-void dcg_pack_strip(const dcg_job *job, const dcg_strip *strip);
+/* Packs a strip's input; where the planes then are. With DCG_FOUR, the complements 255 - a lie behind all of
+ * them. */
+const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip);
 
 /* ---- Direct: one multiply-accumulate a tap and position ---- */
 
@@ -66,16 +67,14 @@ void dcg_direct_portable(dcg_direct *direct);
 typedef struct dcg_classes {
     uint32_t n;
     uint16_t magnitudes[DCG_MAX_CLASSES + 1u];
-    uint32_t counts[2u * DCG_MAX_CLASSES + 1u]; /* taps of each label; the decoder counts */
 } dcg_classes;
 
 /* Finds the classes; whether the kernel can work with them, and is faster than the direct one. */
 int dcg_levels_suit(dcg_classes *classes, const dcg_weights *weights, uint32_t n_planes,
                     uint32_t plane_words);
 
-/* Puts a label in a level's place: 2 * class + 1, or + 2 if it is negative. That is what the decoder then
- * calls a weight. */
-void dcg_levels_relabel(dcg_classes *classes, dcg_weights *weights, int16_t *levels);
+/* Puts a label in a level's place, 2 * class + 1, or + 2 if it is negative, and has taps chained by it. */
+void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *weights, int16_t *levels);
 
 /* One filter over one strip. The head of the record is laid out for dcg_levels_dsp.c. */
 typedef struct dcg_levels {
@@ -91,7 +90,7 @@ typedef struct dcg_levels {
     uint32_t run_pairs;
     uint32_t bias;
     const dcg_requant *requant;
-    int16_t reversed[DCG_MAX_RUNS];
+    int16_t of_runs[DCG_MAX_RUNS]; /* differences are the last ones, an even number */
 } dcg_levels;
 
 /* Entries of a list: so many taps, 1 .. DCG_RUN_TAPS, or: */
@@ -102,10 +101,10 @@ typedef struct dcg_levels {
 /* [0] behind taps and DCG_ENTRY_CLEAR, [1] behind DCG_ENTRY_PUSH. */
 extern const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1u];
 
-/* Makes the list of the filter decoded last and completes bias. complement: distance of a plane's complement,
- * in words. scratch: uint16_t[the plan's run_halfwords]. */
+/* Makes the list of the filter decoded last, completes bias. complement: distance of a plane's complement, in
+ * words. list: int16_t[the plan's run_halfwords]. */
 void dcg_levels_list(dcg_levels *levels, const dcg_weights *weights, const dcg_classes *classes,
-                     uint32_t complement, uint16_t *scratch);
+                     uint32_t complement, int16_t *list);
 
 /* Computes the strip and uses up the record. */
 void dcg_levels_run(dcg_levels *levels);
@@ -118,15 +117,16 @@ typedef struct dcg_bytes {
     const uint32_t *list; /* of taps */
     const uint16_t *segments;
     uint8_t *out;
-    uint32_t passes; /* of DCG_AT_ONCE positions */
+    uint32_t passes; /* of one of the kernels */
     uint32_t bias;
     int32_t mult;
     int32_t zero_point;
     uint32_t n_taps;
+    uint32_t positions; /* a multiple of DCG_AT_ONCE has room */
     const dcg_requant *requant;
 } dcg_bytes;
 
-/* Computes the strip. scratch: uint16_t[n_taps + 1]; largest: magnitude of a weight */
+/* Computes the strip. scratch: uint16_t[n_taps + 2]; largest: magnitude of a weight */
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 #endif

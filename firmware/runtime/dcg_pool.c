@@ -46,37 +46,47 @@ static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
 #endif
 }
 
-/* The larger of each pair of bytes of two rows. */
-static void max_of_two(uint8_t *to, const uint8_t *a, const uint8_t *b, uint32_t count) {
+/* The largest byte of each column of three rows. */
+static void max_of_three(uint8_t *to, const uint8_t *a, const uint8_t *b, const uint8_t *c, uint32_t count) {
 #if DCG_HELIUM
-    __asm__ volatile("  wlstp.8 lr, %3, 2f\n" /* the last round by as many bytes as are left */
+    __asm__ volatile("  wlstp.8 lr, %4, 2f\n" /* the last round by as many bytes as are left */
                      "1: vldrb.8 q0, [%1], #16\n"
                      "  vldrb.8 q1, [%2], #16\n"
+                     "  vmax.u8 q0, q0, q1\n"
+                     "  vldrb.8 q1, [%3], #16\n"
                      "  vmax.u8 q0, q0, q1\n"
                      "  vstrb.8 q0, [%0], #16\n"
                      "  letp lr, 1b\n"
                      "2:\n"
-                     : "+r"(to), "+r"(a), "+r"(b)
+                     : "+r"(to), "+r"(a), "+r"(b), "+r"(c)
                      : "r"(count)
                      : "lr", "q0", "q1", "memory");
 #else
-    for (; count >= 4u; count -= 4u, to += 4, a += 4, b += 4)
-        dcg_store_u32(to, max_bytes(dcg_load_u32(a), dcg_load_u32(b)));
-    for (uint32_t i = 0; i < count; i++)
+    for (; count >= 4u; count -= 4u, to += 4, a += 4, b += 4, c += 4)
+        dcg_store_u32(to, max_bytes(max_bytes(dcg_load_u32(a), dcg_load_u32(b)), dcg_load_u32(c)));
+    for (uint32_t i = 0; i < count; i++) {
         to[i] = a[i] > b[i] ? a[i] : b[i];
+        if (c[i] > to[i]) to[i] = c[i];
+    }
 #endif
 }
 
-/* Maximum of each column of a span of a channel's rows. */
+/* Maximum of each column of a span of a channel's rows: three at a time, the last of them again if there are
+ * fewer. */
 static void max_of_rows(const dcg_job *job, uint8_t *to, uint32_t channel, uint32_t width, span rows) {
     const uint8_t *first = dcg_input_row(job, 0, channel, rows.begin);
+    const uint8_t *last = dcg_input_row(job, 0, channel, rows.end - 1u);
     if (length(rows) == 1u) {
         dcg_copy(to, first, width);
         return;
     }
-    max_of_two(to, first, dcg_input_row(job, 0, channel, rows.begin + 1u), width);
-    for (uint32_t y = rows.begin + 2u; y < rows.end; y++)
-        max_of_two(to, to, dcg_input_row(job, 0, channel, y), width);
+    const uint8_t *next = dcg_input_row(job, 0, channel, rows.begin + 1u);
+    max_of_three(to, first, next, length(rows) == 2u ? last : dcg_input_row(job, 0, channel, rows.begin + 2u),
+                 width);
+    for (uint32_t y = rows.begin + 3u; y < rows.end; y += 2u) {
+        next = dcg_input_row(job, 0, channel, y);
+        max_of_three(to, to, next, next == last ? last : dcg_input_row(job, 0, channel, y + 1u), width);
+    }
 }
 
 static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
@@ -86,15 +96,38 @@ static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
     return max;
 }
 
-/* Pairs of windows of three columns, two columns apart; returns how many outputs it has made. */
+/* Windows of three columns, two columns apart; returns how many outputs it has made: all but the last one, if
+ * they are odd in number. */
 static uint32_t max_of_threes(uint8_t *output, const uint8_t *columns, uint32_t windows) {
     uint32_t x = 0;
+#if DCG_HELIUM
+    const uint8_t *second = columns + 1, *third = columns + 2;
+    __asm__ volatile("  movs r0, #0\n"
+                     "  vidup.u8 q0, r0, #2\n" /* every other byte */
+                     "  wlstp.8 lr, %4, 2f\n"
+                     "1: vldrb.u8 q1, [%1, q0]\n"
+                     "  vldrb.u8 q2, [%2, q0]\n"
+                     "  vmax.u8 q1, q1, q2\n"
+                     "  vldrb.u8 q2, [%3, q0]\n"
+                     "  vmax.u8 q1, q1, q2\n"
+                     "  vstrb.8 q1, [%0], #16\n"
+                     "  add %1, #32\n"
+                     "  add %2, #32\n"
+                     "  add %3, #32\n"
+                     "  letp lr, 1b\n"
+                     "2:\n"
+                     : "+r"(output), "+r"(columns), "+r"(second), "+r"(third)
+                     : "r"(windows)
+                     : "r0", "lr", "q0", "q1", "q2", "memory");
+    x = windows;
+#else
     for (; x + 2u <= windows; x += 2u, columns += 4) {
         uint32_t max = max_bytes(dcg_load_u32(columns), dcg_load_u32(columns + 1));
         max = max_bytes(max, dcg_load_u32(columns + 2));
         output[x] = (uint8_t)(max & 0xFFu);
         output[x + 1u] = (uint8_t)(max >> 16 & 0xFFu);
     }
+#endif
     return x;
 }
 

@@ -3,15 +3,13 @@
  * The stream is a list of entries (zero run, level): skip as many weights, then the next weight has
  * that level. Bits are read by a 32-bit load at the current byte, which gives at least 25 of them;
  * the stream's guard makes that safe at every position up to its end. */
-#include "dcg_internal.h"
+#include "dcg_reader.h"
 
 /* Where the decoder is in a filter. */
 typedef struct cursor {
-    uint32_t bit;     /* of the stream */
+    dcg_reader at;
     uint32_t entries; /* left in the stream */
-    uint32_t left;    /* weights until the kernel's next place */
-    uint32_t word;    /* first word of a tap at the next weight */
-    uint32_t n_taps;
+    uint32_t place;   /* in the kernel */
 } cursor;
 
 static uint32_t peek(const dcg_weights *w, uint32_t bit) {
@@ -19,138 +17,124 @@ static uint32_t peek(const dcg_weights *w, uint32_t bit) {
 }
 
 static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
-    uint32_t value = peek(w, c->bit) & ((1u << bits) - 1u);
-    c->bit += bits;
+    uint32_t value = peek(w, c->at.bit) & ((1u << bits) - 1u);
+    c->at.bit += bits;
     return value;
 }
 
-/* Next symbol of a code << 4 | its length, 0 where no code begins with these bits. */
-static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint16_t *table) {
-    uint32_t entry = table[peek(w, c->bit) & (DCG_TABLE_ENTRIES - 1u)];
-    c->bit += entry & 15u;
-    return entry;
+#define NO_SYMBOL UINT32_MAX
+
+/* Next symbol of a code whose symbols end in so many bits of level, NO_SYMBOL where no code begins with these
+ * bits. */
+static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *table, uint32_t level_bits) {
+    uint32_t bits = peek(w, c->at.bit), entry = table[bits % DCG_TABLE_WORDS];
+    if (entry < DCG_ENTRY_OTHER || entry >= DCG_ENTRY_FILLER) {
+        c->at.bit += entry & 0xFFu;
+        return (dcg_entry_weights(entry) - 1u) << level_bits | (entry >> 8 & 0xFFu);
+    }
+    uint32_t half = bits / DCG_TABLE_WORDS & 1u;
+    c->at.bit += entry >> 24 & 15u;
+    return (entry >> (DCG_ENTRY_FOUND_AT + half) & 1u) != 0 ? entry >> (12u * half) & 0xFFFu : NO_SYMBOL;
 }
 
-/* Reads any entry: the zeros before it to w->gap, its weight to w->held. */
-static dcg_status read_entry(dcg_weights *w, cursor *c) {
-    uint32_t level, entry = take_symbol(w, c, w->table);
-    if (entry == 0) return DCG_ERR_CODE;
-    uint32_t symbol = entry >> 4;
-    if (w->coding == DCG_CODING_JOINT) {
-        if (symbol == DCG_ESCAPE) {
-            w->gap = take_raw(w, c, w->run_bits);
-            level = take_raw(w, c, w->level_bits);
-        } else {
-            w->gap = symbol >> w->level_bits;
-            level = symbol & ((1u << w->level_bits) - 1u);
-        }
-    } else {
-        w->gap = symbol;
-        entry = take_symbol(w, c, w->table2);
-        if (entry == 0) return DCG_ERR_CODE;
-        level = entry >> 4;
+/* Reads the next entry, which no check has preceded: the zeros before it to w->gap, its level. */
+static dcg_status read_entry(dcg_weights *w, cursor *c, uint32_t *level) {
+    uint32_t joint_bits = w->coding == DCG_CODING_JOINT ? w->level_bits : 0u;
+    uint32_t symbol = take_symbol(w, c, w->table, joint_bits);
+    if (symbol == NO_SYMBOL) return DCG_ERR_CODE;
+    w->gap = symbol >> joint_bits;
+    *level = symbol & ((1u << joint_bits) - 1u);
+    if (joint_bits == 0) {
+        *level = take_symbol(w, c, w->table2, w->level_bits);
+        if (*level == NO_SYMBOL) return DCG_ERR_CODE;
+    } else if (symbol == DCG_ESCAPE) {
+        w->gap = take_raw(w, c, w->run_bits);
+        *level = take_raw(w, c, w->level_bits);
     }
-    if (c->bit > w->end_bit) return DCG_ERR_STREAM;
-    if (level >= w->n_levels) return DCG_ERR_LEVEL;
-    w->held = w->levels[level];
+    if (c->at.bit > w->end_bit) return DCG_ERR_STREAM;
+    if (*level >= w->n_levels) return DCG_ERR_LEVEL;
     c->entries--;
     return DCG_OK;
 }
 
-/* Reads joint entries, most of all there are, as long as nothing is special: no escape, no defect, no filler,
- * no new place in the kernel. No entry has more than 32 bits, so with as many left in the stream each may be
- * read unchecked. */
-static inline void read_plain_entries(const dcg_weights *w, cursor *c, uint32_t *counts) {
-    const uint8_t *stream = w->stream;
-    const uint16_t *table = w->table;
-    const int16_t *levels = w->levels;
-    uint32_t bit = c->bit, left = c->left, word = c->word, step = w->channel_step;
-    uint32_t run_shift = w->level_bits + 4u, level_mask = (1u << w->level_bits) - 1u;
-    uint32_t room = (w->end_bit - bit) / 32u, count = w->max_taps - c->n_taps;
-    if (count > c->entries) count = c->entries;
-    if (count > room) count = room;
-    uint32_t *first = w->list + 2u * c->n_taps, *tap = first;
-    for (const uint32_t *end = tap + 2u * count; tap < end; tap += 2) {
-        uint32_t entry = table[dcg_load_u32(stream + (bit >> 3)) >> (bit & 7u) & (DCG_TABLE_ENTRIES - 1u)];
-        if (entry >= DCG_ESCAPE << 4) break; /* where there is no code, entry and weight are 0 */
-        uint32_t run = entry >> run_shift;
-        int32_t weight = levels[entry >> 4 & level_mask];
-        if (run >= left || weight == 0) break;
-        bit += entry & 15u;
-        left -= run + 1u;
-        word += run * step;
-        tap[0] = word;
-        tap[1] = (uint32_t)weight;
-        word += step;
-        if (counts != NULL) counts[weight]++;
-    }
-    count = (uint32_t)(tap - first) / 2u;
-    c->bit = bit;
-    c->left = left;
-    c->word = word;
-    c->entries -= count;
-    c->n_taps += count;
-}
-
-/* Two loops, as both need all registers to themselves. */
-static DCG_APART void read_plain(const dcg_weights *w, cursor *c) {
-    read_plain_entries(w, c, NULL);
-}
-
-static DCG_APART void read_counting(const dcg_weights *w, cursor *c) {
-    read_plain_entries(w, c, w->counts);
-}
-
-/* First word of a tap of channel 0 at a place in the kernel. */
-static uint32_t place_word(const dcg_weights *w, uint32_t place) {
+/* First word of a tap of the last channel at a place in the kernel. */
+static uint32_t last_word(const dcg_weights *w, uint32_t place) {
     const dcg_node *node = w->node;
-    uint32_t plane_words = w->plane_words;
     const dcg_packing *p = &node->packing;
-    if (plane_words == 0) return place << 16;
+    uint32_t channels = (w->group_channels - 1u) * w->channel_step;
+    if (w->plane == 0) return (place << 16) + channels;
     uint32_t ky = place / node->kernel_w, kx = place - ky * node->kernel_w;
     uint32_t row = ky / node->stride_h, column = kx / node->stride_w;
     uint32_t plane = (ky - row * node->stride_h) * p->phases_w + (kx - column * node->stride_w);
-    return 4u * plane * plane_words + w->position_step * (row * p->pitch + column);
+    return plane * w->plane + w->position_step * (row * p->pitch + column) + channels;
+}
+
+/* Goes on to the next place; the weights left in this one stay to be counted. False at the filter's end. */
+static int enter_place(const dcg_weights *w, cursor *c) {
+    if (c->place + 1u == w->places) return 0;
+    c->at.left += w->group_channels;
+    c->at.last = last_word(w, ++c->place);
+    return 1;
+}
+
+/* Reads plain entries and fillers, most of all there are. None has more bits than a code: with as many left
+ * in the stream for each, they may be read unchecked. */
+static void read_plain(const dcg_weights *w, cursor *c) {
+    uint32_t first = c->at.n, room = (w->end_bit - c->at.bit) / DCG_MAX_CODE_BITS;
+    uint32_t count = w->max_taps - (first - w->first_tap);
+    if (count > c->entries) count = c->entries;
+    if (count > room) count = room;
+    if (count == 0) return;
+    c->at.end = first + count - 1u;
+    while (c->at.n < c->at.end)
+        if (!(w->chains ? dcg_read_chains : dcg_read_list)(&c->at) || !enter_place(w, c)) break;
+    uint32_t fillers = first + count - 1u - c->at.end;
+    c->entries -= c->at.n - first + fillers;
 }
 
 dcg_status dcg_weights_next(dcg_weights *w) {
-    uint32_t places = (uint32_t)w->node->kernel_h * w->node->kernel_w, place = 0;
-    cursor c = {w->bit, w->entries_left, w->group_channels, place_word(w, 0), 0};
-    w->weights_after -= w->group_channels * places;
-    for (uint32_t i = 0; i < w->n_counts; i++)
-        w->counts[i] = 0;
+    cursor c = {.at = {.stream = w->stream,
+                       .table = w->table,
+                       .levels = w->levels,
+                       .step = w->channel_step,
+                       .list = w->list,
+                       .bit = w->bit,
+                       .left = w->group_channels,
+                       .last = last_word(w, 0),
+                       .n = w->first_tap,
+                       .end = w->first_tap},
+                .entries = w->entries_left,
+                .place = 0};
+    w->weights_after -= w->group_channels * w->places;
+    for (uint32_t i = 0; i < w->first_tap; i++)
+        w->list[i] = 0;
     for (;;) {
         if (!w->holding) {
-            if (w->coding == DCG_CODING_JOINT) (w->counts != NULL ? read_counting : read_plain)(w, &c);
+            if (w->simple) read_plain(w, &c);
             if (c.entries == 0) break;
-            dcg_status status = read_entry(w, &c);
+            uint32_t level;
+            dcg_status status = read_entry(w, &c, &level);
             if (status != DCG_OK) return status;
+            w->held = w->levels[level];
             w->holding = 1;
         }
-        while (w->gap >= c.left && place < places) {
-            w->gap -= c.left;
-            c.left = w->group_channels;
-            if (++place < places) c.word = place_word(w, place);
+        while (w->gap >= c.at.left && enter_place(w, &c)) {
         }
-        if (place == places) { /* belongs to a later filter */
+        if (w->gap >= c.at.left) { /* belongs to a later filter */
+            w->gap -= c.at.left;
             if (w->gap >= w->weights_after) return DCG_ERR_POSITION;
             break;
         }
         w->holding = 0;
-        c.left -= w->gap + 1u;
-        c.word += w->gap * w->channel_step;
-        if (w->held != 0) {                                    /* no filler */
-            if (c.n_taps == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
-            uint32_t *tap = w->list + 2u * c.n_taps++;
-            tap[0] = c.word;
-            tap[1] = (uint32_t)(int32_t)w->held;
-            if (w->counts != NULL) w->counts[w->held]++;
+        c.at.left -= w->gap + 1u;
+        if (w->held != 0) {                                                 /* no filler */
+            if (c.at.n - w->first_tap == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
+            (w->chains ? dcg_chain_tap : dcg_list_tap)(&c.at, w->held);
         }
-        c.word += w->channel_step;
     }
-    w->bit = c.bit;
+    w->bit = c.at.bit;
     w->entries_left = c.entries;
-    w->n_taps = c.n_taps;
+    w->n_taps = c.at.n - w->first_tap;
     return DCG_OK;
 }
 
@@ -164,7 +148,7 @@ static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_l
     for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)
         levels[i] = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
     for (uint32_t i = n_levels; i < DCG_MAX_LEVELS; i++)
-        levels[i] = 0; /* read_plain_entries leaves them to read_entry, as it does fillers */
+        levels[i] = 0; /* like fillers, their entries are no plain ones */
     int32_t largest = 0;
     for (uint32_t i = 0; i < n_levels; i++) {
         int32_t size = levels[i] < 0 ? -levels[i] : levels[i];
@@ -179,7 +163,6 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     const uint8_t *header = record->header;
     uint8_t *arena = job->net->arena;
     /* The plan aligns scratch memory to DCG_ARENA_ALIGNMENT; void * says so to the compiler. */
-    uint16_t *tables = (void *)(arena + scratch->tables);
     int16_t *levels = (void *)(arena + scratch->levels);
 
     w->coding = dcg_conv_header_coding(header);
@@ -187,20 +170,13 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->level_bits = dcg_conv_header_level_bits(header);
     w->run_bits = dcg_conv_header_run_bits(header);
     w->largest = load_levels(levels, record->levels, w->n_levels, dcg_conv_header_level_bytes(header));
-    dcg_table_build(record->table, dcg_conv_header_table_bytes(header), tables);
-    w->table2 = NULL;
-    if (w->coding == DCG_CODING_GAPS) {
-        dcg_table_build(record->table2, dcg_conv_header_table2_bytes(header), tables + DCG_TABLE_ENTRIES);
-        w->table2 = tables + DCG_TABLE_ENTRIES;
-    }
     w->stream = record->stream;
-    w->table = tables;
     w->levels = levels;
     w->node = node;
     w->list = (void *)(arena + scratch->list);
     w->n_taps = 0;
-    w->counts = NULL;
-    w->n_counts = 0;
+    w->first_tap = 0;
+    w->chains = 0;
     w->max_taps = dcg_conv_header_max_filter_entries(header);
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
@@ -209,13 +185,26 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->held = 0;
     w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    w->weights_after = w->group_channels * node->kernel_h * node->kernel_w * node->out_channels;
-    dcg_weights_pack(w, 0, 0);
+    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_ENTRY_OTHER >> 17;
+    w->places = (uint32_t)node->kernel_h * node->kernel_w;
+    w->weights_after = w->group_channels * w->places * node->out_channels;
 }
 
-void dcg_weights_pack(dcg_weights *w, uint32_t plane_words, int bytes) {
+void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record, uint32_t plane,
+                       uint32_t position) {
     const dcg_packing *p = &w->node->packing;
-    w->plane_words = plane_words;
-    w->position_step = bytes ? 1u : 4u;
-    w->channel_step = plane_words == 0 ? 1u : 4u * plane_words * p->phases_h * p->phases_w;
+    const uint8_t *header = record->header;
+    uint32_t bytes = dcg_conv_header_table_bytes(header), bytes2 = dcg_conv_header_table2_bytes(header);
+    uint32_t *tables = (void *)(job->net->arena + job->net->plan->scratch.tables);
+    w->table = tables;
+    w->table2 = tables + DCG_TABLE_WORDS;
+    if (w->coding == DCG_CODING_GAPS) {
+        dcg_table_build(record->table, bytes, 0, NULL, tables);
+        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, tables + DCG_TABLE_WORDS);
+    } else {
+        dcg_table_build(record->table, bytes, w->level_bits, w->levels, tables);
+    }
+    w->plane = plane;
+    w->position_step = position;
+    w->channel_step = plane == 0 ? 1u : plane * p->phases_h * p->phases_w;
 }
