@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from dcgen.emit import bitstream
-from dcgen.emit.bitstream import build, gateware
+from dcgen.emit.bitstream import build, design, gateware
 from dcgen.emit.fpga_tools import Tool
 from dcgen.errors import ConfigError, PlanError, ToolError
+from dcgen.targets.engines import ULX3S_85F as TARGET
 from hw.boards import ulx3s
 from hw.boards.board import ULX3S_25F, ULX3S_85F
 from hw.parameters import EngineParameters
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = EngineParameters(
     lanes=8,
     words=512,
@@ -172,3 +174,38 @@ def test_failures_of_a_tool_carry_its_reason(
     with pytest.raises(error) as caught:
         Tool("nextpnr-ecp5", "wheel", "run").run(folder=tmp_path)
     assert str(caught.value).startswith(f"nextpnr-ecp5: {message}")
+
+
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    """What docs/hardware says of the reference engine."""
+    found: dict[str, Any] = json.loads((ROOT / "docs/hardware/ulx3s-85f.json").read_text(encoding="utf-8"))
+    return found
+
+
+def test_the_engine_that_was_routed_is_the_one_that_is_simulated(report: dict[str, Any]) -> None:
+    parameters = EngineParameters(**{**report["parameters"], "strides": tuple(report["parameters"]["strides"])})
+    assert parameters == TARGET.parameters
+    assert TARGET.board is not None and report["device"] == TARGET.board.device
+
+
+def test_the_engine_that_was_routed_is_the_one_that_there_is_now(report: dict[str, Any]) -> None:
+    """Otherwise: ``python scripts/bitstream.py docs/hardware``, and README's figures after it."""
+    assert gateware(design(TARGET.parameters, ULX3S_85F, report["megahertz"])) == report["gateware"]
+
+
+def test_timing_is_met_with_every_buffer_on_chip(report: dict[str, Any]) -> None:
+    assert report["fmax_mhz"] == max(p["fmax_mhz"] for p in report["seeds"]) >= report["megahertz"] >= 50
+    for found in report["resources"].values():
+        assert found["used"] <= found["available"]
+
+
+def test_readme_has_the_reports_figures(report: dict[str, Any]) -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    cells = report["resources"]
+    for figure in (
+        f"{report['luts']:,} LUT4",
+        *(f"{cells[name]['used']:,} {name}" for name in ("flip-flops", "block RAMs", "multipliers")),
+        " / ".join(f"{p['fmax_mhz']:.2f}" for p in report["seeds"]) + " MHz",
+    ):
+        assert figure in text
