@@ -149,6 +149,6 @@ class _Search:
         """Of its convolutions; the others' do not depend on strips."""
         room = memory - strips.live
         return sum(
-            choose_kernel(self.graph, self.graph.nodes[i], rows, room).instructions
+            choose_kernel(self.graph, self.graph.nodes[i], rows, room, frugal=True).instructions
             for i, rows in strips.steps.items()
         )

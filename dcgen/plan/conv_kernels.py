@@ -54,11 +54,12 @@ def run_halfwords(taps: int) -> int:
     return taps + taps // RUN_TAPS + 3 * MAX_RUNS + 4
 
 
-def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: int) -> ConvPlan:
+def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: int, frugal: bool) -> ConvPlan:
     """The kernel of a convolution that is computed in ``steps``.
 
     steps : how many of them compute so many rows
     room : bytes that its packed input may take
+    frugal : whether it may lack room for complements where that is faster with these weights
     """
     op = node.op
     assert isinstance(op, QConv)
@@ -69,7 +70,10 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
     if op.requant is None:
         return ConvPlan("dcg_conv_scores", "its accumulators are the scores", plain)
     in_shape = graph.tensors[node.inputs[0]].shape
-    found = [_packed(op, in_shape, out_shape, steps, room, complements) for complements in (True, False)]
+    found = [
+        _packed(op, in_shape, out_shape, steps, room, complements)
+        for complements in ((True, False) if frugal else (True,))
+    ]
     return min(
         (p for p in found if p),
         key=lambda p: p.instructions,

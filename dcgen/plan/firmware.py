@@ -236,7 +236,7 @@ def _roomy_map(schedule: Schedule) -> _Map:
     convs = {}
     for i in schedule.convs:
         live = sum(align(b.size) for b in buffers if b.meets_nodes(i, i + 1))
-        convs[i] = schedule.kernel(i, max(peak - live, peak // 8, SMALL_WORKSPACE))
+        convs[i] = schedule.kernel(i, max(peak - live, peak // 8, SMALL_WORKSPACE), frugal=False)
     packed = tuple(Buffer({}, p.size, 1, i, i) for i, c in convs.items() if (p := c.packing))
     offsets = assign((*buffers, *packed))
     n = len(buffers)
@@ -259,7 +259,7 @@ def _tight_map(schedule: Schedule, memory: int) -> _Map:
     for i in schedule.convs:
         alive = ((o, o + align(b.size)) for b, o in zip(buffers, offsets, strict=True) if b.meets_nodes(i, i + 1))
         at, room = largest_gap(alive, memory // ALIGNMENT * ALIGNMENT)
-        convs[i] = schedule.kernel(i, room)
+        convs[i] = schedule.kernel(i, room, frugal=True)
         if convs[i].packing:
             workspaces[i] = at
     return _Map(schedule, offsets, convs, workspaces)

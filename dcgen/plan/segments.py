@@ -95,9 +95,9 @@ class Schedule:
                 found.setdefault(step.node, Counter())[step.rows] += 1
         return found
 
-    def kernel(self, node: int, room: int) -> ConvPlan:
-        """The kernel of a convolution whose packed input may take ``room`` bytes."""
-        return choose_kernel(self.graph, self.graph.nodes[node], self.convs[node], room)
+    def kernel(self, node: int, room: int, frugal: bool) -> ConvPlan:
+        """The kernel of a convolution whose packed input may take ``room`` bytes; see ``choose_kernel``."""
+        return choose_kernel(self.graph, self.graph.nodes[node], self.convs[node], room, frugal)
 
 
 def whole_layers(graph: QGraph) -> Schedule:

@@ -11,15 +11,20 @@ import pytest
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, Kind, Status
+from dcgen.plan.segments import Cutter
 from tests.firmware.build import Program
 from tests.firmware.damage import forged_fields, random_damage, reseal, sections
 from tests.firmware.nets import every_operator
 
 
-@pytest.fixture(scope="module", params=["joint", "deep-compression"])
+@pytest.fixture(scope="module", params=["joint", "deep-compression", "streamed"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
     graph = every_operator(3)
-    return Program(tmp_path_factory.mktemp("damage"), graph, blob=encode(graph, CodingSettings(request.param)))
+    folder = tmp_path_factory.mktemp("damage")
+    if request.param == "streamed":
+        schedule = Cutter(graph, streamed=True).schedule([(0, len(graph.nodes), 3)])
+        return Program(folder, graph, schedule=schedule)
+    return Program(folder, graph, blob=encode(graph, CodingSettings(request.param)))
 
 
 def test_truncated_anywhere(program: Program) -> None:
