@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 from dcgen.errors import ConfigError
 from dcgen.targets.engines import CHECK_NAME, ENGINES, EngineTarget
+
+Extension = Literal["none", "dsp", "helium"]
+"""Instructions beyond the base set that the runtime has kernels for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Target:
     compiler : prefix of the GNU tools, e.g. ``arm-none-eabi-``; empty for the host
     cpu_flags : compiler flags that choose processor and ABI
     link_flags : further ones for the linker
+    extension : of the processor; decides the kernels it runs
     port_sources : C and assembler files under ``firmware/port`` besides the harness
     package : Debian package of the compiler
     emulator : None for the host
@@ -63,6 +67,7 @@ class Target:
     package: str
     emulator: Emulator | None
     link_flags: tuple[str, ...] = ()
+    extension: Extension = "none"
 
     @property
     def linker_script(self) -> str:
@@ -76,7 +81,13 @@ _ARM_QEMU: Final = "qemu-system-arm"
 
 
 def _cortex_m(
-    core: str, text: str, board: str, fpu: tuple[str, ...], clock: str, instructions_per_tick: Fraction
+    core: str,
+    text: str,
+    board: str,
+    fpu: tuple[str, ...],
+    clock: str,
+    instructions_per_tick: Fraction,
+    extension: Extension = "dsp",
 ) -> Target:
     return Target(
         name=core,
@@ -88,6 +99,7 @@ def _cortex_m(
         port_sources=(*_CORTEX_M, clock),
         package="gcc-arm-none-eabi",
         emulator=Emulator(_ARM_QEMU, board, instructions_per_tick, _ARM_QEMU),
+        extension=extension,
     )
 
 
@@ -108,7 +120,10 @@ TARGETS: Final[tuple[Target, ...]] = (
         "cortex-m4", "Cortex-M4F", "mps2-an386", ("-mfpu=fpv4-sp-d16",), "cortex-m/clock_mps2.c", Fraction(40)
     ),
     _cortex_m("cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40)),
-    _cortex_m("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4)),
+    _cortex_m(
+        *("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4)),
+        "helium",
+    ),
     Target(
         name="riscv32",
         check_name="qemu-riscv32",
