@@ -34,6 +34,7 @@ from dcgen.pictures import Preprocess
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
 from dcgen.plan.work import work_in_bits
 from dcgen.progress import Progress, counted
@@ -61,6 +62,7 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     check_writable(out)
     if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
+    job.budget.require_prediction(job.target)
     bench = Bench.of(job, progress)
     candidate = (
         job.recipe.apply(bench.graph, bench.evidence)
@@ -184,6 +186,9 @@ class Bench:
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
         plan = plan_firmware(made.qgraph, made.blob)
+        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target)
+        if needs is not None:
+            check_budget(self.job.budget, needs, made.blob)
         engine = plan_for(self.job.target, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         return Compiled(
@@ -197,6 +202,7 @@ class Bench:
             made.blob,
             plan,
             made.held_out,
+            needs,
             engine,
         )
 

@@ -18,6 +18,7 @@ from dcgen.pictures import Preprocess
 from dcgen.plan.cycles import Prediction
 from dcgen.plan.engine import EnginePlan
 from dcgen.plan.firmware import FirmwarePlan
+from dcgen.plan.needs import UNLIMITED, Budget, Needs
 from dcgen.plan.pace import Pace
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
@@ -35,6 +36,7 @@ class Job:
     labels : classes of those pictures, for a goal of accuracy only
     weigh : whether work on the target counts beside the bytes of the file
     point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
+    budget : what the firmware may need on the target
     bitstream : whether to place and route the target's engine for its board
     """
 
@@ -49,6 +51,7 @@ class Job:
     labels: Path | None = None
     weigh: bool = False
     point: Path | None = None
+    budget: Budget = UNLIMITED
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +81,7 @@ class Compiled:
 
     compressed : canonical float graph, every convolution with its levels
     held_out : the integer network against the float one on the held-out calibration pictures
+    needs : of the firmware on the target; None where the target has no such figures
     engine : None where the target has none
     """
 
@@ -91,6 +95,7 @@ class Compiled:
     blob: Blob
     plan: FirmwarePlan
     held_out: Fidelity
+    needs: Needs | None = None
     engine: EngineCompiled | None = None
 
 

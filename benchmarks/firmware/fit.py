@@ -24,7 +24,7 @@ from dcgen.errors import DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import V1_0, V1_1
 from dcgen.plan import instruction_costs
-from dcgen.plan.flash import flash_work
+from dcgen.plan.flash import flash_parts
 from dcgen.plan.instructions import Work, work
 from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor
@@ -50,13 +50,13 @@ def networks() -> Iterator[QGraph]:
     small = {"classes": 200}
     for seed, (spec, size, density, mean) in enumerate(
         [
-            (V1_1, 96, 0.33, 3.0),
+            (V1_1, 160, 0.33, 3.0),
             (V1_1, 64, 0.60, 9.0),
-            (V1_1, 120, 0.15, None),
+            (V1_1, 200, 0.15, None),
             (V1_1, 80, 0.95, 25.0),
             (V1_0, 81, 0.40, 5.0),
             (V1_0, 64, 0.08, 2.0),
-            (replace(V1_0, bypass="simple"), 72, 0.70, 16.0),
+            (replace(V1_0, bypass="simple"), 112, 0.70, 16.0),
             (replace(V1_1, conv1_kernel=5), 65, 0.30, 40.0),
         ]
     ):
@@ -152,7 +152,7 @@ def main() -> None:
             stderr.print(f"{target.name}: {network.graph.name}, {network.graph.input.shape}", highlight=False)
             measured = measure(network, target)
             groups.append(samples_of(network, target, measured))
-            sizes.append(Sample(flash_work(network.plan, network.blob), measured.flash_bytes))
+            sizes.append(Sample(flash_parts(network.plan), measured.flash_bytes - len(network.blob.data)))
         instructions[target.name] = costs = fit([s for group in groups for s in group])
         flash[target.name] = fit(sizes)
         for network, group in zip(made, groups, strict=True):

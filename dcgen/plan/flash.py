@@ -16,10 +16,16 @@ from dcgen.targets import Target
 def predict_flash(plan: FirmwarePlan, blob: Blob, target: Target) -> int:
     """Bytes as ``dcgen verify`` counts them, on a target whose instructions are predicted."""
     costs = FLASH[target.name]
-    return round(sum(costs.get(name, 0.0) * times for name, times in flash_work(plan, blob).items()))
+    return len(blob.data) + round(sum(costs.get(part, 0.0) * times for part, times in flash_parts(plan).items()))
 
 
-def flash_work(plan: FirmwarePlan, blob: Blob) -> Mapping[str, int]:
-    """What takes flash, and how often; ``byte`` is what the blob takes."""
+def flash_parts(plan: FirmwarePlan) -> Mapping[str, int]:
+    """What takes flash besides the blob, and how often.
+
+    Kernels are linked where a node uses them; ``convolution`` is what those of convolutions share, ``rows`` what
+    two of them share that read tensors as they are.
+    """
     kernels = {n.kernel: 1 for n in plan.nodes if n.kernel}
-    return {"byte": len(blob.data), "program": 1, "node": len(plan.nodes), "tensor": len(plan.tensors), **kernels}
+    plain = any(kernel in kernels for kernel in ("dcg_conv", "dcg_conv_scores"))
+    shared = {"convolution": int(any(n.conv for n in plan.nodes)), "rows": int(plain)}
+    return {"program": 1, "node": len(plan.nodes), "tensor": len(plan.tensors), **shared, **kernels}

@@ -72,12 +72,16 @@ def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
     match node.op:
         case QMaxPool(kernel=(kh, kw), stride=(_, sw), pads=pads):
             usual = (kw, sw, pads[1]) == (3, 2, 0) and planned.inputs[0] != 0
+            columns = source.shape[2]
+            pairs = (columns - 1) // 4 if usual else 0
+            windows = rows * (width - 2 * pairs)
             return {
                 "pool_row": rows,
-                "pool_byte": rows * max(kh - 1, 1) * source.shape[2],
-                "pool_three": outputs if usual else 0,
-                "pool_window": 0 if usual else outputs,
-                "pool_column": 0 if usual else outputs * kw,
+                "pool_byte": rows * max(kh - 1, 1) * columns,
+                "pool_rest": rows * max(kh - 1, 1) * (columns % 4),
+                "pool_pair": rows * pairs,
+                "pool_window": windows,
+                "pool_column": windows * kw,
             }
         case QAvgPool(kernel=(kh, kw)):
             return {"average": outputs, "average_row": outputs * kh, "average_tap": outputs * kh * kw}

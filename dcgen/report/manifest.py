@@ -61,6 +61,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         "held_out": compiled.held_out.to_json(),
         **_goal(compiled),
         "arena_bytes": compiled.plan.arena_bytes,
+        **_needs(compiled),
         **_engine(compiled),
         "blob_sections": {
             "header": compiled.blob.header,
@@ -95,6 +96,21 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
         return {}
     reached = goal.figure(trial_of(compiled.blob, compiled.held_out))
     return {"goal": {"name": goal.name, "limit": goal.limit, "reached": reached}}
+
+
+def _needs(compiled: Compiled) -> dict[str, Any]:
+    """What the firmware is predicted to take on its microcontroller, if the target is one."""
+    if (needs := compiled.needs) is None:
+        return {}
+    found = needs.instructions
+    return {
+        "predicted": {
+            "flash_bytes": needs.flash_bytes,
+            "instructions": found.total,
+            "init_instructions": found.init,
+            "node_instructions": {compiled.qgraph.nodes[i].name: count for i, count in found.nodes.items()},
+        }
+    }
 
 
 def _engine(compiled: Compiled) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_picture
     assert done.returncode == 1
     assert "max_bytes: 500 cannot be met" in done.stderr and "was reached with" in done.stderr
     bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "much")
-    assert "--max-bytes: expected bytes such as 380K" in bad.stderr
+    assert "--max-bytes: expected an amount such as 380K" in bad.stderr
     point = tmp_path / "no.npz"
     point.write_bytes(b"nothing")
     bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--point", point)
