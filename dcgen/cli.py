@@ -16,11 +16,12 @@ from dcgen import __version__, commands, console
 from dcgen import pictures as host
 from dcgen.compress.recipes import DEFAULT
 from dcgen.config import load_recipe
-from dcgen.errors import ConfigError, DcgenError
+from dcgen.errors import BudgetError, ConfigError, DcgenError
 from dcgen.files import write_file
 from dcgen.frontier import frontier
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
+from dcgen.plan.needs import Budget
 from dcgen.result import Job
 from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, find
 
@@ -135,6 +136,15 @@ def compile_(
             show_default=False,
         ),
     ] = None,
+    flash: Annotated[
+        str | None,
+        typer.Option(
+            help="Budget: bytes of blob, code and constants on the target at most, e.g. 400K (of 1,024)."
+        ),
+    ] = None,
+    max_instructions: Annotated[
+        str | None, typer.Option(help="Budget: instructions of a picture on the target at most, e.g. 200M.")
+    ] = None,
     bitstream: Annotated[
         bool, typer.Option("--bitstream", help="Place and route the engine for its board: takes long.")
     ] = False,
@@ -142,7 +152,7 @@ def compile_(
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
     asked = {
-        "max_bytes": None if max_bytes is None else _bytes("--max-bytes", max_bytes),
+        "max_bytes": None if max_bytes is None else _amount("--max-bytes", max_bytes),
         "max_kl": max_kl,
         "max_top1_drop": max_top1_drop,
         "density": density,
@@ -162,7 +172,11 @@ def compile_(
         labels,
         weigh=target is not None and machine is not HOST,
         point=point,
-        ram=None if ram is None else _bytes("--ram", ram, 1024),
+        ram=None if ram is None else _amount("--ram", ram, 1024),
+        budget=Budget(
+            None if flash is None else _amount("--flash", flash, 1024),
+            None if max_instructions is None else _amount("--max-instructions", max_instructions),
+        ),
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)
@@ -207,7 +221,7 @@ def frontier_(
         machine,
         weigh=target is not None and machine is not HOST,
     )
-    sizes = _bytes("--from", smallest), _bytes("--to", largest)
+    sizes = _amount("--from", smallest), _amount("--to", largest)
     with console.progress() as progress:
         rows = frontier(job, out, points, sizes, progress)
     if json:
@@ -346,13 +360,13 @@ def _preprocess(
     return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
 
 
-def _bytes(flag: str, text: str, kilo: int = 1000) -> int:
+def _amount(flag: str, text: str, kilo: int = 1000) -> int:
     """``365000``, ``380K`` or ``1.2M``: files are measured in thousands of bytes, memories in 1,024."""
     unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
     try:
         return int(float(text if unit == 1 else text[:-1]) * unit)
     except (ValueError, OverflowError):
-        raise ConfigError(flag, f"expected bytes such as 380K or 365000, found {text!r}") from None
+        raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
 
 
 def _numbers(flag: str, text: str) -> list[float]:
@@ -384,6 +398,10 @@ def main() -> None:
             stream.reconfigure(errors="replace")  # where the locale lacks a character
     try:
         app()
+    except BudgetError as e:
+        console.print_table("Needed", e.headings, e.rows, console.stderr)
+        console.print_error(str(e))
+        sys.exit(1)
     except DcgenError as e:
         console.print_error(str(e))
         sys.exit(1)

@@ -99,9 +99,13 @@ def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
 
 def show_frontier(rows: Sequence[Row], out: Path) -> None:
     """The points of a curve as a table."""
-    headings = ("point", "bytes", "mean KL", "agreement", "density", "non-zero MACs", "cycles")
+    headings = ("point", "bytes", "mean KL", "agreement", "density", "non-zero MACs", "instructions", "cycles")
     shown = [
-        (r.point, r.blob_bytes, r.mean_kl, r.agreement, r.density, r.nonzero_macs, r.cycles or "") for r in rows
+        (
+            *(r.point, r.blob_bytes, r.mean_kl, r.agreement, r.density, r.nonzero_macs),
+            *(r.instructions or "", r.cycles or ""),
+        )
+        for r in rows
     ]
     print_table("From the largest file to the smallest, on held-out calibration pictures", headings, shown)
     if (out / "frontier.svg").exists():
@@ -169,10 +173,21 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
             f"of {held['n']} held-out calibration pictures",
         ),
         ("mean KL from float", f"{held['mean_kl']:.4f} nats [{_interval(held['mean_kl_interval'])}] on them"),
+        *_predicted_rows(data),
         *_engine_rows(data),
         ("written to", str(out)),
     ]
     print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def _predicted_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """What is expected of the firmware, if the target is a microcontroller."""
+    if (predicted := data.get("predicted")) is None:
+        return []
+    return [
+        ("expected instructions", f"{predicted['instructions']:,} a picture on {data['target']}"),
+        ("expected flash", f"{predicted['flash_bytes']:,} bytes"),
+    ]
 
 
 def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:

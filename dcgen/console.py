@@ -48,15 +48,17 @@ def print_json(data: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(data) + "\n")
 
 
-def print_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """A table on stdout; numbers are right aligned."""
+def print_table(
+    title: str, headings: Sequence[str], rows: Sequence[Sequence[object]], console: Console = stdout
+) -> None:
+    """A table, on stdout if nothing else is said; numbers are right aligned."""
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(headings):
         numeric = all(isinstance(r[i], int | float) for r in rows)
         table.add_column(heading, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_text(v) for v in row))
-    stdout.print(table)
+    console.print(table)
 
 
 def _text(value: object) -> str:

@@ -6,6 +6,8 @@ The CLI prints it as it is and exits with 1; any other exception is a bug.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class DcgenError(Exception):
     """Base of all errors a user can cause.
@@ -62,6 +64,19 @@ class BlobError(DcgenError):
 
 class PlanError(DcgenError):
     """A network that does not fit its target."""
+
+
+class BudgetError(PlanError):
+    """A network that needs more than a user allows.
+
+    headings, rows : a table of what needs how much
+    """
+
+    def __init__(
+        self, thing: object, problem: str, hint: str, headings: Sequence[str], rows: Sequence[Sequence[object]]
+    ) -> None:
+        self.headings, self.rows = headings, rows
+        super().__init__(thing, problem, hint)
 
 
 class ToolError(DcgenError):

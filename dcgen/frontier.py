@@ -22,9 +22,11 @@ from dcgen.files import check_writable, write_folder
 from dcgen.pipeline import Bench
 from dcgen.plan.cycles import nonzero_macs, predict
 from dcgen.plan.engine import plan_engine
+from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.instructions import is_predicted, predict_instructions
 from dcgen.progress import Progress
 from dcgen.result import Job
-from dcgen.targets import ULX3S_85F, EngineTarget
+from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find
 
 MOST_TRIES = 3
 """Tries for each point asked for, at most."""
@@ -36,7 +38,8 @@ class Row:
 
     point : file below the folder, for ``compile --point``
     density : share of weights that are not zero
-    nonzero_macs : multiplications left, which the software's instructions are proportional to
+    nonzero_macs : multiplications left
+    instructions : the firmware's for a picture, predicted for ``microcontroller(job)``; None where it has no plan
     cycles : the engine's for a picture, exact; None where the network does not fit it
     price : nats that a bit was worth
     """
@@ -47,6 +50,7 @@ class Row:
     agreement: float
     density: float
     nonzero_macs: int
+    instructions: int | None
     cycles: int | None
     price: float
 
@@ -94,10 +98,17 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
         files[name] = point_bytes(tried.point, bench.graph)
         rows.append(_row(name, price, tried, bench))
     files["frontier.csv"] = csv_bytes(rows)
-    if (drawing := plot(rows, bench.graph.name)) is not None:
+    if (drawing := plot(rows, bench.graph.name, microcontroller(job))) is not None:
         files["frontier.svg"] = drawing
     write_folder(out, files)
     return tuple(rows)
+
+
+def microcontroller(job: Job) -> Target:
+    """The target if instructions can be told for it, else the default one."""
+    target = job.target if is_predicted(job.target) else find(DEFAULT_TARGET)
+    assert isinstance(target, Target)
+    return target
 
 
 def csv_bytes(rows: list[Row]) -> bytes:
@@ -109,7 +120,7 @@ def csv_bytes(rows: list[Row]) -> bytes:
     return text.getvalue().encode()
 
 
-def plot(rows: list[Row], title: str) -> bytes | None:
+def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
     """The curves over the file's size as SVG, or None without matplotlib."""
     try:
         import matplotlib
@@ -121,6 +132,7 @@ def plot(rows: list[Row], title: str) -> bytes | None:
         "mean KL, nats": [r.mean_kl for r in rows],
         "density": [r.density for r in rows],
         "non-zero MACs": [r.nonzero_macs for r in rows],
+        f"instructions on {core.name}": [r.instructions for r in rows],
         f"cycles on {ULX3S_85F.name}": [r.cycles for r in rows],
     }
     drawn = {label: values for label, values in shown.items() if None not in values}
@@ -153,6 +165,11 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
         cycles = predict(plan_engine(made.qgraph, made.blob, target.parameters), made.qgraph, made.blob).total
     except PlanError:
         cycles = None
+    try:
+        plan = plan_firmware(made.qgraph, made.blob)
+        instructions = predict_instructions(plan, made.qgraph, made.blob, microcontroller(bench.job)).total
+    except PlanError:
+        instructions = None
     return Row(
         name,
         tried.trial.blob_bytes,
@@ -160,6 +177,7 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
         tried.trial.agreement,
         tried.point.density,
         nonzero_macs(made.qgraph),
+        instructions,
         cycles,
         price,
     )

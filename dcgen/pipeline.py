@@ -35,6 +35,7 @@ from dcgen.plan.budget import plan_within
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
 from dcgen.plan.work import work_in_bits
 from dcgen.progress import Progress, counted
@@ -64,6 +65,7 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
     if job.ram is not None and (isinstance(job.target, EngineTarget) or job.target.stack_bytes is None):
         raise ConfigError("--ram", f"is for microcontrollers, not {job.target.name}", "see dcgen targets")
+    job.budget.require_prediction(job.target)
     bench = Bench.of(job, progress)
     candidate = (
         job.recipe.apply(bench.graph, bench.evidence)
@@ -187,6 +189,9 @@ class Bench:
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
         plan = firmware_plan_for(self.job, made.qgraph, made.blob)
+        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target)
+        if needs is not None:
+            check_budget(self.job.budget, needs, made.blob)
         engine = plan_for(self.job.target, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         return Compiled(
@@ -200,6 +205,7 @@ class Bench:
             made.blob,
             plan,
             made.held_out,
+            needs,
             engine,
         )
 

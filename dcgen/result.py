@@ -18,6 +18,7 @@ from dcgen.pictures import Preprocess
 from dcgen.plan.cycles import Prediction
 from dcgen.plan.engine import EnginePlan
 from dcgen.plan.firmware import FirmwarePlan
+from dcgen.plan.needs import UNLIMITED, Budget, Needs
 from dcgen.plan.pace import Pace
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
@@ -36,6 +37,7 @@ class Job:
     weigh : whether work on the target counts beside the bytes of the file
     point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
     ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
+    budget : what the firmware may need on the target
     bitstream : whether to place and route the target's engine for its board
     """
 
@@ -51,6 +53,7 @@ class Job:
     weigh: bool = False
     point: Path | None = None
     ram: int | None = None
+    budget: Budget = UNLIMITED
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,7 @@ class Compiled:
 
     compressed : canonical float graph, every convolution with its levels
     held_out : the integer network against the float one on the held-out calibration pictures
+    needs : of the firmware on the target; None where the target has no such figures
     engine : None where the target has none
     """
 
@@ -93,6 +97,7 @@ class Compiled:
     blob: Blob
     plan: FirmwarePlan
     held_out: Fidelity
+    needs: Needs | None = None
     engine: EngineCompiled | None = None
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcgen.models.spec import ConvLayer, FireLayer, PoolLayer, SqueezeNetSpec
 from dcgen.quant.arithmetic import multiplier
 from dcgen.quant.qgraph import (
+    I16,
+    U8,
     QAdd,
     QConcat,
     QConv,
@@ -22,9 +25,12 @@ from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
 
-def squeezenet(spec: SqueezeNetSpec, density: float = 0.3, seed: int = 0) -> QGraph:
-    """``spec`` with a share ``density`` of random weights on 15 levels; bytes spread over their range."""
-    builder = _Builder(spec, density, seed)
+def squeezenet(spec: SqueezeNetSpec, density: float = 0.3, seed: int = 0, mean: float | None = None) -> QGraph:
+    """``spec`` with a share ``density`` of random weights; bytes spread over their range.
+
+    mean : of the weights' magnitudes, which fall off geometrically to 127; None for 15 levels, all as often
+    """
+    builder = _Builder(spec, density, seed, mean)
     last = "picture"
     for layer in spec.layers():
         match layer:
@@ -40,9 +46,9 @@ def squeezenet(spec: SqueezeNetSpec, density: float = 0.3, seed: int = 0) -> QGr
 
 
 class _Builder:
-    def __init__(self, spec: SqueezeNetSpec, density: float, seed: int) -> None:
+    def __init__(self, spec: SqueezeNetSpec, density: float, seed: int, mean: float | None) -> None:
         self.rng = np.random.default_rng(seed)
-        self.density = density
+        self.density, self.mean = density, mean
         shape = spec.channels, spec.size, spec.size
         pads = tuple(int(b) for b in self.rng.integers(90, 130, spec.channels))
         self.tensors = {"picture": QTensor("picture", shape, 1.0, 0, pads)}
@@ -56,10 +62,9 @@ class _Builder:
         return name
 
     def conv(self, layer: ConvLayer, source: str, like: str | None = None) -> str:
-        levels = np.append(0, np.arange(-7, 8)[np.arange(-7, 8) != 0] * 9).astype(np.int16)
         shape = layer.weight_shape
         kept = self.rng.random(shape) < self.density
-        indices = np.where(kept, self.rng.integers(1, len(levels), shape), 0).astype(np.uint8)
+        levels, indices = self.weights(kept)
         spread = np.sqrt(max(1, int(kept[0].sum()))) * 40 * 60
         m, s = multiplier(60 / spread)
         sums = levels[indices].astype(np.int64).reshape(shape[0], -1).sum(1)
@@ -68,6 +73,17 @@ class _Builder:
         stride, pad = (layer.stride, layer.stride), (layer.pad,) * 4
         conv = QConv(levels, indices, bias.astype(np.int32), 0, requant, stride, pad)
         return self.push(layer.name, conv, (source,), like)
+
+    def weights(self, kept: NDArray[np.bool_]) -> tuple[I16, U8]:
+        """Levels, and indices of which only those ``kept`` are not zero."""
+        if self.mean is None:
+            levels = np.append(0, np.arange(-7, 8)[np.arange(-7, 8) != 0] * 9).astype(np.int16)
+            return levels, np.where(kept, self.rng.integers(1, len(levels), kept.shape), 0).astype(np.uint8)
+        sizes = np.minimum(self.rng.geometric(1 / self.mean, kept.shape), 127)
+        weights = np.where(kept, sizes * self.rng.choice([-1, 1], kept.shape), 0)
+        levels = np.append(0, np.setdiff1d(weights, 0)).astype(np.int16)
+        order = np.argsort(levels)
+        return levels, order[np.searchsorted(levels[order], weights)].astype(np.uint8)
 
     def fire(self, layer: FireLayer, source: str) -> str:
         squeezed = self.conv(layer.squeeze, source)

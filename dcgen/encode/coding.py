@@ -73,13 +73,17 @@ class StreamCode:
 
 @dataclass(frozen=True, eq=False)
 class CodedStream:
-    """Entries as bytes. ``data`` ends with the guard and is a multiple of four bytes long."""
+    """Entries as bytes. ``data`` ends with the guard and is a multiple of four bytes long.
+
+    n_escapes : entries without a code of their own
+    """
 
     code: StreamCode
     tables: tuple[bytes, ...]
     data: bytes
     bits: int
     n_entries: int
+    n_escapes: int
 
     @property
     def size(self) -> int:
@@ -121,7 +125,7 @@ def code_gaps(entries: Entries, n_levels: int, gap_bits: int) -> CodedStream:
     widths = gap_widths + levels.all_lengths[entries.levels]
     second = levels.sent[entries.levels].astype(np.uint64) << gap_widths.astype(np.uint64)
     return _stream(
-        StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels)), entries, gaps.sent[entries.runs] | second, widths
+        StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels)), entries, gaps.sent[entries.runs] | second, widths, 0
     )
 
 
@@ -145,7 +149,8 @@ def code_joint(entries: Entries, n_levels: int) -> CodedStream:
     widths = table.all_lengths[index].astype(np.int64)
     values = table.sent[index] | np.where(escaped, raw << widths.astype(np.uint64), np.uint64(0))
     widths += np.where(escaped, best.run_bits + bits, 0)
-    return _stream(StreamCode(Coding.JOINT, bits, best.run_bits, (table,)), entries, values, widths)
+    code = StreamCode(Coding.JOINT, bits, best.run_bits, (table,))
+    return _stream(code, entries, values, widths, int(escaped.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +192,10 @@ def _joint_candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
             least = max(least + 1, least * 5 // 4)
 
 
-def _stream(code: StreamCode, entries: Entries, values: U64, widths: I64) -> CodedStream:
+def _stream(code: StreamCode, entries: Entries, values: U64, widths: I64, n_escapes: int) -> CodedStream:
     packed, bits = pack_bits(values, widths)
     tables = tuple(t.pack() for t in code.tables)
-    return CodedStream(code, tables, packed.ljust(stream_size(bits), b"\0"), bits, len(entries))
+    return CodedStream(code, tables, packed.ljust(stream_size(bits), b"\0"), bits, len(entries), n_escapes)
 
 
 def read_entries(data: bytes, bits: int, n_entries: int, code: StreamCode) -> Entries:

@@ -55,12 +55,14 @@ class StreamFigures:
 
     weights, nonzeros : dense and non-zero weights
     n_entries : coded entries, fillers included
+    n_escapes : those of them without a code of their own
     level_bits, run_bits, coding : as in ``schema.CONV_HEADER``
     """
 
     weights: int
     nonzeros: int
     n_entries: int
+    n_escapes: int
     stream_bits: int
     coding: Coding
     level_bits: int
@@ -215,6 +217,7 @@ def _figures(op: QConv, entries: Entries, coded: CodedStream) -> StreamFigures:
         weights=op.indices.size,
         nonzeros=len(entries),
         n_entries=coded.n_entries,
+        n_escapes=coded.n_escapes,
         stream_bits=coded.bits,
         coding=code.coding,
         level_bits=code.level_bits,

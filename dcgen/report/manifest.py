@@ -62,6 +62,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         **_goal(compiled),
         "arena_bytes": compiled.plan.arena_bytes,
         **_schedule(compiled),
+        **_needs(compiled),
         **_engine(compiled),
         "blob_sections": {
             "header": compiled.blob.header,
@@ -107,6 +108,21 @@ def _schedule(compiled: Compiled) -> dict[str, Any]:
     ]
     limit = {} if compiled.job.ram is None else {"ram_limit": compiled.job.ram}
     return {**limit, "streamed": schedule.streamed, "segments": segments if schedule.streamed else []}
+
+
+def _needs(compiled: Compiled) -> dict[str, Any]:
+    """What the firmware is predicted to take on its microcontroller, if the target is one."""
+    if (needs := compiled.needs) is None:
+        return {}
+    found = needs.instructions
+    return {
+        "predicted": {
+            "flash_bytes": needs.flash_bytes,
+            "instructions": found.total,
+            "init_instructions": found.init,
+            "node_instructions": {compiled.qgraph.nodes[i].name: count for i, count in found.nodes.items()},
+        }
+    }
 
 
 def _engine(compiled: Compiled) -> dict[str, Any]:

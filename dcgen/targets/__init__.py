@@ -1,7 +1,7 @@
 """Machines that firmware is generated for, and engines that gateware is."""
 
 from dcgen.targets.engines import CHECK_NAME, ENGINES, ULX3S_85F, EngineTarget
-from dcgen.targets.targets import DEFAULT_TARGET, HOST, TARGETS, Emulator, Target, find, find_check
+from dcgen.targets.targets import DEFAULT_TARGET, HOST, TARGETS, Emulator, Extension, Target, find, find_check
 
 __all__ = [
     "CHECK_NAME",
@@ -12,6 +12,7 @@ __all__ = [
     "ULX3S_85F",
     "Emulator",
     "EngineTarget",
+    "Extension",
     "Target",
     "find",
     "find_check",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
+from typing import Final, Literal
 
 from dcgen.errors import ConfigError
 from dcgen.targets.engines import CHECK_NAME, ENGINES, EngineTarget
+
+Extension = Literal["none", "dsp", "helium"]
+"""Instructions beyond the base set that the runtime has kernels for."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Target:
     compiler : prefix of the GNU tools, e.g. ``arm-none-eabi-``; empty for the host
     cpu_flags : compiler flags that choose processor and ABI
     link_flags : further ones for the linker
+    extension : of the processor; decides the kernels it runs
     port_sources : C and assembler files under ``firmware/port`` besides the harness
     package : Debian package of the compiler
     emulator : None for the host
@@ -66,6 +70,7 @@ class Target:
     emulator: Emulator | None
     link_flags: tuple[str, ...] = ()
     stack_bytes: int | None = None
+    extension: Extension = "none"
 
     @property
     def linker_script(self) -> str:
@@ -86,6 +91,7 @@ def _cortex_m(
     clock: str,
     instructions_per_tick: Fraction,
     stack_bytes: int,
+    extension: Extension = "dsp",
 ) -> Target:
     return Target(
         name=core,
@@ -98,6 +104,7 @@ def _cortex_m(
         package="gcc-arm-none-eabi",
         emulator=Emulator(_ARM_QEMU, board, instructions_per_tick, _ARM_QEMU),
         stack_bytes=stack_bytes,
+        extension=extension,
     )
 
 
@@ -125,7 +132,8 @@ TARGETS: Final[tuple[Target, ...]] = (
         "cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40), 3840
     ),
     _cortex_m(
-        "cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4), 1536
+        *("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4), 1536),
+        "helium",
     ),
     Target(
         name="riscv32",

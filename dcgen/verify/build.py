@@ -14,13 +14,22 @@ SANITIZERS = "-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-f
 _OVERFLOW = re.compile(r"region [`'\"]?(\w+)'? overflowed by (\d+) bytes")
 
 
-def build(firmware: Path, target: Target, folder: Path, *, optimise: str = "-O2", extra_flags: str = "") -> Path:
-    """Build the harness program ``run`` and return its ELF file.
+def build(
+    firmware: Path,
+    target: Target,
+    folder: Path,
+    *,
+    optimise: str = "-O2",
+    extra_flags: str = "",
+    name: str = "run",
+) -> Path:
+    """Build a harness program and return its ELF file.
 
     firmware : the emitted folder, left as it is
     folder : where to build; each target uses its own subfolder. A copy of the sources is built
         there under relative names, as make cannot take a path with spaces
     optimise, extra_flags : compiler flags, as make variables OPTIMISE and CFLAGS_EXTRA
+    name : of the program, ``run`` or for an emulated machine ``profile``
 
     Raises PlanError where the model does not fit the machine's memory, ToolError where the build
     fails otherwise, OutputError where ``firmware`` is no firmware folder.
@@ -29,7 +38,7 @@ def build(firmware: Path, target: Target, folder: Path, *, optimise: str = "-O2"
         raise OutputError(firmware, "no firmware folder here, expected its Makefile", "run dcgen compile first")
     copy = folder.resolve() / target.name
     shutil.copytree(firmware, copy, dirs_exist_ok=True)
-    program = f"build/{target.name}/run.elf"
+    program = f"build/{target.name}/{name}.elf"
     variables = ("BUILD=build", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}")
     done = subprocess.run(
         ["make", "-s", "-C", str(copy), *variables, program],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,13 @@ from dcgen.errors import ToolError
 from dcgen.quant.qgraph import I32, U8
 
 MAGIC = 0x50474344
-RUN, SCORES, ROW, END = 1, 2, 3, 4
+RUN, SCORES, ROW, END, TICKS = 1, 2, 3, 4, 5
+NO_NODE = 0xFFFF
+"""Of the ticks of dcg_init."""
 _REQUEST = struct.Struct("<IIII")
 _RECORD = struct.Struct("<HHHHI")
 _OUTCOME = struct.Struct("<iIQQ")
+_TICKS = struct.Struct("<Q")
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,20 @@ class Outcome:
     scores: I32 | None
 
 
+@dataclass(frozen=True)
+class Profile:
+    """One run of the network, cold, by parts.
+
+    init : ticks of the machine's clock in dcg_init
+    nodes : ticks of each node that does any work, by index
+    scores : int32 [S]
+    """
+
+    init: int
+    nodes: Mapping[int, int]
+    scores: I32
+
+
 def write_request(path: Path, pictures: U8, *, measured: int, traced: int) -> None:
     """Write pictures uint8 [N, H, W, C], the first ``measured`` and ``traced`` of them to be so run."""
     with path.open("wb") as file:
@@ -61,19 +79,9 @@ def read_results(path: Path) -> Iterator[Outcome]:
 
     Raises ToolError where the file breaks off or holds anything but records.
     """
-    data = memoryview(path.read_bytes())
-    position = 0
     rows: list[Row] = []
     outcome: tuple[int, int, int, int] | None = None
-    while True:
-        if position + _RECORD.size > len(data):
-            raise ToolError(path.name, "breaks off, expected an end record")
-        kind, node, channel, row, size = _RECORD.unpack_from(data, position)
-        position += _RECORD.size
-        payload = data[position : position + size]
-        position += size
-        if len(payload) != size:
-            raise ToolError(path.name, "breaks off inside a record")
+    for kind, node, channel, row, payload in _records(path):
         if outcome is not None:
             scores = np.frombuffer(payload, "<i4").astype(np.int32) if kind == SCORES else None
             yield Outcome(*outcome, tuple(rows), scores)
@@ -82,9 +90,43 @@ def read_results(path: Path) -> Iterator[Outcome]:
                 continue
         if kind == ROW:
             rows.append(Row(node, channel, row, payload))
-        elif kind == RUN and size == _OUTCOME.size:
+        elif kind == RUN and len(payload) == _OUTCOME.size:
             outcome = _OUTCOME.unpack(payload)
-        elif kind == END:
-            return
-        else:
-            raise ToolError(path.name, f"holds an unknown record {kind} of {size} bytes")
+        elif kind != END:
+            raise _unknown(path, kind, payload)
+
+
+def read_profile(path: Path) -> Profile:
+    """What the profile program has written. Raises ToolError where the file holds anything else."""
+    ticks: Counter[int] = Counter()
+    scores: I32 | None = None
+    for kind, node, _, _, payload in _records(path):
+        if kind == TICKS and len(payload) == _TICKS.size:
+            ticks[node] += _TICKS.unpack(payload)[0]
+        elif kind == SCORES:
+            scores = np.frombuffer(payload, "<i4").astype(np.int32)
+        elif kind != END:
+            raise _unknown(path, kind, payload)
+    if scores is None:
+        raise ToolError(path.name, "holds no scores")
+    return Profile(ticks.pop(NO_NODE, 0), ticks, scores)
+
+
+def _records(path: Path) -> Iterator[tuple[int, int, int, int, memoryview]]:
+    """Kind, node, channel, row and payload of each record, the end record as the last."""
+    data = memoryview(path.read_bytes())
+    position, kind = 0, None
+    while kind != END:
+        if position + _RECORD.size > len(data):
+            raise ToolError(path.name, "breaks off, expected an end record")
+        kind, node, channel, row, size = _RECORD.unpack_from(data, position)
+        position += _RECORD.size
+        payload = data[position : position + size]
+        position += size
+        if len(payload) != size:
+            raise ToolError(path.name, "breaks off inside a record")
+        yield kind, node, channel, row, payload
+
+
+def _unknown(path: Path, kind: int, payload: memoryview) -> ToolError:
+    return ToolError(path.name, f"holds an unknown record {kind} of {len(payload)} bytes")

@@ -73,6 +73,7 @@ def test_a_frontier_and_one_of_its_points(compiled, tmp_path: Path, digits_pictu
     assert [int(w["blob_bytes"]) for w in written] == sizes
     made = compiled("--point", out / rows[1]["point"])
     assert made["blob_bytes"] == rows[1]["blob_bytes"]
+    assert made["predicted"]["instructions"] == rows[1]["instructions"]
     assert made["held_out"]["mean_kl"] == pytest.approx(rows[1]["mean_kl"])
 
 
@@ -82,9 +83,32 @@ def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_picture
     assert done.returncode == 1
     assert "max_bytes: 500 cannot be met" in done.stderr and "was reached with" in done.stderr
     bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "much")
-    assert "--max-bytes: expected bytes such as 380K" in bad.stderr
+    assert "--max-bytes: expected an amount such as 380K" in bad.stderr
     point = tmp_path / "no.npz"
     point.write_bytes(b"nothing")
     bad = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--point", point)
     assert bad.returncode == 1 and "is no point of a frontier" in bad.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("budget", "message"),
+    [
+        (("--flash", "9K"), "bytes of flash, --flash allows 9,000"),
+        (("--max-instructions", "100K"), "instructions, --max-instructions allows 100,000"),
+    ],
+)
+def test_a_budget_that_is_too_small_fails_with_a_table(budget, message, tmp_path, digits_pictures) -> None:
+    out = tmp_path / "out"
+    arguments = ("compile", "digits", "--calibration", digits_pictures / "calibration", "-o", out)
+    done = dcgen(*arguments, "--target", "cortex-m7", "--recipe", "deep-compression", *budget)
+    assert done.returncode == 1 and not out.exists() and done.stdout == ""
+    assert message in " ".join(done.stderr.split()) and "conv6" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_budgets_that_are_met_and_what_is_expected_of_the_firmware(compiled) -> None:
+    quick = "--recipe", "deep-compression", "--target", "cortex-m7"
+    found = compiled(*quick, "--flash", "100K", "--max-instructions", "50M")["predicted"]
+    assert found["instructions"] == found["init_instructions"] + sum(found["node_instructions"].values())
+    assert 10_000 < found["flash_bytes"] <= 100_000

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dcgen.errors import ToolError
-from dcgen.verify.records import read_results, write_request
+from dcgen.verify.records import read_profile, read_results, write_request
 
 
 def record(kind: int, node: int = 0, channel: int = 0, row: int = 0, data: bytes = b"") -> bytes:
@@ -60,3 +60,31 @@ def test_a_broken_file_is_an_error(tmp_path: Path, data: bytes, message: str) ->
     path.write_bytes(data)
     with pytest.raises(ToolError, match=message):
         list(read_results(path))
+
+
+TICKS = record(5, 0xFFFF, data=struct.pack("<Q", 70)) + b"".join(
+    record(5, node, data=struct.pack("<Q", ticks)) for node, ticks in ((0, 2**33), (2, 5), (0, 1))
+)
+
+
+def test_a_profile_sums_the_ticks_of_each_node(tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(TICKS + SCORES + END)
+    profile = read_profile(path)
+    assert (profile.init, profile.nodes) == (70, {0: 2**33 + 1, 2: 5})
+    assert profile.scores.tolist() == [-7, 8]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (TICKS + END, "holds no scores"),
+        (TICKS + SCORES, "breaks off, expected an end record"),
+        (RUN + END, "holds an unknown record 1 of 16 bytes"),
+    ],
+)
+def test_a_broken_profile_is_an_error(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "r"
+    path.write_bytes(data)
+    with pytest.raises(ToolError, match=message):
+        read_profile(path)

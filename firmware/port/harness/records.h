@@ -6,6 +6,9 @@
  * Results: records, each a header of 12 bytes and its payload. For every measured picture a RUN and
  * SCORES, then for every traced one its ROWs, a RUN and SCORES, and at last END. A RUN whose status
  * is not 0 is the last record before END.
+ *
+ * A profile holds TICKS of dcg_init() (node 65535), then of nodes as they run, any number for each; the
+ * SCORES and END.
  */
 #ifndef DCG_RECORDS_H
 #define DCG_RECORDS_H
@@ -19,12 +22,13 @@ enum record_kind {
     RECORD_SCORES = 2, /* payload: int32 per score */
     RECORD_ROW = 3,    /* payload: one row of a node's output plane */
     RECORD_END = 4,    /* no payload */
+    RECORD_TICKS = 5,  /* payload: uint64 of the machine's clock */
 };
 
 /* Begin writing to a file opened for writing. */
 void records_begin(port_file file);
 
-/* Append a record; node, channel and row are 0 but for a ROW. */
+/* Append a record; node, channel and row are 0 but for a ROW, or TICKS. */
 void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
                  size_t bytes);
 

@@ -1,0 +1,10 @@
+/* What CMSIS-NN needs of this header, for a compiler without a C library. */
+#ifndef STRING_H
+#define STRING_H
+
+#include <stddef.h>
+
+#define memcpy __builtin_memcpy
+#define memset __builtin_memset
+
+#endif

@@ -1,0 +1,168 @@
+"""Fits what ``dcgen/plan/instructions.py`` and ``flash.py`` multiply work by, and writes it down.
+
+    python -m benchmarks.firmware.fit
+
+Made-up networks of the usual shapes, dense to sparse, with few levels and many, and some of every operator run on
+every emulated machine. The costs of a core are those non-negative numbers for which the predictions of all nodes
+come closest to the counts. Takes some minutes; needs SciPy.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import nnls
+
+from benchmarks.firmware.measure import Measurement, measure
+from benchmarks.firmware.network import Network
+from dcgen.console import stderr
+from dcgen.errors import DcgenError
+from dcgen.files import write_file
+from dcgen.models.catalogue import V1_0, V1_1
+from dcgen.plan import instruction_costs
+from dcgen.plan.flash import flash_parts
+from dcgen.plan.instructions import Work, work
+from dcgen.quant.arithmetic import constants
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor
+from dcgen.quant.shapes import output_shape
+from dcgen.quant.verify import verify
+from dcgen.targets import TARGETS, Target
+from tests.firmware.nets import every_operator
+from tests.squeezenets import squeezenet
+
+Costs = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One node of a network, or its dcg_init: what it does and what that took."""
+
+    work: Work
+    taken: int
+
+
+def networks() -> Iterator[QGraph]:
+    """What costs are fitted to."""
+    small = {"classes": 200}
+    for seed, (spec, size, density, mean) in enumerate(
+        [
+            (V1_1, 160, 0.33, 3.0),
+            (V1_1, 64, 0.60, 9.0),
+            (V1_1, 200, 0.15, None),
+            (V1_1, 80, 0.95, 25.0),
+            (V1_0, 81, 0.40, 5.0),
+            (V1_0, 64, 0.08, 2.0),
+            (replace(V1_0, bypass="simple"), 112, 0.70, 16.0),
+            (replace(V1_1, conv1_kernel=5), 65, 0.30, 40.0),
+        ]
+    ):
+        yield squeezenet(replace(spec, size=size, **small), density, seed, mean)
+    for seed in range(3):
+        yield every_operator(seed)
+    yield from (scoring(*shape) for shape in ((40, 9, 100, 9), (8, 20, 12, 3), (200, 2, 150, 2)))
+    rescaled = QAdd((3,), constants(0.01))
+    yield chain("maxima", (16, 48, 47), rescaled, maxima(2, 1), maxima(3, 2), maxima(5, 3), QScores(True))
+    pads = QPad((0, 1, 1, 0), 7)
+    yield chain(
+        "averages", (24, 41, 40), rescaled, averages(2, 1), pads, averages(3, 2), averages(7, 1), QScores(False)
+    )
+
+
+def scoring(channels: int, size: int, outputs: int, kernel: int) -> QGraph:
+    """One convolution whose accumulators are the scores."""
+    rng, shape = np.random.default_rng(outputs), (outputs, channels, kernel, kernel)
+    levels = np.append(0, np.setdiff1d(np.arange(-30, 31), 0)).astype(np.int16)
+    indices = rng.integers(0, len(levels), shape) * (rng.random(shape) < 0.5)
+    bias = np.zeros(outputs, np.int32)
+    conv = QConv(levels, indices.astype(np.uint8), bias, 0, None, (1, 1), (0, 0, 0, 0))
+    return chain("scoring", (channels, size, size), conv)
+
+
+def maxima(kernel: int, stride: int) -> QMaxPool:
+    return QMaxPool((kernel, kernel), (stride, stride), (0, 0, 0, 0), False)
+
+
+def averages(kernel: int, stride: int) -> QAvgPool:
+    window = (kernel, kernel), (stride, stride), (0, 0, 0, 0)
+    return QAvgPool(*window, False, False, kernel * kernel, constants(0.01))
+
+
+def chain(name: str, shape: tuple[int, int, int], *ops: QOp) -> QGraph:
+    """Operators one after the other."""
+    last = QTensor("picture", shape, 1.0, 0, (0,) * shape[0])
+    tensors, nodes = {last.name: last}, []
+    for i, op in enumerate(ops):
+        nodes.append(QNode(f"node{i}", op, (last.name,)))
+        if i < len(ops) - 1:
+            last = replace(
+                last, name=f"node{i}", shape=(made := output_shape(op, [last.shape])), pad=(0,) * made[0]
+            )
+            tensors[last.name] = last
+    return verify(QGraph(name, tensors["picture"], tensors, tuple(nodes), 1.0))
+
+
+def fit(samples: Sequence[Sample]) -> Costs:
+    """Costs by the name of the work, those above zero. Errors count by the root of what was taken."""
+    names = sorted({name for s in samples for name, times in s.work.items() if times})
+    weights = np.array([max(s.taken, 1) ** -0.5 for s in samples])
+    rows = np.array([[s.work.get(name, 0) for name in names] for s in samples]) * weights[:, None]
+    found, _ = nnls(rows / (scale := rows.max(0)), weights * [s.taken for s in samples], maxiter=100 * len(names))
+    return {name: float(f"{c:.4g}") for name, c in zip(names, found / scale, strict=True) if c > 0}
+
+
+def samples_of(network: Network, target: Target, measured: Measurement) -> list[Sample]:
+    """The network's nodes, and first its dcg_init."""
+    init, nodes = work(network.plan, network.graph, network.blob, target.extension)
+    names = {n.name: i for i, n in enumerate(network.graph.nodes)}
+    taken = {names[name]: count for name, count in measured.layers.items()}
+    return [Sample(init, measured.init), *(Sample(nodes[i], count) for i, count in taken.items())]
+
+
+def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str:
+    """The module that holds the costs."""
+    lines = [
+        '"""What work costs on each core: written by ``python -m benchmarks.firmware.fit``, not by hand."""',
+        "",
+        "from collections.abc import Mapping",
+        "from typing import Final",
+        "",
+    ]
+    for name, text, table in (
+        ("INSTRUCTIONS", "Instructions, by target and by name of the work.", instructions),
+        ("FLASH", "Bytes, likewise.", flash),
+    ):
+        lines.append(f"{name}: Final[Mapping[str, Mapping[str, float]]] = {{")
+        for target, costs in table.items():
+            lines += [f'    "{target}": {{', *(f'        "{k}": {v:g},' for k, v in costs.items()), "    },"]
+        lines += ["}", f'"""{text}"""']
+    return "\n".join([*lines, ""])
+
+
+def main() -> None:
+    instructions: dict[str, Costs] = {}
+    flash: dict[str, Costs] = {}
+    made = [Network.of(graph) for graph in networks()]
+    for target in (t for t in TARGETS if t.emulator):
+        groups, sizes = [], []
+        for network in made:
+            stderr.print(f"{target.name}: {network.graph.name}, {network.graph.input.shape}", highlight=False)
+            measured = measure(network, target)
+            groups.append(samples_of(network, target, measured))
+            sizes.append(Sample(flash_parts(network.plan), measured.flash_bytes - len(network.blob.data)))
+        instructions[target.name] = costs = fit([s for group in groups for s in group])
+        flash[target.name] = fit(sizes)
+        for network, group in zip(made, groups, strict=True):
+            told = sum(costs.get(k, 0) * n for s in group for k, n in s.work.items())
+            stderr.print(f"  {network.graph.name}: {100 * (told / sum(s.taken for s in group) - 1):+.2f} %")
+    write_file(Path(instruction_costs.__file__), source(instructions, flash).encode())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except DcgenError as e:
+        sys.exit(f"benchmarks.firmware.fit: error: {e}")

@@ -1,0 +1,83 @@
+"""A network as this checkout's runtime runs it, from an output folder or made up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from dcgen import pictures as host
+from dcgen.emit.firmware import emit_firmware
+from dcgen.encode.blob import Blob, encode
+from dcgen.encode.coding import CodingSettings
+from dcgen.errors import ConfigError, OutputError
+from dcgen.files import write_folder
+from dcgen.output import open_output
+from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.quant.qgraph import U8, QConv, QGraph
+from dcgen.quant.shapes import output_shape
+from dcgen.quant.verify import verify
+
+
+@dataclass(frozen=True, eq=False)
+class Network:
+    """An integer network, its encoding and plan, and a picture uint8 [H, W, C] to run it on."""
+
+    graph: QGraph
+    blob: Blob
+    plan: FirmwarePlan
+    picture: U8
+
+    @classmethod
+    def of(cls, graph: QGraph, coding: CodingSettings | None = None, picture: U8 | None = None) -> Network:
+        """``picture`` is noise unless it is given."""
+        if picture is None:
+            c, h, w = graph.input.shape
+            picture = np.random.default_rng(0).integers(0, 256, (h, w, c)).astype(np.uint8)
+        blob = encode(graph, coding)
+        return cls(graph, blob, plan_firmware(graph, blob), picture)
+
+    @classmethod
+    def from_output(cls, out: Path, size: int | None = None) -> Network:
+        """The network of a folder that ``dcgen compile`` wrote, on the picture in it.
+
+        size : another input height and width: the same weights on larger or smaller tensors, the picture's
+            upper left corner or repeated
+
+        Raises OutputError for another folder or one whose blob this checkout would write differently, GraphError
+        where the network does not take the size.
+        """
+        output = open_output(out)
+        settings = output.manifest["settings"]
+        bits = settings.get("index_bits_conv", 4), settings.get("index_bits_fc", 5)
+        coding = CodingSettings(settings["coding"], *bits)
+        picture = host.load_all(host.files(out / "golden")[:1], output.preprocess, output.size)[0]
+        if encode(output.qgraph, coding).data != (out / "model.dcb").read_bytes():
+            raise OutputError(out, "holds a blob that this dcgen would write differently", "compile it again")
+        if size is None:
+            return cls.of(output.qgraph, coding, picture)
+        if size < 1:
+            raise ConfigError("--size", f"is at least 1, found {size}")
+        repeats = -(-size // min(picture.shape[:2]))
+        return cls.of(resized(output.qgraph, size), coding, np.tile(picture, (repeats, repeats, 1))[:size, :size])
+
+    def write(self, folder: Path) -> None:
+        """Write the firmware folder."""
+        write_folder(folder, emit_firmware(self.graph, self.blob, self.plan, self.graph.name))
+
+    def dense_macs(self) -> dict[str, int]:
+        """Multiply-accumulates of each convolution as if no weight were zero, by name."""
+        shapes = {n.name: n.out_shape for n in self.plan.nodes}
+        convs = ((n.name, n.op) for n in self.graph.nodes if isinstance(n.op, QConv))
+        return {name: op.indices.size * int(np.prod(shapes[name][1:])) for name, op in convs}
+
+
+def resized(graph: QGraph, size: int) -> QGraph:
+    """``graph`` on square pictures of ``size``. GraphError where its operators do not take that."""
+    source = replace(graph.input, shape=(graph.input.shape[0], size, size))
+    tensors = {source.name: source}
+    for node in graph.nodes[:-1]:
+        shape = output_shape(node.op, [tensors[i].shape for i in node.inputs])
+        tensors[node.name] = replace(graph.tensors[node.name], shape=shape)
+    return verify(replace(graph, input=source, tensors=tensors))

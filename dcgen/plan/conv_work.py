@@ -1,0 +1,200 @@
+"""What a convolution makes the runtime do: how often each of its loops runs.
+
+The counts follow ``firmware/runtime``: ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv.c``.
+A count's name says what is counted, as ``tap.levels``: a non-zero weight times a pass of that kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.encode.sections import BlobLayer
+from dcgen.plan.firmware import NodePlan
+from dcgen.plan.limits import MAX_RUNS
+from dcgen.plan.packing import PASS, Packing
+from dcgen.quant.qgraph import QConv, QTensor
+from dcgen.targets import Extension
+
+I64 = NDArray[np.int64]
+
+MAX_CLASSES = 48
+MOST_ADDED = 257
+"""Bytes that a halfword holds the sum of."""
+TAPS_A_CLASS = 5
+"""With more non-zero weights than this a magnitude, adding before multiplying is faster."""
+FAR_WORDS = 1 << 16
+"""Words of planes and complements that a distance of the kernel by levels reaches."""
+PAIR_LIMIT = 1 << 22
+"""Sums below share an accumulator with another's."""
+SHORT_SUM = 128
+"""Of weights' magnitudes, whose products a signed halfword holds the sum of."""
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """What the lists of one convolution's filters hold.
+
+    magnitudes : int64 [O, taps of a dense filter], in the order of decoding
+    taps, classes : int64 [O], non-zero weights, and different magnitudes among them
+    fit : bool [O], whether sums stay within ``PAIR_LIMIT`` for every input
+    """
+
+    magnitudes: I64
+    taps: I64
+    classes: I64
+    fit: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, op: QConv) -> Filters:
+        outputs = len(op.bias)
+        magnitudes = np.abs(op.weights.astype(np.int64)).transpose(0, 2, 3, 1).reshape(outputs, -1)
+        new = np.diff(np.sort(magnitudes, axis=1), axis=1, prepend=0) != 0
+        bound = np.abs(op.bias.astype(np.int64)) + 255 * magnitudes.sum(1)
+        return cls(magnitudes, np.count_nonzero(magnitudes, axis=1), new.sum(1), bound < PAIR_LIMIT)
+
+
+def conv_work(
+    node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, extension: Extension
+) -> Mapping[str, int]:
+    """Counts of one run of the convolution ``op``.
+
+    node : its plan
+    source : its input
+    layer : its section of the blob
+    extension : of the core, that kernels are chosen by
+    """
+    assert node.conv is not None
+    filters = Filters.of(op)
+    if (packing := node.conv.packing) is None:
+        return _opening(op, layer, 1) | _plain(node, filters)
+    assert layer.stream is not None
+    kernel = _kernel(op, filters, packing, layer.stream.n_entries, extension)
+    work = _opening(op, layer, packing.strips) | _around(node, op, source, packing, kernel)
+    match kernel:
+        case "levels":
+            return work | _levels(filters, packing)
+        case "direct":
+            return work | _direct(filters, packing)
+        case _ if extension == "helium":
+            return work | _helium(filters, packing)
+        case _:
+            return work | _bytes(filters, packing)
+
+
+def _opening(op: QConv, layer: BlobLayer, times: int) -> dict[str, int]:
+    """Building tables and decoding all filters."""
+    assert layer.stream is not None
+    return {
+        "conv": times,
+        "table_byte": layer.size.tables * times,
+        "entry": layer.stream.n_entries * times,
+        "escape": layer.stream.n_escapes * times,
+        "place": len(op.bias) * op.kernel[0] * op.kernel[1] * times,
+    }
+
+
+def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
+    """``dcg_conv`` and ``dcg_conv_scores``: the output plane row by row."""
+    outputs, height, width = node.out_shape
+    taps = int(filters.taps.sum())
+    return {
+        "row.plain": outputs * height,
+        "output.plain": outputs * height * width,
+        "tap_row.plain": taps * height,
+        "tap.plain": taps * height * width,
+    }
+
+
+def _kernel(op: QConv, filters: Filters, packing: Packing, entries: int, extension: Extension) -> str:
+    """Which one ``run_strip`` takes."""
+    if extension == "helium":
+        return "bytes"
+    words = 2 * packing.planes * (packing.strip // 4 + packing.halo)
+    sizes = np.unique(np.abs(op.levels[op.levels != 0].astype(np.int64)))
+    runs = len(sizes) + int(filters.taps.max()) // MOST_ADDED + 1
+    by_levels = (
+        sizes.max(initial=0) < 1 << 15
+        and words <= FAR_WORDS
+        and len(sizes) <= MAX_CLASSES
+        and runs <= MAX_RUNS
+        and entries // len(op.bias) > TAPS_A_CLASS * len(sizes)
+    )
+    if by_levels:
+        return "levels"
+    return "direct" if extension == "dsp" else "bytes"
+
+
+def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
+    """What is the same for all kernels: packing the input, storing the output."""
+    outputs, height, _ = node.out_shape
+    strips, line = packing.strips, packing.strip + packing.halo
+    plain = op.kernel == op.stride == (1, 1) and not any(op.pads)
+    strided = op.stride[1] * (source.shape[0] if node.inputs[0] == 0 else 1) > 1
+    requant = op.requant
+    assert requant is not None
+    clipped = (requant.lo, requant.hi) != (0, 255)
+    return {
+        f"pack.{kernel}": packing.planes * line * strips,
+        "pack_plane": packing.planes * strips,
+        "pack_row": 0 if plain else packing.planes * -(-line // packing.pitch) * strips,
+        "pack_strided": packing.planes * line * strips if strided else 0,
+        f"filter.{kernel}": outputs * strips,
+        "store_row": 0 if plain else outputs * (height + strips),
+        "store_byte": outputs * packing.strip * strips,
+        "clip_byte": outputs * packing.strip * strips if clipped else 0,
+    }
+
+
+def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
+    runs = filters.classes + np.maximum(filters.taps - 1, 0) // MOST_ADDED
+    runs = np.maximum(runs + runs % 2, 2)  # two at a time
+    passes = packing.strip // PASS * packing.strips
+    taps, total = int(filters.taps.sum()), int(runs.sum())
+    return {
+        "list_tap.levels": taps * packing.strips,
+        "list_run.levels": total * packing.strips,
+        "tap.levels": taps * passes,
+        "run.levels": total * passes,
+        "pass.levels": len(runs) * passes,
+    }
+
+
+def _direct(filters: Filters, packing: Packing) -> dict[str, int]:
+    passes = packing.strip // (PASS // 2) * packing.strips
+    counts = {"list_tap.direct": int(filters.taps.sum()) * packing.strips}
+    for name, chosen in (("direct", filters.fit), ("direct_portable", ~filters.fit)):
+        counts[f"tap.{name}"] = int(filters.taps[chosen].sum()) * passes
+        counts[f"pass.{name}"] = int(chosen.sum()) * passes
+    return counts
+
+
+def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
+    passes = packing.strip // PASS * packing.strips
+    return {"tap.bytes": int(filters.taps.sum()) * passes, "pass.bytes": len(filters.taps) * passes}
+
+
+def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
+    passes, taps, strips = packing.strip // PASS, int(filters.taps.sum()), packing.strips
+    if filters.magnitudes.max(initial=0) > SHORT_SUM:
+        return {"tap.wide": taps * passes * strips, "pass.wide": len(filters.taps) * passes * strips}
+    segments, counts = _segments(filters), {"list_tap.bytes": taps * strips}
+    for positions, times in ((32, passes // 2 * strips), (16, passes % 2 * strips)):
+        counts[f"tap.bytes{positions}"] = taps * times
+        counts[f"segment.bytes{positions}"] = segments * times
+        counts[f"pass.bytes{positions}"] = len(filters.taps) * times
+    return counts
+
+
+def _segments(filters: Filters) -> int:
+    """Parts of all filters' lists, each cut before magnitudes sum to more than ``SHORT_SUM``."""
+    found = 0
+    for sums in np.cumsum(filters.magnitudes, axis=1):
+        at = 0
+        while at < sums[-1]:
+            at = sums[np.searchsorted(sums, at + SHORT_SUM, side="right") - 1]
+            found += 1
+    return found

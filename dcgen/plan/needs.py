@@ -1,0 +1,84 @@
+"""What firmware needs of a microcontroller, by prediction, and whether that is more than a user allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from dcgen.encode.blob import Blob
+from dcgen.errors import BudgetError, ConfigError
+from dcgen.plan.firmware import FirmwarePlan
+from dcgen.plan.flash import predict_flash
+from dcgen.plan.instructions import Instructions, is_predicted, predict_instructions
+from dcgen.quant.qgraph import QGraph
+from dcgen.targets import EngineTarget, Target
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a user allows at most, None for anything.
+
+    flash : bytes, as ``Needs.flash_bytes``
+    instructions : of one picture, as ``Needs.instructions``
+    """
+
+    flash: int | None = None
+    instructions: int | None = None
+
+    def require_prediction(self, target: Target | EngineTarget) -> None:
+        """Raise ConfigError where there is a limit that ``target`` has no figure for."""
+        for flag, limit in (("--flash", self.flash), ("--max-instructions", self.instructions)):
+            if limit is not None and not is_predicted(target):
+                raise ConfigError(
+                    flag, f"{target.name} has no such figure", "name a microcontroller with --target"
+                )
+
+
+UNLIMITED = Budget()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A network on one microcontroller.
+
+    flash_bytes : blob, code and constants, as ``dcgen verify`` counts them
+    """
+
+    target: Target
+    flash_bytes: int
+    instructions: Instructions
+
+
+def predict_needs(plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target | EngineTarget) -> Needs | None:
+    """Of ``blob``, which encodes ``graph``; None where nothing is known of the target."""
+    if not isinstance(target, Target) or not is_predicted(target):
+        return None
+    return Needs(target, predict_flash(plan, blob, target), predict_instructions(plan, graph, blob, target))
+
+
+def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
+    """Raise BudgetError, with a table of what each layer takes, where ``needs`` are above ``budget``."""
+    parts = list(_parts(needs, blob))
+    for flag, unit, limit, found, of in (
+        ("--flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
+        ("--max-instructions", "instructions", budget.instructions, needs.instructions.total, 2),
+    ):
+        if limit is None or found <= limit:
+            continue
+        rows = sorted(parts, key=itemgetter(of), reverse=True)
+        raise BudgetError(
+            needs.target.name,
+            f"needs {found:,} {unit}, {flag} allows {limit:,}; {rows[0][of]:,} of them are for {rows[0][0]}",
+            "fewer weights that are not zero (--density) take less of both, --max-bytes less flash",
+            ("what for", "bytes of flash", "instructions"),
+            (*rows, ("all", needs.flash_bytes, needs.instructions.total)),
+        )
+
+
+def _parts(needs: Needs, blob: Blob) -> Iterator[tuple[str, int, int]]:
+    """Each layer, and what belongs to none: bytes of flash and instructions."""
+    for i, layer in enumerate(blob.layers):
+        yield layer.name, layer.size.total, needs.instructions.nodes.get(i, 0)
+    rest = needs.flash_bytes - sum(layer.size.total for layer in blob.layers)
+    yield "code, tables, dcg_init", rest, needs.instructions.init

@@ -1,0 +1,75 @@
+/* Profile program: runs the model once on the first picture of a file and writes down the clock ticks that
+ * dcg_init() and each node took.
+ *
+ * The trace tells when a node's rows are there. What passed since the call before is the node's, counted
+ * where a row's first channel comes; the calls themselves, and what they write, count for none. */
+#include "model_memory.h"
+#include "port.h"
+#include "records.h"
+
+struct request {
+    uint32_t magic;
+    uint32_t pictures;
+    uint32_t measured;
+    uint32_t traced;
+};
+
+struct profile {
+    uint64_t last; /* the clock when the latest call was left */
+};
+
+static void put_ticks(uint16_t node, uint16_t row, uint64_t ticks) {
+    records_put(RECORD_TICKS, node, 0, row, &ticks, sizeof ticks);
+}
+
+static void count_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
+                      uint16_t count) {
+    (void)bytes;
+    (void)count;
+    struct profile *profile = user;
+    if (channel == 0) put_ticks(node, row, port_ticks() - profile->last);
+    profile->last = port_ticks();
+}
+
+static dcg_status run(void) {
+    const uint64_t start = port_ticks();
+    dcg_status status = dcg_init(&model_net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES,
+                                 model_arena, sizeof model_arena);
+    put_ticks(DCG_NO_NODE, 0, port_ticks() - start);
+    if (status != DCG_OK) return status;
+    struct profile profile;
+    dcg_set_trace(&model_net, count_row, &profile);
+    profile.last = port_ticks();
+    status = dcg_run(&model_net, model_input, model_scores);
+    put_ticks((uint16_t)(DCG_MODEL_PLAN.n_nodes - 1u), 0, port_ticks() - profile.last); /* makes the scores */
+    return status;
+}
+
+int harness_main(const char *pictures_file, const char *results_file) {
+    struct request request;
+    const port_file pictures = port_open(pictures_file, false);
+    if (pictures < 0 || !port_read(pictures, &request, sizeof request) || request.magic != RECORDS_MAGIC ||
+        !port_read(pictures, model_input, sizeof model_input)) {
+        port_print("no picture can be read\n");
+        return 2;
+    }
+    const port_file results = port_open(results_file, true);
+    if (results < 0) {
+        port_print("cannot create the results file\n");
+        return 2;
+    }
+    records_begin(results);
+    const dcg_status status = run();
+    if (status != DCG_OK) {
+        port_print(dcg_status_text(status));
+        port_print("\n");
+        return 2;
+    }
+    records_put(RECORD_SCORES, 0, 0, 0, model_scores, sizeof model_scores);
+    records_put(RECORD_END, 0, 0, 0, NULL, 0);
+    if (!records_end() || !port_close(results)) {
+        port_print("cannot write the results file\n");
+        return 2;
+    }
+    return 0;
+}

@@ -1,0 +1,61 @@
+"""Predictions against counts, on networks that no cost is fitted to."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from benchmarks.firmware.fit import networks
+from benchmarks.firmware.measure import measure
+from benchmarks.firmware.network import Network
+from dcgen.models.catalogue import DIGITS, V1_0, V1_1
+from dcgen.plan.instruction_costs import FLASH, INSTRUCTIONS
+from dcgen.plan.instructions import is_predicted
+from dcgen.plan.needs import predict_needs
+from dcgen.quant.qgraph import QGraph
+from dcgen.targets import TARGETS, Target
+from tests.squeezenets import squeezenet
+from tests.verify.small import EMULATED, needs
+
+MOST_OFF = 0.06
+"""Share of the instructions that a prediction may be off by."""
+
+
+def strangers() -> Iterator[QGraph]:
+    """Networks of other sizes, densities and levels."""
+    yield squeezenet(replace(DIGITS, size=32), 0.5, seed=90, mean=7.0)
+    yield squeezenet(replace(V1_1, size=227), 0.45, seed=91, mean=6.0)
+    yield squeezenet(replace(V1_0, size=140, classes=100), 0.25, seed=92, mean=12.0)
+
+
+def predicted_is_counted(graph: QGraph, target: Target) -> None:
+    needs(target)
+    network = Network.of(graph)
+    found = measure(network, target)
+    told = predict_needs(network.plan, graph, network.blob, target)
+    assert told is not None
+    assert told.instructions.total == pytest.approx(found.instructions, rel=MOST_OFF)
+    assert told.flash_bytes == pytest.approx(found.flash_bytes, abs=64)
+    assert [graph.nodes[i].name for i in told.instructions.nodes] == list(found.layers)
+
+
+@pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
+def test_a_small_network(target: Target) -> None:
+    predicted_is_counted(next(strangers()), target)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_whole_squeezenet(number: int, target: Target) -> None:
+    predicted_is_counted(list(strangers())[number], target)
+
+
+def test_no_cost_is_fitted_to_what_is_tested() -> None:
+    fitted = {Network.of(g).blob.data for g in networks()}
+    assert not fitted & {Network.of(g).blob.data for g in strangers()}
+
+
+def test_every_emulated_machine_has_costs() -> None:
+    names = {t.name for t in TARGETS if t.emulator}
+    assert set(INSTRUCTIONS) == set(FLASH) == names == {t.name for t in TARGETS if is_predicted(t)}
