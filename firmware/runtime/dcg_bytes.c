@@ -7,8 +7,8 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
     (void)largest;
     const uint8_t *words = bytes->words;
     uint8_t *out = bytes->out;
-    for (uint32_t at = 0; at < bytes->positions;
-         at += DCG_AT_ONCE, words += DCG_AT_ONCE, out += DCG_AT_ONCE) {
+    for (uint32_t done = 0; done < bytes->positions;
+         done += DCG_AT_ONCE, words += DCG_AT_ONCE, out += DCG_AT_ONCE) {
         uint32_t sum[DCG_AT_ONCE];
         DCG_UNROLL
         for (uint32_t i = 0; i < DCG_AT_ONCE; i++)
