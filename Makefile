@@ -9,7 +9,7 @@ PYTEST := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 WORKERS ?= 2
 # Emitted sources in tests/golden are compared as they are.
-C_SOURCES = $(shell find firmware tests/firmware -name '*.[ch]')
+C_SOURCES = $(shell find firmware tests/firmware benchmarks -name '*.[ch]')
 
 .PHONY: demo test test-slow lint format clean
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -95,13 +95,21 @@ def _packed(
     a_strip = OPEN_COST + op.nonzeros * DECODE_COST
     a_position = op.nonzeros * (LEVELS_COST if by_levels else DIRECT_COST)
     strips, instructions = 0, 0.0
-    for rows, n in steps.items():
-        one = replace(_packing(op, in_shape, out_shape, rows, complements), strip=packing.strip).balanced
+    for one, n in step_packings(op, in_shape, out_shape, packing, steps):
         computed = one.strips * one.strip
         packed = one.planes * (computed + one.strips * one.halo)
         strips += n * one.strips
         instructions += n * (one.strips * a_strip + a_position * computed + PACK_COST * packed)
     return ConvPlan("dcg_conv_packed", f"packed in {strips} strips", instructions, packing)
+
+
+def step_packings(
+    op: QConv, in_shape: Shape, out_shape: Shape, packing: Packing, steps: Mapping[int, int]
+) -> Iterator[tuple[Packing, int]]:
+    """For each height of a step its packing, in strips that find the room of ``packing``, and how many have it."""
+    for rows, n in steps.items():
+        one = _packing(op, in_shape, out_shape, rows, packing.complements)
+        yield replace(one, strip=packing.strip).balanced, n
 
 
 def _by_levels(op: QConv) -> bool:

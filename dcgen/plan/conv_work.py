@@ -6,13 +6,15 @@ A count's name says what is counted, as ``tap.levels``: a non-zero weight times 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
+from dcgen.plan.conv_kernels import step_packings
 from dcgen.plan.firmware import NodePlan
 from dcgen.plan.limits import MAX_RUNS
 from dcgen.plan.packing import PASS, Packing
@@ -31,19 +33,21 @@ FAR_WORDS = 1 << 16
 PAIR_LIMIT = 1 << 22
 """Sums below share an accumulator with another's."""
 SHORT_SUM = 128
-"""Of weights' magnitudes, whose products a signed halfword holds the sum of."""
+"""Of weights above zero, and of those below, whose products a signed halfword holds the sum of."""
+LONG_PASS = 56
+"""Positions of Helium's usual pass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Filters:
     """What the lists of one convolution's filters hold.
 
-    magnitudes : int64 [O, taps of a dense filter], in the order of decoding
+    weights : int64 [O, taps of a dense filter], in the order of decoding
     taps, classes : int64 [O], non-zero weights, and different magnitudes among them
     fit : bool [O], whether sums stay within ``PAIR_LIMIT`` for every input
     """
 
-    magnitudes: I64
+    weights: I64
     taps: I64
     classes: I64
     fit: NDArray[np.bool_]
@@ -51,38 +55,44 @@ class Filters:
     @classmethod
     def of(cls, op: QConv) -> Filters:
         outputs = len(op.bias)
-        magnitudes = np.abs(op.weights.astype(np.int64)).transpose(0, 2, 3, 1).reshape(outputs, -1)
+        weights = op.weights.astype(np.int64).transpose(0, 2, 3, 1).reshape(outputs, -1)
+        magnitudes = np.abs(weights)
         new = np.diff(np.sort(magnitudes, axis=1), axis=1, prepend=0) != 0
         bound = np.abs(op.bias.astype(np.int64)) + 255 * magnitudes.sum(1)
-        return cls(magnitudes, np.count_nonzero(magnitudes, axis=1), new.sum(1), bound < PAIR_LIMIT)
+        return cls(weights, np.count_nonzero(magnitudes, axis=1), new.sum(1), bound < PAIR_LIMIT)
 
 
 def conv_work(
-    node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, extension: Extension
+    node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, steps: Mapping[int, int], extension: Extension
 ) -> Mapping[str, int]:
     """Counts of one run of the convolution ``op``.
 
     node : its plan
     source : its input
     layer : its section of the blob
+    steps : how many steps compute so many rows
     extension : of the core, that kernels are chosen by
     """
-    assert node.conv is not None
+    assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
-        return _opening(op, layer, 1) | _plain(node, filters)
-    assert layer.stream is not None
-    kernel = _kernel(op, filters, packing, layer.stream.n_entries, extension)
-    work = _opening(op, layer, packing.strips) | _around(node, op, source, packing, kernel)
-    match kernel:
-        case "levels":
-            return work | _levels(filters, packing)
-        case "direct":
-            return work | _direct(filters, packing)
-        case _ if extension == "helium":
-            return work | _helium(filters, packing)
-        case _:
-            return work | _bytes(filters, packing)
+        return _opening(op, layer, sum(steps.values())) | _plain(node, filters)
+    found: Counter[str] = Counter()
+    for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
+        kernel = _kernel(op, filters, one, packing.words, layer.stream.n_entries, extension)
+        work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel)
+        match kernel:
+            case "levels":
+                work |= _levels(filters, one)
+            case "direct":
+                work |= _direct(filters, one)
+            case _ if extension == "helium":
+                work |= _helium(filters, one)
+            case _:
+                work |= _bytes(filters, one)
+        for name, count in work.items():
+            found[name] += count * times
+    return found
 
 
 def _opening(op: QConv, layer: BlobLayer, times: int) -> dict[str, int]:
@@ -109,18 +119,20 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
     }
 
 
-def _kernel(op: QConv, filters: Filters, packing: Packing, entries: int, extension: Extension) -> str:
-    """Which one ``run_strip`` takes."""
+def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: int, extension: Extension) -> str:
+    """Which one ``run_strip`` takes. ``room`` : words that the packed planes may take."""
     if extension == "helium":
         return "bytes"
     words = 2 * packing.planes * (packing.strip // 4 + packing.halo)
     sizes = np.unique(np.abs(op.levels[op.levels != 0].astype(np.int64)))
-    runs = len(sizes) + int(filters.taps.max()) // MOST_ADDED + 1
+    most = int(filters.taps.max())
     by_levels = (
-        sizes.max(initial=0) < 1 << 15
+        words <= room
+        and sizes.max(initial=0) < 1 << 15
         and words <= FAR_WORDS
         and len(sizes) <= MAX_CLASSES
-        and runs <= MAX_RUNS
+        and len(sizes) < most
+        and len(sizes) + most // MOST_ADDED + 1 <= MAX_RUNS
         and entries // len(op.bias) > TAPS_A_CLASS * len(sizes)
     )
     if by_levels:
@@ -130,20 +142,24 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, entries: int, extensi
 
 def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
     """What is the same for all kernels: packing the input, storing the output."""
-    outputs, height, _ = node.out_shape
+    outputs, _, width = node.out_shape
     strips, line = packing.strips, packing.strip + packing.halo
+    rows = (packing.positions - width) // packing.pitch + 1
     plain = op.kernel == op.stride == (1, 1) and not any(op.pads)
+    as_it_lies = kernel == "bytes" and plain and packing.positions == packing.strip
+    packed = 0 if as_it_lies else packing.planes * line * strips
     strided = op.stride[1] * (source.shape[0] if node.inputs[0] == 0 else 1) > 1
     requant = op.requant
     assert requant is not None
     clipped = (requant.lo, requant.hi) != (0, 255)
     return {
-        f"pack.{kernel}": packing.planes * line * strips,
-        "pack_plane": packing.planes * strips,
+        f"pack.{kernel}": packed,
+        "pack_line": 0 if plain else packed,
+        "pack_plane": 0 if as_it_lies else packing.planes * strips,
         "pack_row": 0 if plain else packing.planes * -(-line // packing.pitch) * strips,
-        "pack_strided": packing.planes * line * strips if strided else 0,
+        "pack_strided": packed if strided else 0,
         f"filter.{kernel}": outputs * strips,
-        "store_row": 0 if plain else outputs * (height + strips),
+        "store_row": 0 if plain else outputs * (rows + strips),
         "store_byte": outputs * packing.strip * strips,
         "clip_byte": outputs * packing.strip * strips if clipped else 0,
     }
@@ -172,29 +188,49 @@ def _direct(filters: Filters, packing: Packing) -> dict[str, int]:
     return counts
 
 
+def _strips(packing: Packing) -> Iterator[int]:
+    """Positions of each strip that are an output's."""
+    for first in range(0, packing.positions, packing.strip):
+        yield min(packing.strip, packing.positions - first)
+
+
 def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
-    passes = packing.strip // PASS * packing.strips
+    passes = sum(-(-positions // PASS) for positions in _strips(packing))
     return {"tap.bytes": int(filters.taps.sum()) * passes, "pass.bytes": len(filters.taps) * passes}
 
 
 def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
-    passes, taps, strips = packing.strip // PASS, int(filters.taps.sum()), packing.strips
-    if filters.magnitudes.max(initial=0) > SHORT_SUM:
-        return {"tap.wide": taps * passes * strips, "pass.wide": len(filters.taps) * passes * strips}
-    segments, counts = _segments(filters), {"list_tap.bytes": taps * strips}
-    for positions, times in ((32, passes // 2 * strips), (16, passes % 2 * strips)):
-        counts[f"tap.bytes{positions}"] = taps * times
-        counts[f"segment.bytes{positions}"] = segments * times
-        counts[f"pass.bytes{positions}"] = len(filters.taps) * times
+    taps, outputs = int(filters.taps.sum()), len(filters.taps)
+    if np.abs(filters.weights).max(initial=0) > SHORT_SUM:
+        passes = sum(-(-positions // PASS) for positions in _strips(packing))
+        return {"tap.wide": taps * passes, "pass.wide": outputs * passes}
+    segments, counts = _segments(filters), {"list_tap.bytes": taps * packing.strips}
+    long = short = 0
+    for positions in _strips(packing):
+        rest = -(-(positions % LONG_PASS) // PASS) if positions >= LONG_PASS else -(-positions // PASS)
+        all_short = rest <= 2 or positions < LONG_PASS
+        long += positions // LONG_PASS + (0 if all_short else 1)
+        short += rest if all_short else 0
+    for name, passes in (("long", long), ("short", short)):
+        counts[f"tap.bytes_{name}"] = taps * passes
+        counts[f"segment.bytes_{name}"] = (segments - outputs) * passes  # behind the first one
+        counts[f"pass.bytes_{name}"] = outputs * passes
     return counts
 
 
 def _segments(filters: Filters) -> int:
-    """Parts of all filters' lists, each cut before magnitudes sum to more than ``SHORT_SUM``."""
+    """Parts of all filters' lists, each cut before the weights of one sign sum to more than ``SHORT_SUM``."""
     found = 0
-    for sums in np.cumsum(filters.magnitudes, axis=1):
-        at = 0
-        while at < sums[-1]:
-            at = sums[np.searchsorted(sums, at + SHORT_SUM, side="right") - 1]
-            found += 1
+    for weights in filters.weights:
+        taps = weights[weights != 0]
+        above, below = np.cumsum(np.maximum(taps, 0)), np.cumsum(np.maximum(-taps, 0))
+        end, found = _cut(above, below, 0, 0), found + 1
+        while end < len(taps):
+            end, found = _cut(above, below, above[end - 1], below[end - 1]), found + 1
     return found
+
+
+def _cut(above: I64, below: I64, above_before: int, below_before: int) -> int:
+    """Where the part ends before whose begin the weights of either sign sum to that."""
+    ends = (np.searchsorted(s, b + SHORT_SUM, "right") for s, b in ((above, above_before), (below, below_before)))
+    return int(min(ends))

@@ -59,7 +59,7 @@ def work(plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension) ->
             case QConcat():
                 continue
             case QConv() as op:
-                nodes[i] = conv_work(planned, op, source, layer, extension)
+                nodes[i] = conv_work(planned, op, source, layer, plan.schedule.convs[i], extension)
             case _:
                 nodes[i] = _other_work(node, planned, source)
     return init, nodes

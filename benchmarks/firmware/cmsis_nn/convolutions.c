@@ -41,8 +41,8 @@ static bool run(uint16_t number, const struct layer *l, int32_t *sum) {
     if (size < 0 || size > MOST_BUFFER) return false;
     const cmsis_nn_context context = {buffer, size};
     const uint64_t start = port_ticks();
-    const arm_cmsis_nn_status status = arm_convolve_wrapper_s8(
-        &context, &params, &quant, &in, input, &filter, weights, &bias_dims, bias, &out, output);
+    const arm_cmsis_nn_status status = arm_convolve_wrapper_s8(&context, &params, &quant, &in, input, &filter,
+                                                               weights, &bias_dims, bias, &out, output);
     const uint64_t ticks = port_ticks() - start;
     records_put(RECORD_TICKS, number, 0, 0, &ticks, sizeof ticks);
     *sum = 0;
