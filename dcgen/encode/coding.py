@@ -76,6 +76,7 @@ class CodedStream:
     """Entries as bytes. ``data`` ends with the guard and is a multiple of four bytes long.
 
     n_escapes : entries without a code of their own
+    n_longest : codes of MAX_CODE_BITS bits, escapes left out
     """
 
     code: StreamCode
@@ -84,6 +85,7 @@ class CodedStream:
     bits: int
     n_entries: int
     n_escapes: int
+    n_longest: int
 
     @property
     def size(self) -> int:
@@ -122,11 +124,11 @@ def code_gaps(entries: Entries, n_levels: int, gap_bits: int) -> CodedStream:
     gaps = CodeTable.from_counts(np.bincount(entries.runs, minlength=1))
     levels = CodeTable.from_counts(np.bincount(entries.levels, minlength=n_levels))
     gap_widths = gaps.all_lengths[entries.runs].astype(np.int64)
-    widths = gap_widths + levels.all_lengths[entries.levels]
+    level_widths = levels.all_lengths[entries.levels]
+    n_longest = int(((gap_widths == MAX_CODE_BITS) + (level_widths == MAX_CODE_BITS).astype(int)).sum())
     second = levels.sent[entries.levels].astype(np.uint64) << gap_widths.astype(np.uint64)
-    return _stream(
-        StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels)), entries, gaps.sent[entries.runs] | second, widths, 0
-    )
+    code = StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels))
+    return _stream(code, entries, gaps.sent[entries.runs] | second, gap_widths + level_widths, 0, n_longest)
 
 
 def code_joint(entries: Entries, n_levels: int) -> CodedStream:
@@ -148,9 +150,10 @@ def code_joint(entries: Entries, n_levels: int) -> CodedStream:
     raw = (entries.runs | entries.levels.astype(np.int64) << best.run_bits).astype(np.uint64)
     widths = table.all_lengths[index].astype(np.int64)
     values = table.sent[index] | np.where(escaped, raw << widths.astype(np.uint64), np.uint64(0))
+    n_longest = int(((widths == MAX_CODE_BITS) & ~escaped).sum())
     widths += np.where(escaped, best.run_bits + bits, 0)
     code = StreamCode(Coding.JOINT, bits, best.run_bits, (table,))
-    return _stream(code, entries, values, widths, int(escaped.sum()))
+    return _stream(code, entries, values, widths, int(escaped.sum()), n_longest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,10 +195,13 @@ def _joint_candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
             least = max(least + 1, least * 5 // 4)
 
 
-def _stream(code: StreamCode, entries: Entries, values: U64, widths: I64, n_escapes: int) -> CodedStream:
+def _stream(
+    code: StreamCode, entries: Entries, values: U64, widths: I64, n_escapes: int, n_longest: int
+) -> CodedStream:
     packed, bits = pack_bits(values, widths)
     tables = tuple(t.pack() for t in code.tables)
-    return CodedStream(code, tables, packed.ljust(stream_size(bits), b"\0"), bits, len(entries), n_escapes)
+    data = packed.ljust(stream_size(bits), b"\0")
+    return CodedStream(code, tables, data, bits, len(entries), n_escapes, n_longest)
 
 
 def read_entries(data: bytes, bits: int, n_entries: int, code: StreamCode) -> Entries:

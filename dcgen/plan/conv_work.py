@@ -103,6 +103,8 @@ def _opening(op: QConv, layer: BlobLayer, times: int) -> dict[str, int]:
         "table_byte": layer.size.tables * times,
         "entry": layer.stream.n_entries * times,
         "escape": layer.stream.n_escapes * times,
+        "longest": layer.stream.n_longest * times,
+        "symbol": layer.stream.n_symbols * times,
         "place": len(op.bias) * op.kernel[0] * op.kernel[1] * times,
     }
 
