@@ -108,12 +108,13 @@ typedef struct builder {
     uint32_t *table;
     uint32_t level_bits;
     const int16_t *levels; /* NULL: none is zero */
+    uint32_t n_levels;
 } builder;
 
 /* What stands where a code of this symbol begins, if the table is long enough to tell. */
 static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     uint32_t level = symbol & ((1u << b->level_bits) - 1u);
-    if (symbol == DCG_ESCAPE)
+    if (symbol == DCG_ESCAPE || (b->levels != NULL && level >= b->n_levels))
         return DCG_ENTRY_OTHER | 3u << DCG_ENTRY_FOUND_AT | length << 24 | symbol << 12 | symbol;
     uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_ENTRY_FILLER : 0u;
     return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
@@ -134,9 +135,9 @@ static void place(const builder *b, uint32_t symbol, uint32_t code, uint32_t len
 }
 
 void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t *table) {
+                     uint32_t n_levels, uint32_t *table) {
     lengths l;
-    builder b = {table, level_bits, levels};
+    builder b = {table, level_bits, levels, n_levels};
     uint32_t count[DCG_MAX_CODE_BITS + 1], next[DCG_MAX_CODE_BITS + 1];
     uint32_t symbols = packed_symbols(packed), escape_length = packed_escape_length(packed);
     lengths_open(&l, packed, bytes);

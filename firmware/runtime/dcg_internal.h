@@ -174,10 +174,10 @@ static inline uint32_t dcg_entry_weights(uint32_t entry) {
     return entry >> 16 & 0x3FFFu;
 }
 
-/* Expands a checked table whose symbols end in so many bits of level. With levels, those of zero are
- * fillers. */
+/* Expands a checked table whose symbols end in so many bits of level. With levels, entries of zero
+ * are fillers; of a level that there is not, no plain ones. */
 void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t *table);
+                     uint32_t n_levels, uint32_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 

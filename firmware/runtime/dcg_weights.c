@@ -147,8 +147,6 @@ static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_l
     levels[0] = 0;
     for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)
         levels[i] = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
-    for (uint32_t i = n_levels; i < DCG_MAX_LEVELS; i++)
-        levels[i] = 0; /* like fillers, their entries are no plain ones */
     int32_t largest = 0;
     for (uint32_t i = 0; i < n_levels; i++) {
         int32_t size = levels[i] < 0 ? -levels[i] : levels[i];
@@ -199,10 +197,10 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
     w->table = tables;
     w->table2 = tables + DCG_TABLE_WORDS;
     if (w->coding == DCG_CODING_GAPS) {
-        dcg_table_build(record->table, bytes, 0, NULL, tables);
-        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, tables + DCG_TABLE_WORDS);
+        dcg_table_build(record->table, bytes, 0, NULL, 0, tables);
+        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, 0, tables + DCG_TABLE_WORDS);
     } else {
-        dcg_table_build(record->table, bytes, w->level_bits, w->levels, tables);
+        dcg_table_build(record->table, bytes, w->level_bits, w->levels, w->n_levels, tables);
     }
     w->plane = plane;
     w->position_step = position;

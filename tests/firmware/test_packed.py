@@ -77,9 +77,7 @@ GRAPHS = {
     "only padding at the edges": one_conv(5, (3, 4), 4, (1, 1), list(range(1, 90)), pads=(2, 2, 2, 2)),
     "depthwise": one_conv(9, (8, 8), 9, (3, 3), list(range(-20, 21)), pads=SAME, groups=9, clip=(0, 200)),
     "long runs of zeros": one_conv(400, (4, 5), 7, (3, 3), [-2, 1, 3], density=0.004, pads=SAME),
-    "codes of the greatest length": one_conv(
-        40, (4, 5), 20, (3, 3), list(range(-99, 100)), density=0.3, pads=SAME
-    ),
+    "codes of the greatest length": one_conv(40, (4, 5), 20, (3, 3), list(range(-99, 100)), 0.3, pads=SAME),
     "positions of every last pass": one_conv(20, (27, 9), 5, (3, 3), [4, -4, 60], pads=SAME),
     "one position": one_conv(9, (3, 3), 9, (3, 3), [4, -4]),
     "in many strips": one_conv(64, (40, 31), 2, (3, 3), [4, -4], pads=SAME),
