@@ -22,7 +22,7 @@ from benchmarks.firmware.network import Network
 from dcgen.console import stderr
 from dcgen.errors import DcgenError
 from dcgen.files import write_file
-from dcgen.models.catalogue import V1_0, V1_1
+from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.plan import instruction_costs
 from dcgen.plan.flash import flash_parts
 from dcgen.plan.instructions import Work, work
@@ -58,6 +58,7 @@ def networks() -> Iterator[QGraph]:
             (V1_0, 64, 0.08, 2.0),
             (replace(V1_0, bypass="simple"), 112, 0.70, 16.0),
             (replace(V1_1, conv1_kernel=5), 65, 0.30, 40.0),
+            (DIGITS, 40, 0.70, 20.0),
         ]
     ):
         yield squeezenet(replace(spec, size=size, **small), density, seed, mean)
