@@ -46,6 +46,8 @@ LEAP = 1.5
 """Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
 MOST_SURCHARGE = 64.0
 """Bits on a weight that is not zero which leave none."""
+MARGINS = (0.005, 0.005, 0.02, 0.05)
+"""Shares of a density to stay below it by, try after try: small networks come in coarse steps."""
 DENSE_ENOUGH = 0.99
 """Share of a density that a surcharge must leave: what is pruned beyond it is fidelity given away."""
 
@@ -141,9 +143,9 @@ class Surcharge:
             low, high = (middle, high) if self._sketched(bit, middle) > self._aim else (low, middle)
         return high
 
-    def missed(self, density: float) -> None:
-        """A whole network came out at ``density``: aim higher or lower by as much."""
-        self._aim *= (1 + DENSE_ENOUGH) / 2 * self.density / density
+    def missed(self, density: float, margin: float) -> None:
+        """A whole network came out at ``density``: aim as much higher or lower, and ``margin`` below the limit."""
+        self._aim *= (1 - margin) * self.density / density
 
     def _sketched(self, bit: float, surcharge: float) -> float:
         return self._quantizer.sketch(prices(self._quantizer, bit, surcharge)).density
@@ -158,13 +160,13 @@ def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
 def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:
     """Quantize the network at a price of a bit, within the density and close to it, and try it."""
     points: list[Point] = []
-    for _ in range(4):
+    for margin in MARGINS:
         extra = surcharge.at(bit)
         points.append(quantizer.at(prices(quantizer, bit, extra), stage))
         found = points[-1].density
         if found <= surcharge.density and (not extra or found >= DENSE_ENOUGH * surcharge.density):
             break
-        surcharge.missed(found)
+        surcharge.missed(found, margin)
     within = [point for point in points if point.density <= surcharge.density]
     if not within:
         raise ConfigError(

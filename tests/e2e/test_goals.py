@@ -94,7 +94,7 @@ def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_picture
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        (("--flash", "9K"), "bytes of flash, --flash allows 9,000"),
+        (("--flash", "9K"), "bytes of flash, --flash allows 9,216"),
         (("--max-instructions", "100K"), "instructions, --max-instructions allows 100,000"),
     ],
 )

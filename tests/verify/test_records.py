@@ -80,7 +80,7 @@ def test_a_profile_sums_the_ticks_of_each_node(tmp_path: Path) -> None:
     [
         (TICKS + END, "holds no scores"),
         (TICKS + SCORES, "breaks off, expected an end record"),
-        (RUN + END, "holds an unknown record 1 of 16 bytes"),
+        (RUN + END, "holds an unknown record 1 of 24 bytes"),
     ],
 )
 def test_a_broken_profile_is_an_error(tmp_path: Path, data: bytes, message: str) -> None:
