@@ -62,7 +62,8 @@ class Tool:
 
         Raises PlanError where a design does not fit the device, ToolError where it fails otherwise.
         """
-        self.version()
+        if self.program is None:
+            self.version()
         call = f"import sys; from {self.module} import {self.function} as run; sys.exit(run(sys.argv[1:]))"
         started = (str(self.program),) if self.program else (sys.executable, "-c", call)
         done = self._start((*started, *arguments), folder)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgen.ir.graph import Shape
-from dcgen.plan.limits import GROUP, MAX_RUNS, RUN_TAPS
+from dcgen.plan.limits import GROUP, MAX_RUNS, RUN_TAPS, TAPS_A_CLASS
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
@@ -113,9 +113,9 @@ def step_packings(
 
 
 def _by_levels(op: QConv) -> bool:
-    """Whether the runtime takes the kernel by levels: filters have more than five taps a magnitude."""
+    """Whether the runtime takes the kernel by levels: filters have taps enough a magnitude."""
     magnitudes = len(np.unique(np.abs(op.levels.astype(np.int32)))) - 1
-    return op.nonzeros > 5 * magnitudes * len(op.bias)
+    return op.nonzeros > TAPS_A_CLASS * magnitudes * len(op.bias)
 
 
 def _packing(op: QConv, in_shape: Shape, out_shape: Shape, rows: int, complements: bool) -> Packing:

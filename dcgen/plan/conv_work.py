@@ -16,18 +16,13 @@ from numpy.typing import NDArray
 from dcgen.encode.sections import BlobLayer
 from dcgen.plan.conv_kernels import step_packings
 from dcgen.plan.firmware import NodePlan
-from dcgen.plan.limits import MAX_RUNS
+from dcgen.plan.limits import MAX_CLASSES, MAX_RUNS, MOST_ADDED, TAPS_A_CLASS
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QTensor
 from dcgen.targets import Extension
 
 I64 = NDArray[np.int64]
 
-MAX_CLASSES = 48
-MOST_ADDED = 257
-"""Bytes that a halfword holds the sum of."""
-TAPS_A_CLASS = 5
-"""With more non-zero weights than this a magnitude, adding before multiplying is faster."""
 FAR_WORDS = 1 << 16
 """Words of planes and complements that a distance of the kernel by levels reaches."""
 PAIR_LIMIT = 1 << 22
@@ -209,10 +204,10 @@ def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
     segments, counts = _segments(filters), {"list_tap.bytes": taps * packing.strips}
     long = short = 0
     for positions in _strips(packing):
-        rest = -(-(positions % LONG_PASS) // PASS) if positions >= LONG_PASS else -(-positions // PASS)
-        all_short = rest <= 2 or positions < LONG_PASS
-        long += positions // LONG_PASS + (0 if all_short else 1)
-        short += rest if all_short else 0
+        full, rest = positions // LONG_PASS, -(-(positions % LONG_PASS) // PASS)
+        one_more = full > 0 and rest > 2
+        long += full + one_more
+        short += 0 if one_more else rest
     for name, passes in (("long", long), ("short", short)):
         counts[f"tap.bytes_{name}"] = taps * passes
         counts[f"segment.bytes_{name}"] = (segments - outputs) * passes  # behind the first one

@@ -58,6 +58,22 @@
     "  le lr, 7b\n" \
     "5:\n"
 
+/* A pass begins: r12 taps of its first segment, which may be empty, too. */
+#define FIRST_SEGMENT \
+    "1:\n" \
+    "  mov r2, r5\n" \
+    "  mov r3, r6\n" \
+    "  ldrh r12, [r3], #2\n"
+
+/* Goes on with the next segment, or, as the last one is empty, gets ready to finish: q7 mult, r1 zero point. */
+#define NEXT_SEGMENT \
+    "9:\n" \
+    "  ldrh r12, [r3], #2\n" \
+    "  cmp r12, #0\n" \
+    "  bne.w 2b\n" \
+    "  ldrd r0, r1, [r10, #24]\n" \
+    "  vdup.32 q7, r0\n"
+
 /* Adds a sum's even and odd halfwords to words on the stack, by two registers that are free. */
 #define SPILL(sum, even, odd, x, y) \
     "  vmovlb.s16 " x ", " sum "\n" \
@@ -96,10 +112,7 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
     __asm__(
         BEGIN
         "  sub sp, #240\n"
-        "1:\n"
-        "  mov r2, r5\n"
-        "  mov r3, r6\n"
-        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
+        FIRST_SEGMENT
         "2:\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
@@ -121,12 +134,7 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         SPILL("q6", "192", "208", "q7", "q0")
         "  vldrw.u32 q1, [sp, #224]\n"
         SPILL("q1", "0", "16", "q7", "q0")
-        "9:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n" /* the last segment is empty */
-        "  bne.w 2b\n"
-        "  ldrd r0, r1, [r10, #24]\n"
-        "  vdup.32 q7, r0\n"
+        NEXT_SEGMENT
         FINISH("0", "16")
         FINISH("32", "48")
         FINISH("64", "80")
@@ -153,10 +161,7 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
     __asm__(
         BEGIN
         "  sub sp, #64\n"
-        "1:\n"
-        "  mov r2, r5\n"
-        "  mov r3, r6\n"
-        "  ldrh r12, [r3], #2\n" /* the first segment may be empty, too */
+        FIRST_SEGMENT
         "2:\n"
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
@@ -166,12 +171,7 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         "  beq.w 8f\n"
         SPILL("q0", "0", "16", "q7", "q6")
         SPILL("q1", "32", "48", "q7", "q6")
-        "9:\n"
-        "  ldrh r12, [r3], #2\n"
-        "  cmp r12, #0\n" /* the last segment is empty */
-        "  bne.w 2b\n"
-        "  ldrd r0, r1, [r10, #24]\n"
-        "  vdup.32 q7, r0\n"
+        NEXT_SEGMENT
         FINISH("0", "16")
         FINISH("32", "48")
         END("1b", "16")

@@ -34,7 +34,7 @@ int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_plane
     uint32_t splits = w->max_taps / DCG_MOST_ADDED;
     if (classes->n + splits + 1u > DCG_MAX_RUNS) return 0;
     /* A tap is 11 instructions for 16 positions where it would be 16 without; a run is 26. */
-    return w->entries_left / w->node->out_channels > 5u * classes->n;
+    return w->entries_left / w->node->out_channels > DCG_TAPS_A_CLASS * classes->n;
 }
 
 void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *w, int16_t *levels) {

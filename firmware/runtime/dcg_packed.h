@@ -59,9 +59,7 @@ void dcg_direct_portable(dcg_direct *direct);
 
 /* ---- By levels: inputs of equal weights are added, then multiplied ---- */
 
-#define DCG_MAX_CLASSES 48u
-#define DCG_MOST_ADDED 257u /* bytes that a halfword holds the sum of */
-#define DCG_AT_ONCE 16u     /* positions of one pass */
+#define DCG_AT_ONCE 16u /* positions of one pass */
 
 /* The magnitudes of a codebook's levels, ascending. */
 typedef struct dcg_classes {

@@ -140,7 +140,7 @@ def test_a_build_that_fails_says_why_in_one_line(
 ) -> None:
     needs(HOST)
     out = patched(
-        out_dir, tmp_path / "out", "port/harness/run.c", "struct request {", "struct request { nonsense;"
+        out_dir, tmp_path / "out", "port/harness/run.c", "struct outcome {", "struct outcome { nonsense;"
     )
     with pytest.raises(
         ToolError, match=r"host: building the firmware failed: port/harness/run\.c:.* error: "

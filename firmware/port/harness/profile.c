@@ -7,12 +7,9 @@
 #include "port.h"
 #include "records.h"
 
-struct request {
-    uint32_t magic;
-    uint32_t pictures;
-    uint32_t measured;
-    uint32_t traced;
-};
+#if DCG_MODEL_STREAMED
+#error "a profile is of whole layers: the memory of the picture must hold all of it"
+#endif
 
 struct profile {
     uint64_t last; /* the clock when the latest call was left */
@@ -46,19 +43,14 @@ static dcg_status run(void) {
 }
 
 int harness_main(const char *pictures_file, const char *results_file) {
-    struct request request;
+    struct records_request request;
     const port_file pictures = port_open(pictures_file, false);
     if (pictures < 0 || !port_read(pictures, &request, sizeof request) || request.magic != RECORDS_MAGIC ||
         !port_read(pictures, model_input, sizeof model_input)) {
         port_print("no picture can be read\n");
         return 2;
     }
-    const port_file results = port_open(results_file, true);
-    if (results < 0) {
-        port_print("cannot create the results file\n");
-        return 2;
-    }
-    records_begin(results);
+    if (!records_begin(results_file)) return 2;
     const dcg_status status = run();
     if (status != DCG_OK) {
         port_print(dcg_status_text(status));
@@ -66,10 +58,5 @@ int harness_main(const char *pictures_file, const char *results_file) {
         return 2;
     }
     records_put(RECORD_SCORES, 0, 0, 0, model_scores, sizeof model_scores);
-    records_put(RECORD_END, 0, 0, 0, NULL, 0);
-    if (!records_end() || !port_close(results)) {
-        port_print("cannot write the results file\n");
-        return 2;
-    }
-    return 0;
+    return records_end() ? 0 : 2;
 }

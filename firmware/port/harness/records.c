@@ -33,10 +33,14 @@ static void append(const uint8_t *data, size_t bytes) {
     }
 }
 
-void records_begin(port_file file) {
-    output = file;
+bool records_begin(const char *results_file) {
+    output = port_open(results_file, true);
     used = 0;
-    good = true;
+    good = output >= 0;
+    if (!good) {
+        port_print("cannot create the results file\n");
+    }
+    return good;
 }
 
 void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
@@ -49,6 +53,11 @@ void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_
 }
 
 bool records_end(void) {
+    records_put(RECORD_END, 0, 0, 0, NULL, 0);
     flush();
+    good = good && port_close(output);
+    if (!good) {
+        port_print("cannot write the results file\n");
+    }
     return good;
 }

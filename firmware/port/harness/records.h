@@ -17,6 +17,14 @@
 
 #define RECORDS_MAGIC 0x50474344u /* "DCGP" */
 
+/* The head of a request. */
+struct records_request {
+    uint32_t magic;
+    uint32_t pictures;
+    uint32_t measured;
+    uint32_t traced;
+};
+
 enum record_kind {
     RECORD_RUN = 1, /* payload: int32 status, uint32 stack bytes, uint64 ticks, uint64 of the longest row */
     RECORD_SCORES = 2, /* payload: int32 per score */
@@ -25,14 +33,14 @@ enum record_kind {
     RECORD_TICKS = 5,  /* payload: uint64 of the machine's clock */
 };
 
-/* Begin writing to a file opened for writing. */
-void records_begin(port_file file);
+/* Begin writing results to a new file; false, with a message, if it cannot be created. */
+bool records_begin(const char *results_file);
 
 /* Append a record; node, channel and row are 0 but for a ROW, or TICKS. */
 void records_put(enum record_kind kind, uint16_t node, uint16_t channel, uint16_t row, const void *data,
                  size_t bytes);
 
-/* Write what is buffered; false if any write since records_begin() failed. */
+/* Append END and close the file; false, with a message, if any write since records_begin() failed. */
 bool records_end(void);
 
 #endif

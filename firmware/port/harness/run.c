@@ -11,13 +11,6 @@
 
 #define LEFTOVER 0xA5
 
-struct request {
-    uint32_t magic;
-    uint32_t pictures;
-    uint32_t measured;
-    uint32_t traced;
-};
-
 struct outcome {
     int32_t status;
     uint32_t stack;
@@ -100,7 +93,7 @@ static bool run(bool trace) {
 
 /* False if the pictures cannot be read. */
 static bool run_all(port_file pictures) {
-    struct request request;
+    struct records_request request;
     if (!port_read(pictures, &request, sizeof request) || request.magic != RECORDS_MAGIC) {
         port_print("the pictures file is no request\n");
         return false;
@@ -123,17 +116,10 @@ int harness_main(const char *pictures_file, const char *results_file) {
         port_print("cannot open the pictures file\n");
         return 2;
     }
-    const port_file results = port_open(results_file, true);
-    if (results < 0) {
-        port_print("cannot create the results file\n");
+    if (!records_begin(results_file)) {
         return 2;
     }
-    records_begin(results);
     const bool good = run_all(pictures);
-    records_put(RECORD_END, 0, 0, 0, NULL, 0);
-    const bool written = records_end() && port_close(results);
-    if (!written) {
-        port_print("cannot write the results file\n");
-    }
+    const bool written = records_end();
     return good && written ? 0 : 2;
 }
