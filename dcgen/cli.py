@@ -21,9 +21,10 @@ from dcgen.files import write_file
 from dcgen.frontier import frontier
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
+from dcgen.plan.lanes import with_lanes
 from dcgen.plan.needs import Budget
 from dcgen.result import Job
-from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, find
+from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, EngineTarget, Target, find
 
 app = typer.Typer(
     name="dcgen",
@@ -145,6 +146,14 @@ def compile_(
     max_instructions: Annotated[
         str | None, typer.Option(help="Budget: instructions of a picture on the target at most, e.g. 200M.")
     ] = None,
+    lanes: Annotated[
+        str | None,
+        typer.Option(
+            help="Lanes of the engine, or auto: as many as make this network fastest on the board. Default: the "
+            "target's, whose bitstream serves all networks.",
+            show_default=False,
+        ),
+    ] = None,
     bitstream: Annotated[
         bool, typer.Option("--bitstream", help="Place and route the engine for its board: takes long.")
     ] = False,
@@ -160,6 +169,8 @@ def compile_(
         "symmetric": symmetric or None,
     }
     machine = find(target or DEFAULT_TARGET)
+    if lanes is not None and lanes != "auto":
+        machine = _with_lanes(machine, lanes)
     job = Job(
         model,
         weights,
@@ -177,6 +188,7 @@ def compile_(
             None if flash is None else _amount("--flash", flash, 1024),
             None if max_instructions is None else _amount("--max-instructions", max_instructions),
         ),
+        best_lanes=lanes == "auto",
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)
@@ -367,6 +379,14 @@ def _amount(flag: str, text: str, kilo: int = 1000) -> int:
         return int(float(text if unit == 1 else text[:-1]) * unit)
     except (ValueError, OverflowError):
         raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
+
+
+def _with_lanes(machine: Target | EngineTarget, lanes: str) -> EngineTarget:
+    if not isinstance(machine, EngineTarget):
+        raise ConfigError("--lanes", f"needs an engine, not {machine.name}", "see dcgen targets")
+    if not lanes.isdecimal():
+        raise ConfigError("--lanes", f"expected a number or auto, found {lanes!r}")
+    return with_lanes(machine, int(lanes))
 
 
 def _numbers(flag: str, text: str) -> list[float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from dcgen.plan.budget import plan_within
 from dcgen.plan.cycles import predict
 from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.plan.lanes import fastest
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
 from dcgen.plan.work import work_in_bits
@@ -63,6 +64,10 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     check_writable(out)
     if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
+    if job.best_lanes and not (isinstance(job.target, EngineTarget) and job.target.board):
+        raise ConfigError(
+            "--lanes", f"auto needs an engine on a board, not {job.target.name}", "see dcgen targets"
+        )
     if job.ram is not None and (isinstance(job.target, EngineTarget) or job.target.stack_bytes is None):
         raise ConfigError("--ram", f"is for microcontrollers, not {job.target.name}", "see dcgen targets")
     job.budget.require_prediction(job.target)
@@ -76,18 +81,20 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     data = manifest(compiled)
     files = output_files(compiled, data)
     if job.bitstream:
-        report, made = make_bitstream(job.target, progress)
+        assert compiled.engine is not None and isinstance(job.target, EngineTarget)
+        engine = replace(job.target, parameters=compiled.engine.plan.parameters)
+        report, made = make_bitstream(engine, progress)
         data["engine"]["bitstream"] = report
         files = {**merged(files, below("rtl/bitstream", made)), "manifest.json": manifest_json(data)}
     write_folder(out, files)
     return data
 
 
-def make_bitstream(target: Target | EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
+def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
     """The board's bitstream and its report. The same one serves every network that fits the engine."""
-    assert isinstance(target, EngineTarget) and target.board
+    assert engine.board is not None
     with temporary_folder("dcgen-bitstream-") as folder:
-        report = bitstream.build(target.parameters, folder, board=target.board, progress=progress)
+        report = bitstream.build(engine.parameters, folder, board=engine.board, progress=progress)
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
@@ -192,7 +199,7 @@ class Bench:
         needs = predict_needs(plan, made.qgraph, made.blob, self.job.target)
         if needs is not None:
             check_budget(self.job.budget, needs, made.blob)
-        engine = plan_for(self.job.target, made.qgraph, made.blob)
+        engine = engine_plan_for(self.job, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         return Compiled(
             self.job,
@@ -222,14 +229,17 @@ def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> FirmwarePlan:
     return plan_within(qgraph, blob, job.ram, job.target)
 
 
-def plan_for(target: Target | EngineTarget, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:
+def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:
     """The engine's plan and its cycles. PlanError, before anything else is done, where it cannot run this."""
-    if not isinstance(target, EngineTarget):
+    if not isinstance(target := job.target, EngineTarget):
         return None
-    plan = plan_engine(qgraph, blob, target.parameters)
-    prediction, board = predict(plan, qgraph, blob), target.board
-    found = pace(board, plan, qgraph, blob, prediction.total) if board else None
-    return EngineCompiled(plan, prediction, found)
+    if job.best_lanes:
+        plan, prediction = fastest(target, qgraph, blob)
+    else:
+        plan = plan_engine(qgraph, blob, target.parameters)
+        prediction = predict(plan, qgraph, blob)
+    board = target.board
+    return EngineCompiled(plan, prediction, pace(board, plan, qgraph, blob, prediction.total) if board else None)
 
 
 def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:

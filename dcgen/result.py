@@ -39,6 +39,7 @@ class Job:
     ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
     budget : what the firmware may need on the target
     bitstream : whether to place and route the target's engine for its board
+    best_lanes : whether the engine gets the lanes that suit the network best, instead of the target's
     """
 
     model: str
@@ -54,6 +55,7 @@ class Job:
     point: Path | None = None
     ram: int | None = None
     budget: Budget = UNLIMITED
+    best_lanes: bool = False
 
 
 @dataclass(frozen=True, eq=False)

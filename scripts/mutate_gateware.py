@@ -48,6 +48,7 @@ WIDER_TESTS = {
     ),
     **dict.fromkeys(("crc32", "weight_list", "front_end"), FRONT),
     **dict.fromkeys(("control", "axi_lite", "axi_engine", "command_memory", "engine"), TOP),
+    "ecp5": ("test_multiplier.py", "test_requantiser.py"),
 }
 """Block -> tests in ``tests/hw`` that use it with others, tried after its own; BACK for those not named."""
 EQUIVALENT: dict[str, str] = {

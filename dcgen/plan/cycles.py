@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,9 +81,12 @@ def _lengths(step: Step, graph: QGraph) -> list[int]:
 
 def nonzero_macs(graph: QGraph) -> int:
     """Non-zero weights, each as often as its output has pixels."""
-    total = 0
+    return sum(weights * pixels for weights, pixels in conv_sizes(graph))
+
+
+def conv_sizes(graph: QGraph) -> Iterator[tuple[int, int]]:
+    """Non-zero weights and output pixels of every convolution."""
     for node in graph.nodes:
         if isinstance(node.op, QConv):
             _, h, w = graph.tensors[node.name].shape if node.name in graph.tensors else graph.score_shape
-            total += int(np.count_nonzero(node.op.indices)) * h * w
-    return total
+            yield int(np.count_nonzero(node.op.indices)), h * w
