@@ -124,6 +124,7 @@ DEFECTS: dict[str, tuple[Damage, Cause]] = {
     "damaged": (lambda s: s[:56] + bytes([s[56] ^ 1]) + s[57:], Cause.SECTION_CRC),
     "cut": (lambda s: s[:-4], Cause.SECTION),
     "cut in the header": (lambda s: s[:40], Cause.SECTION),
+    "a tail not zero, cut behind it": (lambda s: byte("end", -9, 128)(s)[:-8], Cause.SECTION),
     "a word more": (lambda s: s + bytes(4), Cause.SECTION),
 }
 
