@@ -20,7 +20,7 @@ test: lint
 	$(PYTEST) -m "not slow" -n $(WORKERS)
 
 test-slow: $(VENV)/.for-test
-	$(PYTEST) -m slow
+	$(PYTEST) -m slow -n $(WORKERS) --dist worksteal
 
 lint: $(VENV)/.for-test
 	$(BIN)/ruff check dcgen hw scripts benchmarks tests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from dcgen.emit import bitstream
-from dcgen.emit.bitstream import build, design, gateware
+from dcgen.emit.bitstream import Resource, build, design, gateware
 from dcgen.emit.fpga_tools import Tool
 from dcgen.errors import ConfigError, PlanError, ToolError
 from dcgen.targets.engines import ULX3S_85F as TARGET
@@ -174,6 +175,19 @@ def test_failures_of_a_tool_carry_its_reason(
     with pytest.raises(error) as caught:
         Tool("nextpnr-ecp5", "wheel", "run").run(folder=tmp_path)
     assert str(caught.value).startswith(f"nextpnr-ecp5: {message}")
+
+
+@pytest.mark.slow
+def test_a_small_engine_meets_timing_with_the_tools_that_pip_installs(tmp_path: Path) -> None:
+    """The whole way to a bitstream; the reference engine takes an hour of it, this one six minutes of a core."""
+    report = build(SMALL, tmp_path, board=ULX3S_25F, seeds=(1,), progress=quiet)
+    assert report.best.fmax_mhz >= report.megahertz == 50
+    assert report.resources["multipliers"] == Resource(13, 28)
+    assert 0 < report.resources["block RAMs"].used <= ULX3S_25F.block_rams
+    assert 0 < report.luts <= report.resources["LUT4 and carry"].used <= ULX3S_25F.luts
+    bits = (tmp_path / "ulx3s-25f.bit").read_bytes()
+    assert len(bits) > 100_000 and hashlib.sha256(bits).hexdigest() == report.sha256
+    assert json.loads((tmp_path / "ulx3s-25f.json").read_text()) == report.to_json()
 
 
 @pytest.fixture(scope="module")
