@@ -38,7 +38,7 @@ from dcgen.plan.firmware import FirmwarePlan, plan_firmware
 from dcgen.plan.lanes import fastest
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
-from dcgen.plan.work import work_in_bits
+from dcgen.plan.work import work_of_weights
 from dcgen.progress import Progress, counted
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
@@ -149,8 +149,8 @@ class Bench:
         self._calibration, self._progress = calibration, progress
         self.graph = canonical(model.graph, preprocess)
         measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
-        weighed = work_in_bits(self.graph, job.target) if job.weigh else {}
-        self.evidence = Evidence(measure, held_out, progress, self._trial, weighed)
+        work = work_of_weights(self.graph, job.target)
+        self.evidence = Evidence(measure, held_out, progress, self._trial, work, job.weigh)
         self._made: list[tuple[Graph, Integers]] = []
 
     @classmethod

@@ -37,15 +37,17 @@ class Evidence:
     measure : for statistics and sensitivities
     held_out : for choosing between settings; no picture is in both unless there is only one
     trial : lowers and encodes a network whose every convolution has levels, and runs it on held_out
-    nonzero_bits : by Conv node, what the target's work for a weight that is not zero is worth in bits
-        of the file, 1 on average over all weights; empty where only the file counts
+    work : by Conv node, what a weight that is not zero costs the target, 1 on average over all weights;
+        empty where that is the same everywhere
+    weighed : whether that work counts beside the bytes of the file
     """
 
     measure: F32
     held_out: F32
     progress: Progress
     trial: Callable[[Graph], Trial]
-    nonzero_bits: Mapping[str, float] = field(default_factory=dict)
+    work: Mapping[str, float] = field(default_factory=dict)
+    weighed: bool = False
 
 
 class Divergence:

@@ -4,7 +4,7 @@ The price of a bit is the one unknown: divergence grows and the file shrinks wit
 power of it. Every try quantizes the whole network and runs it as integers. Bytes hardly scatter: the next
 try is interpolated, in logarithms, between the closest ones on both sides of the limit. Divergence and
 accuracy of few pictures do: every try so far votes for the price. A density is met by a surcharge on all
-weights that are not zero.
+weights that are not zero; since who asks for one wants less to compute, it grows with what a weight has to do.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
 DEFAULT_KL = 0.115
 """Nats that a network may diverge where nothing is asked for."""
-SPARSE_KL = 0.09
+SPARSE_KL = 0.07
 """The same for the price of a bit where a density is all that is asked for: what is pruned costs more by far."""
 TRIES = 8
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.25, "max_top1_drop": 0.7}
@@ -44,6 +44,8 @@ NARROW = {"max_kl": 0.015, "max_bytes": 0.003, "max_top1_drop": 0.05}
 """Logarithm of the price: no two tries lie closer."""
 LEAP = 1.5
 """Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
+WORK_SHARE = 0.6
+"""Of a surcharge, the share that is for a weight's work; the rest is the same for every weight."""
 MOST_SURCHARGE = 64.0
 """Bits on a weight that is not zero which leave none."""
 MARGINS = (0.005, 0.005, 0.02, 0.05)
@@ -115,7 +117,7 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         )
     if goal.name == "max_bytes":
         return min(inside, key=lambda s: s.found.trial.mean_kl).found
-    if not quantizer.evidence.nonzero_bits:
+    if not quantizer.work_bits:
         return min(inside, key=lambda s: s.found.trial.blob_bytes).found
     return max(inside, key=lambda s: s.at).found
 
@@ -127,7 +129,7 @@ def sparse(quantizer: Quantizer, density: float) -> Try:
 
 
 class Surcharge:
-    """Bits on every weight that is not zero which give a density, learnt from sketches and tries."""
+    """Bits on the average weight that is not zero which give a density, learnt from sketches and tries."""
 
     def __init__(self, quantizer: Quantizer, density: float) -> None:
         self._quantizer, self.density = quantizer, density
@@ -153,8 +155,11 @@ class Surcharge:
 
 def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
     """A price of a bit, with the target's price of every weight and a surcharge on top."""
-    extra = quantizer.evidence.nonzero_bits
-    return Prices(bit, {name: extra.get(name, 0.0) + surcharge for name in quantizer.names})
+    by_work = quantizer.work_bits + WORK_SHARE * surcharge
+    work = quantizer.evidence.work
+    return Prices(
+        bit, {name: by_work * work.get(name, 1.0) + (1 - WORK_SHARE) * surcharge for name in quantizer.names}
+    )
 
 
 def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:

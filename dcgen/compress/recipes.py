@@ -112,9 +112,8 @@ class SecondOrder(Recipe):
 
     def quantizer(self, graph: Graph, evidence: Evidence) -> Quantizer:
         """The network observed and measured, under these constraints."""
-        weighed = {name: self.work * bits for name, bits in evidence.nonzero_bits.items()}
-        evidence = replace(evidence, nonzero_bits=weighed)
-        return Quantizer(graph, evidence, Constraints(self.levels, self.symmetric))
+        work_bits = self.work if evidence.weighed else 0.0
+        return Quantizer(graph, evidence, Constraints(self.levels, self.symmetric), work_bits)
 
     def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
         goal = self.goal()

@@ -17,6 +17,7 @@ from dcgen.compress.evidence import Divergence, Evidence
 from dcgen.compress.hessian import Moments, Observation, observe
 from dcgen.compress.obq import Choice, Problem, best_step, rough
 from dcgen.compress.point import Point
+from dcgen.compress.readout import fitted, readout
 from dcgen.compress.sections import Walk, groups
 from dcgen.compress.uniform import MAX_LEVEL, levels_of
 from dcgen.errors import NumericError
@@ -73,10 +74,13 @@ class Sketch:
 
 
 class Quantizer:
-    """What all operating points of a network share: its float moments and its sensitivities."""
+    """What all operating points of a network share: its float moments and its sensitivities.
 
-    def __init__(self, graph: Graph, evidence: Evidence, constraints: Constraints) -> None:
-        self.graph, self.evidence, self.constraints = graph, evidence, constraints
+    work_bits : bits of the file that the work of the average weight is worth, 0: none
+    """
+
+    def __init__(self, graph: Graph, evidence: Evidence, constraints: Constraints, work_bits: float = 0.0) -> None:
+        self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
         self._probe(self._observe())
@@ -96,6 +100,10 @@ class Quantizer:
                 choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
                 walk.weights[name], walk.biases[name] = self._applied(name, m, choice)
                 bits += choice.bits
+        if (last := readout(graph)) is not None:
+            weight, bias = walk.weights.pop(last), walk.biases.pop(last)
+            batches = walk.visit((last,))
+            walk.weights[last], walk.biases[last] = fitted(graph, last, batches, weight, bias)
         return Point(walk.weights, walk.biases, bits)
 
     @property

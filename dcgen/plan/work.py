@@ -2,8 +2,8 @@
 
 Software and engine skip zeros, so that the work of a convolution is its non-zero weights times what one of
 them takes: an instruction or a few for each output pixel, or a cycle for all output pixels that the lanes
-serve together. One rate of exchange stands between work and bytes, whatever the target's unit is: on
-average over the weights of a network, the work of one is worth one bit of the file.
+serve together. Beside the bytes of the file it counts in units of the average weight's work, whatever the
+target's own unit is.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def work_per_weight(graph: Graph, target: Target | EngineTarget) -> dict[str, in
     return {n.name: -(-int(np.prod(graph.shapes[n.name][1:])) // lanes) for n, _ in graph.convs()}
 
 
-def work_in_bits(graph: Graph, target: Target | EngineTarget) -> Mapping[str, float]:
-    """The same as bits of the file, one bit for the average weight."""
+def work_of_weights(graph: Graph, target: Target | EngineTarget) -> Mapping[str, float]:
+    """The same, 1 for the average weight of the network."""
     work = work_per_weight(graph, target)
     sizes = {n.name: c.weight.values.size for n, c in graph.convs()}
     mean = sum(work[name] * size for name, size in sizes.items()) / sum(sizes.values())

@@ -27,7 +27,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, goal: Goal, scatter: float, first:
         tried.append(Trial(round(370_000 * (bit / PRICE) ** -0.2), kl, 0.9))
         return Try(None, None, tried[-1])
 
-    free = SimpleNamespace(evidence=SimpleNamespace(nonzero_bits={}))  # of any price but that of a bit
+    free = SimpleNamespace(work_bits=0.0)  # of any price but that of a bit
     monkeypatch.setattr(goals, "attempt", attempt)
     monkeypatch.setattr(goals, "first_price", lambda quantizer, goal: first)
     monkeypatch.setattr(goals, "Surcharge", lambda quantizer, density: None)
@@ -67,8 +67,8 @@ class Pruned:
     graph, names = None, ("conv",)
 
     def __init__(self, off: float, least: float = 0.0) -> None:
-        self.off, self.least, self.made = off, least, 0
-        self.evidence = SimpleNamespace(nonzero_bits={"conv": 0.0}, trial=lambda graph: Trial(1, 0.1, 0.9))
+        self.off, self.least, self.made, self.work_bits = off, least, 0, 0.0
+        self.evidence = SimpleNamespace(work={}, trial=lambda graph: Trial(1, 0.1, 0.9))
 
     def sketch(self, prices: Prices) -> SimpleNamespace:
         return SimpleNamespace(kl=0.1, density=0.8 * math.exp(-prices.nonzero["conv"] / 4))

@@ -54,7 +54,7 @@ def test_constraints_are_kept():
 
 def test_what_a_weight_costs_on_the_target_makes_that_layer_sparser():
     plain = recipe("second-order", {"max_kl": 0.01}).apply(net(), evidence())
-    found = recipe("second-order", {"max_kl": 0.01}).apply(net(), evidence(nonzero_bits={"a": 20.0}))
+    found = recipe("second-order", {"max_kl": 0.01}).apply(net(), evidence(work={"a": 20.0}, weighed=True))
 
     def nonzeros(g):
         return np.count_nonzero(g.by_name["a"].op.weight.values)

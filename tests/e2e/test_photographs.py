@@ -83,19 +83,21 @@ NAMES = {V1_1: "v11", V1_1_IN_144K: "v11-144k", V1_1_TORCHVISION: "v11-torchvisi
 
 
 MEASURE = """
-import json, resource, subprocess, sys, time
-start = time.monotonic()
+import json, resource, subprocess, sys
 subprocess.run(sys.argv[2:], check=True)
-peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
 with open(sys.argv[1], "w") as file:
-    json.dump({"seconds": time.monotonic() - start, "bytes": peak}, file)
+    json.dump({"seconds": used.ru_utime + used.ru_stime, "bytes": used.ru_maxrss * 1024}, file)
 """
-"""Runs a command in a process of its own, so that time and memory are those of the command alone."""
+"""Runs a command in a process of its own, so that time and memory are the command's alone."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """An output folder, what compiling it took, and its fidelity on the photographs."""
+    """An output folder, what compiling it took, and its fidelity on the photographs.
+
+    seconds : of processors, which other tests beside it do not change
+    """
 
     out: Path
     seconds: float
@@ -156,7 +158,7 @@ def test_v11_operations_are_counted(result: Callable[[Case], Result]) -> None:
 
 def test_compiling_v11_takes_minutes_and_little_memory(result: Callable[[Case], Result]) -> None:
     found = result(V1_1)
-    assert found.seconds < 300
+    assert found.seconds < 2 * 300
     assert found.peak_bytes < 4 * 2**30
 
 

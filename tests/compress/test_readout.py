@@ -1,0 +1,86 @@
+"""The last layer's factor and shifts: what they mend, what they leave alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dcgen.compress.readout import FACTORS, fit, fitted, readout, scaled
+from dcgen.compress.uniform import levels_of
+from dcgen.fidelity import mean_kl
+from dcgen.ir.graph import Add, Clip, Graph, Input, Node, Weight
+from dcgen.ir.runner import FloatRunner
+from tests.compress.nets import net
+from tests.graphs import conv
+
+
+def test_behind_the_readout_everything_keeps_a_factor() -> None:
+    assert readout(net()) == "c"
+    rng = np.random.default_rng(0)
+    nodes = (Node("a", conv(rng, 4, 3, (1, 1)), ("x",)), Node("r", Clip(0.0, 6.0), ("a",)))
+    x = (Input("x", (3, 4, 4)),)
+    assert readout(Graph("capped", x, nodes, ("r",))) is None
+    assert readout(Graph("plain", x, nodes[:1], ("a",))) == "a"
+    both = (*nodes[:1], Node("b", conv(rng, 4, 3, (1, 1)), ("x",)), Node("s", Add(), ("a", "b")))
+    assert readout(Graph("sum", x, both, ("s",))) is None
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), factor=st.floats(0.85, 1.2), pictures=st.integers(100, 300))
+def test_a_factor_and_shifts_that_were_lost_are_found(seed: int, factor: float, pictures: int) -> None:
+    rng = np.random.default_rng(seed)
+    scores = rng.normal(0, 3, (pictures, 10))
+    shift = rng.normal(0, 1, 10)
+    found, moved = fit(factor * scores + shift, scores)
+    assert found == pytest.approx(factor, rel=0.02)
+    np.testing.assert_allclose(moved, shift, atol=0.2)
+
+
+@settings(deadline=None)
+@given(seed=st.integers(0, 1000), pictures=st.integers(2, 40))
+def test_differences_that_are_chance_move_nothing_far(seed: int, pictures: int) -> None:
+    """The shifts that noise alone suggests are smaller than the means of the noise."""
+    rng = np.random.default_rng(seed)
+    scores, noise = rng.normal(0, 3, (pictures, 50)), rng.normal(0, 1, (pictures, 50))
+    factor, shift = fit(scores + noise, scores)
+    assert FACTORS[0] <= factor <= FACTORS[1]
+    assert np.abs(shift).mean() < np.abs((scores + noise - factor * scores).mean(0)).mean()
+
+
+def test_scaled_levels_stay_what_they_are() -> None:
+    weight = Weight.of(levels_of(np.array([[3, 0, -2], [1, 1, 0]], np.int16), 0.1))
+    found = scaled(weight, 1.0625)
+    assert found.levels is not None and weight.levels is not None
+    np.testing.assert_array_equal(found.levels.indices, weight.levels.indices)
+    np.testing.assert_allclose(found.values, 1.0625 * weight.values, rtol=1e-6)
+    np.testing.assert_array_equal(np.rint(found.levels.codebook / found.levels.step), [0, -2, 1, 3])
+
+
+def test_a_network_whose_scores_were_shrunk_and_moved_diverges_less_again() -> None:
+    graph = net()
+    x = np.random.default_rng(1).normal(size=(64, 3, 10, 10)).astype(np.float32)
+    head = graph.by_name["c"].op
+    levels = np.rint(head.weight.values / 0.05).astype(np.int16)
+    weight = Weight.of(levels_of(levels, 0.05 * 0.85))
+    bias = np.asarray(0.85 * head.bias + np.random.default_rng(2).normal(0, 0.3, 10), np.float32)
+    inputs = next(FloatRunner(graph, ["rb"]).batches(x))["rb"]
+    found = fitted(graph, "c", [{"rb": (inputs, inputs)}], weight, bias)
+    reference = FloatRunner(graph).run(x[: len(inputs)])
+
+    def divergence(weight: Weight, bias: np.ndarray) -> float:
+        op = replace(head, weight=weight, bias=bias)
+        made = graph.with_nodes(replace(n, op=op) if n.name == "c" else n for n in graph.nodes)
+        return mean_kl(reference, FloatRunner(made).run(x[: len(inputs)]))
+
+    assert divergence(*found) < 0.1 * divergence(weight, bias)
+
+
+def test_one_picture_tells_nothing() -> None:
+    graph, rng = net(), np.random.default_rng(1)
+    one = rng.normal(size=(1, 32, 6, 6)).astype(np.float32)
+    weight, bias = graph.by_name["c"].op.weight, graph.by_name["c"].op.bias
+    assert fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias) == (weight, bias)
