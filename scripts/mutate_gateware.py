@@ -55,6 +55,8 @@ EQUIVALENT: dict[str, str] = {
     "axi_lite:97:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
     "conv_section:261:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
     "same before valid as with it; and a packet that ends there has a cause of its own, which goes first",
+    "requantiser:69:edge:2": "of 255 the lowest eight bits are 255, too",
+    "rotator:49:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
 }
 """Mutant, as its ``name`` says it -> why nothing that can be observed changes."""
 

@@ -51,7 +51,7 @@ async def _run(dut: Any, edge: RisingEdge, case: dict[str, Any]) -> dict[str, An
     dut.publish__ready.value = 1
     offered = bool(words) and rng.random() < hurry
     dut.blob__valid.value = offered
-    dut.blob__payload.value = words[0] if words else 0
+    dut.blob__payload.value = words[0] if offered else rng.getrandbits(33)
     for cycle in range(case["limit"]):
         await edge  # what follows reads the signals of this cycle and sets those of the next
         if dut.write__enable.value:
@@ -68,8 +68,6 @@ async def _run(dut: Any, edge: RisingEdge, case: dict[str, Any]) -> dict[str, An
             if not at:
                 run["first_word"] = cycle
             at, offered = at + 1, False
-            if at < len(words):
-                dut.blob__payload.value = words[at]
         if cycle and not dut.busy.value:
             run |= {"cause": int(dut.cause.value), "node": int(dut.node.value), "ended": cycle, "taken": at}
             return run
@@ -81,4 +79,5 @@ async def _run(dut: Any, edge: RisingEdge, case: dict[str, Any]) -> dict[str, An
         if not offered and at < len(words):
             offered = hurry == 1 or rng.random() < hurry
         dut.blob__valid.value = offered
+        dut.blob__payload.value = words[at] if offered else rng.getrandbits(33)  # what is not offered is anything
     raise AssertionError(f"still busy after {case['limit']} cycles: {len(run['lists'])} lists, {at} words taken")

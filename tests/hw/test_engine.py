@@ -27,6 +27,13 @@ def test_a_fire_network_runs_twice(tmp_path: Path) -> None:
     assert_equal(net, other, second)
 
 
+def test_every_run_is_counted_from_its_own_first_word(tmp_path: Path) -> None:
+    net = planned(fire_net())
+    first, second = drive(net, [(net.blob.data, net.picture)] * 2, tmp_path, pauses=False)
+    assert first.counters[0] > 0
+    np.testing.assert_array_equal(first.counters, second.counters)
+
+
 def test_a_second_simulator_agrees(tmp_path: Path) -> None:
     net = planned(fire_net(2, channels=1, size=10))
     (ran,) = drive(net, [(net.blob.data, net.picture)], tmp_path, sim="icarus")

@@ -56,7 +56,7 @@ def test_lists_are_those_of_the_plan(tmp_path: Path, sim: str, count: int) -> No
         rng = random.Random(n)
         holds = tuple(rng.choice((1, 1, 7, 60)) for _ in range(17)) if n % 2 else (1,)
         packets = section_packets(blob.data, plan)
-        cases.append(FrontCase(plan.commands, packets, (1.0, 1.0, 1.0, 0.3)[n % 4], holds, n))
+        cases.append(FrontCase(plan.commands, packets, (1.0, 1.0, 0.1, 0.3)[n % 4], holds, n))
     runs = run_fronts(cases, PARAMETERS, tmp_path, sim)
     for run, case, (graph, blob, plan) in zip(runs, cases, networks, strict=True):
         assert run.cause == Cause.NONE
