@@ -29,6 +29,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -172,14 +173,14 @@ def _mentions_sum(node: ast.AST) -> bool:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. ``name`` is file:line:rule:ordinal; ``source`` the faulty file."""
+    """One fault. ``name`` is file:line:rule:ordinal; ``source()`` the faulty file."""
 
     name: str
     block: str
     rule: str
     before: str
     after: str
-    source: str
+    source: Callable[[], str]
 
 
 def mutants(file: Path) -> Iterator[Mutant]:
@@ -191,24 +192,24 @@ def mutants(file: Path) -> Iterator[Mutant]:
         for ordinal, site in enumerate(n for n in sites.values() if rule(n) is not None):
             changed = rule(copy.deepcopy(site))
             assert changed is not None
-            text = ast.unparse(ast.fix_missing_locations(_Replace(site, changed).visit(copy_of(tree, site))))
-            text = text.replace("from __future__ import annotations", _HEADER, 1)
             yield Mutant(
                 f"{file.stem}:{site.lineno}:{rule.__name__}:{ordinal}",
                 file.stem,
                 rule.__name__,
                 ast.unparse(site),
                 ast.unparse(ast.fix_missing_locations(changed)),
-                text,
+                partial(_with_fault, tree, site, changed),
             )
 
 
 _HEADER = "from __future__ import annotations\nimport amaranth.hdl as _hdl"
 
 
-def copy_of(tree: ast.Module, site: ast.AST) -> ast.Module:
-    """A copy of ``tree`` in which ``site`` is still the same object."""
-    return copy.deepcopy(tree, {id(site): site})
+def _with_fault(tree: ast.Module, site: ast.AST, changed: ast.AST) -> str:
+    """The file of ``tree`` with ``changed`` in the place of ``site``."""
+    same_site = copy.deepcopy(tree, {id(site): site})
+    text = ast.unparse(ast.fix_missing_locations(_Replace(site, changed).visit(same_site)))
+    return text.replace("from __future__ import annotations", _HEADER, 1)
 
 
 class _Replace(ast.NodeTransformer):
@@ -245,7 +246,7 @@ def draw(seed: int, per_block: int) -> list[Mutant]:
 def verdict(mutant: Mutant, folder: Path) -> str:
     """``caught by <test file>``, or ``survived``."""
     names = (f"test_{mutant.block}.py", *WIDER_TESTS.get(mutant.block, BACK))
-    (folder / "hw" / f"{mutant.block}.py").write_text(mutant.source, encoding="utf-8")
+    (folder / "hw" / f"{mutant.block}.py").write_text(mutant.source(), encoding="utf-8")
     try:
         files = [ROOT / "tests" / "hw" / name for name in dict.fromkeys(names)]
         for speed, tests in itertools.product(SPEEDS, filter(Path.is_file, files)):
