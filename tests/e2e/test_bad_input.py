@@ -280,3 +280,19 @@ def test_weights_for_what_has_its_own(tmp_path: Path, digits_out: Path) -> None:
 
 def test_a_machine_named_twice_is_checked_once(digits_out: Path) -> None:
     assert len(dcgen_json("verify", digits_out, "--on", "host", "--on", "host")["checks"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("target", "lanes", "culprits"),
+    [
+        ("cortex-m4", "auto", ("--lanes", "cortex-m4", "dcgen targets")),
+        ("cortex-m4", "57", ("--lanes", "needs an engine", "cortex-m4")),
+        ("engine-8", "auto", ("--lanes", "an engine on a board", "engine-8")),
+        ("ulx3s-85f", "many", ("--lanes", "a number or auto", "'many'")),
+        ("ulx3s-85f", "1000", ("--lanes: 1000", "ulx3s-85f", "try another number")),
+    ],
+)
+def test_lanes_that_no_engine_has(
+    target: str, lanes: str, culprits: tuple[str, ...], refused: Callable[..., None]
+) -> None:
+    refused(["digits", "--target", target, "--lanes", lanes], *culprits)
