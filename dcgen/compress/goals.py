@@ -34,7 +34,7 @@ NOISY = ("max_kl", "max_top1_drop")
 """Goals whose figures scatter by a tenth from one price to the next: each try is another network."""
 SCATTER = 0.15
 """By how much the logarithm of a price differs that is read off one such figure."""
-ENOUGH = 3
+ENOUGH = 5
 """Tries after which the best that meets a noisy goal will do."""
 KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
