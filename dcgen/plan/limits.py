@@ -18,7 +18,7 @@ RUN_TAPS: Final = 16  # the same of the kernel by levels
 MAX_RUNS: Final = 64  # runs of equal weights in one filter, 32 bytes of stack each
 MAX_CLASSES: Final = 48  # magnitudes that the kernel by levels tells apart
 MOST_ADDED: Final = 257  # bytes that a halfword holds the sum of
-TAPS_A_CLASS: Final = 5  # with more non-zero weights a magnitude, adding before multiplying is faster
+TAPS_A_CLASS: Final = 3  # with more non-zero weights a magnitude, adding before multiplying is faster
 
 
 def check_limits(graph: QGraph, blob_bytes: int) -> None:

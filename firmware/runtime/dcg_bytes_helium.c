@@ -65,14 +65,22 @@
     "  mov r3, r6\n" \
     "  ldrh r12, [r3], #2\n"
 
-/* Goes on with the next segment, or, as the last one is empty, gets ready to finish: q7 mult, r1 zero point. */
+/* Behind a segment: to 6 from the last one, to 8 from the first of several. r12 taps of the next one. */
 #define NEXT_SEGMENT \
-    "9:\n" \
     "  ldrh r12, [r3], #2\n" \
+    "  sub r0, r3, r6\n" \
     "  cmp r12, #0\n" \
-    "  bne.w 2b\n" \
+    "  beq.w 6f\n" \
+    "  cmp r0, #4\n" \
+    "  beq.w 8f\n"
+
+/* Gets ready to finish: q7 mult, r1 zero point. To 9 where there are words on the stack. */
+#define LAST_SEGMENT \
+    "6:\n" \
+    "  cmp r0, #4\n" \
     "  ldrd r0, r1, [r10, #24]\n" \
-    "  vdup.32 q7, r0\n"
+    "  vdup.32 q7, r0\n" \
+    "  bne.w 9b\n"
 
 /* Adds a sum's even and odd halfwords to words on the stack, by two registers that are free. */
 #define SPILL(sum, even, odd, x, y) \
@@ -94,24 +102,40 @@
     "  vadd.i32 " x ", " x ", r9\n" \
     "  vstrw.32 " x ", [sp, #" odd "]\n"
 
-/* Eight words on the stack to bytes: zero_point + (sum * mult + 2^31 >> 32). q7 mult, r1 zero point. */
-#define FINISH(even, odd) \
-    "  vldrw.u32 q4, [sp, #" even "]\n" \
-    "  vldrw.u32 q5, [sp, #" odd "]\n" \
-    "  vrmulh.s32 q4, q4, q7\n" \
-    "  vrmulh.s32 q5, q5, q7\n" \
-    "  vqmovnb.s32 q4, q4\n" /* even positions below, odd ones on top */ \
-    "  vqmovnt.s32 q4, q5\n" \
-    "  vqadd.s16 q4, q4, r1\n" \
-    "  vqmovunb.s16 q4, q4\n" \
-    "  vstrb.16 q4, [r7], #8\n"
+/* Eight words, even positions in x, odd ones in y, to bytes: zero_point + (sum * mult + 2^31 >> 32). */
+#define REQUANTISE(x, y) \
+    "  vrmulh.s32 " x ", " x ", q7\n" \
+    "  vrmulh.s32 " y ", " y ", q7\n" \
+    "  vqmovnb.s32 " x ", " x "\n" \
+    "  vqmovnt.s32 " x ", " y "\n" \
+    "  vqadd.s16 " x ", " x ", r1\n" \
+    "  vqmovunb.s16 " x ", " x "\n" \
+    "  vstrb.16 " x ", [r7], #8\n"
 
-/* The halfwords of one sum wait behind the words until two registers are free. */
+/* A sum's halfwords and words on the stack to bytes. */
+#define FINISH(sum, even, odd, x, y) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" even "]\n" \
+    "  vadd.i32 " x ", " x ", " y "\n" \
+    "  vmovlt.s16 " sum ", " sum "\n" \
+    "  vldrw.u32 " y ", [sp, #" odd "]\n" \
+    "  vadd.i32 " sum ", " sum ", " y "\n" \
+    REQUANTISE(x, sum)
+
+/* A sum's halfwords and the bias to bytes. */
+#define FINISH_ONLY(sum, x) \
+    "  vmovlb.s16 " x ", " sum "\n" \
+    "  vadd.i32 " x ", " x ", r9\n" \
+    "  vmovlt.s16 " sum ", " sum "\n" \
+    "  vadd.i32 " sum ", " sum ", r9\n" \
+    REQUANTISE(x, sum)
+
+/* The halfwords of one or two sums wait behind the words until registers are free. */
 __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
-        "  sub sp, #240\n"
+        "  sub sp, #256\n"
         FIRST_SEGMENT
         "2:\n"
         "  vmov.i32 q0, #0\n"
@@ -122,9 +146,7 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         "  vmov.i32 q5, #0\n"
         "  vmov.i32 q6, #0\n"
         TAPS(TAP_56)
-        "  sub r0, r3, r6\n"
-        "  cmp r0, #2\n"
-        "  beq.w 8f\n"
+        NEXT_SEGMENT
         "  vstrw.32 q0, [sp, #224]\n"
         SPILL("q1", "32", "48", "q7", "q0")
         SPILL("q2", "64", "80", "q7", "q0")
@@ -134,17 +156,7 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         SPILL("q6", "192", "208", "q7", "q0")
         "  vldrw.u32 q1, [sp, #224]\n"
         SPILL("q1", "0", "16", "q7", "q0")
-        NEXT_SEGMENT
-        FINISH("0", "16")
-        FINISH("32", "48")
-        FINISH("64", "80")
-        FINISH("96", "112")
-        FINISH("128", "144")
-        FINISH("160", "176")
-        FINISH("192", "208")
-        END("1b", "56")
-        "  add sp, #240\n"
-        LEAVE
+        "  b.w 2b\n"
         "8:\n"
         SPILL_FIRST("q0", "0", "16", "q7")
         SPILL_FIRST("q1", "32", "48", "q7")
@@ -153,7 +165,34 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         SPILL_FIRST("q4", "128", "144", "q7")
         SPILL_FIRST("q5", "160", "176", "q7")
         SPILL_FIRST("q6", "192", "208", "q7")
-        "  b.w 9b\n");
+        "  b.w 2b\n"
+        "9:\n"
+        "  vstrw.32 q5, [sp, #224]\n"
+        "  vstrw.32 q6, [sp, #240]\n"
+        FINISH("q0", "0", "16", "q5", "q6")
+        FINISH("q1", "32", "48", "q5", "q6")
+        FINISH("q2", "64", "80", "q5", "q6")
+        FINISH("q3", "96", "112", "q5", "q6")
+        FINISH("q4", "128", "144", "q5", "q6")
+        "  vldrw.u32 q0, [sp, #224]\n"
+        "  vldrw.u32 q1, [sp, #240]\n"
+        FINISH("q0", "160", "176", "q5", "q6")
+        FINISH("q1", "192", "208", "q5", "q6")
+        "  b 10f\n"
+        LAST_SEGMENT
+        "  vstrw.32 q6, [sp, #224]\n"
+        FINISH_ONLY("q0", "q6")
+        FINISH_ONLY("q1", "q6")
+        FINISH_ONLY("q2", "q6")
+        FINISH_ONLY("q3", "q6")
+        FINISH_ONLY("q4", "q6")
+        FINISH_ONLY("q5", "q6")
+        "  vldrw.u32 q0, [sp, #224]\n"
+        FINISH_ONLY("q0", "q6")
+        "10:\n"
+        END("1b", "56")
+        "  add sp, #256\n"
+        LEAVE);
 }
 
 __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
@@ -166,21 +205,25 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
         "  vmov.i32 q0, #0\n"
         "  vmov.i32 q1, #0\n"
         TAPS(TAP_16)
-        "  sub r0, r3, r6\n"
-        "  cmp r0, #2\n"
-        "  beq.w 8f\n"
+        NEXT_SEGMENT
         SPILL("q0", "0", "16", "q7", "q6")
         SPILL("q1", "32", "48", "q7", "q6")
-        NEXT_SEGMENT
-        FINISH("0", "16")
-        FINISH("32", "48")
-        END("1b", "16")
-        "  add sp, #64\n"
-        LEAVE
+        "  b 2b\n"
         "8:\n"
         SPILL_FIRST("q0", "0", "16", "q7")
         SPILL_FIRST("q1", "32", "48", "q7")
-        "  b.w 9b\n");
+        "  b 2b\n"
+        "9:\n"
+        FINISH("q0", "0", "16", "q5", "q6")
+        FINISH("q1", "32", "48", "q5", "q6")
+        "  b 10f\n"
+        LAST_SEGMENT
+        FINISH_ONLY("q0", "q6")
+        FINISH_ONLY("q1", "q6")
+        "10:\n"
+        END("1b", "16")
+        "  add sp, #64\n"
+        LEAVE);
 }
 
 #define WIDE_FINISH(sum) /* q6 mult, r1 zero point */ \
