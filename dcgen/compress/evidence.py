@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,6 +41,8 @@ class Evidence:
     trial : lowers and encodes a network whose every convolution has levels, and runs it on held_out
     nonzero_bits : by Conv node, what the target's work for a weight that is not zero is worth in bits
         of the file, 1 on average over all weights; empty where only the file counts
+    tell : takes a key of the manifest and what a pass has to say under it
+    checkpoint : folder in which a long pass keeps what it has done so far, None: nowhere
     """
 
     measure: F32
@@ -46,6 +50,8 @@ class Evidence:
     progress: Progress
     trial: Callable[[Graph], Trial]
     nonzero_bits: Mapping[str, float] = field(default_factory=dict)
+    tell: Callable[[str, Mapping[str, Any]], None] = lambda key, said: None
+    checkpoint: Path | None = None
 
 
 class Divergence:

@@ -12,11 +12,14 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
+from dcgen.compress.distill import TRADE, Distillation, Training
 from dcgen.compress.evidence import Evidence
-from dcgen.compress.goals import DEFAULT_KL, Goal, meet, sparse
+from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
+from dcgen.compress.point import Point
 from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.share import Init, existing, share
+from dcgen.compress.teaching import Lesson
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
 from dcgen.ir.graph import Conv, Graph, Weight
@@ -82,6 +85,15 @@ class SecondOrder(Recipe):
     levels : most levels of a layer, zero among them
     symmetric : codebooks hold with every level its negative
     work : bits a weight that all the work of the dense network is worth on the target, 0: none
+    distill : go on from what was found by distillation (``distill``); needs PyTorch
+    distill_steps, distill_batch : most steps of training, and pictures in each
+    distill_round : steps between two choices of levels
+    distill_patience : rounds without anything better on held-out pictures after which it ends
+    distill_rate : most that a weight moves in a step of training, in steps of its grid
+    distill_scale_rate : the same for the logarithm of a layer's grid
+    distill_bias_rate : the same for biases, in deviations of the layer's outputs
+    distill_augment : strength of augmentation, 0 to 1
+    distill_features : weight of the error at the ends of blocks beside the divergence of the output
     """
 
     name: ClassVar[str] = "second-order"
@@ -94,8 +106,22 @@ class SecondOrder(Recipe):
     levels: int = field(default=255, metadata={"min": 2, "max": 255})
     symmetric: bool = False
     work: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
+    distill: bool = False
+    distill_steps: int = field(default=400, metadata={"min": 1, "max": 1_000_000})
+    distill_batch: int = field(default=16, metadata={"min": 1, "max": 1024})
+    distill_round: int = field(default=40, metadata={"min": 1, "max": 100_000})
+    distill_patience: int = field(default=4, metadata={"min": 1, "max": 1000})
+    distill_rate: float = field(default=1e-3, metadata={"min": 0.0, "max": 1.0})
+    distill_scale_rate: float = field(default=1e-3, metadata={"min": 0.0, "max": 1.0})
+    distill_bias_rate: float = field(default=2e-3, metadata={"min": 0.0, "max": 1.0})
+    distill_augment: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
+    distill_features: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
 
     def goal(self) -> Goal | None:
+        return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
+
+    def _asked(self) -> Goal | None:
+        """The goal that was given, None where none was."""
         asked = [
             Goal(name, limit)
             for name in ("max_kl", "max_bytes", "max_top1_drop")
@@ -103,9 +129,7 @@ class SecondOrder(Recipe):
         ]
         if len(asked) > 1:
             raise ConfigError(asked[1].name, f"and {asked[0].name} are both goals", "give one of them")
-        if asked:
-            return asked[0]
-        return Goal("max_kl", DEFAULT_KL) if self.density == 1 else None
+        return asked[0] if asked else None
 
     def passes(self) -> tuple[Pass, ...]:
         return (self._quantize,)
@@ -120,7 +144,33 @@ class SecondOrder(Recipe):
         goal = self.goal()
         quantizer = self.quantizer(graph, evidence)
         found = meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
-        return found.graph
+        return self._distilled(quantizer, found, goal) if self.distill else found.graph
+
+    def from_point(self, point: Point, graph: Graph, evidence: Evidence) -> Graph:
+        """A point of a frontier in place of the search for a goal; distilled if that is asked for, at its
+        size if no goal is."""
+        found = point.applied(graph)
+        if not self.distill:
+            return found
+        trial = evidence.trial(found)
+        quantizer = self.quantizer(graph, evidence)
+        bit = TRADE * max(trial.mean_kl, 1e-6) / point.bits
+        return self._distilled(quantizer, Try(point, found, trial, prices(quantizer, bit, 0.0)), self._asked())
+
+    def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
+        rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate
+        lesson = Lesson(self.distill_batch, rates, self.distill_augment, self.distill_features)
+        training = Training(
+            self.distill_steps,
+            self.distill_round,
+            self.distill_patience,
+            self.seed,
+            lesson,
+            quantizer.evidence.checkpoint,
+        )
+        outcome = Distillation(quantizer, start, goal, self.density, training).run()
+        quantizer.evidence.tell("distillation", outcome.report)
+        return outcome.found.graph
 
 
 @dataclass(frozen=True)
