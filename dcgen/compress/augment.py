@@ -23,6 +23,19 @@ BRIGHTNESS = 0.15
 """Shifts of brightness at most, in deviations of the picture's own values."""
 
 
+def mixed(pictures: Tensor, rng: np.random.Generator, share: float) -> Tensor:
+    """A share of the pictures of a batch, mixed with another one of it by a factor of at least a half (mixup:
+    Zhang et al. 2018): float32 [N, C, H, W] as ``pictures``."""
+    import torch
+
+    if share == 0:
+        return pictures
+    count = len(pictures)
+    factors = np.where(rng.random(count) < share, rng.uniform(0.5, 1.0, count), 1.0)
+    own = torch.from_numpy(factors.astype(np.float32)).reshape(-1, 1, 1, 1)
+    return own * pictures + (1 - own) * pictures.roll(1, 0)
+
+
 def augmented(pictures: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
     """A random crop of each picture, resized back, flipped in half of the cases, of other contrast and
     brightness: float32 [N, C, H, W] as ``pictures``.

@@ -34,6 +34,10 @@ HOLD = 4.0
 """Power of the size by which the price of a bit follows it, where a size is to be held."""
 MOST = 0.25
 """Most that the logarithm of the price moves after a round."""
+DAMPED = 0.5
+"""Share of the way to the price that a divergence asks for: levels answer over more than one round."""
+WARM = 20
+"""Steps in which learning rates rise: the first ones have Adam's deviations from few pictures."""
 MARGIN = 0.01
 """Share of a divergence that is left between rounds, for what float activations do not tell."""
 
@@ -61,10 +65,10 @@ class Training:
         return -(-self.steps // self.round_steps)
 
     def speeds(self, number: int) -> list[float]:
-        """Factors of the learning rates in a round: a half cosine from 1 to 0 over all of them."""
+        """Factors of the learning rates in a round: a half cosine from 1 to 0 over all rounds, after a rise."""
         first = number * self.round_steps
         return [
-            0.5 * (1 + math.cos(math.pi * step / self.steps))
+            min(1.0, (step + 1) / WARM) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
             for step in range(first, min(first + self.round_steps, self.steps))
         ]
 
@@ -192,7 +196,7 @@ class Distillation:
         if self._by_size:
             assert self._goal is not None
             aim = self._goal.limit * (1 - 2 * MARGIN)
-            return math.log(aim / max(kl * self._off, 1e-9)) / SLOPES["max_kl"]
+            return DAMPED * math.log(aim / max(kl * self._off, 1e-9)) / SLOPES["max_kl"]
         return HOLD * math.log(max(bits, 1.0) / max(self._bits, 1.0))
 
     def _better(self, best: Try) -> bool:

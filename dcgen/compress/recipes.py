@@ -93,6 +93,7 @@ class SecondOrder(Recipe):
     distill_scale_rate : the same for the logarithm of a layer's grid
     distill_bias_rate : the same for biases, in deviations of the layer's outputs
     distill_augment : strength of augmentation, 0 to 1
+    distill_mix : share of pictures that are mixed with another one
     distill_features : weight of the error at the ends of blocks beside the divergence of the output
     """
 
@@ -115,6 +116,7 @@ class SecondOrder(Recipe):
     distill_scale_rate: float = field(default=1e-3, metadata={"min": 0.0, "max": 1.0})
     distill_bias_rate: float = field(default=2e-3, metadata={"min": 0.0, "max": 1.0})
     distill_augment: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
+    distill_mix: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
     distill_features: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
 
     def goal(self) -> Goal | None:
@@ -159,7 +161,7 @@ class SecondOrder(Recipe):
 
     def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
         rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate
-        lesson = Lesson(self.distill_batch, rates, self.distill_augment, self.distill_features)
+        lesson = Lesson(self.distill_batch, rates, self.distill_augment, self.distill_mix, self.distill_features)
         training = Training(
             self.distill_steps,
             self.distill_round,

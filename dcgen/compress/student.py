@@ -20,7 +20,7 @@ from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices, Quantizer
 from dcgen.compress.sections import Walk, groups
 from dcgen.compress.uniform import levels_of
-from dcgen.ir.graph import F32, F64, Weight
+from dcgen.ir.graph import F64, Weight
 from dcgen.progress import counted
 
 
@@ -30,14 +30,27 @@ class Site:
 
     problem : its Hessian and bounds, and the target that training starts from
     mean : float64 [G, D], mean patch that the quantized network puts there
+    basis : float64 [G, D, D], in whose rows offsets of weights are told: the eigenvectors of the Hessian, each
+        as long as makes all of them count alike, and as much as the error of the levels does in one of them
     scale : typical deviation of its outputs, the unit of a move of biases
     shape : of the weight, OIHW
     """
 
     problem: Problem
     mean: F64
+    basis: F64
     scale: float
     shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, problem: Problem, mean: F64, weights: np.ndarray, shape: tuple[int, ...]) -> Site:
+        """The site of a convolution that has the weights float64 [G, R, D] now."""
+        variances, vectors = np.linalg.eigh(problem.hessian)
+        error = problem.error(weights) or 1e-9 * problem.error(0 * weights) or 1.0
+        unit = np.sqrt(error / weights.size / variances)
+        outputs = ((problem.target @ problem.hessian) * problem.target).sum(2)
+        scale = float(np.sqrt(outputs.mean())) or 1.0
+        return cls(problem, mean, np.asarray((vectors * unit[:, None]).transpose(0, 2, 1)), scale, shape)
 
     def shift(self, weights: np.ndarray) -> F64:
         """What weights [G, R, D] make of the mean patch: float64 [O]."""
@@ -58,15 +71,15 @@ class Layer:
     step: float
     centre: F64
 
-    def moved(self, offset: F32, stretch: float, centre: np.ndarray) -> Layer:
+    def moved(self, offset: F64, stretch: float, centre: np.ndarray) -> Layer:
         """The layer after training: its target goes where the weights went, its levels stay for now.
 
-        offset : float32 OIHW, in steps
+        offset : float64 [G, R, D], to be added to the weights
         stretch : natural logarithm of the new step over the old one
         centre : float32 [O], to be added
         """
         step = self.step * float(np.exp(stretch))
-        went = (self.integers + offset.reshape(self.integers.shape)) * step - self.integers * self.step
+        went = self.integers * (step - self.step) + offset
         return Layer(self.target + went, self.integers, step, self.centre + centre)
 
 
@@ -84,13 +97,11 @@ def student(quantizer: Quantizer, point: Point) -> tuple[dict[str, Site], dict[s
         for name, seen in observe(graph, group, walk.visit(group), done).items():
             moments, weight = seen.moments(), point.weights[name]
             problem = quantizer.problem(name, moments)
-            variance = ((problem.target @ problem.hessian) * problem.target).sum(2)
-            scale = float(np.sqrt(variance.mean())) or 1.0
-            site = Site(problem, moments.mean, scale, weight.values.shape)
             levels = weight.levels
             assert levels is not None and levels.step is not None
             shape = problem.target.shape
             integers = np.rint(levels.codebook / levels.step).astype(np.int16)[levels.indices].reshape(shape)
+            site = Site.of(problem, moments.mean, integers * levels.step, weight.values.shape)
             centre = np.asarray(point.biases[name] + site.shift(integers * levels.step))
             sites[name], layers[name] = site, Layer(problem.target, integers, levels.step, centre)
             walk.weights[name], walk.biases[name] = weight, point.biases[name]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dcgen.compress.augment import augmented
-from dcgen.compress.student import Layers, Sites
+from dcgen.compress.augment import augmented, mixed
+from dcgen.compress.student import Layers, Site, Sites
 from dcgen.ir.graph import F32, Add, Clip, Concat, Graph
 from dcgen.ir.torch_run import TorchRunner, import_torch
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PARTS = ("offset", "stretch", "centre")
-"""What a layer is moved by: weights in steps, the logarithm of the step, mean outputs in ``Site.scale``."""
+"""What a layer is moved by: weights in ``Site.basis``, the logarithm of the step, means in ``Site.scale``."""
 BETAS = (0.9, 0.99)
 """Adam's memory of the mean and of the square of a gradient."""
 TINY = 1e-12
@@ -36,6 +36,7 @@ class Lesson:
     batch : pictures a step
     rates : what Adam moves offsets, stretches and centres by at most in a step, in their units
     augment : strength of augmentation, 0 to 1
+    mix : share of pictures that are mixed with another one
     features : weight of the squared error at the tensors of ``features_of``
     device : PyTorch's name of the device
     """
@@ -43,6 +44,7 @@ class Lesson:
     batch: int
     rates: tuple[float, float, float]
     augment: float
+    mix: float
     features: float
     device: str = "cpu"
 
@@ -56,6 +58,11 @@ def features_of(graph: Graph) -> tuple[str, ...]:
             clipped = len(users) == 1 and isinstance(users[0].op, Clip)
             ends.append(users[0].name if clipped else node.name)
     return tuple(dict.fromkeys(ends))
+
+
+def _shapes(site: Site) -> tuple[tuple[int, ...], ...]:
+    """Of what a layer is moved by."""
+    return site.problem.target.shape, (), site.shape[:1]
 
 
 class Teacher:
@@ -74,7 +81,7 @@ class Teacher:
         self._memory: dict[str, Tensor] = {}
         self._steps = 0
         for name, site in sites.items():
-            for part, shape in zip(PARTS, (site.shape, (), site.shape[:1]), strict=True):
+            for part, shape in zip(PARTS, _shapes(site), strict=True):
                 for moment in (1, 2):
                     self._memory[f"{name}.{part}.{moment}"] = torch.zeros(shape, device=lesson.device)
 
@@ -102,10 +109,7 @@ class Teacher:
         batch, device = self._lesson.batch, self._lesson.device
         fixed = {name: self._fixed(name, layers) for name in layers}
         moves = {
-            name: [
-                torch.zeros(s, device=device, requires_grad=True)
-                for s in (self._sites[name].shape, (), self._sites[name].shape[:1])
-            ]
+            name: [torch.zeros(s, device=device, requires_grad=True) for s in _shapes(self._sites[name])]
             for name in layers
         }
         order = np.concatenate(
@@ -115,7 +119,8 @@ class Teacher:
         for speed in speeds:
             if at + batch > len(order):
                 order, at = rng.permutation(order), 0
-            x = augmented(self._pictures[order[at : at + batch]], rng, self._lesson.augment).to(device)
+            x = augmented(self._pictures[order[at : at + batch]], rng, self._lesson.augment)
+            x = mixed(x, rng, self._lesson.mix).to(device)
             at += batch
             loss, divergence = self._loss(x, {n: self._parameters(n, *fixed[n], *moves[n]) for n in layers})
             loss.backward()  # type: ignore[no-untyped-call]
@@ -125,11 +130,12 @@ class Teacher:
         found = {}
         for name, layer in layers.items():
             offset, stretch, centre = (m.detach().cpu().numpy() for m in moves[name])
-            found[name] = layer.moved(offset, float(stretch), self._sites[name].scale * centre)
+            site = self._sites[name]
+            found[name] = layer.moved(offset @ site.basis, float(stretch), site.scale * centre)
         return found, total / max(1, len(speeds))
 
-    def _fixed(self, name: str, layers: Layers) -> tuple[Tensor, float, Tensor, Tensor]:
-        """Levels OIHW, step, mean outputs and the mean patch of a layer, as they stay during a round."""
+    def _fixed(self, name: str, layers: Layers) -> tuple[Tensor, float, Tensor, Tensor, Tensor]:
+        """Levels, step, mean outputs, the mean patch and the basis of a layer, as they stay during a round."""
         import torch
 
         layer, site = layers[name], self._sites[name]
@@ -137,7 +143,7 @@ class Teacher:
         def tensor(array: np.ndarray) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(array, np.float32)).to(self._lesson.device)
 
-        return tensor(layer.integers.reshape(site.shape)), layer.step, tensor(layer.centre), tensor(site.mean)
+        return tensor(layer.integers), layer.step, tensor(layer.centre), tensor(site.mean), tensor(site.basis)
 
     def _parameters(
         self,
@@ -146,17 +152,17 @@ class Teacher:
         step: float,
         centre: Tensor,
         mean: Tensor,
+        basis: Tensor,
         offset: Tensor,
         stretch: Tensor,
         shift: Tensor,
     ) -> tuple[Tensor, Tensor]:
         import torch
 
-        weight = (integers + offset) * (step * stretch.exp())
-        groups, inputs = mean.shape
-        of_mean = (weight.reshape(groups, -1, inputs) * mean[:, None]).sum(2).reshape(-1)
-        bias = centre + self._sites[name].scale * shift - of_mean
-        return weight.contiguous(memory_format=torch.channels_last), bias
+        site = self._sites[name]
+        weight = integers * (step * stretch.exp()) + offset @ basis
+        bias = centre + site.scale * shift - (weight * mean[:, None]).sum(2).reshape(-1)
+        return weight.reshape(site.shape).contiguous(memory_format=torch.channels_last), bias
 
     def _loss(self, x: Tensor, parameters: Mapping[str, tuple[Tensor, Tensor]]) -> tuple[Tensor, float]:
         """What is minimised, and the mean divergence in it, in nats."""

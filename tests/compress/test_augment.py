@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgen.compress.augment import augmented
+from dcgen.compress.augment import augmented, mixed
 
 torch = pytest.importorskip("torch")
 
@@ -29,6 +29,15 @@ def test_strength_0_changes_nothing_and_1_everything():
     one, two = augmented(x, rng, 1.0), augmented(x, rng, 1.0)
     for a, b, c in zip(x, one, two, strict=True):
         assert not torch.equal(a, b) and not torch.equal(b, c)
+
+
+def test_mixed_pictures_lie_between_two_and_closer_to_their_own():
+    x = torch.eye(8).reshape(8, 1, 8, 1).expand(8, 1, 8, 8).contiguous()
+    found = mixed(x, np.random.default_rng(0), 0.5)[:, 0, :, 0].numpy()
+    own = np.diag(found)
+    np.testing.assert_allclose(found.sum(1), 1.0, rtol=1e-6)
+    assert (own >= 0.5).all() and 0 < (own < 1).sum() < 8
+    assert torch.equal(mixed(x, np.random.default_rng(0), 0.0), x)
 
 
 def test_a_small_strength_is_close_to_the_picture_or_its_mirror_image():
