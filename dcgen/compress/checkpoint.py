@@ -1,6 +1,7 @@
 """A training on disk: everything that a later run needs to end as an uninterrupted one would.
 
-One .npz file, replaced as a whole after each round, so that a run that is ended at any time leaves a whole one.
+A folder holds the network that a search has found, and the training since. Each file is replaced as a whole,
+so that a run that is ended at any time leaves whole ones.
 """
 
 from __future__ import annotations
@@ -16,10 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from dcgen.compress.point import Point, read_point
+from dcgen.compress.secondorder import Prices
 from dcgen.compress.student import Layer
 from dcgen.errors import ConfigError, OutputError
+from dcgen.ir.graph import Graph
 
 FILE = "distill.npz"
+START, PAID = "start.npz", "start.json"
+"""The network that training starts from, as a point, and the prices that gave it, written last."""
 LAYER = tuple(f.name for f in fields(Layer))
 
 
@@ -49,13 +55,47 @@ def save(folder: Path, key: str, saved: Saved) -> None:
     about = {"key": key, "rounds": saved.rounds, "price": saved.price}
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
+    _write(folder, FILE, buffer.getvalue())
+
+
+def save_start(folder: Path, key: str, point: bytes, prices: Prices) -> None:
+    """Write what a search has found, ``point`` being the bytes of a point; ``key`` says what it searched for."""
+    _write(folder, START, point)
+    about = {"key": key, "bit": prices.bit, "nonzero": dict(prices.nonzero)}
+    _write(folder, PAID, json.dumps(about).encode())
+
+
+def resume_start(folder: Path, key: str, graph: Graph) -> tuple[Point, Prices] | None:
+    """What a search of this key had found, None if it had not yet. Raises ConfigError as ``resume`` does."""
+    path = folder / PAID
+    if not path.exists():
+        return None
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        _check(path, key, about["key"])
+        prices = Prices(float(about["bit"]), {str(k): float(v) for k, v in about["nonzero"].items()})
+    except OSError as e:
+        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
+    except (KeyError, ValueError, TypeError, AttributeError) as e:
+        raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e
+    return read_point(folder / START, graph), prices
+
+
+def _write(folder: Path, name: str, data: bytes) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        new = folder / f"{FILE}.new"
-        new.write_bytes(buffer.getvalue())
-        os.replace(new, folder / FILE)
+        new = folder / f"{name}.new"
+        new.write_bytes(data)
+        os.replace(new, folder / name)
     except OSError as e:
         raise OutputError(folder, f"a checkpoint cannot be written: {e.strerror or e}") from e
+
+
+def _check(path: Path, key: str, found: str) -> None:
+    if found != key:
+        raise ConfigError(
+            path, "is a training of another network, other pictures or settings", "name another folder"
+        )
 
 
 def resume(folder: Path, key: str, names: tuple[str, ...]) -> Saved | None:
@@ -70,10 +110,7 @@ def resume(folder: Path, key: str, names: tuple[str, ...]) -> Saved | None:
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
         about = json.loads(str(arrays["about"]))
-        if about["key"] != key:
-            raise ConfigError(
-                path, "is a training of another network, other pictures or settings", "name another folder"
-            )
+        _check(path, key, about["key"])
         kinds = [{name: _layer(arrays, f"{kind}.{name}") for name in names} for kind in ("layers", "best")]
         memory = {k.removeprefix("memory."): a for k, a in arrays.items() if k.startswith("memory.")}
         return Saved(tuple(about["rounds"]), float(about["price"]), kinds[0], kinds[1], memory)

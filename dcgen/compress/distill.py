@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from dcgen.compress.checkpoint import Saved, resume, save
+from dcgen.compress.checkpoint import Saved, resume, resume_start, save, save_start
 from dcgen.compress.evidence import Divergence, Trial
 from dcgen.compress.goals import SLOPES, Goal, Try
-from dcgen.compress.point import Point, point_bytes
+from dcgen.compress.point import Point, fingerprint, point_bytes
 from dcgen.compress.secondorder import Quantizer
 from dcgen.compress.student import Layers, point_of, requantized, student
 from dcgen.compress.teaching import Lesson, Teacher
@@ -36,6 +36,8 @@ MOST = 0.25
 """Most that the logarithm of the price moves after a round."""
 DAMPED = 0.5
 """Share of the way to the price that a divergence asks for: levels answer over more than one round."""
+ROOM = 0.002
+"""Share of a size that is left, for what estimated bits do not tell."""
 WARM = 20
 """Steps in which learning rates rise: the first ones have Adam's deviations from few pictures."""
 MARGIN = 0.01
@@ -79,6 +81,22 @@ class Outcome:
 
     found: Try
     report: dict[str, Any]
+
+
+def begun(quantizer: Quantizer, search: Callable[[], Try], settings: object) -> Try:
+    """What ``search`` finds, or what it had found when it was run for the same folder and ``settings``."""
+    folder = quantizer.evidence.checkpoint
+    if folder is None:
+        return search()
+    key = _hash(quantizer, fingerprint(quantizer.graph), settings)
+    kept = resume_start(folder, key, quantizer.graph)
+    if kept is None:
+        found = search()
+        save_start(folder, key, point_bytes(found.point, quantizer.graph), found.prices)
+        return found
+    point, paid = kept
+    graph = point.applied(quantizer.graph)
+    return Try(point, graph, quantizer.evidence.trial(graph), paid)
 
 
 class Distillation:
@@ -142,7 +160,8 @@ class Distillation:
         rng = np.random.default_rng((self._training.seed, number))
         layers, taught = self._teacher.round(state.layers, self._training.speeds(number), rng, done)
         prices = replace(self._prices, bit=state.price)
-        layers = requantized(quantizer, self._sites, layers, prices, SWEEPS)
+        if self._training.lesson.rates[0] or self._by_size:
+            layers = requantized(quantizer, self._sites, layers, prices, SWEEPS)
         point = point_of(quantizer, self._sites, layers)
         kl = self._judge(point.weights, point.biases)
         said = {
@@ -197,7 +216,10 @@ class Distillation:
             assert self._goal is not None
             aim = self._goal.limit * (1 - 2 * MARGIN)
             return DAMPED * math.log(aim / max(kl * self._off, 1e-9)) / SLOPES["max_kl"]
-        return HOLD * math.log(max(bits, 1.0) / max(self._bits, 1.0))
+        aim = self._bits
+        if self._goal is not None and self._goal.name == "max_bytes":  # what a search has left of it is used
+            aim += 8 * (self._goal.limit * (1 - ROOM) - self._start.trial.blob_bytes)
+        return HOLD * math.log(max(bits, 1.0) / max(aim, 1.0))
 
     def _better(self, best: Try) -> bool:
         """Whether the trial of the best round beats that of the start and keeps to what was asked for."""
@@ -211,12 +233,17 @@ class Distillation:
 
     def _key(self) -> str:
         """What this is a training of: the checkpoint of another one is refused."""
-        quantizer, training = self._quantizer, self._training
-        about = hashlib.sha256(point_bytes(self._start.point, quantizer.graph))
-        for pictures in (quantizer.evidence.measure, quantizer.evidence.held_out):
-            about.update(np.ascontiguousarray(pictures).tobytes())
-        about.update(repr((self._prices, self._goal, self._density, replace(training, folder=None))).encode())
-        return about.hexdigest()
+        quantizer = self._quantizer
+        point = hashlib.sha256(point_bytes(self._start.point, quantizer.graph)).hexdigest()
+        training = replace(self._training, folder=None)
+        return _hash(quantizer, point, (self._prices, self._goal, self._density, training))
+
+
+def _hash(quantizer: Quantizer, network: str, settings: object) -> str:
+    about = hashlib.sha256(f"{network} {settings!r} {sorted(quantizer.evidence.nonzero_bits.items())}".encode())
+    for pictures in (quantizer.evidence.measure, quantizer.evidence.held_out):
+        about.update(np.ascontiguousarray(pictures).tobytes())
+    return about.hexdigest()
 
 
 def _changed(before: Layers, after: Layers) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dcgen.compress.distill import TRADE, Distillation, Training
+from dcgen.compress.distill import TRADE, Distillation, Training, begun
 from dcgen.compress.evidence import Evidence
 from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
 from dcgen.compress.point import Point
@@ -145,8 +145,13 @@ class SecondOrder(Recipe):
     def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
         goal = self.goal()
         quantizer = self.quantizer(graph, evidence)
-        found = meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
-        return self._distilled(quantizer, found, goal) if self.distill else found.graph
+
+        def search() -> Try:
+            return meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
+
+        if not self.distill:
+            return search().graph
+        return self._distilled(quantizer, begun(quantizer, search, self), goal)
 
     def from_point(self, point: Point, graph: Graph, evidence: Evidence) -> Graph:
         """A point of a frontier in place of the search for a goal; distilled if that is asked for, at its
