@@ -173,7 +173,7 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
             f"of {held['n']} held-out calibration pictures",
         ),
         ("mean KL from float", f"{held['mean_kl']:.4f} nats [{_interval(held['mean_kl_interval'])}] on them"),
-        *_distillation_rows(data),
+        *distillation_rows(data),
         *_predicted_rows(data),
         *_engine_rows(data),
         ("written to", str(out)),
@@ -181,7 +181,7 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
     print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
 
 
-def _distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
     """Whether training helped, if there was any."""
     if (found := data.get("distillation")) is None:
         return []

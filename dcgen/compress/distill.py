@@ -18,10 +18,10 @@ import numpy as np
 
 from dcgen.compress.checkpoint import Saved, resume, resume_start, save, save_start
 from dcgen.compress.evidence import Divergence, Trial
-from dcgen.compress.goals import SLOPES, Goal, Try
+from dcgen.compress.goals import RANGE, SLOPES, Goal, Try
 from dcgen.compress.point import Point, fingerprint, point_bytes
-from dcgen.compress.secondorder import Quantizer
-from dcgen.compress.student import Layers, point_of, requantized, student
+from dcgen.compress.secondorder import Prices, Quantizer
+from dcgen.compress.student import Layers, Sites, point_of, requantized, student
 from dcgen.compress.teaching import Lesson, Teacher
 from dcgen.progress import counted
 
@@ -30,7 +30,7 @@ SWEEPS = 1
 TRADE = 4.3
 """Power of a file's size that divergence falls by, measured on SqueezeNet v1.1: networks of unlike sizes are
 compared by it."""
-HOLD = 4.0
+HOLD = 8.0
 """Power of the size by which the price of a bit follows it, where a size is to be held."""
 MOST = 0.25
 """Most that the logarithm of the price moves after a round."""
@@ -99,9 +99,21 @@ def begun(quantizer: Quantizer, search: Callable[[], Try], settings: object) -> 
     return Try(point, graph, quantizer.evidence.trial(graph), paid)
 
 
+def holding(quantizer: Quantizer, sites: Sites, layers: Layers, prices: Prices) -> Prices:
+    """The prices at which levels chosen anew would take as many bits as the layers' do: what a point cost."""
+    wanted = point_of(quantizer, sites, layers).bits
+    low, high = map(math.log, RANGE)
+    for _ in range(12):
+        middle = (low + high) / 2
+        found = requantized(quantizer, sites, layers, replace(prices, bit=math.exp(middle)), SWEEPS)
+        low, high = (middle, high) if point_of(quantizer, sites, found).bits > wanted else (low, middle)
+    return replace(prices, bit=math.exp((low + high) / 2))
+
+
 class Distillation:
     """One training, of a network that ``quantizer`` has made at some prices.
 
+    start : what it is of; where the price of a bit in it is 0, it is not known and is found first
     goal : if a divergence, the file shrinks while that is kept to; else the size is held and divergence falls
     density : largest share of weights that are not zero
     """
@@ -120,6 +132,8 @@ class Distillation:
         self._sites, self._layers = student(quantizer, start.point)
         self._teacher = Teacher(quantizer.graph, evidence.measure, self._sites, training.lesson)
         self._judge = Divergence(quantizer.graph, evidence.held_out)
+        if not self._prices.bit:
+            self._prices = holding(quantizer, self._sites, self._layers, self._prices)
         # Between rounds activations are float and bytes are estimated: how far off that is was seen at the start.
         self._kl = self._judge(start.point.weights, start.point.biases)
         self._off = start.trial.mean_kl / max(self._kl, 1e-9)
@@ -195,7 +209,7 @@ class Distillation:
 
     def _cost(self, kl: float, bits: float) -> float:
         """What the goal leaves free and the best round has least of."""
-        return math.log(max(bits, 1.0)) if self._by_size else self._merit(kl, bits)
+        return math.log(max(bits, 1.0)) if self._by_size else math.log(max(kl, 1e-9))
 
     @property
     def _by_size(self) -> bool:
@@ -203,12 +217,20 @@ class Distillation:
 
     def _allowed(self, kl: float, point: Point) -> bool:
         """Whether a trial should meet the goal and the density."""
-        goal = self._goal
-        if goal is not None and goal.name != "max_top1_drop":
-            room = MARGIN if self._by_size else 0.0
-            if goal.figure(self._expected(kl, point.bits)) > goal.limit * (1 - room):
-                return False
-        return point.density <= self._density
+        expected = self._expected(kl, point.bits)
+        if self._by_size:
+            assert self._goal is not None
+            kept = expected.mean_kl <= self._goal.limit * (1 - MARGIN)
+        else:
+            kept = expected.blob_bytes <= self._most_bytes
+        return kept and point.density <= self._density
+
+    @property
+    def _most_bytes(self) -> float:
+        """Where the size is held: the goal's limit, or that of the start and a little."""
+        if self._goal is not None and self._goal.name == "max_bytes":
+            return self._goal.limit
+        return self._start.trial.blob_bytes * (1 + ROOM)
 
     def _dearer(self, kl: float, bits: float) -> float:
         """By how much the logarithm of the price of a bit should move before the next choice of levels."""
@@ -228,8 +250,7 @@ class Distillation:
             return False
         if self._by_size:
             return one.blob_bytes < two.blob_bytes
-        gained = math.log(max(two.mean_kl, 1e-9) / max(one.mean_kl, 1e-9))
-        return gained > TRADE * math.log(one.blob_bytes / two.blob_bytes)
+        return one.mean_kl < two.mean_kl and one.blob_bytes <= self._most_bytes
 
     def _key(self) -> str:
         """What this is a training of: the checkpoint of another one is refused."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from dcgen.compress.distill import TRADE, Distillation, Training, begun
+from dcgen.compress.distill import Distillation, Training, begun
 from dcgen.compress.evidence import Evidence
 from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
 from dcgen.compress.point import Point
@@ -89,7 +89,8 @@ class SecondOrder(Recipe):
     distill_steps, distill_batch : most steps of training, and pictures in each
     distill_round : steps between two choices of levels
     distill_patience : rounds without anything better on held-out pictures after which it ends
-    distill_rate : most that a weight moves in a step of training, in steps of its grid
+    distill_rate : most that weights move in a step of training, along each eigenvector of what a layer reads and
+        in units of its levels' error; with 0 only grids and biases are trained
     distill_scale_rate : the same for the logarithm of a layer's grid
     distill_bias_rate : the same for biases, in deviations of the layer's outputs
     distill_augment : strength of augmentation, 0 to 1
@@ -110,14 +111,14 @@ class SecondOrder(Recipe):
     distill: bool = False
     distill_steps: int = field(default=400, metadata={"min": 1, "max": 1_000_000})
     distill_batch: int = field(default=16, metadata={"min": 1, "max": 1024})
-    distill_round: int = field(default=40, metadata={"min": 1, "max": 100_000})
-    distill_patience: int = field(default=4, metadata={"min": 1, "max": 1000})
-    distill_rate: float = field(default=1e-3, metadata={"min": 0.0, "max": 1.0})
-    distill_scale_rate: float = field(default=1e-3, metadata={"min": 0.0, "max": 1.0})
-    distill_bias_rate: float = field(default=2e-3, metadata={"min": 0.0, "max": 1.0})
+    distill_round: int = field(default=80, metadata={"min": 1, "max": 100_000})
+    distill_patience: int = field(default=3, metadata={"min": 1, "max": 1000})
+    distill_rate: float = field(default=2e-4, metadata={"min": 0.0, "max": 1.0})
+    distill_scale_rate: float = field(default=6e-4, metadata={"min": 0.0, "max": 1.0})
+    distill_bias_rate: float = field(default=4e-4, metadata={"min": 0.0, "max": 1.0})
     distill_augment: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
-    distill_mix: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
-    distill_features: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
+    distill_mix: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
+    distill_features: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
 
     def goal(self) -> Goal | None:
         return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
@@ -161,8 +162,8 @@ class SecondOrder(Recipe):
             return found
         trial = evidence.trial(found)
         quantizer = self.quantizer(graph, evidence)
-        bit = TRADE * max(trial.mean_kl, 1e-6) / point.bits
-        return self._distilled(quantizer, Try(point, found, trial, prices(quantizer, bit, 0.0)), self._asked())
+        start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # at a price that is not known
+        return self._distilled(quantizer, start, self._asked())
 
     def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
         rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from dcgen.compress import checkpoint, distill
+from dcgen.compress.goals import prices
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError, ToolError
 from tests.compress.nets import density, evidence, net
@@ -114,11 +115,32 @@ def test_checkpoints_of_something_else_are_refused(tmp_path):
         distilled({"max_kl": 0.02, "distill_rate": 0.002}, checkpoint=tmp_path)
     with pytest.raises(ConfigError, match="another network, other pictures or settings"):
         distilled({"max_kl": 0.03}, checkpoint=tmp_path)
+    for text in ("", "[]", "{}"):
+        kept = (tmp_path / checkpoint.PAID).read_text()
+        (tmp_path / checkpoint.PAID).write_text(text)
+        with pytest.raises(ConfigError, match=r"start.json: is no checkpoint: .*remove it"):
+            distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+        (tmp_path / checkpoint.PAID).write_text(kept)
     file = tmp_path / checkpoint.FILE
     for damaged in (b"", file.read_bytes()[:-4000], b"PK" + bytes(100)):
         file.write_bytes(damaged)
         with pytest.raises(ConfigError, match=r"is no checkpoint: .*remove it"):
             distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+
+
+def test_a_point_is_distilled_at_its_size():
+    chosen = recipe("second-order", {**QUICK, "distill_steps": 120, "distill_patience": 12})
+    quantizer = chosen.quantizer(net(), evidence())
+    point = quantizer.at(prices(quantizer, 3e-5, 0.0), "test")
+    said = {}
+    found = evidence().trial(chosen.from_point(point, net(), evidence(tell=said.__setitem__)))
+    begun = evidence().trial(point.applied(net()))
+    told = said["distillation"]
+    assert told["start"]["mean_kl"] == pytest.approx(begun.mean_kl) and found.mean_kl <= begun.mean_kl
+    assert told["rounds"][0]["price"] == pytest.approx(3e-5, rel=0.2)  # found from the levels alone
+    assert all(abs(r["estimated_bytes"] - begun.blob_bytes) < 0.02 * begun.blob_bytes for r in told["rounds"])
+    plain = recipe("second-order").from_point(point, net(), evidence())
+    assert same(plain, point.applied(net()))
 
 
 def test_without_torch_the_extra_is_named(monkeypatch):

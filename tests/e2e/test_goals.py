@@ -89,6 +89,19 @@ def test_distillation_makes_the_file_smaller_at_a_divergence(compiled, tmp_path:
     assert compiled(*arguments) == found  # from the checkpoint
 
 
+def test_a_checkpoint_without_a_training_is_refused(tmp_path: Path, digits_pictures: Path) -> None:
+    arguments = (
+        "--calibration",
+        digits_pictures / "calibration",
+        "-o",
+        tmp_path / "out",
+        "--checkpoint",
+        tmp_path,
+    )
+    done = dcgen("compile", "digits", *arguments)
+    assert done.returncode == 1 and "--checkpoint: is for a training (give --distill)" in done.stderr
+
+
 def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_pictures: Path) -> None:
     calibration = digits_pictures / "calibration"
     done = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "500")
