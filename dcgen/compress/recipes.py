@@ -7,8 +7,8 @@ a TOML file or from ``name=value`` flags; their types and bounds stand in the da
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
 from dcgen.compress.point import Point
 from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
+from dcgen.compress.settings import configured
 from dcgen.compress.share import Init, existing, share
 from dcgen.compress.teaching import Lesson
 from dcgen.compress.uniform import MAX_LEVEL, grid
@@ -279,45 +280,5 @@ def recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     """
     for kind in RECIPES:
         if kind.name == name:
-            return _configured(kind(), settings or {})
+            return configured(kind(), name, settings or {})
     raise ConfigError(name, f"is not a recipe; there are {', '.join(k.name for k in RECIPES)}")
-
-
-def _configured(base: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    known = {f.name: f for f in fields(base)}
-    hints = get_type_hints(type(base))
-    changes = {}
-    for key, value in settings.items():
-        if key not in known:
-            raise ConfigError(key, f"is not a setting of {base.name}; there are {', '.join(known)}")
-        bounds = known[key].metadata
-        changes[key] = _value(key, value, hints[key], bounds.get("min"), bounds.get("max"))
-    return replace(base, **changes)
-
-
-def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")
-        return value
-    if kind is bool:
-        if value not in (True, False, "true", "false"):
-            raise ConfigError(key, f"must be true or false, not {value!r}")
-        return value in (True, "true")
-    if kind not in (int, float):
-        if not isinstance(value, Mapping):
-            raise ConfigError(key, f"must be a table of numbers by layer name, not {value!r}")
-        return {str(k): _value(f"{key}.{k}", v, float, low, high) for k, v in value.items()}
-    try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(key, f"must be a {'whole ' if kind is int else ''}number, not {value!r}") from None
-    if (
-        isinstance(value, bool)
-        or (kind is int and float(value) != number)
-        or not (low or 0) <= number <= (high or np.inf)
-    ):
-        raise ConfigError(
-            key, f"must be {'a whole' if kind is int else 'a'} number from {low:g} to {high:g}, not {value!r}"
-        )
-    return number
