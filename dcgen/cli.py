@@ -120,6 +120,20 @@ def compile_(
             help="A point that 'frontier' wrote for this MODEL: compile it as it is.", show_default=False
         ),
     ] = None,
+    distill: Annotated[
+        bool,
+        typer.Option(
+            "--distill",
+            help="Go on from there by training on the float network's answers to augmented pictures; needs "
+            "PyTorch, and what it changes is kept only if it is better.",
+        ),
+    ] = False,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --distill: folder that the training is kept in and goes on from.", show_default=False
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(
@@ -167,6 +181,7 @@ def compile_(
         "density": density,
         "levels": levels,
         "symmetric": symmetric or None,
+        "distill": distill or None,
     }
     machine = find(target or DEFAULT_TARGET)
     if lanes is not None and lanes != "auto":
@@ -189,6 +204,7 @@ def compile_(
             None if max_instructions is None else _amount("--max-instructions", max_instructions),
         ),
         best_lanes=lanes == "auto",
+        checkpoint=checkpoint,
     )
     with console.progress() as progress:
         data = compile_model(job, out, progress)

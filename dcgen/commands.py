@@ -173,11 +173,28 @@ def show_compiled(data: Mapping[str, Any], out: Path) -> None:
             f"of {held['n']} held-out calibration pictures",
         ),
         ("mean KL from float", f"{held['mean_kl']:.4f} nats [{_interval(held['mean_kl_interval'])}] on them"),
+        *distillation_rows(data),
         *_predicted_rows(data),
         *_engine_rows(data),
         ("written to", str(out)),
     ]
     print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Whether training helped, if there was any."""
+    if (found := data.get("distillation")) is None:
+        return []
+    start, best, rounds = found["start"], found["best"], len(found["rounds"])
+
+    def figures(trial: Mapping[str, Any]) -> str:
+        return f"{trial['blob_bytes']:,} bytes at {trial['mean_kl']:.4f} nats"
+
+    if best is None:
+        return [("distillation", f"did not help: nothing better than {figures(start)} in {rounds} rounds")]
+    if not found["helped"]:
+        return [("distillation", f"did not help: {figures(start)} kept, {rounds} rounds gave {figures(best)}")]
+    return [("distillation", f"{figures(start)} became {figures(best)} in {rounds} rounds")]
 
 
 def _predicted_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:

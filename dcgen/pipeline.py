@@ -15,7 +15,7 @@ from dcgen import pictures as host
 from dcgen.compress.evidence import Evidence, Trial
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import read_point
-from dcgen.compress.recipes import Recipe
+from dcgen.compress.recipes import Recipe, SecondOrder
 from dcgen.emit import bitstream
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
@@ -62,6 +62,8 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
+    if job.checkpoint is not None and not (isinstance(job.recipe, SecondOrder) and job.recipe.distill):
+        raise ConfigError("--checkpoint", "is for a training", "give --distill")
     if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
     if job.best_lanes and not (isinstance(job.target, EngineTarget) and job.target.board):
@@ -72,12 +74,7 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
         raise ConfigError("--ram", f"is for microcontrollers, not {job.target.name}", "see dcgen targets")
     job.budget.require_prediction(job.target)
     bench = Bench.of(job, progress)
-    candidate = (
-        job.recipe.apply(bench.graph, bench.evidence)
-        if job.point is None
-        else read_point(job.point, bench.graph).applied(bench.graph)
-    )
-    compiled = bench.compiled(candidate)
+    compiled = bench.compiled(compressed(job, bench))
     data = manifest(compiled)
     files = output_files(compiled, data)
     if job.bitstream:
@@ -88,6 +85,16 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
         files = {**merged(files, below("rtl/bitstream", made)), "manifest.json": manifest_json(data)}
     write_folder(out, files)
     return data
+
+
+def compressed(job: Job, bench: Bench) -> Graph:
+    """The network that the job's recipe makes, or that its point is."""
+    if job.point is None:
+        return job.recipe.apply(bench.graph, bench.evidence)
+    point = read_point(job.point, bench.graph)
+    if isinstance(job.recipe, SecondOrder):
+        return job.recipe.from_point(point, bench.graph, bench.evidence)
+    return point.applied(bench.graph)
 
 
 def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
@@ -150,7 +157,10 @@ class Bench:
         self.graph = canonical(model.graph, preprocess)
         measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
         work = work_of_weights(self.graph, job.target)
-        self.evidence = Evidence(measure, held_out, progress, self._trial, work, job.weigh)
+        self.said: dict[str, Mapping[str, Any]] = {}
+        self.evidence = Evidence(
+            measure, held_out, progress, self._trial, work, job.weigh, self.said.__setitem__, job.checkpoint
+        )
         self._made: list[tuple[Graph, Integers]] = []
 
     @classmethod
@@ -214,6 +224,7 @@ class Bench:
             made.held_out,
             needs,
             engine,
+            self.said,
         )
 
     def _trial(self, candidate: Graph) -> Trial:

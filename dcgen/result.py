@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +40,7 @@ class Job:
     point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
     ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
     budget : what the firmware may need on the target
+    checkpoint : folder in which a training keeps what it has done so far, None for nowhere
     bitstream : whether to place and route the target's engine for its board
     best_lanes : whether the engine gets the lanes that suit the network best, instead of the target's
     """
@@ -56,6 +59,7 @@ class Job:
     ram: int | None = None
     budget: Budget = UNLIMITED
     best_lanes: bool = False
+    checkpoint: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,7 @@ class Compiled:
     held_out : the integer network against the float one on the held-out calibration pictures
     needs : of the firmware on the target; None where the target has no such figures
     engine : None where the target has none
+    said : what passes had to say, by its key in the manifest
     """
 
     job: Job
@@ -101,6 +106,7 @@ class Compiled:
     held_out: Fidelity
     needs: Needs | None = None
     engine: EngineCompiled | None = None
+    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def trial_of(blob: Blob, held_out: Fidelity) -> Trial:

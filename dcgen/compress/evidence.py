@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +42,8 @@ class Evidence:
     work : by Conv node, what a weight that is not zero costs the target, 1 on average over all weights;
         empty where that is the same everywhere
     weighed : whether that work counts beside the bytes of the file
+    tell : takes a key of the manifest and what a pass has to say under it
+    checkpoint : folder in which a long pass keeps what it has done so far, None: nowhere
     """
 
     measure: F32
@@ -48,6 +52,8 @@ class Evidence:
     trial: Callable[[Graph], Trial]
     work: Mapping[str, float] = field(default_factory=dict)
     weighed: bool = False
+    tell: Callable[[str, Mapping[str, Any]], None] = lambda key, said: None
+    checkpoint: Path | None = None
 
 
 class Divergence:

@@ -71,11 +71,12 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Try:
-    """A quantized network, as its point and as a graph, and what it came to."""
+    """A quantized network, as its point and as a graph, what it came to, and the prices that gave it."""
 
     point: Point
     graph: Graph
     trial: Trial
+    prices: Prices
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,24 +165,25 @@ def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
 
 def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:
     """Quantize the network at a price of a bit, within the density and close to it, and try it."""
-    points: list[Point] = []
+    tried: list[tuple[Point, Prices]] = []
     for margin in MARGINS:
         extra = surcharge.at(bit)
-        points.append(quantizer.at(prices(quantizer, bit, extra), stage))
-        found = points[-1].density
+        paid = prices(quantizer, bit, extra)
+        tried.append((quantizer.at(paid, stage), paid))
+        found = tried[-1][0].density
         if found <= surcharge.density and (not extra or found >= DENSE_ENOUGH * surcharge.density):
             break
         surcharge.missed(found, margin)
-    within = [point for point in points if point.density <= surcharge.density]
+    within = [(point, paid) for point, paid in tried if point.density <= surcharge.density]
     if not within:
         raise ConfigError(
             "density",
-            f"{surcharge.density:g} cannot be met, {min(p.density for p in points):.4f} was reached",
+            f"{surcharge.density:g} cannot be met, {min(p.density for p, _ in tried):.4f} was reached",
             "loosen it or the goal",
         )
-    point = max(within, key=lambda p: p.density)
+    point, paid = max(within, key=lambda t: t[0].density)
     graph = point.applied(quantizer.graph)
-    return Try(point, graph, quantizer.evidence.trial(graph))
+    return Try(point, graph, quantizer.evidence.trial(graph), paid)
 
 
 def first_price(quantizer: Quantizer, goal: Goal) -> float:

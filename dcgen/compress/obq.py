@@ -104,6 +104,16 @@ def rough(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
     return _quantize(problem, _first_step(problem, price), price, nonzero, 0)
 
 
+def settle(
+    problem: Problem, integers: np.ndarray, step: float, price: float, nonzero: float, sweeps: int
+) -> Choice:
+    """Better levels near given ones (int16 [G, R, D]) at a step that stays, by sweeps of coordinate descent."""
+    q = _allowed(problem, integers.astype(np.float64))
+    for _ in range(sweeps):
+        q = _descend(problem, q, step, price, level_costs(q, nonzero))
+    return _choice(problem, q, step, nonzero)
+
+
 def _first_step(problem: Problem, price: float) -> float:
     # The geometric mean of what a weight's error costs once the others have made up for it.
     cost = np.exp(-2 * np.log(np.einsum("gdd->gd", problem.factor[1])).mean())
@@ -125,6 +135,10 @@ def _quantize(
     for _ in range(sweeps):
         q = _descend(problem, q, step, price, level_costs(q, nonzero))
         step = _fitted(problem, q, step)
+    return _choice(problem, q, step, nonzero)
+
+
+def _choice(problem: Problem, q: F64, step: float, nonzero: float) -> Choice:
     costs = level_costs(q, nonzero)
     bits = float(costs[q.astype(np.int64) + MAX_LEVEL].sum())
     return Choice(q.astype(np.int16), step, problem.error(q * step), bits)

@@ -7,16 +7,20 @@ a TOML file or from ``name=value`` flags; their types and bounds stand in the da
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, field
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
+from dcgen.compress.distill import Distillation, Training, begun
 from dcgen.compress.evidence import Evidence
-from dcgen.compress.goals import DEFAULT_KL, Goal, meet, sparse
+from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
+from dcgen.compress.point import Point
 from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
+from dcgen.compress.settings import configured
 from dcgen.compress.share import Init, existing, share
+from dcgen.compress.teaching import Lesson
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
 from dcgen.ir.graph import Conv, Graph, Weight
@@ -82,6 +86,17 @@ class SecondOrder(Recipe):
     levels : most levels of a layer, zero among them
     symmetric : codebooks hold with every level its negative
     work : bits a weight that all the work of the dense network is worth on the target, 0: none
+    distill : go on from what was found by distillation (``distill``); needs PyTorch
+    distill_steps, distill_batch : most steps of training, and pictures in each
+    distill_round : steps between two choices of levels
+    distill_patience : rounds without anything better on held-out pictures after which it ends
+    distill_rate : most that weights move in a step of training, along each eigenvector of what a layer reads and
+        in units of its levels' error; with 0 only grids and biases are trained
+    distill_scale_rate : the same for the logarithm of a layer's grid
+    distill_bias_rate : the same for biases, in deviations of the layer's outputs
+    distill_augment : strength of augmentation, 0 to 1
+    distill_mix : share of pictures that are mixed with another one
+    distill_features : weight of the error at the ends of blocks beside the divergence of the output
     """
 
     name: ClassVar[str] = "second-order"
@@ -94,8 +109,23 @@ class SecondOrder(Recipe):
     levels: int = field(default=255, metadata={"min": 2, "max": 255})
     symmetric: bool = False
     work: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
+    distill: bool = False
+    distill_steps: int = field(default=400, metadata={"min": 1, "max": 1_000_000})
+    distill_batch: int = field(default=16, metadata={"min": 1, "max": 1024})
+    distill_round: int = field(default=80, metadata={"min": 1, "max": 100_000})
+    distill_patience: int = field(default=3, metadata={"min": 1, "max": 1000})
+    distill_rate: float = field(default=2e-4, metadata={"min": 0.0, "max": 1.0})
+    distill_scale_rate: float = field(default=6e-4, metadata={"min": 0.0, "max": 1.0})
+    distill_bias_rate: float = field(default=4e-4, metadata={"min": 0.0, "max": 1.0})
+    distill_augment: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
+    distill_mix: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
+    distill_features: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
 
     def goal(self) -> Goal | None:
+        return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
+
+    def _asked(self) -> Goal | None:
+        """The goal that was given, None where none was."""
         asked = [
             Goal(name, limit)
             for name in ("max_kl", "max_bytes", "max_top1_drop")
@@ -103,9 +133,7 @@ class SecondOrder(Recipe):
         ]
         if len(asked) > 1:
             raise ConfigError(asked[1].name, f"and {asked[0].name} are both goals", "give one of them")
-        if asked:
-            return asked[0]
-        return Goal("max_kl", DEFAULT_KL) if self.density == 1 else None
+        return asked[0] if asked else None
 
     def passes(self) -> tuple[Pass, ...]:
         return (self._quantize,)
@@ -118,8 +146,39 @@ class SecondOrder(Recipe):
     def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
         goal = self.goal()
         quantizer = self.quantizer(graph, evidence)
-        found = meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
-        return found.graph
+
+        def search() -> Try:
+            return meet(quantizer, goal, self.density) if goal else sparse(quantizer, self.density)
+
+        if not self.distill:
+            return search().graph
+        return self._distilled(quantizer, begun(quantizer, search, self), goal)
+
+    def from_point(self, point: Point, graph: Graph, evidence: Evidence) -> Graph:
+        """A point of a frontier in place of the search for a goal; distilled if that is asked for, at its
+        size if no goal is."""
+        found = point.applied(graph)
+        if not self.distill:
+            return found
+        trial = evidence.trial(found)
+        quantizer = self.quantizer(graph, evidence)
+        start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # at a price that is not known
+        return self._distilled(quantizer, start, self._asked())
+
+    def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
+        rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate
+        lesson = Lesson(self.distill_batch, rates, self.distill_augment, self.distill_mix, self.distill_features)
+        training = Training(
+            self.distill_steps,
+            self.distill_round,
+            self.distill_patience,
+            self.seed,
+            lesson,
+            quantizer.evidence.checkpoint,
+        )
+        outcome = Distillation(quantizer, start, goal, self.density, training).run()
+        quantizer.evidence.tell("distillation", outcome.report)
+        return outcome.found.graph
 
 
 @dataclass(frozen=True)
@@ -220,45 +279,5 @@ def recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
     """
     for kind in RECIPES:
         if kind.name == name:
-            return _configured(kind(), settings or {})
+            return configured(kind(), name, settings or {})
     raise ConfigError(name, f"is not a recipe; there are {', '.join(k.name for k in RECIPES)}")
-
-
-def _configured(base: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    known = {f.name: f for f in fields(base)}
-    hints = get_type_hints(type(base))
-    changes = {}
-    for key, value in settings.items():
-        if key not in known:
-            raise ConfigError(key, f"is not a setting of {base.name}; there are {', '.join(known)}")
-        bounds = known[key].metadata
-        changes[key] = _value(key, value, hints[key], bounds.get("min"), bounds.get("max"))
-    return replace(base, **changes)
-
-
-def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")
-        return value
-    if kind is bool:
-        if value not in (True, False, "true", "false"):
-            raise ConfigError(key, f"must be true or false, not {value!r}")
-        return value in (True, "true")
-    if kind not in (int, float):
-        if not isinstance(value, Mapping):
-            raise ConfigError(key, f"must be a table of numbers by layer name, not {value!r}")
-        return {str(k): _value(f"{key}.{k}", v, float, low, high) for k, v in value.items()}
-    try:
-        number = kind(value)
-    except (TypeError, ValueError, OverflowError):
-        raise ConfigError(key, f"must be a {'whole ' if kind is int else ''}number, not {value!r}") from None
-    if (
-        isinstance(value, bool)
-        or (kind is int and float(value) != number)
-        or not (low or 0) <= number <= (high or np.inf)
-    ):
-        raise ConfigError(
-            key, f"must be {'a whole' if kind is int else 'a'} number from {low:g} to {high:g}, not {value!r}"
-        )
-    return number

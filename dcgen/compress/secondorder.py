@@ -95,8 +95,8 @@ class Quantizer:
         for group in order:
             for name, seen in observe(graph, group, walk.visit(group), done).items():
                 m = seen.moments()
-                problem = self._problem(name, m)
-                price = self._price(name, problem, prices)
+                problem = self.problem(name, m)
+                price = self.error_of_a_bit(name, problem, prices)
                 choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
                 walk.weights[name], walk.biases[name] = self._applied(name, m, choice)
                 bits += choice.bits
@@ -115,7 +115,7 @@ class Quantizer:
         """What ``at`` would come to, if every layer saw its float inputs: within seconds, and coarser."""
         kl, bits, nonzeros, total = 0.0, 0.0, 0, 0
         for name, problem in self._problems.items():
-            choice = rough(problem, self._price(name, problem, prices), prices.nonzero.get(name, 0.0))
+            choice = rough(problem, self.error_of_a_bit(name, problem, prices), prices.nonzero.get(name, 0.0))
             kl += self._sensitivity[name] * choice.error
             bits += choice.bits
             nonzeros += int(np.count_nonzero(choice.integers))
@@ -137,7 +137,7 @@ class Quantizer:
             m = seen.moments()
             if not np.isfinite(m.hessian).all():
                 raise NumericError(name, "reads values that are not finite on calibration pictures")
-            problem = self._problem(name, m)
+            problem = self.problem(name, m)
             energy = problem.error(np.zeros_like(problem.target))
             choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
             weight, bias = self._applied(name, m, choice)
@@ -150,7 +150,8 @@ class Quantizer:
         assert isinstance(conv, Conv)
         return conv
 
-    def _problem(self, name: str, m: Moments) -> Problem:
+    def problem(self, name: str, m: Moments) -> Problem:
+        """What is asked of a convolution whose inputs have these moments."""
         conv = self._conv(name)
         target = m.targets(conv)
         free = conv.weight.values != 0
@@ -163,7 +164,7 @@ class Quantizer:
             free.reshape(target.shape) if pruned else None,
         )
 
-    def _price(self, name: str, problem: Problem, prices: Prices) -> float:
+    def error_of_a_bit(self, name: str, problem: Problem, prices: Prices) -> float:
         """Squared error of the layer that a bit is worth; finite even where its errors do no harm."""
         energy = problem.error(np.zeros_like(problem.target))
         least = 1e-9 * prices.bit * problem.target.size / max(energy, 1e-30)

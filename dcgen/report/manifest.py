@@ -60,6 +60,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         },
         "held_out": compiled.held_out.to_json(),
         **_goal(compiled),
+        **compiled.said,
         "arena_bytes": compiled.plan.arena_bytes,
         **_schedule(compiled),
         **_needs(compiled),

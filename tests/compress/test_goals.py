@@ -25,7 +25,7 @@ def searched(monkeypatch: pytest.MonkeyPatch, goal: Goal, scatter: float, first:
     def attempt(quantizer, surcharge, bit: float, stage: str) -> Try:
         kl = 0.1 * (bit / PRICE) ** 0.7 * math.exp(scatter * rng.standard_normal())
         tried.append(Trial(round(370_000 * (bit / PRICE) ** -0.2), kl, 0.9))
-        return Try(None, None, tried[-1])
+        return Try(None, None, tried[-1], Prices(bit, {}))
 
     free = SimpleNamespace(work_bits=0.0)  # of any price but that of a bit
     monkeypatch.setattr(goals, "attempt", attempt)

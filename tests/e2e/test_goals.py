@@ -77,6 +77,31 @@ def test_a_frontier_and_one_of_its_points(compiled, tmp_path: Path, digits_pictu
     assert made["held_out"]["mean_kl"] == pytest.approx(rows[1]["mean_kl"])
 
 
+def test_distillation_makes_the_file_smaller_at_a_divergence(compiled, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    folder = tmp_path / "training"
+    arguments = ("--max-kl", 0.04, "--distill", "--set", "distill_steps=200", "--checkpoint", folder)
+    found = compiled(*arguments)
+    said = found["distillation"]
+    assert found["held_out"]["mean_kl"] <= 0.04 and found["goal"]["reached"] <= 0.04
+    assert said["helped"] and said["best"]["blob_bytes"] == found["blob_bytes"] < said["start"]["blob_bytes"]
+    assert said["rounds"] and (folder / "distill.npz").is_file()
+    assert compiled(*arguments) == found  # from the checkpoint
+
+
+def test_a_checkpoint_without_a_training_is_refused(tmp_path: Path, digits_pictures: Path) -> None:
+    arguments = (
+        "--calibration",
+        digits_pictures / "calibration",
+        "-o",
+        tmp_path / "out",
+        "--checkpoint",
+        tmp_path,
+    )
+    done = dcgen("compile", "digits", *arguments)
+    assert done.returncode == 1 and "--checkpoint: is for a training (give --distill)" in done.stderr
+
+
 def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_pictures: Path) -> None:
     calibration = digits_pictures / "calibration"
     done = dcgen("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out", "--max-bytes", "500")

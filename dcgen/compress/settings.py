@@ -1,0 +1,61 @@
+"""Settings from texts: types and bounds stand in a dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from dcgen.errors import ConfigError
+
+Settings = TypeVar("Settings")
+
+
+def configured(base: Settings, name: str, settings: Mapping[str, Any]) -> Settings:
+    """The dataclass with some fields changed; texts are converted to the field's type.
+
+    name : of what has these settings, for messages
+
+    Raises ConfigError for an unknown setting, or a value out of the bounds in its field's metadata.
+    """
+    given: Any = base
+    known = {f.name: f for f in fields(given)}
+    hints = get_type_hints(type(base))
+    changes = {}
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(key, f"is not a setting of {name}; there are {', '.join(known)}")
+        bounds = known[key].metadata
+        changes[key] = _value(key, value, hints[key], bounds.get("min"), bounds.get("max"))
+    changed: Settings = replace(given, **changes)
+    return changed
+
+
+def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")
+        return value
+    if kind is bool:
+        if value not in (True, False, "true", "false"):
+            raise ConfigError(key, f"must be true or false, not {value!r}")
+        return value in (True, "true")
+    if kind not in (int, float):
+        if not isinstance(value, Mapping):
+            raise ConfigError(key, f"must be a table of numbers by layer name, not {value!r}")
+        return {str(k): _value(f"{key}.{k}", v, float, low, high) for k, v in value.items()}
+    try:
+        number = kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ConfigError(key, f"must be a {'whole ' if kind is int else ''}number, not {value!r}") from None
+    if (
+        isinstance(value, bool)
+        or (kind is int and float(value) != number)
+        or not (low or 0) <= number <= (high or np.inf)
+    ):
+        raise ConfigError(
+            key, f"must be {'a whole' if kind is int else 'a'} number from {low:g} to {high:g}, not {value!r}"
+        )
+    return number

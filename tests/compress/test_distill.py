@@ -1,0 +1,149 @@
+"""Distillation keeps to the goal, keeps the better network, says which, and goes on where it was stopped."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from dcgen.compress import checkpoint, distill
+from dcgen.compress.goals import prices
+from dcgen.compress.recipes import recipe
+from dcgen.errors import ConfigError, ToolError
+from tests.compress.nets import density, evidence, net
+
+torch = pytest.importorskip("torch")
+QUICK = {"distill": True, "distill_steps": 40, "distill_batch": 8, "distill_round": 10}
+
+
+def distilled(settings, **changes):
+    """The network of a recipe that trains, and what was said of the training."""
+    said = {}
+    found = recipe("second-order", {**QUICK, **settings}).apply(net(), evidence(tell=said.__setitem__, **changes))
+    return found, said["distillation"]
+
+
+def same(one, two):
+    return all(
+        np.array_equal(a.weight.values, b.weight.values) and np.array_equal(a.bias, b.bias)
+        for (_, a), (_, b) in zip(one.convs(), two.convs(), strict=True)
+    )
+
+
+def test_at_a_divergence_the_file_shrinks_and_the_goal_is_kept():
+    found, said = distilled({"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12})
+    trial = evidence().trial(found)
+    assert said["helped"] and trial.mean_kl <= 0.02
+    assert trial.blob_bytes == said["best"]["blob_bytes"] < said["start"]["blob_bytes"]
+
+
+def test_what_does_not_help_is_not_taken():
+    """Steps so large that they ruin the network: the start is kept, and that is said."""
+    settings = {"max_bytes": 1800, "distill_rate": 1.0, "distill_bias_rate": 1.0, "distill_patience": 2}
+    found, said = distilled(settings)
+    assert not said["helped"] and said["stopped_early"] and len(said["rounds"]) == 2
+    assert same(found, recipe("second-order", {"max_bytes": 1800}).apply(net(), evidence()))
+
+
+def test_a_round_that_only_looked_better_is_not_taken(monkeypatch):
+    """Rounds are judged with float activations; the integers have the last word."""
+    seen = evidence()
+
+    def trial(graph):
+        came = seen.trial(graph)
+        return came if not trials else replace(came, mean_kl=1.0)
+
+    trials = []
+    monkeypatch.setattr(distill.Distillation, "run", _noting(distill.Distillation.run, trials))
+    settings = {"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12}
+    found, said = distilled(settings, trial=trial)
+    assert said["best"]["mean_kl"] == 1.0 and not said["helped"]
+    assert evidence().trial(found).mean_kl <= 0.02
+
+
+def _noting(run, trials):
+    def noted(self):
+        trials.append(self)
+        return run(self)
+
+    return noted
+
+
+def test_constraints_are_kept():
+    found, _ = distilled({"density": 0.3, "levels": 8, "max_kl": 0.5})
+    assert density(found) <= 0.3
+    assert max(len(c.weight.levels.codebook) for _, c in found.convs()) <= 8
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_at(monkeypatch, number):
+    """Make the training end after it has saved a round."""
+    saved = checkpoint.save
+
+    def save(folder, key, state):
+        saved(folder, key, state)
+        if len(state.rounds) == number:
+            raise Stopped
+
+    monkeypatch.setattr(distill, "save", save)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, number):
+    settings = {"max_kl": 0.02, "distill_patience": 4}
+    whole, told = distilled(settings)
+    with monkeypatch.context() as patched:
+        stop_at(patched, number)
+        with pytest.raises(Stopped):
+            distilled(settings, checkpoint=tmp_path)
+    monkeypatch.setattr("dcgen.compress.recipes.meet", None)  # what a search has found is not searched again
+    rounds = []
+    once = distill.Distillation._round
+    monkeypatch.setattr(distill.Distillation, "_round", lambda *a: rounds.append(1) or once(*a))
+    resumed, said = distilled(settings, checkpoint=tmp_path)
+    assert len(rounds) == 4 - number
+    assert same(resumed, whole) and said == told
+    rounds.clear()
+    assert same(distilled(settings, checkpoint=tmp_path)[0], whole) and not rounds
+
+
+def test_checkpoints_of_something_else_are_refused(tmp_path):
+    distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+    with pytest.raises(ConfigError, match=r"start.json: is a training of another network, .* another folder"):
+        distilled({"max_kl": 0.02, "distill_rate": 0.002}, checkpoint=tmp_path)
+    with pytest.raises(ConfigError, match="another network, other pictures or settings"):
+        distilled({"max_kl": 0.03}, checkpoint=tmp_path)
+    for text in ("", "[]", "{}"):
+        kept = (tmp_path / checkpoint.PAID).read_text()
+        (tmp_path / checkpoint.PAID).write_text(text)
+        with pytest.raises(ConfigError, match=r"start.json: is no checkpoint: .*remove it"):
+            distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+        (tmp_path / checkpoint.PAID).write_text(kept)
+    file = tmp_path / checkpoint.FILE
+    for damaged in (b"", file.read_bytes()[:-4000], b"PK" + bytes(100)):
+        file.write_bytes(damaged)
+        with pytest.raises(ConfigError, match=r"is no checkpoint: .*remove it"):
+            distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+
+
+def test_a_point_is_distilled_at_its_size():
+    chosen = recipe("second-order", {**QUICK, "distill_steps": 120, "distill_patience": 12})
+    quantizer = chosen.quantizer(net(), evidence())
+    point = quantizer.at(prices(quantizer, 3e-5, 0.0), "test")
+    said = {}
+    found = evidence().trial(chosen.from_point(point, net(), evidence(tell=said.__setitem__)))
+    begun = evidence().trial(point.applied(net()))
+    told = said["distillation"]
+    assert told["start"]["mean_kl"] == pytest.approx(begun.mean_kl) and found.mean_kl <= begun.mean_kl
+    assert told["rounds"][0]["price"] == pytest.approx(3e-5, rel=0.2)  # found from the levels alone
+    assert all(abs(r["estimated_bytes"] - begun.blob_bytes) < 0.02 * begun.blob_bytes for r in told["rounds"])
+    plain = recipe("second-order").from_point(point, net(), evidence())
+    assert same(plain, point.applied(net()))
+
+
+def test_without_torch_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "torch", None)
+    with pytest.raises(ToolError, match=r"torch: is needed for --distill \(pip install dcgen\[torch\]\)"):
+        distilled({"max_kl": 0.02})
