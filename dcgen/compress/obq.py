@@ -134,7 +134,7 @@ def _quantize(
         q = _feedback(problem, step, price, level_costs(q, nonzero))
     for _ in range(sweeps):
         q = _descend(problem, q, step, price, level_costs(q, nonzero))
-        step = _fitted(problem, q, step)
+        step = fitted_step(problem, q, step)
     return _choice(problem, q, step, nonzero)
 
 
@@ -214,8 +214,8 @@ def _descend(problem: Problem, q: F64, step: float, price: float, costs: F64) ->
     return back
 
 
-def _fitted(problem: Problem, q: F64, step: float) -> float:
-    """The step with the least error for given levels."""
+def fitted_step(problem: Problem, q: F64, step: float) -> float:
+    """The step with the least error for given levels; ``step`` where all are zero."""
     pull = q @ problem.hessian
     square = float((pull * q).sum())
     return float((pull * problem.target).sum()) / square if square > 0 else step

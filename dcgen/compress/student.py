@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgen.compress.hessian import observe
-from dcgen.compress.obq import Problem, settle
+from dcgen.compress.obq import Problem, fitted_step, settle
 from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices, Quantizer
 from dcgen.compress.sections import Walk, groups
@@ -101,6 +101,9 @@ def student(quantizer: Quantizer, point: Point) -> tuple[dict[str, Site], dict[s
             assert levels is not None and levels.step is not None
             shape = problem.target.shape
             integers = np.rint(levels.codebook / levels.step).astype(np.int16)[levels.indices].reshape(shape)
+            # Scores have been given a factor of their own: the target of that step, not the one of least error.
+            factor = levels.step / fitted_step(problem, integers.astype(np.float64), levels.step)
+            problem = replace(problem, target=factor * problem.target)
             site = Site.of(problem, moments.mean, integers * levels.step, weight.values.shape)
             centre = np.asarray(point.biases[name] + site.shift(integers * levels.step))
             sites[name], layers[name] = site, Layer(problem.target, integers, levels.step, centre)
