@@ -116,7 +116,7 @@ def test_eval_compares_with_the_float_model(on: str, digits_out: Path, digits_pi
     assert found["float"]["top1"] >= 0.97
     assert found["compressed"]["top1"] >= 0.96
     assert found["compressed"]["top5"] >= found["compressed"]["top1"]
-    assert 0.97 <= found["agreement"] <= 1
+    assert 0.95 <= found["agreement"] <= 1
     assert 0 <= found["mean_kl"] < 0.1
     for name in ("agreement", "mean_kl"):
         low, high = found[f"{name}_interval"]
