@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--megahertz", type=float, help="the board's if not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each of which takes about 3 GB")
-    parser.add_argument("--nextpnr", type=Path, help="a nextpnr-ecp5 built for this machine, several times faster")
+    parser.add_argument("--nextpnr", type=Path, help="a nextpnr-ecp5 built for this machine, faster")
     chosen = parser.parse_args()
     try:
         build(

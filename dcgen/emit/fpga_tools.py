@@ -28,7 +28,7 @@ class Tool:
     name : what it calls itself
     package : on PyPI
     function : of the package's module, takes the arguments
-    program : a build for this machine that takes the package's place, several times faster
+    program : a build for this machine that takes the package's place, faster
     """
 
     name: str

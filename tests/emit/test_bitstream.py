@@ -179,7 +179,7 @@ def test_failures_of_a_tool_carry_its_reason(
 
 @pytest.mark.slow
 def test_a_small_engine_meets_timing_with_the_tools_that_pip_installs(tmp_path: Path) -> None:
-    """The whole way to a bitstream; the reference engine takes an hour of it, this one six minutes of a core."""
+    """The whole way to a bitstream; the reference engine takes much longer, this one six minutes of a core."""
     report = build(SMALL, tmp_path, board=ULX3S_25F, seeds=(1,), progress=quiet)
     assert report.best.fmax_mhz >= report.megahertz == 50
     assert report.resources["multipliers"] == Resource(13, 28)
