@@ -80,7 +80,7 @@ def ranking(scores: NDArray[Any], k: int = 5) -> NDArray[np.int64]:
     return np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :k]
 
 
-def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
     """float64 [N, S] in nats."""
     z = logits.astype(np.float64)
     z = z - z.max(1, keepdims=True)

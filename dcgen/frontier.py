@@ -20,10 +20,10 @@ from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, PlanError
 from dcgen.files import check_writable, write_folder
 from dcgen.pipeline import Bench
-from dcgen.plan.cycles import nonzero_macs, predict
-from dcgen.plan.engine import plan_engine
+from dcgen.plan.cycles import nonzero_macs
 from dcgen.plan.firmware import plan_firmware
 from dcgen.plan.instructions import is_predicted, predict_instructions
+from dcgen.plan.lanes import planned
 from dcgen.progress import Progress
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find
@@ -162,7 +162,7 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
     made = bench.integers(tried.graph)
     target = bench.job.target if isinstance(bench.job.target, EngineTarget) else ULX3S_85F
     try:
-        cycles = predict(plan_engine(made.qgraph, made.blob, target.parameters), made.qgraph, made.blob).total
+        cycles = planned(target.parameters, made.qgraph, made.blob)[1].total
     except PlanError:
         cycles = None
     try:

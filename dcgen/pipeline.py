@@ -32,10 +32,8 @@ from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
 from dcgen.plan.budget import plan_within
-from dcgen.plan.cycles import predict
-from dcgen.plan.engine import plan_engine
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
-from dcgen.plan.lanes import fastest
+from dcgen.plan.lanes import fastest, planned
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
 from dcgen.plan.work import work_of_weights
@@ -64,9 +62,10 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     check_writable(out)
     if job.checkpoint is not None and not (isinstance(job.recipe, SecondOrder) and job.recipe.distill):
         raise ConfigError("--checkpoint", "is for a training", "give --distill")
-    if job.bitstream and not (isinstance(job.target, EngineTarget) and job.target.board):
+    on_board = isinstance(job.target, EngineTarget) and job.target.board is not None
+    if job.bitstream and not on_board:
         raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
-    if job.best_lanes and not (isinstance(job.target, EngineTarget) and job.target.board):
+    if job.best_lanes and not on_board:
         raise ConfigError(
             "--lanes", f"auto needs an engine on a board, not {job.target.name}", "see dcgen targets"
         )
@@ -244,11 +243,9 @@ def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | No
     """The engine's plan and its cycles. PlanError, before anything else is done, where it cannot run this."""
     if not isinstance(target := job.target, EngineTarget):
         return None
-    if job.best_lanes:
-        plan, prediction = fastest(target, qgraph, blob)
-    else:
-        plan = plan_engine(qgraph, blob, target.parameters)
-        prediction = predict(plan, qgraph, blob)
+    plan, prediction = (
+        fastest(target, qgraph, blob) if job.best_lanes else planned(target.parameters, qgraph, blob)
+    )
     board = target.board
     return EngineCompiled(plan, prediction, pace(board, plan, qgraph, blob, prediction.total) if board else None)
 

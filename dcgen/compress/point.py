@@ -55,7 +55,7 @@ def point_bytes(point: Point, graph: Graph) -> bytes:
     for name, weight in point.weights.items():
         levels = weight.levels
         assert levels is not None and levels.step is not None
-        arrays[f"{name}.codebook"] = np.rint(levels.codebook / levels.step).astype(np.int16)
+        arrays[f"{name}.codebook"] = levels.multiples
         arrays[f"{name}.levels"] = levels.indices
         arrays[f"{name}.step"] = np.array(levels.step)
         arrays[f"{name}.bias"] = point.biases[name]

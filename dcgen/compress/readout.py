@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from dcgen.compress.sections import section
+from dcgen.fidelity import log_softmax
 from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
 from dcgen.ir.runner import FloatRunner
 
@@ -74,11 +75,11 @@ def fit(reference: F64, scores: F64) -> tuple[float, F64]:
 
     The mean differences are taken for as much as they exceed what so few pictures leave to chance.
     """
-    wanted = _softmax(reference)
+    wanted = np.exp(log_softmax(reference))
     factor = 1.0
     for _ in range(ROUNDS):
         shift = _certain(reference - factor * scores)
-        given = _softmax(factor * scores + shift)
+        given = np.exp(log_softmax(factor * scores + shift))
         slope = ((given - wanted) * scores).sum(1).mean()
         curvature = ((given * scores**2).sum(1) - (given * scores).sum(1) ** 2).mean()
         factor = float(np.clip(factor - slope / max(curvature, 1e-12), *FACTORS))
@@ -90,7 +91,7 @@ def scaled(weight: Weight, factor: float) -> Weight:
     levels = weight.levels
     assert levels is not None and levels.step is not None
     step = levels.step * factor
-    return Weight.of(replace(levels, codebook=np.rint(levels.codebook / levels.step) * step, step=step))
+    return Weight.of(replace(levels, codebook=levels.multiples.astype(np.float64) * step, step=step))
 
 
 def _certain(differences: F64) -> F64:
@@ -99,8 +100,3 @@ def _certain(differences: F64) -> F64:
     chance = float((differences.var(0, ddof=1) / len(differences)).sum())
     total = float((mean**2).sum())
     return np.asarray(mean * max(0.0, 1 - chance / total) if total > 0 else mean)
-
-
-def _softmax(scores: F64) -> F64:
-    powers = np.exp(scores - scores.max(1, keepdims=True))
-    return np.asarray(powers / powers.sum(1, keepdims=True))

@@ -83,23 +83,19 @@ class Quantizer:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
-        self._probe(self._observe())
+        self._probe(self.observed(Walk(graph, evidence.measure), "observing inputs"))
 
     def at(self, prices: Prices, stage: str) -> Point:
         """The network quantized at the given prices, layer after layer."""
-        graph, evidence = self.graph, self.evidence
-        walk = Walk(graph, evidence.measure)
-        order = groups(graph)
-        done = counted(evidence.progress, stage, len(order) * len(evidence.measure))
-        bits = 0.0
-        for group in order:
-            for name, seen in observe(graph, group, walk.visit(group), done).items():
-                m = seen.moments()
-                problem = self.problem(name, m)
-                price = self.error_of_a_bit(name, problem, prices)
-                choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
-                walk.weights[name], walk.biases[name] = self._applied(name, m, choice)
-                bits += choice.bits
+        graph = self.graph
+        walk, bits = Walk(graph, self.evidence.measure), 0.0
+        for name, seen in self.observed(walk, stage):
+            m = seen.moments()
+            problem = self.problem(name, m)
+            price = self.error_of_a_bit(name, problem, prices)
+            choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
+            walk.weights[name], walk.biases[name] = self._applied(name, m, choice)
+            bits += choice.bits
         if (last := readout(graph)) is not None:
             weight, bias = walk.weights.pop(last), walk.biases.pop(last)
             batches = walk.visit((last,))
@@ -122,10 +118,11 @@ class Quantizer:
             total += choice.integers.size
         return Sketch(kl, bits, nonzeros / total)
 
-    def _observe(self) -> Iterator[tuple[str, Observation]]:
-        """What the convolutions of the float network read."""
-        walk, order = Walk(self.graph, self.evidence.measure), groups(self.graph)
-        done = counted(self.evidence.progress, "observing inputs", len(order) * len(self.evidence.measure))
+    def observed(self, walk: Walk, stage: str) -> Iterator[tuple[str, Observation]]:
+        """What the convolutions read in order, of a walk over ``measure``. Each one's quantized weights and biases
+        are put into the walk, if it has any, before the next is asked for."""
+        order = groups(self.graph)
+        done = counted(self.evidence.progress, stage, len(order) * len(self.evidence.measure))
         for group in order:
             yield from observe(self.graph, group, walk.visit(group), done).items()
 

@@ -14,14 +14,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dcgen.compress.hessian import observe
 from dcgen.compress.obq import Problem, fitted_step, settle
 from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices, Quantizer
-from dcgen.compress.sections import Walk, groups
+from dcgen.compress.sections import Walk
 from dcgen.compress.uniform import levels_of
 from dcgen.ir.graph import F64, Weight
-from dcgen.progress import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,25 +87,21 @@ Sites = Mapping[str, Site]
 
 def student(quantizer: Quantizer, point: Point) -> tuple[dict[str, Site], dict[str, Layer]]:
     """The sites and layers of a network that ``quantizer`` has made, observed once more as it now is."""
-    graph, evidence = quantizer.graph, quantizer.evidence
-    walk, order = Walk(graph, evidence.measure), groups(graph)
-    done = counted(evidence.progress, "observing the student", len(order) * len(evidence.measure))
+    walk = Walk(quantizer.graph, quantizer.evidence.measure)
     sites, layers = {}, {}
-    for group in order:
-        for name, seen in observe(graph, group, walk.visit(group), done).items():
-            moments, weight = seen.moments(), point.weights[name]
-            problem = quantizer.problem(name, moments)
-            levels = weight.levels
-            assert levels is not None and levels.step is not None
-            shape = problem.target.shape
-            integers = np.rint(levels.codebook / levels.step).astype(np.int16)[levels.indices].reshape(shape)
-            # Scores have been given a factor of their own: the target of that step, not the one of least error.
-            factor = levels.step / fitted_step(problem, integers.astype(np.float64), levels.step)
-            problem = replace(problem, target=factor * problem.target)
-            site = Site.of(problem, moments.mean, integers * levels.step, weight.values.shape)
-            centre = np.asarray(point.biases[name] + site.shift(integers * levels.step))
-            sites[name], layers[name] = site, Layer(problem.target, integers, levels.step, centre)
-            walk.weights[name], walk.biases[name] = weight, point.biases[name]
+    for name, seen in quantizer.observed(walk, "observing the student"):
+        moments, weight = seen.moments(), point.weights[name]
+        problem = quantizer.problem(name, moments)
+        levels = weight.levels
+        assert levels is not None and levels.step is not None
+        integers = levels.multiples[levels.indices].reshape(problem.target.shape)
+        # Scores have been given a factor of their own: the target of that step, not the one of least error.
+        factor = levels.step / fitted_step(problem, integers.astype(np.float64), levels.step)
+        problem = replace(problem, target=factor * problem.target)
+        site = Site.of(problem, moments.mean, integers * levels.step, weight.values.shape)
+        centre = np.asarray(point.biases[name] + site.shift(integers * levels.step))
+        sites[name], layers[name] = site, Layer(problem.target, integers, levels.step, centre)
+        walk.weights[name], walk.biases[name] = weight, point.biases[name]
     return sites, layers
 
 

@@ -41,6 +41,12 @@ class Levels:
     step: float | None = None
     channel_scale: F64 | None = None
 
+    @property
+    def multiples(self) -> NDArray[np.int16]:
+        """The codebook in steps, int16 [K], of a uniform grid."""
+        assert self.step is not None
+        return np.rint(self.codebook / self.step).astype(np.int16)
+
     def values(self) -> F32:
         """The float32 weights (OIHW) these levels stand for."""
         w = self.codebook[self.indices]

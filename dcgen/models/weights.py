@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from dcgen.errors import ToolError, WeightsError
+from dcgen.errors import WeightsError
 from dcgen.ir.graph import F32
+from dcgen.ir.torch_run import import_torch
 from dcgen.models.catalogue import MODELS
 from dcgen.models.spec import SqueezeNetSpec, WeightShape
 
@@ -132,10 +133,7 @@ def _safetensor(path: Path, name: str, entry: Mapping[str, Any], body: memoryvie
 
 def _read_torch(path: Path) -> Arrays:
     """A PyTorch state dict, bare or under ``state_dict`` or ``model``; ``module.`` prefixes removed."""
-    try:
-        import torch
-    except ImportError:
-        raise ToolError("torch", f"is needed to read {path}", "pip install dcgen[torch]") from None
+    torch = import_torch(f"to read {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

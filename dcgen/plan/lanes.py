@@ -59,16 +59,18 @@ def fastest(engine: EngineTarget, graph: QGraph, blob: Blob) -> tuple[EnginePlan
         if best is not None and bound >= best[1].total:
             break
         try:
-            plan = plan_engine(graph, blob, parameters)
+            found = planned(parameters, graph, blob)
         except PlanError:
             continue
-        prediction = predict(plan, graph, blob)
-        if best is None or prediction.total < best[1].total:
-            best = plan, prediction
-    if best is None:
-        plan = plan_engine(graph, blob, engine.parameters)
-        return plan, predict(plan, graph, blob)
-    return best
+        if best is None or found[1].total < best[1].total:
+            best = found
+    return best or planned(engine.parameters, graph, blob)
+
+
+def planned(parameters: EngineParameters, graph: QGraph, blob: Blob) -> tuple[EnginePlan, Prediction]:
+    """The plan of an engine, and its cycles. PlanError where it does not run the network."""
+    plan = plan_engine(graph, blob, parameters)
+    return plan, predict(plan, graph, blob)
 
 
 def _least_cycles(graph: QGraph, lanes: int) -> int:

@@ -33,8 +33,7 @@ def integer_levels(conv: Conv, source_scale: float, name: str) -> tuple[I16, flo
         largest_bias = max(float(np.abs(conv.bias).max()), 1e-6)
         return np.zeros(len(levels.codebook), np.int16), largest_bias / source_scale / 2**BIAS_ONLY_BITS
     if levels.step is not None:
-        grid = np.rint(levels.codebook / levels.step)
-        return grid.astype(np.int16), levels.step
+        return levels.multiples, levels.step
     largest = float(np.abs(levels.codebook).max())
     worst = np.abs(levels.codebook)[levels.indices].reshape(len(levels.indices), -1).sum(1).max() / largest
     top = int(min(32767, ACCUMULATOR_LIMIT / 255 / max(worst, 1.0)))
