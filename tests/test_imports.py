@@ -14,6 +14,7 @@ from tests.command import ROOT
 
 MAY_IMPORT = {
     "errors": "",
+    "ahead": "",
     "resources": "errors",
     "files": "errors",
     "pictures": "errors",
@@ -24,8 +25,8 @@ MAY_IMPORT = {
     "ir": "errors",
     "models": "ir",
     "importers": "ir models",
-    "compress": "ir pictures fidelity progress",
-    "quant": "ir",
+    "compress": "ir pictures fidelity progress ahead",
+    "quant": "ir ahead",
     "encode": "quant",
     "plan": "quant encode targets",
     "emit": "plan encode quant targets files resources progress",

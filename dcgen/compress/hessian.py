@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from dcgen.ahead import ahead
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
 PLACES = 256
@@ -94,11 +95,11 @@ class Observation:
             self._cross[:], self._mean_float[:] = self._square, self._mean
         x = patches(two, self._conv, self._places, self._width)
         self._rows += x.shape[1]
-        self._mean += x.sum(1, np.float64)
+        self._mean += x.astype(np.float64).sum(1)
         self._square += x.transpose(0, 2, 1) @ x
         if not self._same:
             y = x if one is two else patches(one, self._conv, self._places, self._width)
-            self._mean_float += y.sum(1, np.float64)
+            self._mean_float += y.astype(np.float64).sum(1)
             self._cross += y.transpose(0, 2, 1) @ x
 
     def moments(self) -> Moments:
@@ -129,7 +130,7 @@ def observe(
     done : told of the pictures of each batch
     """
     found = {name: Observation(graph, name) for name in group}
-    for batch in batches:
+    for batch in ahead(batches):
         for name, o in found.items():
             o.add(*batch[graph.by_name[name].inputs[0]])
         done(len(next(iter(batch.values()))[0]))

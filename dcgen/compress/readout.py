@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dcgen.ahead import ahead
 from dcgen.compress.sections import section
 from dcgen.fidelity import log_softmax
 from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
@@ -25,6 +26,8 @@ FACTORS = (0.8, 1.25)
 NUDGE = 0.05
 """Shift of a bias, in deviations of the scores, by which its effect behind rectifiers and pools is measured."""
 LEAST_EFFECT = 0.2
+NUDGED = 160
+"""Pictures that are enough to measure it on."""
 
 
 def readout(graph: Graph) -> str | None:
@@ -52,19 +55,22 @@ def fitted(
     """
     source = graph.by_name[name].inputs[0]
     runner = FloatRunner(section(graph, [source], graph.outputs), swappable=True)
-    found: list[tuple[F32, F32, F32]] = []
+    found: list[tuple[F32, F32]] = []
+    moved: list[F32] = []
     nudge = np.float32(0)
-    for batch in batches:
+    for batch in ahead(batches):
         one, two = ({source: x} for x in batch[source])
         reference = runner.run(one)
         nudge = nudge or np.float32(NUDGE * reference.std() + 1e-6)
-        scores, nudged = (runner.run(two, {name: weight}, {name: b}) for b in (bias, bias + nudge))
-        found.append((reference, scores, nudged))
-    wanted, given, moved = (np.concatenate(f).astype(np.float64) for f in zip(*found, strict=True))
+        scores = runner.run(two, {name: weight}, {name: bias})
+        if len(moved) * len(scores) < NUDGED:
+            moved.append(runner.run(two, {name: weight}, {name: bias + nudge}) - scores)
+        found.append((reference, scores))
+    wanted, given = (np.concatenate(f).astype(np.float64) for f in zip(*found, strict=True))
     if len(given) < 2 or given.shape[1] != len(bias):
         return weight, bias
     factor, shift = fit(wanted, given)
-    effect = np.maximum((moved - given).mean(0) / nudge, LEAST_EFFECT)
+    effect = np.maximum(np.concatenate(moved).mean(0, np.float64) / nudge, LEAST_EFFECT)
     return scaled(weight, factor), np.asarray(factor * bias + shift / effect, np.float32)
 
 

@@ -83,12 +83,13 @@ class Quantizer:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
-        self._probe(self.observed(Walk(graph, evidence.measure), "observing inputs"))
+        self._known: dict[str, F32] = {}  # see Walk
+        self._probe(self.observed(Walk(graph, evidence.measure, self._known), "observing inputs"))
 
     def at(self, prices: Prices, stage: str) -> Point:
         """The network quantized at the given prices, layer after layer."""
         graph = self.graph
-        walk, bits = Walk(graph, self.evidence.measure), 0.0
+        walk, bits = Walk(graph, self.evidence.measure, self._known), 0.0
         for name, seen in self.observed(walk, stage):
             m = seen.moments()
             problem = self.problem(name, m)

@@ -14,8 +14,10 @@ import numpy as np
 from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
 from dcgen.ir.runner import BATCH, FloatRunner
 
-KEPT_BYTES = 600 * 2**20
+KEPT_BYTES = 700 * 2**20
 """Most that the tensors at a cut may take, over both networks and all pictures."""
+KNOWN_BYTES = 1300 * 2**20
+"""Most that tensors of the float network may take that one walk leaves for the next."""
 
 
 def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
@@ -73,11 +75,14 @@ class Walk:
 
     Groups are visited in order. Whoever visits puts the quantized weights and biases of a group into
     ``weights`` and ``biases`` before going on.
+
+    known : the float network's tensors at some cuts, which walks over the same pictures share and fill
     """
 
-    def __init__(self, graph: Graph, pictures: F32) -> None:
+    def __init__(self, graph: Graph, pictures: F32, known: dict[str, F32] | None = None) -> None:
         self._graph = graph
         self._at: dict[str, tuple[F32, F32]] = {graph.inputs[0].name: (pictures, pictures)}
+        self._known = {} if known is None else known
         self.weights: dict[str, Weight] = {}
         self.biases: dict[str, F32] = {}
 
@@ -92,30 +97,42 @@ class Walk:
         if not keep:
             wanted = tuple(dict.fromkeys(graph.by_name[name].inputs[0] for name in group))
         new = tuple(name for name in wanted if name not in held)
-        kept = {
-            name: held[name] if name in held else _empty(pictures, graph.shapes[name]) for name in wanted if keep
-        }
         part = section(graph, held, new) if new else None
         runner = FloatRunner(part, swappable=True) if part is not None else None
         inside = {n.name for n, _ in part.convs()} if part is not None else set()
         changed = {name: w for name, w in self.weights.items() if name in inside}
         biases = {name: b for name, b in self.biases.items() if name in inside}
         same = not changed and all(a is b for a, b in held.values())
+        known = {name: self._known[name] for name in new} if all(name in self._known for name in new) else {}
+        kept = {name: held[name] for name in wanted if keep and name in held}
+        for name in new if keep else ():
+            one = known[name] if known else _empty(pictures, graph.shapes[name])
+            kept[name] = (one, one if same else _empty(pictures, graph.shapes[name]))
         for start in range(0, pictures, BATCH):
             here = slice(start, start + BATCH)
-            one = {name: pair[0][here] for name, pair in held.items()}
-            two = {name: one[name] if a is b else b[here] for name, (a, b) in held.items()}
+            ones = {name: a[here] for name, (a, _) in held.items()}
+            twos = {name: ones[name] if a is b else b[here] for name, (a, b) in held.items()}
             if runner is not None:
-                found = next(runner.batches(one))
-                one = {**one, **found}
-                two = {**two, **(found if same else next(runner.batches(two, changed, biases)))}
-            for name in new:
-                if keep:
-                    kept[name][0][here], kept[name][1][here] = one[name], two[name]
-            yield {name: (one[name], two[name]) for name in wanted}
+                found = {name: x[here] for name, x in known.items()} or next(runner.batches(ones))
+                ones = {**ones, **found}
+                twos = {**twos, **(found if same else next(runner.batches(twos, changed, biases)))}
+            for name in new if keep else ():
+                if not known:
+                    kept[name][0][here] = ones[name]
+                if not same:
+                    kept[name][1][here] = twos[name]
+            yield {name: (ones[name], twos[name]) for name in wanted}
         if keep:
             self._at = kept
+            if same:
+                self._remember({name: kept[name][0] for name in new})
+
+    def _remember(self, found: Mapping[str, F32]) -> None:
+        """The last ones, as most work lies between them for their size."""
+        self._known.update(found)
+        while sum(x.nbytes for x in self._known.values()) > KNOWN_BYTES:
+            del self._known[next(iter(self._known))]
 
 
-def _empty(pictures: int, shape: Shape) -> tuple[F32, F32]:
-    return np.empty((pictures, *shape), np.float32), np.empty((pictures, *shape), np.float32)
+def _empty(pictures: int, shape: Shape) -> F32:
+    return np.empty((pictures, *shape), np.float32)

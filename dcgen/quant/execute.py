@@ -13,6 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from dcgen.ahead import in_turn
 from dcgen.errors import GraphError
 from dcgen.quant.arithmetic import requantise, wrap32
 from dcgen.quant.qgraph import (
@@ -57,21 +58,20 @@ def execute(
             graph.name, f"takes uint8 pictures [N, {h}, {w}, {c}], found {pictures.dtype} {pictures.shape}"
         )
     scores, traces = [], []
-    for start in range(0, len(pictures), BATCH):
-        batch = pictures[start : start + BATCH]
-        found, tensors = _run(graph, np.ascontiguousarray(batch.transpose(0, 3, 1, 2)), keep=trace is not None)
+    batches = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
+    for found, tensors in in_turn(lambda batch: _run(graph, batch, keep=trace is not None), batches):
         scores.append(found)
         traces.append(tensors)
         if progress:
-            progress(len(batch))
+            progress(len(found))
     if trace is not None:
         for name in graph.tensors:
             trace[name] = np.concatenate([t[name] for t in traces])
     return np.concatenate(scores) if scores else np.zeros((0, graph.n_scores), np.int32)
 
 
-def _run(graph: QGraph, x: U8, keep: bool) -> tuple[I32, dict[str, U8]]:
-    values: dict[str, U8] = {graph.input.name: x}
+def _run(graph: QGraph, pictures: U8, keep: bool) -> tuple[I32, dict[str, U8]]:
+    values: dict[str, U8] = {graph.input.name: np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))}
     last_use = {i: n.name for n in graph.nodes for i in n.inputs}
     for node in graph.nodes[:-1]:
         values[node.name] = _byte_node(graph, node, [values[i] for i in node.inputs])

@@ -12,6 +12,7 @@ from typing import Literal
 
 import numpy as np
 
+from dcgen.ahead import ahead
 from dcgen.errors import NumericError
 from dcgen.ir.graph import F32
 
@@ -41,7 +42,7 @@ def calibrate(
     takes a value that is not finite.
     """
     extremes: dict[str, tuple[float, float]] = {}
-    for batch in run():
+    for batch in ahead(run()):
         for name, x in batch.items():
             low, high = extremes.get(name, (0.0, 0.0))
             extremes[name] = (min(low, float(x.min())), max(high, float(x.max())))
@@ -50,7 +51,7 @@ def calibrate(
     if policy == "minmax":
         return {n: Range(*_not_empty(low, high)) for n, (low, high) in extremes.items()}
     counts = {n: np.zeros(BINS, np.int64) for n in extremes}
-    for batch in run():
+    for batch in ahead(run()):
         for name, x in batch.items():
             counts[name] += np.histogram(x, BINS, _not_empty(*extremes[name]))[0]
     return {n: _percentile(counts[n], *_not_empty(*extremes[n]), keep) for n in extremes}
