@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 
 from benchmarks.firmware.network import Network
+from benchmarks.firmware.vectors import vector_instructions
 from dcgen.errors import ConfigError, ToolError
 from dcgen.files import temporary_folder
 from dcgen.quant.qgraph import QConv, QGraph
@@ -37,10 +38,18 @@ BUFFER_BYTES = 1 << 17
 
 @dataclass(frozen=True)
 class Peer:
-    """Instructions of each convolution, weights dense."""
+    """Instructions of each convolution, weights dense.
+
+    vector_instructions : of all together; None where the machine has none
+    """
 
     layers: Mapping[str, int]
     version: str
+    vector_instructions: int | None = None
+
+    @property
+    def instructions(self) -> int:
+        return sum(self.layers.values())
 
 
 def measure(network: Network, target: Target, checkout: Path) -> Peer:
@@ -62,9 +71,13 @@ def measure(network: Network, target: Target, checkout: Path) -> Peer:
         program = _build(sources, checkout / "Include", target, folder)
         _witness(program, target)
         results = run(target, program, network.picture[None], folder, measured=1, traced=0).results
-        ticks = read_profile(results).nodes
-    worth = target.emulator.instructions_per_tick
-    return Peer({name: round(ticks[i] * worth) for i, name in enumerate(convs)}, _version(checkout))
+        ticks, worth = read_profile(results).nodes, target.emulator.instructions_per_tick
+        peer = Peer({name: round(ticks[i] * worth) for i, name in enumerate(convs)}, _version(checkout))
+        if target.extension != "helium":
+            return peer
+        run_once = target, program, network.picture[None], folder / "vectors"
+        vectors = vector_instructions(*run_once, instructions=peer.instructions, intervals=len(convs))
+        return replace(peer, vector_instructions=vectors)
 
 
 def header(graph: QGraph, mve: bool) -> str:

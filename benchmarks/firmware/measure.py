@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.firmware.network import Network
+from benchmarks.firmware.vectors import vector_instructions
 from dcgen.errors import ToolError
 from dcgen.files import temporary_folder
 from dcgen.quant.execute import execute
@@ -34,6 +35,7 @@ class Measurement:
     init : those of dcg_init, the check of the whole blob
     layers : of each node that does any work, by name; counted apart, each to a tick of the machine's clock
     flash_bytes, ram_bytes, stack_bytes : as ``dcgen verify`` has them
+    vector_instructions : how many of ``instructions`` are; None where the machine has none
     """
 
     target: str
@@ -44,6 +46,7 @@ class Measurement:
     ram_bytes: int
     arena_bytes: int
     stack_bytes: int
+    vector_instructions: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -73,18 +76,23 @@ def measure(network: Network, target: Target) -> Measurement:
         (outcome,) = read_results(results["run"])
         profile = read_profile(results["profile"])
         size = footprint(programs["run"])
+        instructions, vectors = round(outcome.ticks * worth), None
+        if target.extension == "helium":
+            run_once = target, programs["run"], network.picture[None], folder / "vectors"
+            vectors = vector_instructions(*run_once, instructions=instructions, intervals=2)
     for scores in (outcome.scores, profile.scores):
         _check(network, target, scores)
     names = [n.name for n in network.graph.nodes]
     return Measurement(
         target.name,
-        round(outcome.ticks * worth),
+        instructions,
         round(profile.init * worth),
         {names[i]: round(ticks * worth) for i, ticks in sorted(profile.nodes.items())},
         size.flash_bytes,
         size.ram_bytes,
         network.plan.arena_bytes,
         outcome.stack_bytes,
+        vectors,
     )
 
 

@@ -45,18 +45,22 @@ class Report:
 
     def _against_peer(self, m: Measurement) -> dict[str, Any]:
         total = sum(self.macs.values())
-        found: dict[str, Any] = {"instructions_per_mac": m.instructions / total}
+        found = {"instructions_per_mac": m.instructions / total} | _estimate(m)
         if (peer := self.peers.get(m.target)) is not None:
-            theirs = sum(peer.layers.values())
-            cmsis = {"version": peer.version, "instructions": theirs, "layers": dict(peer.layers)}
-            found |= {"cmsis_nn": cmsis | {"ratio": theirs / m.instructions}}
+            theirs = {"version": peer.version, "instructions": peer.instructions, "layers": dict(peer.layers)}
+            theirs |= _estimate(peer) | {"ratio": peer.instructions / m.instructions}
+            if "cycles_estimated" in theirs:
+                theirs["ratio_cycles"] = theirs["cycles_estimated"] / found["cycles_estimated"]
+            found["cmsis_nn"] = theirs
         return found
 
     def markdown(self) -> str:
         """Tables: the whole network, then every layer on each machine."""
         h, w = self.size
         title = f"{self.name}, {h}x{w}, {100 * self.density:.1f} % of weights not zero, {self.blob_bytes:,} bytes"
-        parts = [title, self._network(), *(self._layers(m) for m in self.machines)]
+        parts = [title, self._network()]
+        parts += [self._cycles(m) for m in self.machines if m.vector_instructions is not None]
+        parts += [self._layers(m) for m in self.machines]
         for what, seconds in (
             ("The emitted C", self.host_seconds),
             ("The float network at its own size in onnxruntime", self.float_seconds),
@@ -76,6 +80,16 @@ class Report:
             rows.append((m.target, f"{m.instructions:,}", per_mac, f"{m.init:,}", *memory, ratio))
         return _markdown(rows)
 
+    def _cycles(self, m: Measurement) -> str:
+        rows = [(m.target, "instructions", "of them vector", "cycles, estimated", "a dense MAC", "÷ dcgen")]
+        for name, counted in (("dcgen", m), ("CMSIS-NN's convolutions", self.peers.get(m.target))):
+            if counted is not None:
+                vectors, cycles = _estimate(counted).values()
+                shares = cycles / sum(self.macs.values()), cycles / _estimate(m)["cycles_estimated"]
+                counts = (f"{n:,}" for n in (counted.instructions, vectors, cycles))
+                rows.append((name, *counts, f"{shares[0]:.3f}", f"{shares[1]:.2f}"))
+        return _markdown(rows)
+
     def _layers(self, m: Measurement) -> str:
         peer = self.peers.get(m.target)
         rows: list[tuple[str, ...]] = [(m.target, "instructions", "dense MACs", "a dense MAC")]
@@ -89,6 +103,13 @@ class Report:
                 row += (f"{theirs:,}", f"{theirs / count:.2f}") if theirs else ("", "")
             rows.append(row)
         return _markdown(rows)
+
+
+def _estimate(counted: Measurement | Peer) -> dict[str, Any]:
+    """Of a machine with vectors: two cycles a vector instruction, one any other."""
+    if (vectors := counted.vector_instructions) is None:
+        return {}
+    return {"vector_instructions": vectors, "cycles_estimated": counted.instructions + vectors}
 
 
 def _markdown(rows: Sequence[tuple[str, ...]]) -> str:

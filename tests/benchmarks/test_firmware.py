@@ -25,6 +25,7 @@ def test_init_and_nodes_make_up_the_whole(target: Target) -> None:
     assert list(found.layers) == [n.name for n in graph.nodes if n.name != "join"]  # placement joins
     assert found.init + sum(found.layers.values()) == pytest.approx(found.instructions, rel=0.03)
     assert min(found.init, *found.layers.values()) > 0
+    assert (found.vector_instructions is not None) == (target.name == "cortex-m55")
 
 
 def test_another_size_keeps_the_weights() -> None:
@@ -61,6 +62,17 @@ def test_the_report_divides_what_was_counted() -> None:
     assert machine["instructions_per_mac"] == 0.6 and machine["cmsis_nn"]["ratio"] == 2.0
     assert "| a | 400 | 1,000 | 0.400 | 1,200 | 3.00 |" in report.markdown()
     assert "| pool | 100 |  |  |  |  |" in report.markdown()
+
+
+def test_a_vector_instruction_is_charged_two_cycles() -> None:
+    counted = Measurement("cortex-m55", 600, 100, {"a": 500}, 9, 8, 7, 6, vector_instructions=200)
+    peer = cmsis_nn.Peer({"a": 1200}, "V", vector_instructions=400)
+    report = Report("net", (4, 4), 50, 0.5, {"a": 1000}, [counted], {"cortex-m55": peer})
+    machine = report.to_json()["machines"]["cortex-m55"]
+    assert machine["vector_instructions"] == 200 and machine["cycles_estimated"] == 800
+    assert machine["cmsis_nn"]["cycles_estimated"] == 1600 and machine["cmsis_nn"]["ratio_cycles"] == 2.0
+    assert "| dcgen | 600 | 200 | 800 | 0.800 | 1.00 |" in report.markdown()
+    assert "| CMSIS-NN's convolutions | 1,200 | 400 | 1,600 | 1.600 | 2.00 |" in report.markdown()
 
 
 def test_costs_that_made_the_counts_are_found() -> None:
