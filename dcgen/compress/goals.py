@@ -35,7 +35,7 @@ NOISY = ("max_kl", "max_top1_drop")
 SCATTER = 0.15
 """By how much the logarithm of a price differs that is read off one such figure."""
 ENOUGH = 5
-"""Tries after which the best that meets a noisy goal will do."""
+"""Tries of a noisy goal, of which the best that meets it is taken; more only until one does."""
 KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
 RANGE = (1e-13, 1e-1)
@@ -101,13 +101,16 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
         figure = goal.figure(found.trial)
         (inside if figure <= goal.limit else outside).append(_Seen(at, _log(figure), found))
-        if goal.limit * (1 - SLACK[goal.name]) <= figure <= goal.limit:
-            break
-        if goal.name in NOISY and number >= ENOUGH and inside:
+        if goal.name in NOISY:
+            if number >= ENOUGH and inside:
+                break
+        elif goal.limit * (1 - SLACK[goal.name]) <= figure <= goal.limit:
             break
         at = min(max(_next(inside, outside, goal), math.log(RANGE[0])), math.log(RANGE[1]))
-        if any(abs(at - s.at) < NARROW[goal.name] for s in inside + outside):
+        near = [s.at for s in inside + outside if abs(at - s.at) < NARROW[goal.name]]
+        if near and goal.name not in NOISY:
             break  # figures jump by more than what such a step changes
+        at = max([at, *(n + NARROW[goal.name] for n in near)])  # another network, a little smaller
     if not inside:
         best = min(outside, key=lambda s: s.log_figure).found
         raise ConfigError(

@@ -42,13 +42,13 @@ def test_a_size_is_met_within_a_few_tries(monkeypatch: pytest.MonkeyPatch, first
 
 
 @pytest.mark.parametrize("first", [PRICE / 2, PRICE / 1.3, PRICE, 1.3 * PRICE, 2 * PRICE])
-def test_a_divergence_that_scatters_is_met_at_about_the_size_it_has_on_average(
+def test_a_divergence_that_scatters_is_met_at_no_more_than_the_size_it_has_on_average(
     monkeypatch: pytest.MonkeyPatch, first: float
 ) -> None:
     found = [searched(monkeypatch, Goal("max_kl", 0.1), 0.1, first, seed) for seed in range(40)]
     assert all(chosen.mean_kl <= 0.1 for *_, chosen in found)
-    assert np.mean([len(tried) for *tried, _ in found]) <= 4
-    assert 0.97 * 370_000 <= np.median([chosen.blob_bytes for *_, chosen in found]) <= 1.03 * 370_000
+    assert np.mean([len(tried) for *tried, _ in found]) <= 5.2
+    assert 0.96 * 370_000 <= np.median([chosen.blob_bytes for *_, chosen in found]) <= 1.02 * 370_000
 
 
 def test_a_divergence_far_from_the_first_guess_is_met(monkeypatch: pytest.MonkeyPatch) -> None:
