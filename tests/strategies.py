@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 
+from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.qgraph import (
     QAdd,
     QAvgPool,
@@ -22,8 +23,9 @@ from dcgen.quant.qgraph import (
 from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
-LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(1, 256))
-DENSITIES = st.sampled_from((0.0, 0.01, 0.1, 0.33, 0.7, 1.0))
+LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(2, 256))
+DENSITIES = st.sampled_from((1.0, 1.0, 1.0, 0.7, 0.7, 0.33, 0.33, 0.1, 0.01, 0.0))
+STRIDES = st.sampled_from((1, 1, 2, 3))
 
 
 class _Draft:
@@ -53,15 +55,22 @@ class _Draft:
             self.tensor(name, output_shape(op, shapes), like)
         return name
 
-    def requant(self, channels: int = 1) -> Requant:
-        low, high = sorted((self.pick(0, 255), self.pick(0, 255)))
+    def requant(self, reach: np.ndarray | int) -> Requant:
+        """Any constants, or half the time such that sums of up to ``reach`` use the bytes' range."""
+        low, high = 0, 255
+        if self.draw(st.booleans()):
+            low, high = sorted((self.pick(0, 255), self.pick(0, 255)))
+        channels = np.size(reach)
+        if self.draw(st.booleans()):
+            ratios = self.rng.uniform(64, 1024, channels) / np.maximum(reach, 1)
+            return constants(np.minimum(ratios, MAX_RATIO), low, high)
         mult = self.rng.integers(0, 1 << 16, channels).astype(np.uint16)
         return Requant(mult, self.rng.integers(17, 33, channels).astype(np.uint8), low, high)
 
     def window(self, h: int, w: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
         """A kernel, stride and pads for a plane of h x w, with a tap of each window inside it."""
         kernel = self.pick(1, min(h, 4)), self.pick(1, min(w, 4))
-        stride = self.pick(1, 3), self.pick(1, 3)
+        stride = self.draw(STRIDES), self.draw(STRIDES)
         pads = tuple(self.pick(0, min(2, kernel[i % 2] - 1)) for i in range(4))
         return kernel, stride, (pads[0], pads[1], pads[2], pads[3])
 
@@ -75,17 +84,23 @@ class _Draft:
         shape = (outputs, c // groups, *kernel)
         # Accumulators of 32 bits: the sum of all products stays below 2**30, the bias below 2**29.
         limit = min(
-            self.draw(st.sampled_from((127, 32767))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1])
+            self.draw(st.sampled_from((1, 127, 32768))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1])
         )
-        levels = np.append(0, self.rng.integers(-limit, limit + 1, n_levels - 1)).astype(np.int16)
+        weights = self.rng.integers(-limit, limit + 1, n_levels - 1)
+        if self.draw(st.booleans()):  # nothing but the extremes
+            weights = self.rng.choice((-limit, limit), n_levels - 1)
+        levels = np.append(0, np.clip(weights, -32768, 32767)).astype(np.int16)
         dense = self.rng.random(shape) < self.draw(DENSITIES)
         if self.draw(st.booleans()):
             dense[self.rng.random(outputs) < 0.5] = False
-        indices = np.where(dense, self.rng.integers(0, n_levels, shape), 0).astype(np.uint8)
+        indices = np.where(dense, self.rng.integers(min(1, n_levels - 1), n_levels, shape), 0).astype(np.uint8)
         bias_shift = self.pick(0, 8)
         bias_limit = self.draw(st.sampled_from((1, 1 << 7, 1 << 15, 1 << 20)))
         bias = (self.rng.integers(-bias_limit, bias_limit, outputs) << bias_shift).astype(np.int32)
-        requant = None if scores else self.requant(self.draw(st.sampled_from((1, outputs))))
+        reach = 255 * np.abs(levels.astype(np.int64))[indices].reshape(outputs, -1).sum(1)
+        if self.draw(st.booleans()):
+            reach = reach.max(keepdims=True)
+        requant = None if scores else self.requant(reach)
         op = QConv(levels, indices, bias, bias_shift, requant, stride, pads, groups)
         return self.add(op, source, scores=scores)
 
@@ -99,40 +114,46 @@ class _Draft:
         kernel, stride, pads = self.window(h, w)
         include, ceil = self.draw(st.booleans()), self.draw(st.booleans())
         unit = (kernel[0] * kernel[1]) << self.pick(0, 12)
-        return self.add(QAvgPool(kernel, stride, pads, ceil, include, unit, self.requant()), source)
+        return self.add(QAvgPool(kernel, stride, pads, ceil, include, unit, self.requant(255 * unit)), source)
 
     def pad(self, source: str) -> str:
         pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
         return self.add(QPad(pads, self.tensors[source].zero_point), source, like=source)
 
     def rescale(self, source: str) -> str:
-        return self.add(QAdd((self.pick(-65535, 65535),), self.requant()), source)
+        factor = self.pick(-65535, 65535)
+        return self.add(QAdd((factor,), self.requant(255 * abs(factor))), source)
 
     def residual(self, source: str) -> str:
         other = self.rescale(source)
         factors = self.pick(-65535, 65535), self.pick(-65535, 65535)
-        return self.add(QAdd(factors, self.requant()), source, other)
+        reach = 255 * sum(map(abs, factors))
+        return self.add(QAdd(factors, self.requant(reach)), source, other)
 
     def concat(self, source: str) -> str:
         left = self.rescale(source)
-        self.nodes.append(QNode(f"node{len(self.nodes)}", QAdd((1,), self.requant()), (source,)))
+        self.nodes.append(QNode(f"node{len(self.nodes)}", QAdd((1,), self.requant(255)), (source,)))
         right = self.nodes[-1].name
         self.tensor(right, self.tensors[source].shape, like=left)
         return self.add(QConcat(), left, right, like=left)
 
 
 @st.composite
-def qgraphs(draw: st.DrawFn, max_nodes: int = 5) -> QGraph:
-    """Any small network: its operators, shapes, codebooks and densities vary, it is always valid."""
+def qgraphs(draw: st.DrawFn, max_nodes: int = 5, max_side: int = 9, convs: int = 1) -> QGraph:
+    """Any small network: its operators, shapes, codebooks and densities vary, it is always valid.
+
+    max_side : of the picture
+    convs : how much likelier a convolution is than each other operator
+    """
     draft = _Draft(draw)
-    shape = draft.pick(1, 5), draft.pick(1, 9), draft.pick(1, 9)
+    shape = draft.pick(1, 5), draft.pick(1, max_side), draft.pick(1, max_side)
     draft.tensor("picture", shape)
     first = draft.tensors["picture"]
     pad = tuple(int(b) for b in draft.rng.integers(0, 256, shape[0]))
     draft.tensors["picture"] = QTensor("picture", shape, first.scale, first.zero_point, pad)
     at = "picture"
     steps = (
-        draft.conv,
+        *(draft.conv,) * convs,
         draft.max_pool,
         draft.average_pool,
         draft.pad,

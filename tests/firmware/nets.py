@@ -105,3 +105,10 @@ def pictures(graph: QGraph, count: int, seed: int = 0) -> np.ndarray[tuple[int, 
     """Random camera pictures, uint8 [count, H, W, C]."""
     c, h, w = graph.input.shape
     return np.random.default_rng(seed).integers(0, 256, (count, h, w, c), dtype=np.uint8)
+
+
+def extreme_pictures(graph: QGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """Pictures of nothing but 0, nothing but 255, and a random mixture of both, uint8 [3, H, W, C]."""
+    c, h, w = graph.input.shape
+    mixture = 255 * np.random.default_rng(0).integers(0, 2, (h, w, c), dtype=np.uint8)
+    return np.stack([np.zeros_like(mixture), np.full_like(mixture, 255), mixture])

@@ -21,18 +21,18 @@ from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConcat, QConv, QGraph
 from tests.firmware.build import HERE, SANITIZED, STRICT, Program, compile_all, run, runtime_objects, write
 from tests.firmware.damage import reseal
-from tests.firmware.nets import every_operator, pictures
+from tests.firmware.nets import every_operator, extreme_pictures, pictures
 from tests.strategies import qgraphs
 
 PAIRS = ("-DDCG_PAIRS=1",)
 """The portable twins of a Cortex-M4's kernels, on this computer."""
 
 
-def equal(program: Program, count: int = 2) -> None:
-    """Every byte of every tensor and every score of a few pictures."""
+def equal(program: Program) -> None:
+    """Every byte of every tensor and every score of a few pictures, some of nothing but extremes."""
     graph = program.graph
     expected: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
-    camera = pictures(graph, count)
+    camera = np.concatenate([pictures(graph, 2), extreme_pictures(graph)])
     expected_scores = execute(graph, camera, expected)
     tensors, scores = program.trace(camera)
     assert set(tensors) == {
@@ -58,8 +58,8 @@ def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-@given(qgraphs(), st.sampled_from(((), PAIRS)))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(qgraphs(max_nodes=7, max_side=20, convs=4), st.sampled_from(((), PAIRS)))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network_many(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
         equal(Program(Path(folder), graph, flags=flags))

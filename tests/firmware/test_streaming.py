@@ -40,8 +40,8 @@ def test_any_network_in_any_strips(data: st.DataObject, graph: QGraph, flags: tu
 
 
 @pytest.mark.slow
-@given(st.data(), qgraphs(max_nodes=9), st.sampled_from(((), PAIRS)))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data(), qgraphs(max_nodes=9, max_side=20, convs=4), st.sampled_from(((), PAIRS)))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_many_networks_in_any_strips(data: st.DataObject, graph: QGraph, flags: tuple[str, ...]) -> None:
     streams(graph, data.draw(schedules(graph)), flags)
 
