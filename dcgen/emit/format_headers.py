@@ -7,7 +7,18 @@ from enum import IntEnum, IntFlag
 
 from dcgen.emit.render import render
 from dcgen.encode import schema
-from dcgen.plan.limits import GROUP, MAX_BLOB_BYTES, MAX_CLASSES, MAX_RUNS, MOST_ADDED, RUN_TAPS, TAPS_A_CLASS
+from dcgen.plan.limits import (
+    DENSE_ENTRY,
+    DENSE_FILTER,
+    DENSE_WEIGHT,
+    GROUP,
+    MAX_BLOB_BYTES,
+    MAX_CLASSES,
+    MAX_RUNS,
+    MOST_ADDED,
+    RUN_TAPS,
+    TAPS_A_CLASS,
+)
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
 
@@ -68,6 +79,9 @@ def _numbers() -> list[tuple[str, str]]:
         ("MAX_CLASSES", f"{MAX_CLASSES}u"),
         ("MOST_ADDED", f"{MOST_ADDED}u"),
         ("TAPS_A_CLASS", f"{TAPS_A_CLASS}u"),
+        ("DENSE_ENTRY", f"{DENSE_ENTRY}u"),
+        ("DENSE_WEIGHT", f"{DENSE_WEIGHT}u"),
+        ("DENSE_FILTER", f"{DENSE_FILTER}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
         ("TABLE_WORDS", f"{1 << schema.MAX_CODE_BITS - 1}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),

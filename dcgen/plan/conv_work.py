@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from dcgen.encode.sections import BlobLayer
 from dcgen.plan.conv_kernels import step_packings
 from dcgen.plan.firmware import NodePlan
-from dcgen.plan.limits import MAX_CLASSES, MAX_RUNS, MOST_ADDED, TAPS_A_CLASS
+from dcgen.plan.limits import (
+    DENSE_ENTRY,
+    DENSE_FILTER,
+    DENSE_WEIGHT,
+    MAX_CLASSES,
+    MAX_RUNS,
+    MOST_ADDED,
+    TAPS_A_CLASS,
+)
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QTensor
 from dcgen.targets import Extension
@@ -30,7 +38,11 @@ PAIR_LIMIT = 1 << 22
 SHORT_SUM = 128
 """Of weights above zero, and of those below, whose products a signed halfword holds the sum of."""
 LONG_PASS = 56
-"""Positions of Helium's usual pass."""
+"""Positions of Helium's usual pass, of sums."""
+DENSE_PASS = 6
+"""Positions of a pass of dot products."""
+CHUNK = 16
+"""Channels that an instruction multiplies and sums."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +70,13 @@ class Filters:
 
 
 def conv_work(
-    node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, steps: Mapping[int, int], extension: Extension
+    node: NodePlan,
+    op: QConv,
+    source: QTensor,
+    layer: BlobLayer,
+    steps: Mapping[int, int],
+    extension: Extension,
+    tap_capacity: int,
 ) -> Mapping[str, int]:
     """Counts of one run of the convolution ``op``.
 
@@ -67,20 +85,26 @@ def conv_work(
     layer : its section of the blob
     steps : how many steps compute so many rows
     extension : of the core, that kernels are chosen by
+    tap_capacity : of the plan's scratch memory
     """
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
         return _opening(op, layer, sum(steps.values())) | _plain(node, filters)
+    dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, tap_capacity)
     found: Counter[str] = Counter()
     for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
-        kernel = _kernel(op, filters, one, packing.words, layer.stream.n_entries, extension)
+        kernel = (
+            _kernel(op, filters, one, packing.words, layer.stream.n_entries, extension) if not dense else "dense"
+        )
         work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel)
         match kernel:
             case "levels":
                 work |= _levels(filters, one)
             case "direct":
                 work |= _direct(filters, one)
+            case "dense":
+                work |= _dense(op, filters, one)
             case _ if extension == "helium":
                 work |= _helium(filters, one)
             case _:
@@ -137,6 +161,19 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: i
     return "direct" if extension == "dsp" else "bytes"
 
 
+def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
+    """As ``dcg_dense_suits`` has it."""
+    outputs, row = len(op.bias), op.indices[0].size
+    return (
+        op.groups == 1
+        and op.stride == (1, 1)
+        and op.indices.shape[1] % CHUNK == 0
+        and np.abs(op.levels.astype(np.int64)).max() <= 127
+        and row <= 2 * tap_capacity
+        and DENSE_ENTRY * entries > (DENSE_WEIGHT * row + DENSE_FILTER) * outputs
+    )
+
+
 def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
     """What is the same for all kernels: packing the input, storing the output."""
     outputs, _, width = node.out_shape
@@ -183,6 +220,18 @@ def _direct(filters: Filters, packing: Packing) -> dict[str, int]:
         counts[f"tap.{name}"] = int(filters.taps[chosen].sum()) * passes
         counts[f"pass.{name}"] = int(chosen.sum()) * passes
     return counts
+
+
+def _dense(op: QConv, filters: Filters, packing: Packing) -> dict[str, int]:
+    outputs, (kernel_rows, _), row = len(filters.taps), op.kernel, op.indices[0].size
+    passes = sum(-(-positions // DENSE_PASS) for positions in _strips(packing))
+    return {
+        "list_tap.dense": int(filters.taps.sum()) * packing.strips,
+        "list_chunk.dense": row // CHUNK * outputs * packing.strips,
+        "chunk.dense": row // CHUNK * outputs * passes,
+        "kernel_row.dense": (kernel_rows - 1) * outputs * passes,
+        "pass.dense": outputs * passes,
+    }
 
 
 def _strips(packing: Packing) -> Iterator[int]:

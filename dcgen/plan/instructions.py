@@ -26,10 +26,13 @@ class Instructions:
 
     init : of dcg_init, the check of the whole blob
     nodes : of each node by index, without those that placement does
+    loops : of each convolution by index, the inner loops that the runtime chooses for its weights:
+        "plain", "direct", "levels", "bytes" or "dense"
     """
 
     init: int
     nodes: Mapping[int, int]
+    loops: Mapping[int, str]
 
     @property
     def total(self) -> int:
@@ -45,7 +48,8 @@ def predict_instructions(plan: FirmwarePlan, graph: QGraph, blob: Blob, target: 
     """What ``target``, one that ``is_predicted``, takes for ``blob``, which encodes ``graph``."""
     costs = INSTRUCTIONS[target.name]
     init, nodes = work(plan, graph, blob, target.extension)
-    return Instructions(_cost(init, costs), {i: _cost(w, costs) for i, w in nodes.items()})
+    loops = {i: _loops(w) for i, w in nodes.items() if isinstance(graph.nodes[i].op, QConv)}
+    return Instructions(_cost(init, costs), {i: _cost(w, costs) for i, w in nodes.items()}, loops)
 
 
 def work(plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension) -> tuple[Work, dict[int, Work]]:
@@ -59,10 +63,16 @@ def work(plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension) ->
             case QConcat():
                 continue
             case QConv() as op:
-                nodes[i] = conv_work(planned, op, source, layer, plan.schedule.convs[i], extension)
+                nodes[i] = conv_work(
+                    planned, op, source, layer, plan.schedule.convs[i], extension, plan.scratch.tap_capacity
+                )
             case _:
                 nodes[i] = _other_work(node, planned, source)
     return init, nodes
+
+
+def _loops(conv: Work) -> str:
+    return next((name.removeprefix("filter.") for name in conv if name.startswith("filter.")), "plain")
 
 
 def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:

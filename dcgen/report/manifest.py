@@ -149,6 +149,8 @@ def _layers(compiled: Compiled) -> Any:
     sizes = {layer.name: layer.size for layer in compiled.blob.layers}
     convs = {n.name: n.op for n in compiled.qgraph.nodes if isinstance(n.op, QConv)}
     kernels = {n.name: n.conv for n in compiled.plan.nodes if n.conv is not None}
+    names = [n.name for n in compiled.qgraph.nodes]
+    loops = {names[i]: kind for i, kind in compiled.needs.instructions.loops.items()} if compiled.needs else {}
     for node in compiled.compressed.nodes:
         if not isinstance(node.op, Conv):
             continue
@@ -170,4 +172,5 @@ def _layers(compiled: Compiled) -> Any:
             "nonzero_macs": nonzeros * h * w,
             "kernel": kernels[node.name].kernel,
             "kernel_reason": kernels[node.name].reason,
+            **({"inner_loops": loops[node.name]} if loops else {}),
         }

@@ -115,7 +115,7 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
     dcg_status status = dcg_conv_record_find(&record, job->layer, node);
     if (status != DCG_OK) return status;
     dcg_weights_open(&weights, job, &record);
-    dcg_weights_start(&weights, job, &record, 0, 1);
+    dcg_weights_start(&weights, job, &record, 0, 1u << 16);
     for (uint32_t o = 0; o < node->out_channels; o++) {
         status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;

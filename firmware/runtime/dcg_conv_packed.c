@@ -97,6 +97,30 @@ static void run_bytes(const filter *f) {
     dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
 }
 
+static void run_dense(const filter *f) {
+#if DCG_DENSE
+    const dcg_node *node = f->job->node;
+    uint8_t *arena = f->job->net->arena;
+    uint32_t pixel = f->weights->group_channels;
+    dcg_dense dense = {
+        .words = f->words,
+        .pixel = pixel,
+        .weights = arena + f->job->net->plan->scratch.runs,
+        .out = arena + node->packing.line,
+        .chunks = pixel / 16u * node->kernel_w,
+        .kernel_rows = node->kernel_h,
+        .gap = (uint32_t)(node->packing.pitch - node->kernel_w) * pixel,
+        .bias = f->bias,
+        .mult = f->requant.mult,
+        .zero_point = f->requant.zero_point,
+        .requant = &f->requant,
+    };
+    dcg_dense_run(&dense, f->weights->list, f->weights->n_taps, f->positions);
+#else
+    (void)f; /* no strip is for it */
+#endif
+}
+
 /* Kernels clip to a byte; this does the rest where a layer asks for more. */
 static void clip_strip(const filter *f) {
     uint8_t *line = f->job->net->arena + f->job->node->packing.line;
@@ -156,9 +180,11 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     dcg_weights weights;
     dcg_classes classes;
     dcg_weights_open(&weights, job, record);
-    /* The kernel that needs the fewest instructions, see docs/decisions/0007. Helium's has none better. */
+    /* The kernel that needs the fewest instructions, see docs/decisions/0007. */
     uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
-    if (DCG_HELIUM)
+    if (DCG_DENSE && dcg_dense_suits(job, &weights))
+        fold = DCG_BESIDE;
+    else if (DCG_HELIUM)
         fold = DCG_ONE;
     else if (levels_suit(job, &weights, &classes, count))
         fold = DCG_FOUR;
@@ -166,8 +192,11 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
     uint32_t plane = 4u * dcg_plane_words(p, &strip); /* bytes */
-    dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
-                      fold == DCG_PAIR ? 4u : 1u);
+    if (fold == DCG_BESIDE)
+        dcg_weights_start(&weights, job, record, 0, group_inputs);
+    else
+        dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
+                          fold == DCG_PAIR ? 4u : 1u);
     const uint8_t *planes = dcg_pack_strip(job, &strip);
     uint32_t left = step_positions(job) - first;
 
@@ -187,6 +216,8 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
             run_levels(&f);
         else if (fold == DCG_PAIR)
             run_direct(&f);
+        else if (fold == DCG_BESIDE)
+            run_dense(&f);
         else
             run_bytes(&f);
         clip_strip(&f);

@@ -25,6 +25,12 @@
 #define DCG_HELIUM 0
 #endif
 
+/* Whether layers that keep most weights are computed by dot products. The portable twin can be chosen, too.
+ */
+#ifndef DCG_DENSE
+#define DCG_DENSE DCG_HELIUM
+#endif
+
 /* Unrolls the loop that follows, of 16 rounds at most, so that its arrays become registers. */
 #if defined(__clang__)
 #define DCG_UNROLL _Pragma("clang loop unroll(full)")
@@ -224,7 +230,8 @@ typedef struct dcg_weights {
 void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record);
 
 /* Builds the tables. Taps then say where they read in packed planes, in a unit that a plane has so many of,
- * and one position more takes so many of. plane 0: there are no packed planes */
+ * and one position more takes so many of. plane 0: there are none, and a place in the kernel takes so many,
+ * a channel one */
 void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record, uint32_t plane,
                        uint32_t position);
 

@@ -144,7 +144,8 @@ const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
     uint32_t *planes = (void *)(job->net->arena + packing->planes), *to = planes;
-    uint32_t fold = strip->fold, part = strip->count / fold, words = dcg_plane_words(packing, strip);
+    uint32_t fold = strip->fold, part = fold > 1u ? strip->count / fold : 0,
+             words = dcg_plane_words(packing, strip);
     uint32_t count = strip->count + packing->halo, complement = dcg_packed_planes(job) * words;
     plane p = {job, node, dcg_input(job, 0), 0, 0, 0, 0};
     if (is_packed(&p, strip, count)) return dcg_input_row(job, 0, 0, job->first_row);
@@ -152,7 +153,10 @@ const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
         p.pad = dcg_pad_byte(job, p.channel);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                if (fold == DCG_ONE)
+                if (DCG_DENSE && fold == DCG_BESIDE)
+                    dcg_interleave(find_line(&p, strip->first, count, line), count, p.input->channels,
+                                   (uint8_t *)planes + p.channel);
+                else if (fold == DCG_ONE)
                     put_line(&p, strip->first, count, (void *)to);
                 else if (fold == DCG_PAIR)
                     fold_in_two(find_line(&p, strip->first, count, line), part, words, to);

@@ -4,9 +4,10 @@
 
 #include "dcg_internal.h"
 
-#define DCG_ONE 1u  /* planes of bytes, for the kernel of that name */
-#define DCG_PAIR 2u /* positions in a word for the direct kernel: bits 0..7 and 23..30 */
-#define DCG_FOUR 4u /* positions in a word for the kernel by levels, its bytes */
+#define DCG_BESIDE 0u /* channels side by side, bytes less 128, for the dense kernel */
+#define DCG_ONE 1u    /* planes of bytes, for the kernel of that name */
+#define DCG_PAIR 2u   /* positions in a word for the direct kernel: bits 0..7 and 23..30 */
+#define DCG_FOUR 4u   /* positions in a word for the kernel by levels, its bytes */
 #define DCG_PAIR_BITS 23u
 
 /* Planes of the packed input. */
@@ -21,7 +22,7 @@ typedef struct dcg_strip {
 
 /* Words of one plane: word j holds positions j, j + count / fold, ... of the strip. */
 static inline uint32_t dcg_plane_words(const dcg_packing *p, const dcg_strip *strip) {
-    if (strip->fold == DCG_ONE) return (strip->count + p->halo + 3u) / 4u;
+    if (strip->fold <= DCG_ONE) return (strip->count + p->halo + 3u) / 4u;
     return strip->count / strip->fold + p->halo;
 }
 
@@ -126,5 +127,34 @@ typedef struct dcg_bytes {
 
 /* Computes the strip. scratch: uint16_t[n_taps + 2]; largest: magnitude of a weight */
 void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
+
+/* ---- Dense: dot products over channels, zeros included ---- */
+
+#define DCG_DENSE_AT_ONCE 6u /* positions of one pass */
+
+/* One filter over one strip. The record is laid out for the assembly of dcg_dense.c. */
+typedef struct dcg_dense {
+    const uint8_t *words; /* the strip's packed input, of the pass's first position */
+    uint32_t pixel;       /* bytes of a position, the channels */
+    uint8_t *weights;     /* by place and channel */
+    uint8_t *out;
+    uint32_t passes;
+    uint32_t chunks; /* of sixteen weights, in a row of the kernel */
+    uint32_t kernel_rows;
+    uint32_t gap; /* bytes from the end of a row of the kernel to the next one's begin */
+    uint32_t bias;
+    int32_t mult;
+    int32_t zero_point;
+    const dcg_requant *requant;
+} dcg_dense;
+
+/* Whether the kernel can work with the layer, and is the fastest one. */
+int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights);
+
+/* Writes a plane's line into every position's place for it. */
+void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to);
+
+/* Computes the strip, of so many positions, and uses up the record. list: of taps, place << 16 and channel */
+void dcg_dense_run(dcg_dense *dense, const uint32_t *list, uint32_t n_taps, uint32_t positions);
 
 #endif

@@ -62,7 +62,7 @@ static uint32_t last_word(const dcg_weights *w, uint32_t place) {
     const dcg_node *node = w->node;
     const dcg_packing *p = &node->packing;
     uint32_t channels = (w->group_channels - 1u) * w->channel_step;
-    if (w->plane == 0) return (place << 16) + channels;
+    if (w->plane == 0) return place * w->position_step + channels;
     uint32_t ky = place / node->kernel_w, kx = place - ky * node->kernel_w;
     uint32_t row = ky / node->stride_h, column = kx / node->stride_w;
     uint32_t plane = (ky - row * node->stride_h) * p->phases_w + (kx - column * node->stride_w);
