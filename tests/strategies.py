@@ -26,6 +26,8 @@ from dcgen.quant.verify import verify
 LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(2, 256))
 DENSITIES = st.sampled_from((1.0, 1.0, 1.0, 0.7, 0.7, 0.33, 0.33, 0.1, 0.01, 0.0))
 STRIDES = st.sampled_from((1, 1, 2, 3))
+CHANNELS = st.integers(1, 5)
+MANY_CHANNELS = st.sampled_from((1, 2, 3, 4, 5, 16, 32))
 
 
 class _Draft:
@@ -79,19 +81,23 @@ class _Draft:
         c, h, w = self.tensors[source].shape
         kernel, stride, pads = ((h, w), (1, 1), (0, 0, 0, 0)) if whole else self.window(h, w)
         groups = self.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
+        beside = c % 16 == 0 and self.draw(st.booleans())  # as the kernel of dot products over channels takes it
+        if beside:
+            groups, stride = 1, (1, 1)
         outputs = groups * self.pick(1, 6)
         n_levels = self.draw(LEVEL_COUNTS)
         shape = (outputs, c // groups, *kernel)
         # Accumulators of 32 bits: the sum of all products stays below 2**30, the bias below 2**29.
         limit = min(
-            self.draw(st.sampled_from((1, 127, 32768))), 2**30 // (255 * (c // groups) * kernel[0] * kernel[1])
+            self.draw(st.sampled_from((1, 127) if beside else (1, 127, 32768))),
+            2**30 // (255 * (c // groups) * kernel[0] * kernel[1]),
         )
         weights = self.rng.integers(-limit, limit + 1, n_levels - 1)
         if self.draw(st.booleans()):  # nothing but the extremes
             weights = self.rng.choice((-limit, limit), n_levels - 1)
         levels = np.append(0, np.clip(weights, -32768, 32767)).astype(np.int16)
-        dense = self.rng.random(shape) < self.draw(DENSITIES)
-        if self.draw(st.booleans()):
+        dense = self.rng.random(shape) < (1 if beside else self.draw(DENSITIES))
+        if not beside and self.draw(st.booleans()):
             dense[self.rng.random(outputs) < 0.5] = False
         indices = np.where(dense, self.rng.integers(min(1, n_levels - 1), n_levels, shape), 0).astype(np.uint8)
         bias_shift = self.pick(0, 8)
@@ -139,14 +145,20 @@ class _Draft:
 
 
 @st.composite
-def qgraphs(draw: st.DrawFn, max_nodes: int = 5, max_side: int = 9, convs: int = 1) -> QGraph:
+def qgraphs(
+    draw: st.DrawFn,
+    max_nodes: int = 5,
+    max_side: int = 9,
+    convs: int = 1,
+    channels: st.SearchStrategy[int] = CHANNELS,
+) -> QGraph:
     """Any small network: its operators, shapes, codebooks and densities vary, it is always valid.
 
-    max_side : of the picture
+    channels, max_side : of the picture
     convs : how much likelier a convolution is than each other operator
     """
     draft = _Draft(draw)
-    shape = draft.pick(1, 5), draft.pick(1, max_side), draft.pick(1, max_side)
+    shape = draw(channels), draft.pick(1, max_side), draft.pick(1, max_side)
     draft.tensor("picture", shape)
     first = draft.tensors["picture"]
     pad = tuple(int(b) for b in draft.rng.integers(0, 256, shape[0]))

@@ -33,7 +33,7 @@ from tests.firmware.build import HERE, write
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
 from tests.firmware.test_packed import EXPECTED
 from tests.plan.test_segments import schedules
-from tests.strategies import qgraphs
+from tests.strategies import MANY_CHANNELS, qgraphs
 from tests.verify.small import EMULATED
 
 COUNT = 200
@@ -83,7 +83,7 @@ def networks() -> tuple[Network, ...]:
         max_examples=3 * COUNT, derandomize=True, database=None, phases=[Phase.generate], deadline=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(st.data(), qgraphs(max_nodes=7, max_side=20, convs=4), st.integers(0, 3))
+    @given(st.data(), qgraphs(max_nodes=7, max_side=20, convs=4, channels=MANY_CHANNELS), st.integers(0, 3))
     def draw(data: st.DataObject, graph: QGraph, kind: int) -> None:
         schedule = data.draw(schedules(graph))
         blob = encode(graph).data

@@ -18,7 +18,7 @@ from dcgen.verify.build import build
 from dcgen.verify.records import write_request
 from tests.firmware.build import Program
 from tests.firmware.nets import pictures
-from tests.firmware.test_runtime import PAIRS, equal
+from tests.firmware.test_runtime import DENSE, PAIRS, equal
 from tests.verify.small import needs, write_firmware
 
 
@@ -80,30 +80,36 @@ GRAPHS = {
     "codes of the greatest length": one_conv(40, (4, 5), 20, (3, 3), list(range(-99, 100)), 0.3, pads=SAME),
     "positions of every last pass": one_conv(20, (27, 9), 5, (3, 3), [4, -4, 60], pads=SAME),
     "one position": one_conv(9, (3, 3), 9, (3, 3), [4, -4]),
+    "dense": one_conv(64, (9, 11), 8, (1, 1), list(range(-60, 61, 3)), density=0.9),
+    "dense, the largest weights": one_conv(32, (7, 14), 5, (3, 3), [-127, 127], pads=SAME, clip=(9, 180)),
+    "dense, weights one too large": one_conv(32, (7, 14), 5, (3, 3), [-128, 127], pads=SAME),
+    "dense, rows narrower than the kernel": one_conv(32, (3, 1), 5, (3, 3), list(range(-7, 8, 3)), pads=SAME),
+    "dense, fewer positions than a pass": one_conv(48, (1, 2), 5, (1, 1), list(range(-90, 91, 3))),
+    "dense, in many strips": one_conv(64, (40, 31), 4, (2, 3), list(range(-7, 8, 3)), pads=(1, 0, 2, 1)),
     "in many strips": one_conv(64, (40, 31), 2, (3, 3), [4, -4], pads=SAME),
     "from the tensor as it is": wide(),
 }
 
 
-@pytest.mark.parametrize("flags", [(), PAIRS], ids=["own", "pairs"])
+@pytest.mark.parametrize("flags", [(), PAIRS, DENSE], ids=["own", "pairs", "dense"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_equals_the_golden_model(name: str, flags: tuple[str, ...], tmp_path: Path) -> None:
-    """Through the kernels of this computer and through the portable twins of a Cortex-M4's."""
+    """Through the kernels of this computer and through the portable twins of a Cortex-M4's and a Cortex-M55's."""
     equal(Program(tmp_path, GRAPHS[name], flags=flags))
 
 
 def every_kernel() -> QGraph:
-    """Convolutions for each kernel in a row: with small, with equal and with large weights."""
+    """Convolutions for each kernel in a row: with small, with all, with equal and with large weights."""
     rng = np.random.default_rng(5)
     tensors = {"input": QTensor("input", (3, 21, 19), 1.0, 0, (7, 8, 9))}
     nodes: list[QNode] = []
 
-    def conv(name: str, outputs: int, levels: list[int], stride: int, shift: int) -> None:
+    def conv(name: str, outputs: int, levels: list[int], stride: int, shift: int, density: float = 0.5) -> None:
         source = nodes[-1].name if nodes else "input"
         shape = (outputs, tensors[source].shape[0], 3, 3)
         op = QConv(
             np.array([0, *levels], np.int16),
-            (rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < 0.8)).astype(np.uint8),
+            (rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < density)).astype(np.uint8),
             *(rng.integers(-500, 500, outputs).astype(np.int32), 0),
             Requant(np.full(1, 40000, np.uint16), np.full(1, shift, np.uint8)),
             *((stride, stride), (1, 1, 1, 1)),
@@ -112,6 +118,7 @@ def every_kernel() -> QGraph:
         nodes.append(QNode(name, op, (source,)))
 
     conv("few", 16, list(range(-20, 21)), 2, 22)
+    conv("all", 16, list(range(-20, 21)), 1, 23, density=1.0)
     conv("equal", 12, [-2, -1, 1, 2], 1, 21)
     conv("large", 9, list(range(-9000, 9001, 180)), 1, 31)
     nodes.append(QNode("scores", QScores(True), ("large",)))
@@ -121,7 +128,7 @@ def every_kernel() -> QGraph:
 EXPECTED = {
     "cortex-m4": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
     "cortex-m7": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
-    "cortex-m55": {"dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_56", "dcg_bytes_wide"},
+    "cortex-m55": {"dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_56", "dcg_bytes_wide", "dcg_dense_dot"},
     "riscv32": {"dcg_bytes_run", "dcg_levels_run"},
 }
 """The kernels that each core computes ``every_kernel`` with."""

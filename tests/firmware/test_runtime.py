@@ -22,10 +22,12 @@ from dcgen.quant.qgraph import QConcat, QConv, QGraph
 from tests.firmware.build import HERE, SANITIZED, STRICT, Program, compile_all, run, runtime_objects, write
 from tests.firmware.damage import reseal
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
-from tests.strategies import qgraphs
+from tests.strategies import MANY_CHANNELS, qgraphs
 
 PAIRS = ("-DDCG_PAIRS=1",)
 """The portable twins of a Cortex-M4's kernels, on this computer."""
+DENSE = ("-DDCG_DENSE=1",)
+"""And of a Cortex-M55's for layers that keep most of their weights."""
 
 
 def equal(program: Program) -> None:
@@ -50,7 +52,7 @@ def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
     equal(Program(tmp_path, graph, blob=encode(graph, CodingSettings(coding))))  # type: ignore[arg-type]
 
 
-@given(qgraphs(), st.sampled_from(((), PAIRS)))
+@given(qgraphs(), st.sampled_from(((), PAIRS, DENSE)))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
@@ -58,7 +60,7 @@ def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-@given(qgraphs(max_nodes=7, max_side=20, convs=4), st.sampled_from(((), PAIRS)))
+@given(qgraphs(max_nodes=7, max_side=20, convs=4, channels=MANY_CHANNELS), st.sampled_from(((), PAIRS, DENSE)))
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network_many(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
