@@ -39,8 +39,8 @@ SHORT_SUM = 128
 """Of weights above zero, and of those below, whose products a signed halfword holds the sum of."""
 LONG_PASS = 56
 """Positions of Helium's usual pass, of sums."""
-DENSE_PASS = 6
-"""Positions of a pass of dot products."""
+DENSE_PASS = 3
+"""Positions of a pass of dot products, for two filters."""
 CHUNK = 16
 """Channels that an instruction multiplies and sums."""
 
@@ -224,13 +224,13 @@ def _direct(filters: Filters, packing: Packing) -> dict[str, int]:
 
 def _dense(op: QConv, filters: Filters, packing: Packing) -> dict[str, int]:
     outputs, (kernel_rows, _), row = len(filters.taps), op.kernel, op.indices[0].size
-    passes = sum(-(-positions // DENSE_PASS) for positions in _strips(packing))
+    passes = -(-outputs // 2) * sum(-(-positions // DENSE_PASS) for positions in _strips(packing))
     return {
         "list_tap.dense": int(filters.taps.sum()) * packing.strips,
         "list_chunk.dense": row // CHUNK * outputs * packing.strips,
-        "chunk.dense": row // CHUNK * outputs * passes,
-        "kernel_row.dense": (kernel_rows - 1) * outputs * passes,
-        "pass.dense": outputs * passes,
+        "chunk.dense": row // CHUNK * passes,
+        "kernel_row.dense": (kernel_rows - 1) * passes,
+        "pass.dense": passes,
     }
 
 

@@ -97,36 +97,11 @@ static void run_bytes(const filter *f) {
     dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
 }
 
-static void run_dense(const filter *f) {
-#if DCG_DENSE
-    const dcg_node *node = f->job->node;
-    uint8_t *arena = f->job->net->arena;
-    uint32_t pixel = f->weights->group_channels;
-    dcg_dense dense = {
-        .words = f->words,
-        .pixel = pixel,
-        .weights = arena + f->job->net->plan->scratch.runs,
-        .out = arena + node->packing.line,
-        .chunks = pixel / 16u * node->kernel_w,
-        .kernel_rows = node->kernel_h,
-        .gap = (uint32_t)(node->packing.pitch - node->kernel_w) * pixel,
-        .bias = f->bias,
-        .mult = f->requant.mult,
-        .zero_point = f->requant.zero_point,
-        .requant = &f->requant,
-    };
-    dcg_dense_run(&dense, f->weights->list, f->weights->n_taps, f->positions);
-#else
-    (void)f; /* no strip is for it */
-#endif
-}
-
 /* Kernels clip to a byte; this does the rest where a layer asks for more. */
-static void clip_strip(const filter *f) {
-    uint8_t *line = f->job->net->arena + f->job->node->packing.line;
-    uint8_t lo = (uint8_t)f->requant.lo, hi = (uint8_t)f->requant.hi;
+static void clip_line(uint8_t *line, uint32_t count, const dcg_requant *requant) {
+    uint8_t lo = (uint8_t)requant->lo, hi = (uint8_t)requant->hi;
     if (lo == 0 && hi == 255) return;
-    for (uint32_t i = 0; i < f->strip->count; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         if (line[i] < lo) line[i] = lo;
         if (line[i] > hi) line[i] = hi;
     }
@@ -138,9 +113,8 @@ static uint32_t step_positions(const dcg_job *job) {
 }
 
 /* Copies a strip's outputs to the rows they belong to. */
-static void store_strip(const dcg_job *job, const dcg_strip *strip, uint32_t output) {
+static void store_line(const dcg_job *job, const dcg_strip *strip, uint32_t output, const uint8_t *line) {
     const dcg_node *node = job->node;
-    const uint8_t *line = job->net->arena + node->packing.line;
     uint32_t pitch = node->packing.pitch, end = strip->first + strip->count;
     if (pitch == node->out_width &&
         dcg_unbroken(&job->net->plan->tensors[node->output], job->first_row, job->n_rows)) {
@@ -170,6 +144,35 @@ static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_class
            dcg_levels_suit(classes, weights, planes, words);
 }
 
+/* A packed strip through all filters, two at a time, by dot products. */
+static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, dcg_weights *weights,
+                            const dcg_strip *strip, const uint8_t *planes) {
+#if DCG_DENSE
+    uint32_t left = step_positions(job) - strip->first, outputs = job->node->out_channels;
+    dcg_dense dense;
+    dcg_dense_open(&dense, job, weights, strip);
+    for (uint32_t o = 0; o < outputs; o += 2u) {
+        uint32_t count = outputs - o < 2u ? 1u : 2u;
+        for (uint32_t i = 0; i < 2u; i++) { /* a last one alone is both */
+            dcg_status status = i < count ? dcg_weights_next(weights) : DCG_OK;
+            if (status != DCG_OK) return status;
+            const dcg_requant requant = dcg_conv_requant(job, record, o + (i < count ? i : 0));
+            dcg_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, o + (i < count ? i : 0)),
+                             &requant);
+        }
+        dcg_dense_run(&dense, planes, left < strip->count ? left : strip->count);
+        for (uint32_t i = 0; i < count; i++) {
+            clip_line(dense.line[i], strip->count, &dense.requant[i]);
+            store_line(job, strip, o + i, dense.line[i]);
+        }
+    }
+    return dcg_weights_close(weights);
+#else
+    (void)job, (void)record, (void)weights, (void)strip, (void)planes;
+    return DCG_ERR_ARGUMENT; /* no strip is for it */
+#endif
+}
+
 /* A strip of so many positions from first on, through all filters. */
 static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first,
                             uint32_t count) {
@@ -182,7 +185,8 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     dcg_weights_open(&weights, job, record);
     /* The kernel that needs the fewest instructions, see docs/decisions/0007. */
     uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
-    if (DCG_DENSE && dcg_dense_suits(job, &weights))
+    const dcg_strip beside = {first, count, DCG_BESIDE};
+    if (DCG_DENSE && dcg_dense_suits(job, &weights, &beside))
         fold = DCG_BESIDE;
     else if (DCG_HELIUM)
         fold = DCG_ONE;
@@ -198,7 +202,9 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
         dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
                           fold == DCG_PAIR ? 4u : 1u);
     const uint8_t *planes = dcg_pack_strip(job, &strip);
+    if (DCG_DENSE && fold == DCG_BESIDE) return run_dense(job, record, &weights, &strip, planes);
     uint32_t left = step_positions(job) - first;
+    uint8_t *line = job->net->arena + p->line;
 
     for (uint32_t o = 0; o < node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
@@ -216,12 +222,10 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
             run_levels(&f);
         else if (fold == DCG_PAIR)
             run_direct(&f);
-        else if (fold == DCG_BESIDE)
-            run_dense(&f);
         else
             run_bytes(&f);
-        clip_strip(&f);
-        store_strip(job, &strip, o);
+        clip_line(line, count, &f.requant);
+        store_line(job, &strip, o, line);
     }
     return dcg_weights_close(&weights);
 }

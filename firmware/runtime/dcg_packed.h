@@ -130,31 +130,42 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 /* ---- Dense: dot products over channels, zeros included ---- */
 
-#define DCG_DENSE_AT_ONCE 6u /* positions of one pass */
+#define DCG_CHUNK 16u        /* channels that are multiplied at once */
+#define DCG_DENSE_AT_ONCE 3u /* positions of one pass */
 
-/* One filter over one strip. The record is laid out for the assembly of dcg_dense.c. */
+/* Two filters over one strip. The head of the record is laid out for the assembly of dcg_dense.c. */
 typedef struct dcg_dense {
     const uint8_t *words; /* the strip's packed input, of the pass's first position */
     uint32_t pixel;       /* bytes of a position, the channels */
-    uint8_t *weights;     /* by place and channel */
-    uint8_t *out;
-    uint32_t passes;
-    uint32_t chunks; /* of sixteen weights, in a row of the kernel */
     uint32_t kernel_rows;
-    uint32_t gap; /* bytes from the end of a row of the kernel to the next one's begin */
-    uint32_t bias;
-    int32_t mult;
-    int32_t zero_point;
-    const dcg_requant *requant;
+    uint32_t passes;
+    uint32_t chunks;     /* in a row of the kernel */
+    uint32_t gap;        /* bytes from the end of a row of the kernel to the next one's begin */
+    uint8_t *weights[2]; /* by place and channel */
+    uint32_t bias[2];
+    uint8_t *out[2];
+    struct {
+        int32_t mult;
+        int32_t zero_point;
+    } scale[2];
+    uint8_t *line[2]; /* where each filter's outputs are */
+    dcg_requant requant[2];
 } dcg_dense;
 
-/* Whether the kernel can work with the layer, and is the fastest one. */
-int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights);
+/* Whether the kernel can work with the layer, in strips like this one, and is the fastest. */
+int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights, const dcg_strip *strip);
+
+/* Gets ready for a layer's filters. */
+void dcg_dense_open(dcg_dense *dense, const dcg_job *job, const dcg_weights *weights, const dcg_strip *strip);
+
+/* Takes the filter decoded last, its taps by place and channel, as the first or the second. */
+void dcg_dense_filter(dcg_dense *dense, uint32_t which, const dcg_weights *weights, uint32_t bias,
+                      const dcg_requant *requant);
 
 /* Writes a plane's line into every position's place for it. */
 void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to);
 
-/* Computes the strip, of so many positions, and uses up the record. list: of taps, place << 16 and channel */
-void dcg_dense_run(dcg_dense *dense, const uint32_t *list, uint32_t n_taps, uint32_t positions);
+/* Computes both filters' lines of the strip, of so many positions. */
+void dcg_dense_run(dcg_dense *dense, const uint8_t *planes, uint32_t positions);
 
 #endif
