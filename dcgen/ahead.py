@@ -6,10 +6,20 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from threadpoolctl import threadpool_limits
 
 T = TypeVar("T")
 R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def one_blas_thread(work: F) -> F:
+    """Decorates what keeps the cores busy by itself: matrix products share their work out less well, and sums
+    shall not depend on how many cores there are."""
+    limited: F = threadpool_limits.wrap(limits=1, user_api="blas")(work)
+    return limited
 
 
 def ahead(items: Iterable[T]) -> Iterator[T]:

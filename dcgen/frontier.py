@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from dcgen.ahead import one_blas_thread
 from dcgen.compress.goals import SLOPES, Goal, Surcharge, Try, attempt, first_price
 from dcgen.compress.point import point_bytes
 from dcgen.compress.recipes import SecondOrder
@@ -55,6 +56,7 @@ class Row:
     price: float
 
 
+@one_blas_thread
 def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress) -> tuple[Row, ...]:
     """Compute the curve of ``job`` and write the folder ``out``; rows from the largest file to the smallest.
 

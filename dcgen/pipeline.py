@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen import pictures as host
+from dcgen.ahead import one_blas_thread
 from dcgen.compress.evidence import Evidence, Trial
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import read_point
@@ -54,6 +55,7 @@ RANGE_PICTURES = 64
 """Measured pictures that activation ranges are taken from, at most."""
 
 
+@one_blas_thread
 def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     """Compile ``job``, write the folder ``out`` and return its manifest.
 

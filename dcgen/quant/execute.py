@@ -13,7 +13,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from dcgen.ahead import in_turn
+from dcgen.ahead import in_turn, one_blas_thread
 from dcgen.errors import GraphError
 from dcgen.quant.arithmetic import requantise, wrap32
 from dcgen.quant.qgraph import (
@@ -38,6 +38,7 @@ BATCH = 4
 """Pictures computed together: enough for the matrix products, small enough for the caches."""
 
 
+@one_blas_thread
 def execute(
     graph: QGraph,
     pictures: U8,
