@@ -43,6 +43,8 @@ DENSE_PASS = 3
 """Positions of a pass of dot products, for two filters."""
 CHUNK = 16
 """Channels that an instruction multiplies and sums."""
+MOST_BESIDE = 8192
+"""Channels of a position that dot products take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,9 +96,8 @@ def conv_work(
     dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, tap_capacity)
     found: Counter[str] = Counter()
     for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
-        kernel = (
-            _kernel(op, filters, one, packing.words, layer.stream.n_entries, extension) if not dense else "dense"
-        )
+        choice = op, filters, one, packing.words, layer.stream.n_entries, extension
+        kernel = "dense" if dense else _kernel(*choice)
         work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel)
         match kernel:
             case "levels":
@@ -168,6 +169,7 @@ def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
         op.groups == 1
         and op.stride == (1, 1)
         and op.indices.shape[1] % CHUNK == 0
+        and op.indices.shape[1] <= MOST_BESIDE
         and np.abs(op.levels.astype(np.int64)).max() <= 127
         and row <= 2 * tap_capacity
         and DENSE_ENTRY * entries > (DENSE_WEIGHT * row + DENSE_FILTER) * outputs

@@ -13,7 +13,7 @@ int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights, const dcg_st
     const dcg_packing *p = &node->packing;
     uint32_t channels = weights->group_channels, row = channels * weights->places;
     if (node->groups != 1u || node->stride_h != 1u || node->stride_w != 1u) return 0;
-    if (channels % DCG_CHUNK != 0 || weights->largest > 127u) return 0;
+    if (channels % DCG_CHUNK != 0 || channels > DCG_MOST_BESIDE || weights->largest > 127u) return 0;
     /* One row of weights takes the place of lists by level; another, and a line, lie behind the input. */
     if (row > 2u * job->net->plan->scratch.tap_capacity) return 0;
     if (4u * channels * dcg_plane_words(p, strip) + row + strip->count > 4u * p->words) return 0;

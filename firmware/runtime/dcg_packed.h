@@ -130,8 +130,9 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 /* ---- Dense: dot products over channels, zeros included ---- */
 
-#define DCG_CHUNK 16u        /* channels that are multiplied at once */
-#define DCG_DENSE_AT_ONCE 3u /* positions of one pass */
+#define DCG_CHUNK 16u         /* channels that are multiplied at once */
+#define DCG_DENSE_AT_ONCE 3u  /* positions of one pass */
+#define DCG_MOST_BESIDE 8192u /* channels: a halfword holds the distance of seven positions */
 
 /* Two filters over one strip. The head of the record is laid out for the assembly of dcg_dense.c. */
 typedef struct dcg_dense {

@@ -15,12 +15,16 @@ from dcgen.plan.segments import Cutter
 from tests.firmware.build import Program
 from tests.firmware.damage import forged_fields, random_damage, reseal, sections
 from tests.firmware.nets import every_operator
+from tests.firmware.test_packed import every_kernel
+from tests.firmware.test_runtime import DENSE
 
 
-@pytest.fixture(scope="module", params=["joint", "deep-compression", "streamed"])
+@pytest.fixture(scope="module", params=["joint", "deep-compression", "streamed", "dense"])
 def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    graph = every_operator(3)
     folder = tmp_path_factory.mktemp("damage")
+    if request.param == "dense":
+        return Program(folder, every_kernel(), flags=DENSE)
+    graph = every_operator(3)
     if request.param == "streamed":
         schedule = Cutter(graph, streamed=True).schedule([(0, len(graph.nodes), 3)])
         return Program(folder, graph, schedule=schedule)
