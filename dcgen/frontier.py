@@ -87,8 +87,9 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
         reached = tried.trial.blob_bytes
         if reached <= sizes[0]:
             break
-        # The next size below what is there, by the slope of the last two tries.
-        while wanted > reached * math.sqrt(ratio):
+        # The next size below, by the slope of the last two tries; or the largest, if the first try missed it.
+        step = math.sqrt(ratio)
+        while wanted > reached * step and (len(found) > 1 or reached > sizes[1] * step):
             wanted *= ratio
         slope = _slope(found)
         price *= math.exp(math.log(max(wanted, sizes[0]) * 0.999 / reached) / slope)
