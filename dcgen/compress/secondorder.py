@@ -83,13 +83,13 @@ class Quantizer:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
-        self._known: dict[str, F32] = {}  # see Walk
-        self._probe(self.observed(Walk(graph, evidence.measure, self._known), "observing inputs"))
+        self._known: dict[str, F32] = {}  # that walks share
+        self._probe(self.observed(self.walk(), "observing inputs"))
 
     def at(self, prices: Prices, stage: str) -> Point:
         """The network quantized at the given prices, layer after layer."""
         graph = self.graph
-        walk, bits = Walk(graph, self.evidence.measure, self._known), 0.0
+        walk, bits = self.walk(), 0.0
         for name, seen in self.observed(walk, stage):
             m = seen.moments()
             problem = self.problem(name, m)
@@ -118,6 +118,10 @@ class Quantizer:
             nonzeros += int(np.count_nonzero(choice.integers))
             total += choice.integers.size
         return Sketch(kl, bits, nonzeros / total)
+
+    def walk(self) -> Walk:
+        """Over ``measure``, from the begin; what the float network's part of it computes is kept for others."""
+        return Walk(self.graph, self.evidence.measure, self._known)
 
     def observed(self, walk: Walk, stage: str) -> Iterator[tuple[str, Observation]]:
         """What the convolutions read in order, of a walk over ``measure``. Each one's quantized weights and biases

@@ -17,7 +17,6 @@ import numpy as np
 from dcgen.compress.obq import Problem, fitted_step, settle
 from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices, Quantizer
-from dcgen.compress.sections import Walk
 from dcgen.compress.uniform import levels_of
 from dcgen.ir.graph import F64, Weight
 
@@ -87,7 +86,7 @@ Sites = Mapping[str, Site]
 
 def student(quantizer: Quantizer, point: Point) -> tuple[dict[str, Site], dict[str, Layer]]:
     """The sites and layers of a network that ``quantizer`` has made, observed once more as it now is."""
-    walk = Walk(quantizer.graph, quantizer.evidence.measure)
+    walk = quantizer.walk()
     sites, layers = {}, {}
     for name, seen in quantizer.observed(walk, "observing the student"):
         moments, weight = seen.moments(), point.weights[name]

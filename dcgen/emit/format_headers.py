@@ -8,6 +8,7 @@ from enum import IntEnum, IntFlag
 from dcgen.emit.render import render
 from dcgen.encode import schema
 from dcgen.plan.limits import (
+    CHUNK,
     DENSE_ENTRY,
     DENSE_FILTER,
     DENSE_WEIGHT,
@@ -16,6 +17,7 @@ from dcgen.plan.limits import (
     MAX_CLASSES,
     MAX_RUNS,
     MOST_ADDED,
+    MOST_BESIDE,
     RUN_TAPS,
     TAPS_A_CLASS,
 )
@@ -79,6 +81,8 @@ def _numbers() -> list[tuple[str, str]]:
         ("MAX_CLASSES", f"{MAX_CLASSES}u"),
         ("MOST_ADDED", f"{MOST_ADDED}u"),
         ("TAPS_A_CLASS", f"{TAPS_A_CLASS}u"),
+        ("CHUNK", f"{CHUNK}u"),
+        ("MOST_BESIDE", f"{MOST_BESIDE}u"),
         ("DENSE_ENTRY", f"{DENSE_ENTRY}u"),
         ("DENSE_WEIGHT", f"{DENSE_WEIGHT}u"),
         ("DENSE_FILTER", f"{DENSE_FILTER}u"),

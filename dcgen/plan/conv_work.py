@@ -17,12 +17,14 @@ from dcgen.encode.sections import BlobLayer
 from dcgen.plan.conv_kernels import step_packings
 from dcgen.plan.firmware import NodePlan
 from dcgen.plan.limits import (
+    CHUNK,
     DENSE_ENTRY,
     DENSE_FILTER,
     DENSE_WEIGHT,
     MAX_CLASSES,
     MAX_RUNS,
     MOST_ADDED,
+    MOST_BESIDE,
     TAPS_A_CLASS,
 )
 from dcgen.plan.packing import PASS, Packing
@@ -41,10 +43,6 @@ LONG_PASS = 56
 """Positions of Helium's usual pass, of sums."""
 DENSE_PASS = 3
 """Positions of a pass of dot products, for two filters."""
-CHUNK = 16
-"""Channels that an instruction multiplies and sums."""
-MOST_BESIDE = 8192
-"""Channels of a position that dot products take."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,8 @@ MAX_CLASSES: Final = 48  # magnitudes that the kernel by levels tells apart
 MOST_ADDED: Final = 257  # bytes that a halfword holds the sum of
 TAPS_A_CLASS: Final = 3  # with more non-zero weights a magnitude, adding before multiplying is faster
 
+CHUNK: Final = 16  # channels that the dense kernel multiplies at once
+MOST_BESIDE: Final = 8192  # channels of it: a halfword holds the distance of seven positions
 DENSE_ENTRY: Final = 32  # an entry's cost at a position; the dense kernel is faster where these are more than
 DENSE_WEIGHT: Final = 13  # a weight's of a dense filter, and
 DENSE_FILTER: Final = 700  # a filter's more

@@ -144,21 +144,21 @@ static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_class
            dcg_levels_suit(classes, weights, planes, words);
 }
 
+#if DCG_DENSE
 /* A packed strip through all filters, two at a time, by dot products. */
 static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, dcg_weights *weights,
                             const dcg_strip *strip, const uint8_t *planes) {
-#if DCG_DENSE
     uint32_t left = step_positions(job) - strip->first, outputs = job->node->out_channels;
     dcg_dense dense;
     dcg_dense_open(&dense, job, weights, strip);
     for (uint32_t o = 0; o < outputs; o += 2u) {
         uint32_t count = outputs - o < 2u ? 1u : 2u;
-        for (uint32_t i = 0; i < 2u; i++) { /* a last one alone is both */
+        for (uint32_t i = 0; i < 2u; i++) {
+            uint32_t output = i < count ? o + i : o; /* a last one alone is both */
             dcg_status status = i < count ? dcg_weights_next(weights) : DCG_OK;
             if (status != DCG_OK) return status;
-            const dcg_requant requant = dcg_conv_requant(job, record, o + (i < count ? i : 0));
-            dcg_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, o + (i < count ? i : 0)),
-                             &requant);
+            const dcg_requant requant = dcg_conv_requant(job, record, output);
+            dcg_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, output), &requant);
         }
         dcg_dense_run(&dense, planes, left < strip->count ? left : strip->count);
         for (uint32_t i = 0; i < count; i++) {
@@ -167,11 +167,8 @@ static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, d
         }
     }
     return dcg_weights_close(weights);
-#else
-    (void)job, (void)record, (void)weights, (void)strip, (void)planes;
-    return DCG_ERR_ARGUMENT; /* no strip is for it */
-#endif
 }
+#endif
 
 /* A strip of so many positions from first on, through all filters. */
 static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first,
@@ -202,7 +199,9 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
         dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
                           fold == DCG_PAIR ? 4u : 1u);
     const uint8_t *planes = dcg_pack_strip(job, &strip);
-    if (DCG_DENSE && fold == DCG_BESIDE) return run_dense(job, record, &weights, &strip, planes);
+#if DCG_DENSE
+    if (fold == DCG_BESIDE) return run_dense(job, record, &weights, &strip, planes);
+#endif
     uint32_t left = step_positions(job) - first;
     uint8_t *line = job->net->arena + p->line;
 

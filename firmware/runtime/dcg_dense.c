@@ -48,8 +48,6 @@ void dcg_dense_filter(dcg_dense *d, uint32_t which, const dcg_weights *weights, 
         total += tap[1];
     }
     d->bias[which] = bias + 128u * total;
-    d->scale[which].mult = requant->mult;
-    d->scale[which].zero_point = requant->zero_point;
     d->requant[which] = *requant;
 }
 
@@ -67,7 +65,7 @@ void dcg_dense_filter(dcg_dense *d, uint32_t which, const dcg_weights *weights, 
 #define AT_WEIGHTS 24
 #define AT_BIAS 32
 #define AT_OUT 40
-#define AT_SCALE 48
+#define AT_REQUANT 48
 typedef char dcg_dense_is_laid_out_so[offsetof(dcg_dense, words) == AT_WORDS && offsetof(dcg_dense, pixel) == AT_PIXEL &&
                                               offsetof(dcg_dense, kernel_rows) == AT_KERNEL_ROWS &&
                                               offsetof(dcg_dense, passes) == AT_PASSES &&
@@ -75,7 +73,8 @@ typedef char dcg_dense_is_laid_out_so[offsetof(dcg_dense, words) == AT_WORDS && 
                                               offsetof(dcg_dense, gap) == AT_GAP &&
                                               offsetof(dcg_dense, weights) == AT_WEIGHTS &&
                                               offsetof(dcg_dense, bias) == AT_BIAS && offsetof(dcg_dense, out) == AT_OUT &&
-                                              offsetof(dcg_dense, scale) == AT_SCALE
+                                              offsetof(dcg_dense, requant) == AT_REQUANT &&
+ sizeof(dcg_requant) == 16 && offsetof(dcg_requant, mult) == 0 && offsetof(dcg_requant, zero_point) == 4
                                           ? 1
                                           : -1];
 
@@ -129,8 +128,8 @@ __attribute__((naked)) static void dcg_dense_dot(dcg_dense *d) {
         "4:\n"
         "  ldr lr, [sp]\n"
         "  ldrd r11, r12, [lr, #" STR(AT_OUT) "]\n"
-        "  ldrd r1, r3, [lr, #" STR(AT_SCALE) "]\n" /* mult, zero point */
-        "  ldrd r5, r7, [lr, #" STR(AT_SCALE) "+8]\n"
+        "  ldrd r1, r3, [lr, #" STR(AT_REQUANT) "]\n" /* mult, zero point */
+        "  ldrd r5, r7, [lr, #" STR(AT_REQUANT) "+16]\n"
         STORE("r0", "r1", "r3", "r11") STORE("r2", "r1", "r3", "r11") STORE("r4", "r1", "r3", "r11")
         STORE("r6", "r5", "r7", "r12") STORE("r8", "r5", "r7", "r12") STORE("r10", "r5", "r7", "r12")
         "  strd r11, r12, [lr, #" STR(AT_OUT) "]\n"

@@ -130,9 +130,7 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest);
 
 /* ---- Dense: dot products over channels, zeros included ---- */
 
-#define DCG_CHUNK 16u         /* channels that are multiplied at once */
-#define DCG_DENSE_AT_ONCE 3u  /* positions of one pass */
-#define DCG_MOST_BESIDE 8192u /* channels: a halfword holds the distance of seven positions */
+#define DCG_DENSE_AT_ONCE 3u /* positions of one pass */
 
 /* Two filters over one strip. The head of the record is laid out for the assembly of dcg_dense.c. */
 typedef struct dcg_dense {
@@ -145,12 +143,8 @@ typedef struct dcg_dense {
     uint8_t *weights[2]; /* by place and channel */
     uint32_t bias[2];
     uint8_t *out[2];
-    struct {
-        int32_t mult;
-        int32_t zero_point;
-    } scale[2];
-    uint8_t *line[2]; /* where each filter's outputs are */
     dcg_requant requant[2];
+    uint8_t *line[2]; /* where each filter's outputs are */
 } dcg_dense;
 
 /* Whether the kernel can work with the layer, in strips like this one, and is the fastest. */

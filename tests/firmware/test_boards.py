@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -31,7 +30,7 @@ from dcgen.verify.build import build
 from dcgen.verify.toolchain import require
 from tests.firmware.build import HERE, write
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
-from tests.firmware.test_packed import EXPECTED
+from tests.firmware.test_packed import EXPECTED, functions_run
 from tests.plan.test_segments import schedules
 from tests.strategies import MANY_CHANNELS, qgraphs
 from tests.verify.small import EMULATED
@@ -143,8 +142,7 @@ def outcomes(drawn: Sequence[Network], target: Target, folder: Path) -> tuple[li
     done = np.fromfile(folder / "results.bin", OUTCOME)
     found = [fault(one.graph, outcome) for one, outcome in zip(drawn, done, strict=False)]
     found += [crash] * (len(drawn) - len(found))
-    ran = set(re.findall(r"^IN: (\w+)", (folder / "log").read_text(), re.MULTILINE))
-    return found, ran
+    return found, functions_run(folder / "log")
 
 
 def fault(graph: QGraph, outcome: np.void) -> str:

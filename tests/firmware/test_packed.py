@@ -134,6 +134,11 @@ EXPECTED = {
 """The kernels that each core computes ``every_kernel`` with."""
 
 
+def functions_run(log: Path) -> set[str]:
+    """The functions of which an emulator's log has translated code (``-d in_asm``)."""
+    return set(re.findall(r"^IN: (\w+)", log.read_text(), re.MULTILINE))
+
+
 @pytest.mark.parametrize("core", EXPECTED)
 def test_every_kernel_of_every_core_runs_and_is_right(core: str, tmp_path: Path) -> None:
     """What has run is read from the emulator's own log of the code it has translated."""
@@ -150,7 +155,7 @@ def test_every_kernel_of_every_core_runs_and_is_right(core: str, tmp_path: Path)
     write_request(tmp_path / "pictures.bin", camera, measured=1, traced=0)
     command = [*target.emulator.command(str(program)), "-d", "in_asm", "-D", "log"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=100)
-    ran = set(re.findall(r"^IN: (\w+)", (tmp_path / "log").read_text(), re.MULTILINE))
+    ran = functions_run(tmp_path / "log")
     all_kernels = set[str]().union(*EXPECTED.values())
     assert ran & all_kernels == EXPECTED[core]
 
