@@ -70,11 +70,11 @@ class Schedule:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """In execution order. The whole picture arrives while its memory is alive."""
+        """In execution order. The whole picture arrives while its memory is alive, a row of it before any step."""
         graph, height = self.graph, self.graph.input.shape[1]
         last_reader = max(i for i, n in enumerate(graph.nodes) if graph.input.name in n.inputs)
         found: list[Step] = []
-        arrived = 0
+        arrived = 1
         for segment in self.segments:
             for strip, i, begin, end in segment.shares():
                 node = graph.nodes[i]

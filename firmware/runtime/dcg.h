@@ -14,6 +14,15 @@
  *
  *     status = dcg_begin(&net, scores);
  *     while (status == DCG_OK && rows_left-- > 0) status = dcg_push_row(&net, next_camera_row());
+ *
+ * Most of the work is then the last row's. Where no call may take that long, the same goes in steps, between
+ * which the program does what it likes:
+ *
+ *     status = dcg_begin(&net, scores);
+ *     while (status == DCG_OK && rows_left-- > 0) {
+ *         status = dcg_take_row(&net, next_camera_row());
+ *         while (status == DCG_OK && dcg_has_step(&net)) status = dcg_run_step(&net);
+ *     }
  */
 #ifndef DCG_H
 #define DCG_H
@@ -85,7 +94,7 @@ typedef struct dcg_node {
 typedef struct dcg_step {
     uint16_t node;
     uint16_t first_row, n_rows;
-    uint16_t picture_rows; /* how many must have arrived */
+    uint16_t picture_rows; /* how many must have arrived, 1 at least */
 } dcg_step;
 
 /* Scratch memory, offsets in bytes from the arena's start. */
@@ -177,20 +186,53 @@ dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores);
  */
 dcg_status dcg_begin(dcg_net *net, int32_t *scores);
 
-/* Takes the picture's next row and computes all that has become possible. When the last row's call returns
- * DCG_OK, the scores are there.
+/* Takes the picture's next row and computes all that has become possible: dcg_take_row, then dcg_run_step
+ * while dcg_has_step. When the last row's call returns DCG_OK, the scores are there.
  *
  * row  width * channels camera bytes, as in dcg_run; copied, so that its memory is free again
  *
- * Returns DCG_OK, the defect found while decoding, or DCG_ERR_ARGUMENT where no picture has been started
- * or it is complete. After an error only dcg_begin or dcg_run goes on.
+ * Returns DCG_OK, the defect found while decoding, which ends the picture, or dcg_take_row's
+ * DCG_ERR_ARGUMENT.
  */
 dcg_status dcg_push_row(dcg_net *net, const uint8_t *row);
+
+/* ---- The same in steps, for programs that must not be away for long ---- */
+
+/* Begins a whole picture, with a plan that is not streamed. Whatever came before is forgotten.
+ *
+ * hwc     as for dcg_run; must stay unchanged until the last step
+ * scores  plan->n_scores values, written until the last step
+ *
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes pictures row by row, dcg_begin.
+ */
+dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores);
+
+/* Takes the picture's next row, without computing anything.
+ *
+ * row  as for dcg_push_row
+ *
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT, and has changed nothing: there is a step to run first, as it may need
+ * the memory that the row would go to, or no picture has been begun, or it is complete or has failed.
+ */
+dcg_status dcg_take_row(dcg_net *net, const uint8_t *row);
+
+/* Whether dcg_run_step has something to do: 1, or 0 where the next row must come first, the picture is
+ * complete or has failed, or none has been begun. Where the last row has been taken, or the picture was
+ * whole, and no call has returned an error, 0 means that the scores are there. */
+int dcg_has_step(const dcg_net *net);
+
+/* Runs one step, the plan's next: some rows of one node, or all of them. How long the longest takes is a
+ * figure of dcgen verify.
+ *
+ * Returns DCG_OK, the defect found while decoding, which ends the picture, or DCG_ERR_ARGUMENT where there is
+ * no step to run; then nothing has changed.
+ */
+dcg_status dcg_run_step(dcg_net *net);
 
 /* Index of the largest of count >= 1 scores; the lowest index wins a tie. */
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count);
 
-/* Has every later dcg_run call trace(user, ...) for each row of each tensor. NULL stops it. */
+/* Has every later step call trace(user, ...) for each row of each tensor. NULL stops it. */
 void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
 
 /* ---- Self-test ---- */

@@ -54,51 +54,68 @@ static void trace_rows(const dcg_job *job, uint16_t node) {
             net->trace(net->trace_user, node, c, (uint16_t)y, dcg_output_row(job, c, y), t->width);
 }
 
-/* All steps that the rows that have arrived make possible. An error ends the picture, as does the last step.
- */
-static dcg_status run_steps(dcg_net *net) {
-    const dcg_plan *plan = net->plan;
-    dcg_status status = DCG_OK;
-    for (; status == DCG_OK && net->next_step < plan->n_steps; net->next_step++) {
-        const dcg_step *step = &plan->steps[net->next_step];
-        if (step->picture_rows > net->picture_rows) return DCG_OK;
-        const dcg_node *node = &plan->nodes[step->node];
-        const dcg_job job = {net, node, section_of(net, step->node), step->first_row, step->n_rows};
-        status = node->kernel(&job);
-        if (status == DCG_OK && net->trace != NULL && node->output != 0) trace_rows(&job, step->node);
-    }
-    net->scores = NULL;
-    return status;
-}
-
-static void begin(dcg_net *net, const uint8_t *picture, int32_t *scores) {
+static void begin(dcg_net *net, const uint8_t *picture, uint32_t picture_rows, int32_t *scores) {
     net->picture = picture;
+    net->picture_rows = picture_rows;
     net->scores = scores;
     net->next_step = 0;
-    net->picture_rows = 0;
 }
 
 dcg_status dcg_begin(dcg_net *net, int32_t *scores) {
     if (!net || !scores || !net->plan->streamed) return DCG_ERR_ARGUMENT;
-    begin(net, net->arena, scores);
+    begin(net, net->arena, 0, scores);
     return DCG_OK;
 }
 
-dcg_status dcg_push_row(dcg_net *net, const uint8_t *row) {
-    if (!net || !row || !net->scores) return DCG_ERR_ARGUMENT;
+dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
+    if (!net || !hwc || !scores || net->plan->streamed) return DCG_ERR_ARGUMENT;
+    begin(net, hwc, net->plan->tensors[0].height, scores);
+    return DCG_OK;
+}
+
+/* With the last row every step becomes possible, so that no row can come after it. */
+dcg_status dcg_take_row(dcg_net *net, const uint8_t *row) {
+    if (!net || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];
     dcg_copy(net->arena + row_offset(t, 0, net->picture_rows++), row, t->row_stride);
-    return run_steps(net);
+    return DCG_OK;
+}
+
+int dcg_has_step(const dcg_net *net) {
+    return net && net->scores && net->plan->steps[net->next_step].picture_rows <= net->picture_rows;
+}
+
+dcg_status dcg_run_step(dcg_net *net) {
+    if (!dcg_has_step(net)) return DCG_ERR_ARGUMENT;
+    const dcg_plan *plan = net->plan;
+    const dcg_step *step = &plan->steps[net->next_step++];
+    const dcg_node *node = &plan->nodes[step->node];
+    const dcg_job job = {net, node, section_of(net, step->node), step->first_row, step->n_rows};
+    const dcg_status status = node->kernel(&job);
+    if (status == DCG_OK && net->trace != NULL && node->output != 0) trace_rows(&job, step->node);
+    if (status != DCG_OK || net->next_step == plan->n_steps) net->scores = NULL;
+    return status;
+}
+
+static dcg_status run_steps(dcg_net *net) {
+    dcg_status status = DCG_OK;
+    while (status == DCG_OK && dcg_has_step(net))
+        status = dcg_run_step(net);
+    return status;
+}
+
+dcg_status dcg_push_row(dcg_net *net, const uint8_t *row) {
+    const dcg_status status = dcg_take_row(net, row);
+    return status == DCG_OK ? run_steps(net) : status;
 }
 
 dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
     if (!net || !hwc || !scores) return DCG_ERR_ARGUMENT;
-    const dcg_tensor *t = &net->plan->tensors[0];
     if (!net->plan->streamed) {
-        begin(net, hwc, scores);
-        net->picture_rows = t->height;
+        dcg_begin_picture(net, hwc, scores);
         return run_steps(net);
     }
+    const dcg_tensor *t = &net->plan->tensors[0];
     dcg_status status = dcg_begin(net, scores);
     for (uint32_t y = 0; y < t->height && status == DCG_OK; y++)
         status = dcg_push_row(net, hwc + (size_t)y * t->row_stride);

@@ -1,13 +1,16 @@
 /* Test program for one emitted model. All memory is from malloc, of exactly the stated sizes, so that
  * the address sanitizer sees the first byte read or written outside.
  *
- *   program trace BLOB PICTURES   runs every picture; stdout: rows (u16 node, channel, row, count, then
- *                                 the bytes) and after each picture u16 0xFFFF and its scores
+ *   program trace BLOB PICTURES   runs every picture, every second one step by step; stdout: rows (u16 node,
+ *                                 channel, row, count, then the bytes) and after each picture u16 0xFFFF and
+ *                                 its scores
  *   program fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
  *   program selftest              stdout: status and first wrong node
  *   program argument              stdout: statuses of calls with wrong arguments
  *   program rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
- * order, and whether a picture pushed after all that has dcg_run's scores
+ *                                 order, and whether a picture pushed after all that has dcg_run's scores
+ *   program steps PICTURE         stdout: statuses of calls in and out of turn, and whether a picture taken
+ *                                 step by step, refusing rows between, has dcg_run's scores
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,19 +44,26 @@ static void write_row(void *user, uint16_t node, uint16_t channel, uint16_t row,
     fwrite(bytes, 1, count, user);
 }
 
+static dcg_status run_steps(dcg_net *net, dcg_status status) {
+    while (status == DCG_OK && dcg_has_step(net))
+        status = dcg_run_step(net);
+    return status;
+}
+
 /* One picture as its plan has it: whole, or row by row, each row's memory free again after its call. */
-static dcg_status run_picture(dcg_net *net, const uint8_t *picture, int32_t *scores) {
+static dcg_status run_picture(dcg_net *net, const uint8_t *picture, int32_t *scores, int steps) {
 #if DCG_MODEL_STREAMED
     const size_t bytes = DCG_MODEL_INPUT_WIDTH * DCG_MODEL_INPUT_CHANNELS;
     dcg_status status = dcg_begin(net, scores);
     for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
         uint8_t *row = exact(bytes);
         memcpy(row, picture + y * bytes, bytes);
-        status = dcg_push_row(net, row);
+        status = steps ? run_steps(net, dcg_take_row(net, row)) : dcg_push_row(net, row);
         free(row);
     }
     return status;
 #else
+    if (steps) return run_steps(net, dcg_begin_picture(net, picture, scores));
     return dcg_run(net, picture, scores);
 #endif
 }
@@ -69,7 +79,7 @@ static int trace(const char *blob_name, const char *pictures_name) {
         uint8_t *picture = exact(DCG_MODEL_INPUT_BYTES);
         memcpy(picture, pictures + at, DCG_MODEL_INPUT_BYTES);
         dcg_set_trace(&net, write_row, stdout);
-        status = run_picture(&net, picture, scores);
+        status = run_picture(&net, picture, scores, at / DCG_MODEL_INPUT_BYTES % 2 == 1);
         if (memcmp(picture, pictures + at, DCG_MODEL_INPUT_BYTES) != 0) abort();
         uint16_t end = 0xFFFF;
         fwrite(&end, sizeof end, 1, stdout);
@@ -95,7 +105,7 @@ static int fuzz(const char *blobs_name, const char *picture_name) {
         int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
         dcg_net net;
         dcg_status init = dcg_init(&net, &DCG_MODEL_PLAN, blob, size, arena, DCG_MODEL_ARENA_BYTES);
-        dcg_status run = init == DCG_OK ? run_picture(&net, picture, scores) : DCG_OK;
+        dcg_status run = init == DCG_OK ? run_picture(&net, picture, scores, 0) : DCG_OK;
         printf("%d %d\n", (int)init, (int)run);
         free(blob), free(arena), free(scores);
     }
@@ -174,11 +184,79 @@ static int rows(const char *picture_name) {
     return 0;
 }
 
+static dcg_status fail(const struct dcg_job *job) {
+    (void)job;
+    return DCG_ERR_CODE;
+}
+
+/* The model's plan, but that its first step fails. */
+static dcg_status init_failing(dcg_net *net, dcg_plan *plan, dcg_node *nodes, void *arena) {
+    *plan = DCG_MODEL_PLAN;
+    memcpy(nodes, plan->nodes, plan->n_nodes * sizeof *nodes);
+    nodes[plan->steps[0].node].kernel = fail;
+    plan->nodes = nodes;
+    return dcg_init(net, plan, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+}
+
+static dcg_status begin(dcg_net *net, const uint8_t *picture, int32_t *scores) {
+    return DCG_MODEL_PLAN.streamed ? dcg_begin(net, scores) : dcg_begin_picture(net, picture, scores);
+}
+
+static int steps(const char *picture_name) {
+    size_t bytes;
+    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(DCG_MODEL_ARENA_BYTES);
+    int32_t *whole = exact(DCG_MODEL_SCORES * sizeof *whole),
+            *found = exact(DCG_MODEL_SCORES * sizeof *found);
+    const size_t stride = bytes / DCG_MODEL_INPUT_HEIGHT;
+    uint8_t *wrong = exact(stride); /* a row of no picture */
+    dcg_net net;
+    if (dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES) ||
+        dcg_run(&net, picture, whole))
+        abort();
+    printf("%d %d\n", dcg_has_step(NULL), dcg_has_step(&net));
+    printf("%d %d\n", (int)dcg_run_step(NULL), (int)dcg_run_step(&net));               /* not begun */
+    printf("%d %d\n", (int)dcg_take_row(NULL, wrong), (int)dcg_take_row(&net, wrong)); /* not begun */
+    printf("%d %d\n", (int)dcg_begin_picture(NULL, picture, found),
+           (int)dcg_begin_picture(&net, NULL, found));
+    printf("%d %d\n", (int)dcg_begin_picture(&net, picture, NULL), (int)begin(&net, picture, found));
+    printf("%d\n", (int)dcg_take_row(&net, NULL));
+    unsigned n_steps = 0, refused = 0, early = 0;
+    dcg_status status = DCG_OK;
+    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
+        if (DCG_MODEL_PLAN.streamed) {
+            early += dcg_run_step(&net) != DCG_ERR_ARGUMENT; /* before its row */
+            status = dcg_take_row(&net, picture + y * stride);
+        }
+        for (; status == DCG_OK && dcg_has_step(&net); n_steps++) {
+            refused += dcg_take_row(&net, wrong) == DCG_ERR_ARGUMENT;
+            refused += dcg_push_row(&net, wrong) == DCG_ERR_ARGUMENT;
+            status = dcg_run_step(&net);
+        }
+    }
+    printf("%d %u\n", (int)status, early);
+    printf("%d %d\n", n_steps == DCG_MODEL_PLAN.n_steps, refused == 2 * n_steps);
+    printf("%d\n", memcmp(whole, found, DCG_MODEL_SCORES * sizeof *whole) == 0);
+    printf("%d %d\n", (int)dcg_run_step(&net), (int)dcg_take_row(&net, wrong)); /* the picture is complete */
+
+    dcg_plan plan;
+    dcg_node *nodes = exact(DCG_MODEL_PLAN.n_nodes * sizeof *nodes);
+    if (init_failing(&net, &plan, nodes, arena) || begin(&net, picture, found)) abort();
+    while (!dcg_has_step(&net))
+        if (dcg_take_row(&net, picture)) abort();
+    status = dcg_run_step(&net);
+    printf("%d %d\n", (int)status, dcg_has_step(&net));
+    printf("%d %d\n", (int)dcg_run_step(&net), (int)dcg_take_row(&net, wrong)); /* the picture has failed */
+    printf("%d\n", (int)begin(&net, picture, found));
+    free(picture), free(arena), free(whole), free(found), free(wrong), free(nodes);
+    return 0;
+}
+
 int main(int argc, char **argv) {
     if (argc == 4 && strcmp(argv[1], "trace") == 0) return trace(argv[2], argv[3]);
     if (argc == 4 && strcmp(argv[1], "fuzz") == 0) return fuzz(argv[2], argv[3]);
     if (argc == 2 && strcmp(argv[1], "selftest") == 0) return selftest();
     if (argc == 2 && strcmp(argv[1], "argument") == 0) return argument();
     if (argc == 3 && strcmp(argv[1], "rows") == 0) return rows(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "steps") == 0) return steps(argv[2]);
     return 99;
 }

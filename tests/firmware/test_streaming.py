@@ -57,22 +57,35 @@ def test_the_selftest_pushes_rows(tmp_path: Path) -> None:
     assert Program(tmp_path, graph, golden, schedule=schedule).call("selftest") == b"0 65535 -\n"
 
 
-def pushing(folder: Path, graph: QGraph, schedule: Schedule | None) -> list[Status | int]:
-    """Statuses of calls in every order, and whether a picture that is pushed has the scores of a whole one."""
+def calls(folder: Path, graph: QGraph, schedule: Schedule | None, mode: str) -> list[int]:
+    """What ``program rows`` or ``program steps`` prints of one picture."""
     program = Program(folder, graph, schedule=schedule)
     (folder / "picture").write_bytes(pictures(graph, 1).tobytes())
-    *statuses, equal_scores = map(int, program.call("rows", str(folder / "picture")).split())
-    return [*map(Status, statuses), equal_scores]
+    return list(map(int, program.call(mode, str(folder / "picture")).split()))
+
+
+OK, REFUSED = Status.OK, Status.ARGUMENT
+
+
+def in_strips(graph: QGraph) -> Schedule:
+    return Cutter(graph, streamed=True).schedule([(0, 5, 3), (5, len(graph.nodes), 1)])
 
 
 def test_rows_are_taken_from_the_begin_of_a_picture_to_its_end(tmp_path: Path) -> None:
     graph = every_operator(1)
-    schedule = Cutter(graph, streamed=True).schedule([(0, 5, 3), (5, len(graph.nodes), 1)])
-    ok, refused = Status.OK, Status.ARGUMENT
-    expected = [refused, refused, refused, ok, refused, refused, ok, ok, refused, ok, refused, 1]
-    assert pushing(tmp_path, graph, schedule) == expected
+    expected = [REFUSED, REFUSED, REFUSED, OK, REFUSED, REFUSED, OK, OK, REFUSED, OK, REFUSED, 1]
+    assert calls(tmp_path, graph, in_strips(graph), "rows") == expected
 
 
 def test_a_plan_by_whole_layers_takes_no_rows(tmp_path: Path) -> None:
-    ok, refused = Status.OK, Status.ARGUMENT
-    assert pushing(tmp_path, every_operator(1), None) == [*[refused] * 7, ok, *[refused] * 3, 0]
+    assert calls(tmp_path, every_operator(1), None, "rows") == [*[REFUSED] * 7, OK, *[REFUSED] * 3, 0]
+
+
+@pytest.mark.parametrize("streamed", [True, False])
+def test_steps_run_in_turn_and_only_then(streamed: bool, tmp_path: Path) -> None:
+    graph = every_operator(1)
+    not_begun, refused = [0, 0], [REFUSED] * 2
+    begun = [*refused, REFUSED, OK, REFUSED]
+    complete, failed = [OK, 0, 1, 1, 1, *refused], [Status.CODE, 0, *refused]
+    expected = [*not_begun, *refused, *refused, *begun, *complete, *failed, OK]
+    assert calls(tmp_path, graph, in_strips(graph) if streamed else None, "steps") == expected

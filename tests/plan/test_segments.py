@@ -43,6 +43,7 @@ def plays(schedule: Schedule) -> None:
     graph, memory = schedule.graph, _Memory(schedule)
     done = [0] * len(graph.nodes)
     arrived = 0
+    assert schedule.steps[0].picture_rows > 0, "no row can be taken while there is a step to run"
     for step in schedule.steps:
         node = graph.nodes[step.node]
         while arrived < step.picture_rows:
