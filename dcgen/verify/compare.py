@@ -86,6 +86,7 @@ class Check:
     failure : how the runtime ended the program early, empty if it did not
     instructions : of one cold run, dcg_init and dcg_run; None where they cannot be counted
     longest_row_instructions : of the longest call that pushed a row; None if the picture came whole, too
+    longest_step_instructions : of the longest step, the unit that work can be spread by
     flash_bytes, ram_bytes, stack_bytes : None on the host
     cycles : of the engine; None elsewhere
     """
@@ -99,6 +100,7 @@ class Check:
     failure: str = ""
     instructions: int | None = None
     longest_row_instructions: int | None = None
+    longest_step_instructions: int | None = None
     flash_bytes: int | None = None
     ram_bytes: int | None = None
     stack_bytes: int | None = None
@@ -126,7 +128,8 @@ class Check:
             result["failure"] = self.failure
         if self.first_mismatch is not None:
             result["first_mismatch"] = vars(self.first_mismatch).copy()
-        for key in ("instructions", "longest_row_instructions", "flash_bytes", "ram_bytes", "stack_bytes"):
+        figures = ("instructions", "longest_row_instructions", "longest_step_instructions")
+        for key in (*figures, "flash_bytes", "ram_bytes", "stack_bytes"):
             if (value := getattr(self, key)) is not None:
                 result[key] = value
         return result | (self.cycles.to_json() if self.cycles else {})
@@ -144,6 +147,7 @@ class Comparison:
     failure: str = ""
     ticks: int = 0
     longest_row: int = 0
+    longest_step: int = 0
     stack_bytes: int = 0
     layer_names: set[str] = field(default_factory=set)
 
@@ -162,6 +166,7 @@ class Comparison:
                 self.stack_bytes = measured.stack_bytes
             if i < run.traced:  # before the measured scores: it names the layer where a fault begins
                 traced = next(outcomes, None)
+                self.longest_step = max(self.longest_step, traced.longest_step if traced else 0)
                 self._compare_rows(traced.rows if traced else (), {k: v[i] for k, v in tensors.items()})
                 self._compare_scores(traced, scores[i])
             if i < run.measured:
@@ -181,7 +186,7 @@ class Comparison:
                 self.layer_names.add(node.name)
                 self.bytes_compared += planes.size
                 self._compare(node.name, planes, found[node.name] if here else planes, delivered)
-        self._compare_scores(Outcome(0, 0, 0, 0, (), scores), expected_scores)
+        self._compare_scores(Outcome(0, 0, 0, 0, 0, (), scores), expected_scores)
 
     def engine_check(self, cycles: CycleCount, seconds: float) -> Check:
         """The verdict on an engine."""
@@ -195,6 +200,7 @@ class Comparison:
             self._verdict(run.target.check_name, seconds),
             instructions=round(self.ticks * per_tick) if emulator else None,
             longest_row_instructions=round(self.longest_row * per_tick) if self.longest_row else None,
+            longest_step_instructions=round(self.longest_step * per_tick) if self.longest_step else None,
             flash_bytes=flash_bytes,
             ram_bytes=ram_bytes,
             stack_bytes=self.stack_bytes if emulator else None,

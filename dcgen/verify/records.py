@@ -19,7 +19,7 @@ NO_NODE = 0xFFFF
 """Of the ticks of dcg_init."""
 _REQUEST = struct.Struct("<IIII")
 _RECORD = struct.Struct("<HHHHI")
-_OUTCOME = struct.Struct("<iIQQ")
+_OUTCOME = struct.Struct("<iIQQQ")
 _TICKS = struct.Struct("<Q")
 
 
@@ -40,7 +40,8 @@ class Outcome:
     status : the runtime's status, 0 is success
     stack_bytes : painted high-water mark, 0 where not measured
     ticks : of the machine's clock, from the first instruction of dcg_init to the last score
-    longest_row : of the longest call that pushed a row, 0 if the picture came whole
+    longest_row : of the longest call that pushed a row, 0 if the picture came whole or step by step
+    longest_step : of the longest step of a traced run, without the tracing; 0 of a measured one
     rows : every traced row; none if the run was not traced
     scores : int32 [S], or None if the status is not 0
     """
@@ -49,6 +50,7 @@ class Outcome:
     stack_bytes: int
     ticks: int
     longest_row: int
+    longest_step: int
     rows: tuple[Row, ...]
     scores: I32 | None
 
@@ -80,7 +82,7 @@ def read_results(path: Path) -> Iterator[Outcome]:
     Raises ToolError where the file breaks off or holds anything but records.
     """
     rows: list[Row] = []
-    outcome: tuple[int, int, int, int] | None = None
+    outcome: tuple[int, int, int, int, int] | None = None
     for kind, node, channel, row, payload in _records(path):
         if outcome is not None:
             scores = np.frombuffer(payload, "<i4").astype(np.int32) if kind == SCORES else None

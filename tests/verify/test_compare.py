@@ -17,10 +17,10 @@ from dcgen.verify.machines import MachineRun
 Record = tuple[int, int, int, int, bytes]
 
 
-def run_records(graph: QGraph, pictures: U8, ticks: int = 100) -> list[Record]:
+def run_records(graph: QGraph, pictures: U8, ticks: int = 100, step: int = 0) -> list[Record]:
     """What a right machine writes that measures and traces the only picture."""
     scores, tensors = golden(graph, pictures)
-    outcome = (1, 0, 0, 0, struct.pack("<iIQQ", 0, 640, ticks, 0))
+    measured, traced = ((1, 0, 0, 0, struct.pack("<iIQQQ", 0, 640, ticks, 0, s)) for s in (0, step))
     score_record = (2, 0, 0, 0, scores[0].tobytes())
     rows = [
         (3, i, c, y, tensors[node.name][0, c, y].tobytes())
@@ -29,7 +29,7 @@ def run_records(graph: QGraph, pictures: U8, ticks: int = 100) -> list[Record]:
         for c in range(graph.tensors[node.name].shape[0])
         for y in range(graph.tensors[node.name].shape[1])
     ]
-    return [outcome, score_record, *rows, outcome, score_record]
+    return [measured, score_record, *rows, traced, score_record]
 
 
 def check(graph: QGraph, pictures: U8, records: list[Record], folder: Path, target: str = "host") -> Check:
@@ -62,9 +62,10 @@ def test_a_right_machine_passes_and_everything_is_counted(graph: QGraph, picture
 
 
 def test_ticks_become_instructions_by_the_machine(graph: QGraph, picture: U8, tmp_path: Path) -> None:
-    records = run_records(graph, picture, ticks=1000)
+    records = run_records(graph, picture, ticks=1000, step=8)
     m4, m55 = (check(graph, picture, records, tmp_path, t) for t in ("cortex-m4", "cortex-m55"))
     assert (m4.instructions, m55.instructions) == (40_000, 31_250)
+    assert (m4.longest_step_instructions, m55.longest_step_instructions) == (320, 250)
     assert m4.to_json()["stack_bytes"] == 640
     assert "flash_bytes" not in m4.to_json()
 
@@ -132,7 +133,7 @@ def test_a_wrong_score_is_found_in_either_run(at: int, graph: QGraph, picture: U
 
 
 def test_a_runtime_error_fails_the_check_with_its_name(graph: QGraph, picture: U8, tmp_path: Path) -> None:
-    result = check(graph, picture, [(1, 0, 0, 0, struct.pack("<iIQQ", 14, 0, 0, 0))], tmp_path)
+    result = check(graph, picture, [(1, 0, 0, 0, struct.pack("<iIQQQ", 14, 0, 0, 0, 0))], tmp_path)
     assert not result.passed
     assert result.failure == "the runtime ended with CODE"
     assert result.mismatches == result.bytes_compared

@@ -12,7 +12,7 @@ def record(kind: int, node: int = 0, channel: int = 0, row: int = 0, data: bytes
     return struct.pack("<HHHHI", kind, node, channel, row, len(data)) + data
 
 
-RUN = record(1, data=struct.pack("<iIQQ", 0, 512, 2**33 + 5, 77))
+RUN = record(1, data=struct.pack("<iIQQQ", 0, 512, 2**33 + 5, 77, 66))
 SCORES = record(2, data=struct.pack("<2i", -7, 8))
 END = record(4)
 
@@ -31,7 +31,7 @@ def test_runs_come_back_one_by_one_with_their_rows(tmp_path: Path) -> None:
     path.write_bytes(RUN + SCORES + row + row + RUN + SCORES + END)
     measured, traced = read_results(path)
     assert (measured.status, measured.stack_bytes, measured.ticks) == (0, 512, 2**33 + 5)
-    assert (measured.longest_row, measured.rows) == (77, ())
+    assert (measured.longest_row, measured.longest_step, measured.rows) == (77, 66, ())
     assert [(r.node, r.channel, r.row, bytes(r.data)) for r in traced.rows] == [(4, 2, 1, b"abc")] * 2
     assert traced.scores is not None
     assert traced.scores.tolist() == [-7, 8]
@@ -39,7 +39,7 @@ def test_runs_come_back_one_by_one_with_their_rows(tmp_path: Path) -> None:
 
 def test_a_run_that_failed_has_a_status_and_no_scores(tmp_path: Path) -> None:
     path = tmp_path / "r"
-    path.write_bytes(record(1, data=struct.pack("<iIQQ", 14, 0, 0, 0)) + END)
+    path.write_bytes(record(1, data=struct.pack("<iIQQQ", 14, 0, 0, 0, 0)) + END)
     (outcome,) = read_results(path)
     assert outcome.status == 14
     assert outcome.scores is None
@@ -80,7 +80,7 @@ def test_a_profile_sums_the_ticks_of_each_node(tmp_path: Path) -> None:
     [
         (TICKS + END, "holds no scores"),
         (TICKS + SCORES, "breaks off, expected an end record"),
-        (RUN + END, "holds an unknown record 1 of 24 bytes"),
+        (RUN + END, "holds an unknown record 1 of 32 bytes"),
     ],
 )
 def test_a_broken_profile_is_an_error(tmp_path: Path, data: bytes, message: str) -> None:

@@ -45,6 +45,7 @@ def test_every_byte_is_equal_on_every_machine(out_dir: Path, graph: QGraph, pict
         assert 5_000 < json["flash_bytes"] < 60_000
         assert graph.n_scores * 4 + 15 * 19 * 3 < json["ram_bytes"] < 40_000
         assert 100 < json["stack_bytes"] < 4_000
+        assert 10_000 < json["longest_step_instructions"] < json["instructions"] / 2
     assert said == [f"{target.check_name}: built", f"{target.check_name}: 3 of 3 pictures compared"]
 
 
@@ -62,7 +63,7 @@ def test_a_streamed_build_is_exact_within_its_ram(
     json = check.to_json()
     assert json["ram_bytes"] + json["stack_bytes"] <= ram
     assert json["stack_bytes"] <= core.stack_bytes
-    assert 0 < json["longest_row_instructions"] < json["instructions"]
+    assert 0 < json["longest_step_instructions"] < json["longest_row_instructions"] < json["instructions"]
 
 
 @pytest.mark.parametrize("layer", ["conv1", "expand3"])

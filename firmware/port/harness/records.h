@@ -26,7 +26,7 @@ struct records_request {
 };
 
 enum record_kind {
-    RECORD_RUN = 1, /* payload: int32 status, uint32 stack bytes, uint64 ticks, uint64 of the longest row */
+    RECORD_RUN = 1,    /* payload: int32 status, uint32 stack bytes, uint64 ticks: all, longest row, step */
     RECORD_SCORES = 2, /* payload: int32 per score */
     RECORD_ROW = 3,    /* payload: one row of a node's output plane */
     RECORD_END = 4,    /* no payload */

@@ -1,10 +1,10 @@
 /* Verification program: runs the model on pictures from a file and writes down what it computed.
  *
  * A measured run is cold (blob checked and set up anew) and untraced, from the first instruction
- * of dcg_init() to the last score. A traced run writes every row of every tensor. Before each run
- * the arena is filled with a pattern, so that no run profits from what another has left. A model that
- * takes its picture row by row gets it so, each row in the memory of one; copying it there, a camera's
- * part, is not counted. */
+ * of dcg_init() to the last score. A traced run goes step by step and writes every row of every tensor; a
+ * step's time ends where its first row is traced. Before each run the arena is filled with a pattern, so that
+ * no run profits from what another has left. A model that takes its picture row by row gets it so, each row
+ * in the memory of one; copying it there, a camera's part, is not counted. */
 #include "model_memory.h"
 #include "port.h"
 #include "records.h"
@@ -16,19 +16,33 @@ struct outcome {
     uint32_t stack;
     uint32_t ticks[2]; /* low word first */
     uint32_t longest_row[2];
+    uint32_t longest_step[2];
 };
 
 /* Ticks of the runtime's calls. */
-struct clock {
+static struct {
     uint64_t all;
-    uint64_t longest_row; /* 0 if the picture is not pushed by rows */
-};
+    uint64_t longest_row;  /* 0 if the picture is not pushed by rows */
+    uint64_t longest_step; /* 0 if it is not run step by step */
+    uint64_t step_start;
+    bool in_step;
+} spent;
 
 static uint8_t picture[DCG_MODEL_INPUT_BYTES];
+
+static uint64_t longer(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+static void stop_step(void) {
+    if (spent.in_step) spent.longest_step = longer(spent.longest_step, port_ticks() - spent.step_start);
+    spent.in_step = false;
+}
 
 static void trace_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
                       uint16_t count) {
     (void)user;
+    stop_step();
     records_put(RECORD_ROW, node, channel, row, bytes, count);
 }
 
@@ -38,26 +52,57 @@ static void copy(uint8_t *to, const uint8_t *from, size_t bytes) {
     }
 }
 
-static dcg_status run_picture(struct clock *clock) {
+static dcg_status run_steps(void) {
+    dcg_status status = DCG_OK;
+    while (status == DCG_OK && dcg_has_step(&model_net)) {
+        spent.in_step = true;
+        spent.step_start = port_ticks();
+        status = dcg_run_step(&model_net);
+        stop_step();
+    }
+    return status;
+}
+
 #if DCG_MODEL_STREAMED
+static dcg_status push_row(void) {
+    const uint64_t start = port_ticks();
+    const dcg_status status = dcg_push_row(&model_net, model_input);
+    const uint64_t ticks = port_ticks() - start;
+    spent.all += ticks;
+    spent.longest_row = longer(spent.longest_row, ticks);
+    return status;
+}
+
+static dcg_status step_row(void) {
+    const dcg_status status = dcg_take_row(&model_net, model_input);
+    return status == DCG_OK ? run_steps() : status;
+}
+
+static dcg_status run_picture(bool steps) {
     dcg_status status = dcg_begin(&model_net, model_scores);
     for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
         copy(model_input, picture + y * sizeof model_input, sizeof model_input);
-        const uint64_t start = port_ticks();
-        status = dcg_push_row(&model_net, model_input);
-        const uint64_t ticks = port_ticks() - start;
-        clock->all += ticks;
-        if (ticks > clock->longest_row) {
-            clock->longest_row = ticks;
-        }
+        status = steps ? step_row() : push_row();
     }
+    return status;
+}
 #else
+static dcg_status run_picture(bool steps) {
     copy(model_input, picture, sizeof model_input);
+    if (steps) {
+        const dcg_status status = dcg_begin_picture(&model_net, model_input, model_scores);
+        return status == DCG_OK ? run_steps() : status;
+    }
     const uint64_t start = port_ticks();
     const dcg_status status = dcg_run(&model_net, model_input, model_scores);
-    clock->all += port_ticks() - start;
-#endif
+    spent.all += port_ticks() - start;
     return status;
+}
+#endif
+
+static void put_number(uint32_t words[2], uint64_t number) {
+    words[0] = (uint32_t)number;
+    words[1] = (uint32_t)(number >> 32);
 }
 
 /* False ends the program early: the runtime refused the blob, which the results say. */
@@ -65,22 +110,22 @@ static bool run(bool trace) {
     for (size_t i = 0; i < sizeof model_arena; i++) {
         model_arena[i] = LEFTOVER;
     }
+    spent.all = spent.longest_row = spent.longest_step = 0;
     port_stack_paint();
-    struct clock clock = {0, 0};
     const uint64_t start = port_ticks();
     dcg_status status = dcg_init(&model_net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES,
                                  model_arena, sizeof model_arena);
-    clock.all = port_ticks() - start;
+    spent.all = port_ticks() - start;
     if (status == DCG_OK) {
         if (trace) {
             dcg_set_trace(&model_net, trace_row, NULL);
         }
-        status = run_picture(&clock);
+        status = run_picture(trace);
     }
-    const struct outcome outcome = {(int32_t)status,
-                                    port_stack_used(),
-                                    {(uint32_t)clock.all, (uint32_t)(clock.all >> 32)},
-                                    {(uint32_t)clock.longest_row, (uint32_t)(clock.longest_row >> 32)}};
+    struct outcome outcome = {.status = (int32_t)status, .stack = port_stack_used()};
+    put_number(outcome.ticks, spent.all);
+    put_number(outcome.longest_row, spent.longest_row);
+    put_number(outcome.longest_step, spent.longest_step);
     records_put(RECORD_RUN, 0, 0, 0, &outcome, sizeof outcome);
     if (status != DCG_OK) {
         port_print(dcg_status_text(status));
