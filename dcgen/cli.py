@@ -12,8 +12,7 @@ from typing import Annotated
 
 import typer
 
-from dcgen import __version__, commands, console
-from dcgen import pictures as host
+from dcgen import __version__, arguments, commands, console
 from dcgen.compress.recipes import DEFAULT
 from dcgen.config import load_recipe
 from dcgen.errors import BudgetError, ConfigError, DcgenError
@@ -21,10 +20,9 @@ from dcgen.files import write_file
 from dcgen.frontier import frontier
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
-from dcgen.plan.lanes import with_lanes
 from dcgen.plan.needs import Budget
 from dcgen.result import Job
-from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, EngineTarget, Target, find
+from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, find
 
 app = typer.Typer(
     name="dcgen",
@@ -175,7 +173,7 @@ def compile_(
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest."""
     asked = {
-        "max_bytes": None if max_bytes is None else _amount("--max-bytes", max_bytes),
+        "max_bytes": None if max_bytes is None else arguments.amount("--max-bytes", max_bytes),
         "max_kl": max_kl,
         "max_top1_drop": max_top1_drop,
         "density": density,
@@ -185,11 +183,11 @@ def compile_(
     }
     machine = find(target or DEFAULT_TARGET)
     if lanes is not None and lanes != "auto":
-        machine = _with_lanes(machine, lanes)
+        machine = arguments.engine_with_lanes(machine, lanes)
     job = Job(
         model,
         weights,
-        _preprocess(preprocess, mean, std, order, fit, input_size),
+        arguments.preprocess(preprocess, mean, std, order, fit, input_size),
         input_size,
         calibration,
         load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
@@ -198,10 +196,10 @@ def compile_(
         labels,
         weigh=target is not None and machine is not HOST,
         point=point,
-        ram=None if ram is None else _amount("--ram", ram, 1024),
+        ram=None if ram is None else arguments.amount("--ram", ram, 1024),
         budget=Budget(
-            None if flash is None else _amount("--flash", flash, 1024),
-            None if max_instructions is None else _amount("--max-instructions", max_instructions),
+            None if flash is None else arguments.amount("--flash", flash, 1024),
+            None if max_instructions is None else arguments.amount("--max-instructions", max_instructions),
         ),
         best_lanes=lanes == "auto",
         checkpoint=checkpoint,
@@ -242,14 +240,14 @@ def frontier_(
     job = Job(
         model,
         weights,
-        _preprocess(preprocess, None, None, None, None, input_size),
+        arguments.preprocess(preprocess, None, None, None, None, input_size),
         input_size,
         calibration,
         load_recipe(DEFAULT, settings or ()),
         machine,
         weigh=target is not None and machine is not HOST,
     )
-    sizes = _amount("--from", smallest), _amount("--to", largest)
+    sizes = arguments.amount("--from", smallest), arguments.amount("--to", largest)
     with console.progress() as progress:
         rows = frontier(job, out, points, sizes, progress)
     if json:
@@ -368,48 +366,6 @@ def targets(json: Json = False) -> None:
         )
     else:
         console.print_table("Targets", ("name", "verify --on", "what it is"), rows)
-
-
-def _preprocess(
-    name: str | None, mean: str | None, std: str | None, order: str | None, fit: str | None, size: int | None
-) -> host.Preprocess | None:
-    """The chosen preset, the explicit settings, or None for the model's own."""
-    flags = (("--mean", mean), ("--std", std), ("--order", order), ("--fit", fit))
-    given = [flag for flag, value in flags if value is not None]
-    if name is not None:
-        if given:
-            raise ConfigError("--preprocess", f"{name} and {given[0]} contradict each other", "give one of them")
-        return host.with_size(host.preset(name), size)
-    if not given:
-        return None
-    if mean is None or std is None or order is None:
-        raise ConfigError("preprocess", f"{given[0]} alone is not enough", "--mean, --std and --order go together")
-    means, deviations = _numbers("--mean", mean), _numbers("--std", std)
-    return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
-
-
-def _amount(flag: str, text: str, kilo: int = 1000) -> int:
-    """``365000``, ``380K`` or ``1.2M``: files are measured in thousands of bytes, memories in 1,024."""
-    unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
-    try:
-        return int(float(text if unit == 1 else text[:-1]) * unit)
-    except (ValueError, OverflowError):
-        raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
-
-
-def _with_lanes(machine: Target | EngineTarget, lanes: str) -> EngineTarget:
-    if not isinstance(machine, EngineTarget):
-        raise ConfigError("--lanes", f"needs an engine, not {machine.name}", "see dcgen targets")
-    if not lanes.isdecimal():
-        raise ConfigError("--lanes", f"expected a number or auto, found {lanes!r}")
-    return with_lanes(machine, int(lanes))
-
-
-def _numbers(flag: str, text: str) -> list[float]:
-    try:
-        return [float(t) for t in text.split(",")]
-    except ValueError:
-        raise ConfigError(flag, f"expected numbers separated by commas, found {text!r}") from None
 
 
 class _Stopped(BaseException):

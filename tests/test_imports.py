@@ -39,7 +39,8 @@ MAY_IMPORT = {
     "frontier": "pipeline",
     "console": "progress",
     "commands": "fidelity console output frontier verify",
-    "cli": "commands config",
+    "arguments": "plan pictures",
+    "cli": "commands config arguments",
     "__main__": "cli",
 }
 """Part of dcgen -> parts it may import, and with each of them what that one may import."""
