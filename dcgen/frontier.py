@@ -29,8 +29,16 @@ from dcgen.progress import Progress
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find
 
-MOST_TRIES = 3
-"""Tries for each point asked for, at most."""
+MORE_TRIES = 0.5
+"""For each point asked for, at most: where a first one has missed its size."""
+CLOSE = 0.95
+"""Share of a size that a file counts as being of it, however few points there are."""
+NEIGHBOURS = 4
+"""Tries closest in size that a price is read off."""
+SLOPE_DOUBT = 0.015
+"""Square of what sizes scatter by, over that of what their slope may differ by from the usual one."""
+SAME_PRICE = 0.003
+"""Logarithm of a price: another one as close would give the same file."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +68,7 @@ class Row:
 def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress) -> tuple[Row, ...]:
     """Compute the curve of ``job`` and write the folder ``out``; rows from the largest file to the smallest.
 
-    points : files wanted, at least 2
+    points : files wanted, at least 2; some more may come of tries that miss their size
     sizes : bytes of the smallest and of the largest
 
     Raises a DcgenError, and then writes nothing.
@@ -77,22 +85,22 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
     quantizer = recipe.quantizer(bench.graph, bench.evidence)
     surcharge = Surcharge(quantizer, recipe.density)
     ratio = (sizes[0] / sizes[1]) ** (1 / (points - 1))
-    price = first_price(quantizer, Goal("max_bytes", sizes[1]))
+    targets = [sizes[1] * ratio**i for i in range(points)]
     found: list[tuple[float, Try]] = []
-    wanted = float(sizes[1])
-    while len(found) < MOST_TRIES * points:
+
+    def try_at(price: float) -> None:
         progress("points", min(len(found), points - 1), points)
-        tried = attempt(quantizer, surcharge, price, f"point {len(found) + 1}")
-        found.append((price, tried))
-        reached = tried.trial.blob_bytes
-        if reached <= sizes[0]:
+        found.append((price, attempt(quantizer, surcharge, price, f"point {len(found) + 1}")))
+
+    try_at(first_price(quantizer, Goal("max_bytes", sizes[1])))
+    for size in targets[1:]:
+        try_at(_price_of(size, found))
+    for _ in range(round(MORE_TRIES * points)):
+        prices = [_price_of(size, found) for size in _missed(targets, found)]
+        new = [p for p in prices if all(abs(math.log(p / tried)) > SAME_PRICE for tried, _ in found)]
+        if not new:
             break
-        # The next size below, by the slope of the last two tries; or the largest, if the first try missed it.
-        step = math.sqrt(ratio)
-        while wanted > reached * step and (len(found) > 1 or reached > sizes[1] * step):
-            wanted *= ratio
-        slope = _slope(found)
-        price *= math.exp(math.log(max(wanted, sizes[0]) * 0.999 / reached) / slope)
+        try_at(new[0])
     progress("points", points, points)
     files: dict[str, bytes] = {}
     rows = []
@@ -151,14 +159,23 @@ def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
     return image.getvalue()
 
 
-def _slope(found: list[tuple[float, Try]]) -> float:
-    """Power of the price that bytes grow by, between the last two tries."""
+def _missed(targets: list[float], found: list[tuple[float, Try]]) -> list[float]:
+    """Those of the sizes that no file is close to."""
+    close = max(CLOSE, math.sqrt(targets[1] / targets[0]))
+    sizes = [t.trial.blob_bytes for _, t in found]
+    return [size for size in targets if not any(close < reached / size < 1 / close for reached in sizes)]
+
+
+def _price_of(size: float, found: list[tuple[float, Try]]) -> float:
+    """The price that gives a file of the size: a line, in logarithms, through the tries that are closest to it."""
+    logs = [(math.log(t.trial.blob_bytes / size), math.log(price)) for price, t in found]
+    near = sorted(logs, key=lambda at: abs(at[0]))[:NEIGHBOURS]
+    byte, price = (sum(values) / len(near) for values in zip(*near, strict=True))
+    spread = sum((p - price) ** 2 for _, p in near)
+    both = sum((p - price) * (b - byte) for b, p in near)
     usual = SLOPES["max_bytes"]
-    if len(found) < 2:
-        return usual
-    (p, a), (q, b) = found[-2:]
-    slope = math.log(b.trial.blob_bytes / a.trial.blob_bytes) / math.log(q / p)
-    return min(max(slope, 3 * usual), usual / 3)
+    slope = (both + SLOPE_DOUBT * usual) / (spread + SLOPE_DOUBT)
+    return math.exp(price - byte / min(max(slope, 3 * usual), usual / 3))
 
 
 def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
@@ -170,7 +187,8 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
         cycles = None
     try:
         plan = plan_firmware(made.qgraph, made.blob)
-        instructions = predict_instructions(plan, made.qgraph, made.blob, microcontroller(bench.job)).total
+        core, active = microcontroller(bench.job), bench.active(made.qgraph)
+        instructions = predict_instructions(plan, made.qgraph, made.blob, core, active).total
     except PlanError:
         instructions = None
     return Row(

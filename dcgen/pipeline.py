@@ -37,8 +37,9 @@ from dcgen.plan.firmware import FirmwarePlan, plan_firmware
 from dcgen.plan.lanes import fastest, planned
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
-from dcgen.plan.work import work_of_weights
+from dcgen.plan.work import active_shares, work_of_weights
 from dcgen.progress import Progress, counted
+from dcgen.quant.activity import active_bytes
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
@@ -51,6 +52,8 @@ from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1
 """Pictures that travel with an output for its own tests."""
+ACTIVE_PICTURES = 16
+"""Pictures by whose zeros work is weighed and instructions are predicted."""
 RANGE_PICTURES = 64
 """Measured pictures that activation ranges are taken from, at most."""
 
@@ -157,7 +160,7 @@ class Bench:
         self._calibration, self._progress = calibration, progress
         self.graph = canonical(model.graph, preprocess)
         measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
-        work = work_of_weights(self.graph, job.target)
+        work = work_of_weights(self.graph, job.target, active_shares(self.graph, measure[:ACTIVE_PICTURES]))
         self.said: dict[str, Mapping[str, Any]] = {}
         self.evidence = Evidence(
             measure, held_out, progress, self._trial, work, job.weigh, self.said.__setitem__, job.checkpoint
@@ -207,7 +210,7 @@ class Bench:
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
         plan = firmware_plan_for(self.job, made.qgraph, made.blob)
-        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target)
+        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, self.active(made.qgraph))
         if needs is not None:
             check_budget(self.job.budget, needs, made.blob)
         engine = engine_plan_for(self.job, made.qgraph, made.blob)
@@ -227,6 +230,10 @@ class Bench:
             engine,
             self.said,
         )
+
+    def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
+        """Bytes that are not zero in its tensors, on some of the held-out pictures."""
+        return active_bytes(qgraph, self._calibration.held_out[:ACTIVE_PICTURES])
 
     def _trial(self, candidate: Graph) -> Trial:
         made = self.integers(candidate)

@@ -76,11 +76,20 @@ class _Draft:
         pads = tuple(self.pick(0, min(2, kernel[i % 2] - 1)) for i in range(4))
         return kernel, stride, (pads[0], pads[1], pads[2], pads[3])
 
-    def conv(self, source: str, scores: bool = False, whole: bool = False) -> str:
-        """A convolution; ``whole`` makes the kernel as large as the plane, as a Gemm is."""
+    def conv(
+        self, source: str, scores: bool = False, whole: bool = False, rare: bool = False, alone: bool = False
+    ) -> str:
+        """A convolution.
+
+        whole : its kernel is as large as the plane, as a Gemm's
+        rare : few of its outputs are above zero
+        alone : of single positions, as a kernel that skips zeros takes them
+        """
         c, h, w = self.tensors[source].shape
         kernel, stride, pads = ((h, w), (1, 1), (0, 0, 0, 0)) if whole else self.window(h, w)
         groups = self.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
+        if alone:
+            kernel, stride, pads, groups = (1, 1), (1, 1), (0, 0, 0, 0), 1
         beside = c % 16 == 0 and self.draw(st.booleans())  # as the kernel of dot products over channels takes it
         if beside:
             groups, stride = 1, (1, 1)
@@ -104,11 +113,17 @@ class _Draft:
         bias_limit = self.draw(st.sampled_from((1, 1 << 7, 1 << 15, 1 << 20)))
         bias = (self.rng.integers(-bias_limit, bias_limit, outputs) << bias_shift).astype(np.int32)
         reach = 255 * np.abs(levels.astype(np.int64))[indices].reshape(outputs, -1).sum(1)
+        if rare:
+            bias, bias_shift = -(reach // self.draw(st.sampled_from((2, 3, 4, 8)))).astype(np.int32), 0
         if self.draw(st.booleans()):
             reach = reach.max(keepdims=True)
         requant = None if scores else self.requant(reach)
         op = QConv(levels, indices, bias, bias_shift, requant, stride, pads, groups)
         return self.add(op, source, scores=scores)
+
+    def rare(self, source: str) -> str:
+        """A convolution whose input is mostly zero, behind the one that makes it so."""
+        return self.conv(self.conv(source, rare=True), alone=True)
 
     def max_pool(self, source: str) -> str:
         _, h, w = self.tensors[source].shape
@@ -166,6 +181,7 @@ def qgraphs(
     at = "picture"
     steps = (
         *(draft.conv,) * convs,
+        draft.rare,
         draft.max_pool,
         draft.average_pool,
         draft.pad,

@@ -26,12 +26,13 @@ from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.plan import instruction_costs
 from dcgen.plan.flash import flash_parts
 from dcgen.plan.instructions import Work, work
+from dcgen.quant.activity import active_bytes
 from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor
 from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 from dcgen.targets import TARGETS, Target
-from tests.firmware.nets import every_operator
+from tests.firmware.nets import every_operator, rectified
 from tests.squeezenets import squeezenet
 
 Costs = Mapping[str, float]
@@ -64,6 +65,18 @@ def networks() -> Iterator[QGraph]:
         yield squeezenet(replace(spec, size=size, **small), density, seed, mean)
     for seed in range(3):
         yield every_operator(seed)
+    for channels, side, outputs, share, density in (
+        (64, 30, 300, 0.04, 0.5),
+        (128, 13, 1000, 0.05, 0.3),
+        (300, 9, 900, 0.015, 0.8),
+        (200, 14, 1000, 0.04, 0.9),
+        (24, 56, 150, 0.1, 0.3),
+        (16, 60, 400, 0.02, 0.1),
+        (48, 40, 600, 0.12, 1.0),
+        (90, 11, 700, 0.02, 0.6),
+        (40, 25, 800, 0.17, 0.4),
+    ):
+        yield rectified(channels, (side, side), outputs, share, density)
     yield from (scoring(*shape) for shape in ((40, 9, 100, 9), (8, 20, 12, 3), (200, 2, 150, 2)))
     rescaled = QAdd((3,), constants(0.01))
     yield chain("maxima", (16, 48, 47), rescaled, maxima(2, 1), maxima(3, 2), maxima(5, 3), QScores(True))
@@ -117,7 +130,8 @@ def fit(samples: Sequence[Sample]) -> Costs:
 
 def samples_of(network: Network, target: Target, measured: Measurement) -> list[Sample]:
     """The network's nodes, and first its dcg_init."""
-    init, nodes = work(network.plan, network.graph, network.blob, target.extension)
+    active = active_bytes(network.graph, network.picture[None])
+    init, nodes = work(network.plan, network.graph, network.blob, target.extension, active)
     names = {n.name: i for i, n in enumerate(network.graph.nodes)}
     taken = {names[name]: count for name, count in measured.layers.items()}
     return [Sample(init, measured.init), *(Sample(nodes[i], count) for i, count in taken.items())]

@@ -8,10 +8,12 @@ from enum import IntEnum, IntFlag
 from dcgen.emit.render import render
 from dcgen.encode import schema
 from dcgen.plan.limits import (
+    BYTES_A_WORD,
     CHUNK,
     DENSE_ENTRY,
     DENSE_FILTER,
     DENSE_WEIGHT,
+    EVENT_GROUP,
     GROUP,
     MAX_BLOB_BYTES,
     MAX_CLASSES,
@@ -19,6 +21,7 @@ from dcgen.plan.limits import (
     MOST_ADDED,
     MOST_BESIDE,
     RUN_TAPS,
+    SAMPLED,
     TAPS_A_CLASS,
 )
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
@@ -86,6 +89,9 @@ def _numbers() -> list[tuple[str, str]]:
         ("DENSE_ENTRY", f"{DENSE_ENTRY}u"),
         ("DENSE_WEIGHT", f"{DENSE_WEIGHT}u"),
         ("DENSE_FILTER", f"{DENSE_FILTER}u"),
+        ("EVENT_GROUP", f"{EVENT_GROUP}u"),
+        *((f"BYTES_A_WORD_{name.upper()}", f"{n}u") for name, n in BYTES_A_WORD.items()),
+        ("SAMPLED", f"{SAMPLED}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
         ("TABLE_WORDS", f"{1 << schema.MAX_CODE_BITS - 1}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),

@@ -9,17 +9,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgen.ir.graph import Shape
-from dcgen.plan.limits import GROUP, MAX_RUNS, RUN_TAPS, TAPS_A_CLASS
+from dcgen.plan.limits import MAX_RUNS, RUN_TAPS, TAPS_A_CLASS
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
 """Instructions to open a layer, which builds its decoding table."""
-DECODE_COST = 60
+DECODE_COST = 25
 """Instructions to decode a non-zero weight and to list it, as one more strip of v1.1's layers takes."""
 PACK_COST = 3
 """Instructions to pack a position of a plane."""
-DIRECT_COST = 1.0
+DIRECT_COST = 0.95
 """Instructions of a non-zero weight at one position; the same by levels, and on tensors as they are."""
 LEVELS_COST = 0.75
 PLAIN_COST = 4.5
@@ -42,8 +42,8 @@ class ConvPlan:
 
 
 def list_words(taps: int) -> int:
-    """32-bit words of one filter's list: two a tap, one before each group, one behind."""
-    return 2 * taps + -(-taps // GROUP) + 1
+    """32-bit words of one filter's list: two a tap, and room for an entry a group and one a segment of four."""
+    return 2 * taps + taps // 2 + 2
 
 
 def run_halfwords(taps: int) -> int:

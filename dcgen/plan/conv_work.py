@@ -6,25 +6,31 @@ A count's name says what is counted, as ``tap.levels``: a non-zero weight times 
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
-from dcgen.plan.conv_kernels import step_packings
+from dcgen.plan.conv_kernels import list_words, step_packings
 from dcgen.plan.firmware import NodePlan
 from dcgen.plan.limits import (
+    BYTES_A_WORD,
     CHUNK,
     DENSE_ENTRY,
     DENSE_FILTER,
     DENSE_WEIGHT,
+    EVENT_GROUP,
+    GROUP,
     MAX_CLASSES,
     MAX_RUNS,
     MOST_ADDED,
     MOST_BESIDE,
+    SAMPLED,
     TAPS_A_CLASS,
 )
 from dcgen.plan.packing import PASS, Packing
@@ -32,15 +38,16 @@ from dcgen.quant.qgraph import QConv, QTensor
 from dcgen.targets import Extension
 
 I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
 
 FAR_WORDS = 1 << 16
 """Words of planes and complements that a distance of the kernel by levels reaches."""
-PAIR_LIMIT = 1 << 22
-"""Sums below share an accumulator with another's."""
 SHORT_SUM = 128
-"""Of weights above zero, and of those below, whose products a signed halfword holds the sum of."""
+"""Of weights above zero, and of those below, whose products a halfword holds the sum of."""
 LONG_PASS = 56
 """Positions of Helium's usual pass, of sums."""
+EVENTS_BESIDE = 4
+"""Events in one of Helium's vectors, some of them none."""
 DENSE_PASS = 3
 """Positions of a pass of dot products, for two filters."""
 
@@ -51,13 +58,11 @@ class Filters:
 
     weights : int64 [O, taps of a dense filter], in the order of decoding
     taps, classes : int64 [O], non-zero weights, and different magnitudes among them
-    fit : bool [O], whether sums stay within ``PAIR_LIMIT`` for every input
     """
 
     weights: I64
     taps: I64
     classes: I64
-    fit: NDArray[np.bool_]
 
     @classmethod
     def of(cls, op: QConv) -> Filters:
@@ -65,8 +70,18 @@ class Filters:
         weights = op.weights.astype(np.int64).transpose(0, 2, 3, 1).reshape(outputs, -1)
         magnitudes = np.abs(weights)
         new = np.diff(np.sort(magnitudes, axis=1), axis=1, prepend=0) != 0
-        bound = np.abs(op.bias.astype(np.int64)) + 255 * magnitudes.sum(1)
-        return cls(weights, np.count_nonzero(magnitudes, axis=1), new.sum(1), bound < PAIR_LIMIT)
+        return cls(weights, np.count_nonzero(magnitudes, axis=1), new.sum(1))
+
+    @property
+    def largest(self) -> int:
+        """Magnitude of a weight."""
+        return int(np.abs(self.weights).max(initial=0))
+
+    @cached_property
+    def segments(self) -> tuple[tuple[int, ...], ...]:
+        """Taps of each part of a filter's list, which is cut before the weights of one sign sum to more than
+        ``SHORT_SUM``; none is larger."""
+        return tuple(map(_segments, self.weights))
 
 
 def conv_work(
@@ -77,7 +92,8 @@ def conv_work(
     steps: Mapping[int, int],
     extension: Extension,
     tap_capacity: int,
-) -> Mapping[str, int]:
+    active: F64 | None = None,
+) -> Mapping[str, float]:
     """Counts of one run of the convolution ``op``.
 
     node : its plan
@@ -86,22 +102,29 @@ def conv_work(
     steps : how many steps compute so many rows
     extension : of the core, that kernels are chosen by
     tap_capacity : of the plan's scratch memory
+    active : float64 [C], bytes of each channel of the input that are not zero; None for all of them
     """
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
         return _opening(op, layer, sum(steps.values())) | _plain(node, filters)
     dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, tap_capacity)
-    found: Counter[str] = Counter()
+    found: dict[str, float] = defaultdict(float)
     for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
+        share = one.positions / prod(source.shape[1:])
+        events = _events(op, filters, one, packing.words, extension, None if active is None else active * share)
+        if "tap.events" in events:
+            for name, count in (_opening(op, layer, 1) | events).items():
+                found[name] += count * times
+            continue
         choice = op, filters, one, packing.words, layer.stream.n_entries, extension
         kernel = "dense" if dense else _kernel(*choice)
-        work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel)
+        work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel) | events
         match kernel:
             case "levels":
                 work |= _levels(filters, one)
             case "direct":
-                work |= _direct(filters, one)
+                work |= _direct(filters, one, tap_capacity)
             case "dense":
                 work |= _dense(op, filters, one)
             case _ if extension == "helium":
@@ -199,6 +222,41 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
     }
 
 
+def _events(
+    op: QConv, filters: Filters, packing: Packing, room: int, extension: Extension, active: F64 | None
+) -> dict[str, float]:
+    """Of a step whose input has so many bytes that are not zero; where that is no faster, of finding it out.
+
+    room : words that the packed planes may take
+    """
+    if not is_plain(op):
+        return {}
+    channels, positions, outputs = op.indices.shape[1], packing.positions, len(filters.taps)
+    sampled = {"sample.events": channels * positions / SAMPLED}
+    if active is None:
+        return sampled
+    sums, full = -(-positions // 8) * 8, 2 * EVENT_GROUP + 3
+    beside = EVENTS_BESIDE if extension == "helium" else 1
+    listed = np.ceil(active / beside) * beside
+    words = (2 * listed + np.ceil(active / EVENT_GROUP) + 1).sum() + full  # room for a full group is asked for
+    if words > min(channels * positions / BYTES_A_WORD[extension] + channels, room - sums - channels - 2):
+        return sampled
+    taps = np.count_nonzero(filters.weights, axis=0)
+    return sampled | {
+        "scan.events": channels * positions,
+        "filter.events": outputs,
+        "store_byte": outputs * positions,
+        "position.events": outputs * sums,
+        "tap.events": taps.sum(),
+        "event.events": taps @ listed,
+    }
+
+
+def is_plain(op: QConv) -> bool:
+    """Whether outputs read one position of the input each, their own."""
+    return op.kernel == op.stride == (1, 1) and op.groups == 1 and not any(op.pads)
+
+
 def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
     runs = filters.classes + np.maximum(filters.taps - 1, 0) // MOST_ADDED
     runs = np.maximum(runs + runs % 2, 2)  # two at a time
@@ -213,12 +271,20 @@ def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
     }
 
 
-def _direct(filters: Filters, packing: Packing) -> dict[str, int]:
-    passes = packing.strip // (PASS // 2) * packing.strips
-    counts = {"list_tap.direct": int(filters.taps.sum()) * packing.strips}
-    for name, chosen in (("direct", filters.fit), ("direct_portable", ~filters.fit)):
+def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, int]:
+    passes, outputs = packing.strip // PASS * packing.strips, len(filters.taps)
+    if filters.largest > SHORT_SUM:
+        return {"tap.direct_portable": int(filters.taps.sum()) * passes, "pass.direct_portable": outputs * passes}
+    room = list_words(tap_capacity) - 2 * tap_capacity
+    entries = np.array([sum(-(-n // GROUP) + 1 for n in segments) for segments in filters.segments])
+    counts: Counter[str] = Counter()
+    for name, chosen in (("direct", entries <= room), ("direct_portable", entries > room)):
         counts[f"tap.{name}"] = int(filters.taps[chosen].sum()) * passes
         counts[f"pass.{name}"] = int(chosen.sum()) * passes
+    segments = sum(map(len, filters.segments))
+    counts["list_tap.direct"] = int(filters.taps.sum()) * packing.strips
+    counts["list_segment.direct"] = segments * packing.strips
+    counts["segment.direct"] = (segments - outputs) * passes  # behind the first one
     return counts
 
 
@@ -247,10 +313,10 @@ def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
 
 def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
     taps, outputs = int(filters.taps.sum()), len(filters.taps)
-    if np.abs(filters.weights).max(initial=0) > SHORT_SUM:
+    if filters.largest > SHORT_SUM:
         passes = sum(-(-positions // PASS) for positions in _strips(packing))
         return {"tap.wide": taps * passes, "pass.wide": outputs * passes}
-    segments, counts = _segments(filters), {"list_tap.bytes": taps * packing.strips}
+    segments, counts = sum(map(len, filters.segments)), {"list_tap.bytes": taps * packing.strips}
     long = short = 0
     for positions in _strips(packing):
         full, rest = positions // LONG_PASS, -(-(positions % LONG_PASS) // PASS)
@@ -264,16 +330,13 @@ def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
     return counts
 
 
-def _segments(filters: Filters) -> int:
-    """Parts of all filters' lists, each cut before the weights of one sign sum to more than ``SHORT_SUM``."""
-    found = 0
-    for weights in filters.weights:
-        taps = weights[weights != 0]
-        above, below = np.cumsum(np.maximum(taps, 0)), np.cumsum(np.maximum(-taps, 0))
-        end, found = _cut(above, below, 0, 0), found + 1
-        while end < len(taps):
-            end, found = _cut(above, below, above[end - 1], below[end - 1]), found + 1
-    return found
+def _segments(weights: I64) -> tuple[int, ...]:
+    taps = weights[weights != 0]
+    above, below = np.cumsum(np.maximum(taps, 0)), np.cumsum(np.maximum(-taps, 0))
+    ends = [_cut(above, below, 0, 0)]
+    while ends[-1] < len(taps):
+        ends.append(_cut(above, below, above[ends[-1] - 1], below[ends[-1] - 1]))
+    return tuple(np.diff(ends, prepend=0).tolist())
 
 
 def _cut(above: I64, below: I64, above_before: int, below_before: int) -> int:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dcgen.encode.blob import Blob
 from dcgen.plan.conv_work import conv_work
 from dcgen.plan.firmware import FirmwarePlan, NodePlan
@@ -16,8 +19,10 @@ from dcgen.plan.instruction_costs import INSTRUCTIONS
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores, QTensor
 from dcgen.targets import Extension, Target
 
-Work = Mapping[str, int]
+Work = Mapping[str, float]
 """How often each thing is done that a core takes its time for."""
+Active = Mapping[str, NDArray[np.float64]]
+"""Of tensors by name, how many bytes of each channel are not zero, [C]; as if none were where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,7 @@ class Instructions:
     init : of dcg_init, the check of the whole blob
     nodes : of each node by index, without those that placement does
     loops : of each convolution by index, the inner loops that the runtime chooses for its weights:
-        "plain", "direct", "levels", "bytes" or "dense"
+        "plain", "direct", "levels", "bytes", "dense" or "events"
     """
 
     init: int
@@ -44,15 +49,19 @@ def is_predicted(target: object) -> bool:
     return isinstance(target, Target) and target.name in INSTRUCTIONS
 
 
-def predict_instructions(plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target) -> Instructions:
+def predict_instructions(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target, active: Active
+) -> Instructions:
     """What ``target``, one that ``is_predicted``, takes for ``blob``, which encodes ``graph``."""
     costs = INSTRUCTIONS[target.name]
-    init, nodes = work(plan, graph, blob, target.extension)
+    init, nodes = work(plan, graph, blob, target.extension, active)
     loops = {i: _loops(w) for i, w in nodes.items() if isinstance(graph.nodes[i].op, QConv)}
     return Instructions(_cost(init, costs), {i: _cost(w, costs) for i, w in nodes.items()}, loops)
 
 
-def work(plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension) -> tuple[Work, dict[int, Work]]:
+def work(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension, active: Active
+) -> tuple[Work, dict[int, Work]]:
     """The work of dcg_init, and of each node by index."""
     tables = sum(layer.size.tables for layer in blob.layers)
     init = {"init": 1, "init_byte": len(blob.data), "init_table_byte": tables, "init_node": len(graph.nodes)}
@@ -63,9 +72,9 @@ def work(plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension) ->
             case QConcat():
                 continue
             case QConv() as op:
-                nodes[i] = conv_work(
-                    planned, op, source, layer, plan.schedule.convs[i], extension, plan.scratch.tap_capacity
-                )
+                capacity, steps = plan.scratch.tap_capacity, plan.schedule.convs[i]
+                zeros = active.get(source.name)
+                nodes[i] = conv_work(planned, op, source, layer, steps, extension, capacity, zeros)
             case _:
                 nodes[i] = _other_work(node, planned, source)
     return init, nodes

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from dcgen.errors import PlanError
 from dcgen.quant.qgraph import QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad
+from dcgen.targets import Extension
 
 MAX_KERNEL: Final = 255  # uint8_t kernel_h, kernel_w; a place in the kernel has 16 bits
 MAX_SIZE: Final = 65535  # uint16_t channels, height, width, stride, pads, groups
@@ -18,13 +20,18 @@ RUN_TAPS: Final = 16  # the same of the kernel by levels
 MAX_RUNS: Final = 64  # runs of equal weights in one filter, 32 bytes of stack each
 MAX_CLASSES: Final = 48  # magnitudes that the kernel by levels tells apart
 MOST_ADDED: Final = 257  # bytes that a halfword holds the sum of
-TAPS_A_CLASS: Final = 3  # with more non-zero weights a magnitude, adding before multiplying is faster
+TAPS_A_CLASS: Final = 5  # with more non-zero weights a magnitude, adding before multiplying is faster
 
 CHUNK: Final = 16  # channels that the dense kernel multiplies at once
 MOST_BESIDE: Final = 8192  # channels of it: a halfword holds the distance of seven positions
 DENSE_ENTRY: Final = 32  # an entry's cost at a position; the dense kernel is faster where these are more than
 DENSE_WEIGHT: Final = 13  # a weight's of a dense filter, and
 DENSE_FILTER: Final = 700  # a filter's more
+
+EVENT_GROUP: Final = 8  # inputs above zero that the kernel by events takes before its list says where to go on
+BYTES_A_WORD: Final[Mapping[Extension, int]] = {"none": 1, "dsp": 2, "helium": 3}
+"""Bytes of input for each word that lists of them take, at least: with fewer, other kernels are faster."""
+SAMPLED: Final = 16  # one word of the input in so many says whether lists are tried
 
 
 def check_limits(graph: QGraph, blob_bytes: int) -> None:

@@ -10,7 +10,7 @@ from dcgen.encode.blob import Blob
 from dcgen.errors import BudgetError, ConfigError
 from dcgen.plan.firmware import FirmwarePlan
 from dcgen.plan.flash import predict_flash
-from dcgen.plan.instructions import Instructions, is_predicted, predict_instructions
+from dcgen.plan.instructions import Active, Instructions, is_predicted, predict_instructions
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import EngineTarget, Target
 
@@ -20,7 +20,7 @@ class Budget:
     """What a user allows at most, None for anything.
 
     flash : bytes, as ``Needs.flash_bytes``
-    instructions : of one picture, as ``Needs.instructions``
+    instructions : of one picture, as ``Needs.most_instructions``
     """
 
     flash: int | None = None
@@ -43,18 +43,25 @@ class Needs:
     """A network on one microcontroller.
 
     flash_bytes : blob, code and constants, as ``dcgen verify`` counts them
+    instructions : of a usual picture
+    most_instructions : of one that leaves no zeros to skip in any tensor
     """
 
     target: Target
     flash_bytes: int
     instructions: Instructions
+    most_instructions: Instructions
 
 
-def predict_needs(plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target | EngineTarget) -> Needs | None:
-    """Of ``blob``, which encodes ``graph``; None where nothing is known of the target."""
+def predict_needs(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target | EngineTarget, active: Active
+) -> Needs | None:
+    """Of ``blob``, which encodes ``graph``; None where nothing is known of the target. ``active`` : in a usual
+    picture's tensors"""
     if not isinstance(target, Target) or not is_predicted(target):
         return None
-    return Needs(target, predict_flash(plan, blob, target), predict_instructions(plan, graph, blob, target))
+    usual, most = (predict_instructions(plan, graph, blob, target, a) for a in (active, {}))
+    return Needs(target, predict_flash(plan, blob, target), usual, most)
 
 
 def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
@@ -62,7 +69,7 @@ def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
     parts = list(_parts(needs, blob))
     for flag, unit, limit, found, of in (
         ("--flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
-        ("--max-instructions", "instructions", budget.instructions, needs.instructions.total, 2),
+        ("--max-instructions", "instructions", budget.instructions, needs.most_instructions.total, 2),
     ):
         if limit is None or found <= limit:
             continue
@@ -72,13 +79,13 @@ def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
             f"needs {found:,} {unit}, {flag} allows {limit:,}; {rows[0][of]:,} of them are for {rows[0][0]}",
             "fewer weights that are not zero (--density) take less of both, --max-bytes less flash",
             ("what for", "bytes of flash", "instructions"),
-            (*rows, ("all", needs.flash_bytes, needs.instructions.total)),
+            (*rows, ("all", needs.flash_bytes, needs.most_instructions.total)),
         )
 
 
 def _parts(needs: Needs, blob: Blob) -> Iterator[tuple[str, int, int]]:
     """Each layer, and what belongs to none: bytes of flash and instructions."""
     for i, layer in enumerate(blob.layers):
-        yield layer.name, layer.size.total, needs.instructions.nodes.get(i, 0)
+        yield layer.name, layer.size.total, needs.most_instructions.nodes.get(i, 0)
     rest = needs.flash_bytes - sum(layer.size.total for layer in blob.layers)
-    yield "code, tables, dcg_init", rest, needs.instructions.init
+    yield "code, tables, dcg_init", rest, needs.most_instructions.init

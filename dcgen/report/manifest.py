@@ -120,6 +120,7 @@ def _needs(compiled: Compiled) -> dict[str, Any]:
         "predicted": {
             "flash_bytes": needs.flash_bytes,
             "instructions": found.total,
+            "most_instructions": needs.most_instructions.total,
             "init_instructions": found.init,
             "node_instructions": {compiled.qgraph.nodes[i].name: count for i, count in found.nodes.items()},
         }

@@ -2,31 +2,6 @@
  * into a list and run over the strip. */
 #include "dcg_packed.h"
 
-/* Puts an entry ahead of each group of taps, and one behind the last. */
-static void head_groups(uint32_t *list, uint32_t n_taps) {
-    uint32_t n_groups = (n_taps + DCG_GROUP - 1u) / DCG_GROUP;
-    list[2u * n_taps + n_groups] = dcg_direct_entry[0];
-    for (uint32_t g = n_groups; g-- > 0;) { /* from the end, as all groups move up */
-        uint32_t first = g * DCG_GROUP, count = n_taps - first < DCG_GROUP ? n_taps - first : DCG_GROUP;
-        uint32_t *to = list + 2u * first + g;
-        for (uint32_t i = 2u * count; i > 0; i--)
-            to[i] = list[2u * first + i - 1u];
-        to[0] = dcg_direct_entry[count];
-    }
-}
-
-/* Whether no sum leaves 23 bits, whatever the input: |bias| + 255 * sum of |weight| < 2^22. */
-static int sums_fit(const dcg_weights *weights, uint32_t bias) {
-    const uint32_t limit = 1u << (DCG_PAIR_BITS - 1u);
-    uint64_t bound = dcg_signed(bias) < 0 ? 0u - bias : bias;
-    if (bound + (uint64_t)weights->n_taps * (255u * weights->largest) < limit) return 1; /* most often */
-    for (uint32_t i = 0; i < weights->n_taps; i++) {
-        int32_t weight = dcg_signed(weights->list[2u * i + 1u]);
-        bound += 255u * (uint32_t)(weight < 0 ? -weight : weight);
-    }
-    return bound < limit;
-}
-
 /* What one filter is computed from. */
 typedef struct filter {
     const dcg_job *job;
@@ -39,28 +14,27 @@ typedef struct filter {
     dcg_requant requant;
 } filter;
 
+/* Words ahead of a filter's taps for the list that the direct kernel makes of them. */
+static uint32_t direct_room(const dcg_net *net) {
+    const dcg_scratch *scratch = &net->plan->scratch;
+    return (scratch->runs - scratch->list) / 4u - 2u * scratch->tap_capacity;
+}
+
 static void run_direct(const filter *f) {
     uint8_t *line = f->job->net->arena + f->job->node->packing.line;
-    uint64_t both = (uint64_t)(int64_t)dcg_signed(f->bias) * (((uint64_t)1 << DCG_PAIR_BITS) + 1u);
     dcg_direct direct = {
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .low = line,
         .high = line + f->strip->count / DCG_PAIR,
-        .passes = f->strip->count / DCG_DIRECT_AT_ONCE,
-        .list = f->weights->list,
         .words = f->words,
-        .n_taps = f->weights->n_taps,
+        .passes = f->strip->count / DCG_AT_ONCE,
         .bias = f->bias,
+        .taps = f->weights->list,
+        .n_taps = f->weights->n_taps,
         .requant = &f->requant,
     };
-    for (uint32_t i = 0; i < 8u; i += 2u) {
-        direct.start[i] = (uint32_t)both;
-        direct.start[i + 1u] = (uint32_t)(both >> 32);
-    }
-    int fits = sums_fit(f->weights, f->bias);
-    head_groups(f->weights->list, f->weights->n_taps);
-    dcg_direct_run(&direct, fits);
+    dcg_direct_run(&direct, direct_room(f->job->net), f->weights->largest);
 }
 
 static void run_levels(const filter *f) {
@@ -192,6 +166,7 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     const dcg_strip strip = {first, count, fold};
     if (fold == DCG_FOUR)
         dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
+    if (fold == DCG_PAIR) weights.list += direct_room(job->net);
     uint32_t plane = 4u * dcg_plane_words(p, &strip); /* bytes */
     if (fold == DCG_BESIDE)
         dcg_weights_start(&weights, job, record, 0, group_inputs);
@@ -229,12 +204,37 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     return dcg_weights_close(&weights);
 }
 
+/* A step whose input is mostly zero, through all filters. */
+static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, dcg_events *events) {
+    const dcg_strip strip = {0, 8u * events->eights, DCG_ONE};
+    dcg_weights weights;
+    dcg_weights_open(&weights, job, record);
+    dcg_weights_start(&weights, job, record, 4u, 0); /* a tap says where its channel's start is */
+    for (uint32_t o = 0; o < job->node->out_channels; o++) {
+        dcg_status status = dcg_weights_next(&weights);
+        if (status != DCG_OK) return status;
+        const dcg_requant requant = dcg_conv_requant(job, record, o);
+        weights.list[2u * weights.n_taps] = 4u * weights.group_channels;
+        events->list = weights.list;
+        events->bias = dcg_conv_bias(job, record, o);
+        events->mult = requant.mult;
+        events->zero_point = requant.zero_point;
+        events->requant = &requant;
+        dcg_events_run(events);
+        clip_line((void *)events->sums, strip.count, &requant);
+        store_line(job, &strip, o, (void *)events->sums);
+    }
+    return dcg_weights_close(&weights);
+}
+
 dcg_status dcg_conv_packed(const dcg_job *job) {
     uint32_t all = step_positions(job), most = job->node->packing.strip;
     uint32_t n_strips = (all + most - 1u) / most;
     uint32_t count = ((all + n_strips - 1u) / n_strips + DCG_AT_ONCE - 1u) / DCG_AT_ONCE * DCG_AT_ONCE;
     dcg_conv_record record;
     dcg_status status = dcg_conv_record_find(&record, job->layer, job->node);
+    dcg_events events;
+    if (status == DCG_OK && dcg_events_suit(&events, job, all)) return run_events(job, &record, &events);
     for (uint32_t first = 0; first < all && status == DCG_OK; first += count)
         status = run_strip(job, &record, first, count);
     return status;

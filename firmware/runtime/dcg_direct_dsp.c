@@ -1,92 +1,203 @@
 /* Packed convolution, two multiply-accumulates an instruction, for cores with a Cortex-M4's DSP instructions.
  *
- * A word holds two bytes a0 and a1, 23 bits apart. weight * word = weight * a0 + 2^23 * weight * a1, so SMLAL
- * on a 64-bit accumulator sums both positions at once; they come apart again as long as the lower sum fits 23
- * bits with its sign. Four words a pass fill the registers. None is left to count taps with: the list is
- * threaded, the word ahead of each group of taps is the address of the code that does as many. */
+ * A word holds two bytes a0 and a1, a halfword each. weight * word = weight * a0 + 2^16 * weight * a1, so MLA
+ * sums both positions at once as long as the sums stay within their halfwords, which begin at 2^15: in
+ * segments of a filter, whose weights above zero, and those below, come to at most 128. Behind a segment
+ * UXTAH adds the halfwords to words on the stack, behind the last one to what is requantised. Eight words a
+ * pass fill the registers. None is left to count taps with: the list is threaded, the word ahead of each
+ * group of taps is the address of the code that does as many. */
 #include "dcg_packed.h"
 
 #if DCG_DSP
+
+#define SHORT_SUM 128
+
+/* How many of n taps come before their weights of one sign sum to more than SHORT_SUM; of at most that each.
+ */
+static uint32_t segment(const uint32_t *tap, uint32_t n) {
+    int32_t total = 0, sizes = 0;
+    for (uint32_t i = 0; i < n; i++, tap += 2) {
+        int32_t weight = dcg_signed(tap[1]);
+        total += weight;
+        sizes += weight < 0 ? -weight : weight;
+        if (sizes + (total < 0 ? -total : total) > 2 * SHORT_SUM) return i;
+    }
+    return n;
+}
+
+/* Words of a list besides its taps. */
+static uint32_t entries(const uint32_t *tap, uint32_t n) {
+    uint32_t count = 0;
+    do {
+        uint32_t taps = segment(tap, n);
+        count += (taps + DCG_GROUP - 1u) / DCG_GROUP + 1u;
+        tap += 2u * taps;
+        n -= taps;
+    } while (n > 0);
+    return count;
+}
+
+/* Makes the list, from its room on over the taps themselves; completes bias. */
+static void thread(dcg_direct *d, uint32_t *list) {
+    const uint32_t *tap = d->taps;
+    uint32_t n = d->n_taps, segments = 0;
+    d->list = list;
+    do {
+        uint32_t count = segment(tap, n);
+        n -= count;
+        while (count > 0) {
+            uint32_t group = count < DCG_GROUP ? count : DCG_GROUP;
+            *list++ = dcg_direct_entry[group];
+            for (const uint32_t *end = tap + 2u * group; tap < end; tap += 2, list += 2) {
+                list[0] = tap[0];
+                list[1] = tap[1];
+            }
+            count -= group;
+        }
+        uint32_t more = n > 0 ? DCG_DIRECT_NEXT : DCG_DIRECT_LAST;
+        if (segments++ == 0) more = n > 0 ? DCG_DIRECT_FIRST : DCG_DIRECT_ONLY;
+        *list++ = dcg_direct_entry[more];
+    } while (n > 0);
+    d->bias -= segments << 15;
+    DCG_UNROLL
+    for (uint32_t i = 0; i < 8u; i++)
+        d->start[i] = 0x80008000u;
+}
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
 #define AT_MULT 32 /* offsets in dcg_direct */
 #define AT_OUT 40
-#define AT_PASSES 48
-#define AT_LIST 52
-#define AT_WORDS 56
-typedef char dcg_direct_is_laid_out_so[DCG_GROUP == 8u && offsetof(dcg_direct, mult) == AT_MULT &&
-                                               offsetof(dcg_direct, low) == AT_OUT &&
-                                               offsetof(dcg_direct, passes) == AT_PASSES &&
-                                               offsetof(dcg_direct, list) == AT_LIST &&
-                                               offsetof(dcg_direct, words) == AT_WORDS
-                                           ? 1
-                                           : -1];
+#define AT_WORDS 48
+#define AT_PASSES 56
+#define AT_BIAS 60
+typedef char dcg_direct_is_laid_out_so
+    [DCG_GROUP == 8u && offsetof(dcg_direct, mult) == AT_MULT && offsetof(dcg_direct, low) == AT_OUT &&
+             offsetof(dcg_direct, words) == AT_WORDS && offsetof(dcg_direct, list) == AT_WORDS + 4 &&
+             offsetof(dcg_direct, passes) == AT_PASSES && offsetof(dcg_direct, bias) == AT_BIAS
+         ? 1
+         : -1];
 
 /* clang-format off */
 
-/* One tap: r0 words of the pass, r1 list, r4..r11 accumulators; r2, r3, r12, lr are free. */
+/* One tap: r0 words of the pass, r1 list, r4..r11 sums of eight words; r2, r3, r12, lr are free. */
 #define TAP(n) \
     "dcg_direct_" #n ":\n" \
     "  ldrd r2, lr, [r1], #8\n" /* distance, weight */ \
     "  add r2, r0\n" \
     "  ldrd r3, r12, [r2]\n" \
-    "  smlal r4, r5, r3, lr\n" \
-    "  smlal r6, r7, r12, lr\n" \
+    "  mla r4, r3, lr, r4\n" \
+    "  mla r5, r12, lr, r5\n" \
     "  ldrd r3, r12, [r2, #8]\n" \
-    "  smlal r8, r9, r3, lr\n" \
-    "  smlal r10, r11, r12, lr\n"
+    "  mla r6, r3, lr, r6\n" \
+    "  mla r7, r12, lr, r7\n" \
+    "  ldrd r3, r12, [r2, #16]\n" \
+    "  mla r8, r3, lr, r8\n" \
+    "  mla r9, r12, lr, r9\n" \
+    "  ldrd r3, r12, [r2, #24]\n" \
+    "  mla r10, r3, lr, r10\n" \
+    "  mla r11, r12, lr, r11\n"
 
-/* Takes a pair of sums apart: bit 22 of the lower one, its sign, was borrowed from the upper one, and is the
- * carry. Then requantises: zero_point + (sum * mult + 2^31 >> 32), to a byte. r2 mult, r3 zero point. */
-#define REQUANTISE(low, high) \
-    "  sbfx r12, " low ", #0, #23\n" \
-    "  lsrs " low ", " low ", #23\n" \
-    "  adc " high ", " low ", " high ", lsl #9\n" \
-    "  smmlar " low ", r12, r2, r3\n" \
-    "  smmlar " high ", " high ", r2, r3\n" \
-    "  usat " low ", #8, " low "\n" \
-    "  usat " high ", #8, " high "\n"
+/* A word's halves plus the bias lr to the stack. */
+#define KEEP(sum, at) \
+    "  uxtah r2, lr, " sum "\n" \
+    "  uxtah r3, lr, " sum ", ror #16\n" \
+    "  strd r2, r3, [sp, #" at "]\n"
 
-#define PACK(a, b, c, d) \
-    "  orr " a ", " a ", " b ", lsl #8\n" \
-    "  orr " a ", " a ", " c ", lsl #16\n" \
-    "  orr " a ", " a ", " d ", lsl #24\n"
+/* Two words' halves added to words at r0. */
+#define ADD(x, y) \
+    "  ldm r0, {r2, r3, r12, lr}\n" \
+    "  uxtah r2, r2, " x "\n" \
+    "  uxtah r3, r3, " x ", ror #16\n" \
+    "  uxtah r12, r12, " y "\n" \
+    "  uxtah lr, lr, " y ", ror #16\n" \
+    "  stm r0!, {r2, r3, r12, lr}\n"
+
+#define REQUANTISE(sum) /* zero_point r12 + (sum * mult r1 + 2^31 >> 32), to a byte */ \
+    "  smmlar " sum ", " sum ", r1, r12\n" \
+    "  usat " sum ", #8, " sum "\n"
+
+/* Two words' sums to bytes: of their lower halves side by side in x, of the upper ones in y. */
+#define BYTES(x, y) /* x, y lower sums, r2, r3 upper ones */ \
+    REQUANTISE(x) REQUANTISE(y) REQUANTISE("r2") REQUANTISE("r3") \
+    "  orr " x ", " x ", " y ", lsl #8\n" \
+    "  orr " y ", r2, r3, lsl #8\n"
+#define FINISH_ONLY(x, y) /* lr bias */ \
+    "  uxtah r2, lr, " x ", ror #16\n" \
+    "  uxtah " x ", lr, " x "\n" \
+    "  uxtah r3, lr, " y ", ror #16\n" \
+    "  uxtah " y ", lr, " y "\n" \
+    BYTES(x, y)
+#define FINISH_LAST(x, y, x_at, y_at) /* words on the stack */ \
+    "  ldrd r3, r2, [sp, #" x_at "]\n" \
+    "  uxtah r2, r2, " x ", ror #16\n" \
+    "  uxtah " x ", r3, " x "\n" \
+    "  ldrd lr, r3, [sp, #" y_at "]\n" \
+    "  uxtah r3, r3, " y ", ror #16\n" \
+    "  uxtah " y ", lr, " y "\n" \
+    BYTES(x, y)
 
 /* dcg_direct_portable is its twin. */
 __attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
     (void)direct;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
-        "  ldr r0, [r0, #" STR(AT_WORDS) "]\n"
+        "  sub sp, #64\n"
         "dcg_direct_pass:\n"
-        "  ldr r12, [sp]\n"
-        "  ldr r1, [r12, #" STR(AT_LIST) "]\n"
+        "  ldr r12, [sp, #64]\n"
+        "  ldrd r0, r1, [r12, #" STR(AT_WORDS) "]\n"
         "  ldm r12, {r4-r11}\n"
         "  ldr pc, [r1], #4\n"
         TAP(8) TAP(7) TAP(6) TAP(5) TAP(4) TAP(3) TAP(2) TAP(1)
         "  ldr pc, [r1], #4\n"
-        "dcg_direct_0:\n"
-        "  ldr r1, [sp]\n"
-        "  ldrd r2, r3, [r1, #" STR(AT_MULT) "]\n"
-        REQUANTISE("r4", "r5") REQUANTISE("r6", "r7") REQUANTISE("r8", "r9") REQUANTISE("r10", "r11")
-        PACK("r4", "r6", "r8", "r10")
-        PACK("r5", "r7", "r9", "r11")
-        "  ldrd r2, r3, [r1, #" STR(AT_OUT) "]\n"
-        "  str r4, [r2], #4\n"
-        "  str r5, [r3], #4\n"
-        "  strd r2, r3, [r1, #" STR(AT_OUT) "]\n"
-        "  add r0, #16\n"
-        "  ldr r2, [r1, #" STR(AT_PASSES) "]\n"
+        "dcg_direct_9:\n" /* DCG_DIRECT_FIRST */
+        "  ldr r12, [sp, #64]\n"
+        "  ldr lr, [r12, #" STR(AT_BIAS) "]\n"
+        KEEP("r4", "0") KEEP("r5", "8") KEEP("r6", "16") KEEP("r7", "24")
+        KEEP("r8", "32") KEEP("r9", "40") KEEP("r10", "48") KEEP("r11", "56")
+        "  ldm r12, {r4-r11}\n"
+        "  ldr pc, [r1], #4\n"
+        "dcg_direct_10:\n" /* DCG_DIRECT_NEXT */
+        "  mov r0, sp\n"
+        ADD("r4", "r5") ADD("r6", "r7") ADD("r8", "r9") ADD("r10", "r11")
+        "  ldr r12, [r0]\n"
+        "  ldr r0, [r12, #" STR(AT_WORDS) "]\n"
+        "  ldm r12, {r4-r11}\n"
+        "  ldr pc, [r1], #4\n"
+        "dcg_direct_0:\n" /* DCG_DIRECT_ONLY */
+        "  ldr r0, [sp, #64]\n"
+        "  ldrd r1, r12, [r0, #" STR(AT_MULT) "]\n"
+        "  ldr lr, [r0, #" STR(AT_BIAS) "]\n"
+        FINISH_ONLY("r4", "r5") FINISH_ONLY("r6", "r7") FINISH_ONLY("r8", "r9") FINISH_ONLY("r10", "r11")
+        "1:\n"
+        "  orr r4, r4, r6, lsl #16\n"
+        "  orr r5, r5, r7, lsl #16\n"
+        "  orr r8, r8, r10, lsl #16\n"
+        "  orr r9, r9, r11, lsl #16\n"
+        "  ldrd r2, r3, [r0, #" STR(AT_OUT) "]\n"
+        "  strd r4, r8, [r2], #8\n"
+        "  strd r5, r9, [r3], #8\n"
+        "  strd r2, r3, [r0, #" STR(AT_OUT) "]\n"
+        "  ldr r1, [r0, #" STR(AT_WORDS) "]\n"
+        "  ldr r2, [r0, #" STR(AT_PASSES) "]\n"
+        "  add r1, #32\n"
+        "  str r1, [r0, #" STR(AT_WORDS) "]\n"
         "  subs r2, #1\n"
-        "  str r2, [r1, #" STR(AT_PASSES) "]\n"
+        "  str r2, [r0, #" STR(AT_PASSES) "]\n"
         "  bne.w dcg_direct_pass\n"
+        "  add sp, #64\n"
         "  pop {r0, r4-r11, pc}\n"
+        "dcg_direct_11:\n" /* DCG_DIRECT_LAST */
+        "  ldr r0, [sp, #64]\n"
+        "  ldrd r1, r12, [r0, #" STR(AT_MULT) "]\n"
+        FINISH_LAST("r4", "r5", "0", "8") FINISH_LAST("r6", "r7", "16", "24")
+        FINISH_LAST("r8", "r9", "32", "40") FINISH_LAST("r10", "r11", "48", "56")
+        "  b.w 1b\n"
         "  .pushsection .rodata.dcg_direct_entry, \"a\"\n"
         "  .balign 4\n"
         "  .global dcg_direct_entry\n"
         "dcg_direct_entry:\n" /* addresses of Thumb code are odd */
-        "  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8\n"
+        "  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
         "  .word dcg_direct_\\n + 1\n"
         "  .endr\n"
         "  .popsection\n");
@@ -94,11 +205,15 @@ __attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
 
 /* clang-format on */
 
-void dcg_direct_run(dcg_direct *direct, int fits) {
-    if (fits)
-        dcg_direct_dsp(direct);
-    else
+void dcg_direct_run(dcg_direct *direct, uint32_t room, uint32_t largest) {
+    const uint32_t *taps = direct->taps;
+    uint32_t n = direct->n_taps;
+    if (largest > SHORT_SUM || (2u * n + 1u > room && entries(taps, n) > room)) {
         dcg_direct_portable(direct);
+        return;
+    }
+    thread(direct, direct->taps - room);
+    dcg_direct_dsp(direct);
 }
 #else
 typedef int dcg_direct_dsp_is_for_other_cores;

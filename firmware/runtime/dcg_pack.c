@@ -48,20 +48,18 @@ static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end
     fill(to, end - x, p->pad);
 }
 
-/* Whether rows of input are rows of the packed plane, without anything between them. */
-static int is_plain(const plane *p) {
-    const dcg_job *job = p->job;
-    const dcg_node *node = p->node;
+int dcg_is_plain(const dcg_job *job) {
+    const dcg_node *node = job->node;
+    const dcg_tensor *in = dcg_input(job, 0);
     return node->kernel_h == 1u && node->kernel_w == 1u && node->stride_h == 1u && node->stride_w == 1u &&
-           node->packing.pitch == p->input->row_stride && node->out_height == p->input->height &&
-           node->pad_top == 0 && node->pad_left == 0 && p->input->pixel_stride == 1u &&
-           dcg_unbroken(p->input, job->first_row, job->n_rows);
+           node->packing.pitch == in->row_stride && node->out_height == in->height && node->pad_top == 0 &&
+           node->pad_left == 0 && in->pixel_stride == 1u && dcg_unbroken(in, job->first_row, job->n_rows);
 }
 
 /* Positions first .. first + count - 1 of the plane. */
 static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     uint32_t pitch = p->node->packing.pitch;
-    if (is_plain(p)) {
+    if (dcg_is_plain(p->job)) {
         uint32_t left = p->job->n_rows * pitch - first;
         dcg_copy(line, dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first,
                  left < count ? left : count);
@@ -79,24 +77,35 @@ static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *li
     }
 }
 
-static uint32_t pair(uint32_t low, uint32_t high, uint32_t shift) {
-    return (low >> shift & 0xFFu) | (high >> shift & 0xFFu) << DCG_PAIR_BITS;
+/* Four words of the bytes of two. */
+static inline void pair_bytes(uint32_t low, uint32_t high, uint32_t *to) {
+#if DCG_DSP
+    uint32_t low13, high13;
+    __asm__("  uxtb16 %[low13], %[low], ror #8\n"
+            "  uxtb16 %[low], %[low]\n"
+            "  uxtb16 %[high13], %[high], ror #8\n"
+            "  uxtb16 %[high], %[high]\n"
+            : [low] "+r"(low), [high] "+r"(high), [low13] "=&r"(low13), [high13] "=&r"(high13));
+    __asm__("  pkhbt %0, %1, %2, lsl #16\n" : "=r"(to[0]) : "r"(low), "r"(high));
+    __asm__("  pkhbt %0, %1, %2, lsl #16\n" : "=r"(to[1]) : "r"(low13), "r"(high13));
+    __asm__("  pkhtb %0, %2, %1, asr #16\n" : "=r"(to[2]) : "r"(low), "r"(high));
+    __asm__("  pkhtb %0, %2, %1, asr #16\n" : "=r"(to[3]) : "r"(low13), "r"(high13));
+#else
+    to[0] = (low & 0xFFu) | (high & 0xFFu) << 16;
+    to[1] = (low >> 8 & 0xFFu) | (high >> 8 & 0xFFu) << 16;
+    to[2] = (low >> 16 & 0xFFu) | (high & 0xFF0000u);
+    to[3] = low >> 24 | (high >> 8 & 0xFF0000u);
+#endif
 }
 
-/* Four words at a time. */
 static void fold_in_two(const uint8_t *line, uint32_t half, uint32_t words, uint32_t *to) {
-    for (; words >= 4u; words -= 4u, line += 4, to += 4) {
-        uint32_t low = dcg_load_u32(line), high = dcg_load_u32(line + half);
-        to[0] = pair(low, high, 0);
-        to[1] = pair(low, high, 8);
-        to[2] = pair(low, high, 16);
-        to[3] = low >> 24 | high >> 24 << DCG_PAIR_BITS;
-    }
+    for (; words >= 4u; words -= 4u, line += 4, to += 4)
+        pair_bytes(dcg_load_u32(line), dcg_load_u32(line + half), to);
     for (uint32_t j = 0; j < words; j++)
-        to[j] = line[j] | (uint32_t)line[half + j] << DCG_PAIR_BITS;
+        to[j] = line[j] | (uint32_t)line[half + j] << 16;
 }
 
-/* Likewise, and the complements. */
+/* Four words at a time, and the complements. */
 static void fold_in_four(const uint8_t *line, uint32_t quarter, uint32_t words, uint32_t *to,
                          uint32_t *complement) {
     const uint32_t even = 0x00FF00FFu, odd = 0xFF00FF00u;
@@ -127,7 +136,7 @@ uint32_t dcg_packed_planes(const dcg_job *job) {
 
 /* A plane's line: in the tensor if it lies there, else put together. */
 static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
-    if (is_plain(p) && first + count <= p->job->n_rows * p->node->packing.pitch)
+    if (dcg_is_plain(p->job) && first + count <= p->job->n_rows * p->node->packing.pitch)
         return dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first;
     put_line(p, first, count, line);
     return line;
@@ -135,7 +144,7 @@ static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, 
 
 /* Whether the tensor is what its packed planes would be. */
 static int is_packed(const plane *p, const dcg_strip *strip, uint32_t count) {
-    return strip->fold == DCG_ONE && strip->first == 0 && is_plain(p) &&
+    return strip->fold == DCG_ONE && strip->first == 0 && dcg_is_plain(p->job) &&
            p->job->first_row % p->input->rows == 0 && p->input->channel_stride == count && count % 4u == 0;
 }
 

@@ -6,9 +6,8 @@
 
 #define DCG_BESIDE 0u /* channels side by side, bytes less 128, for the dense kernel */
 #define DCG_ONE 1u    /* planes of bytes, for the kernel of that name */
-#define DCG_PAIR 2u   /* positions in a word for the direct kernel: bits 0..7 and 23..30 */
+#define DCG_PAIR 2u   /* positions in a word for the direct kernel, its halfwords */
 #define DCG_FOUR 4u   /* positions in a word for the kernel by levels, its bytes */
-#define DCG_PAIR_BITS 23u
 
 /* Planes of the packed input. */
 uint32_t dcg_packed_planes(const dcg_job *job);
@@ -30,37 +29,43 @@ static inline uint32_t dcg_plane_words(const dcg_packing *p, const dcg_strip *st
  * them. */
 const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip);
 
-/* ---- Direct: one multiply-accumulate a tap and position ---- */
+/* Whether a step's input rows are those of its packed planes, without anything between or around them. */
+int dcg_is_plain(const dcg_job *job);
 
-#define DCG_DIRECT_AT_ONCE 8u /* positions of one pass */
+#define DCG_AT_ONCE 16u /* positions of one pass */
+
+/* ---- Direct: one multiply-accumulate a tap and position ---- */
 
 /* One filter over one strip. The head of the record is laid out for dcg_direct_dsp.c. */
 typedef struct dcg_direct {
-    uint32_t start[8]; /* accumulators of a pair of positions, low and high word, four times */
+    uint32_t start[8]; /* what sums of halfwords begin with, 2^15 each */
     int32_t mult;      /* of the requantisation */
     int32_t zero_point;
     uint8_t *low, *high;  /* where the outputs of a word's lower and upper position go */
-    uint32_t passes;      /* of DCG_DIRECT_AT_ONCE positions */
-    const uint32_t *list; /* of taps; ahead of a group stands its entry, behind the last one entry 0 */
     const uint8_t *words; /* the strip's packed planes, of the filter's first channel */
+    const uint32_t *list; /* of groups of taps, each behind its entry, and of ends of segments */
+    uint32_t passes;      /* of DCG_AT_ONCE positions */
+    uint32_t bias;        /* less what all segments begin with */
+    uint32_t *taps;       /* as they were decoded, for the portable twin */
     uint32_t n_taps;
-    uint32_t bias;
     const dcg_requant *requant;
 } dcg_direct;
 
-/* What stands ahead of a group of n taps: 0 .. DCG_GROUP, 0 ends the list. */
-extern const uint32_t dcg_direct_entry[DCG_GROUP + 1];
+/* Entries of a list: so many taps, 1 .. DCG_GROUP, or the end of a segment: */
+#define DCG_DIRECT_ONLY 0u                /* of the only one */
+#define DCG_DIRECT_FIRST (DCG_GROUP + 1u) /* of the first of several */
+#define DCG_DIRECT_NEXT (DCG_GROUP + 2u)
+#define DCG_DIRECT_LAST (DCG_GROUP + 3u)
+extern const uint32_t dcg_direct_entry[DCG_DIRECT_LAST + 1u];
 
-/* Computes the strip and uses up the record. fits: whether |bias| + 255 * sum of |weight| < 2^22, so that the
- * sums of two positions can share an accumulator. */
-void dcg_direct_run(dcg_direct *direct, int fits);
+/* Computes the strip and uses up the record. room: words ahead of the taps, which a list may grow into;
+ * largest: magnitude of a weight */
+void dcg_direct_run(dcg_direct *direct, uint32_t room, uint32_t largest);
 
-/* The same in C, for any sums: what runs where there is nothing faster. */
-void dcg_direct_portable(dcg_direct *direct);
+/* The same in C, for any weights: what runs where there is nothing faster. */
+void dcg_direct_portable(const dcg_direct *direct);
 
 /* ---- By levels: inputs of equal weights are added, then multiplied ---- */
-
-#define DCG_AT_ONCE 16u /* positions of one pass */
 
 /* The magnitudes of a codebook's levels, ascending. */
 typedef struct dcg_classes {
@@ -162,5 +167,31 @@ void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t
 
 /* Computes both filters' lines of the strip, of so many positions. */
 void dcg_dense_run(dcg_dense *dense, const uint8_t *planes, uint32_t positions);
+
+/* ---- By events: only inputs that are not zero ---- */
+
+#define DCG_EVENTS_DONE (DCG_EVENT_GROUP + 1u) /* entry of the channel behind the last one */
+
+/* A step's input, and one filter over it. The head of the record is laid out for dcg_events_dsp.c. */
+typedef struct dcg_events {
+    uint32_t *sums;         /* [8 * eights + 1], one a position; the filter's bytes come to lie there */
+    const uint32_t *list;   /* of taps, and one of the channel behind the last one */
+    const uint32_t *starts; /* [channels + 1] where each channel's list is */
+    uint32_t bias;
+    uint32_t eights; /* of positions */
+    int32_t mult;    /* of the requantisation */
+    int32_t zero_point;
+    const uint32_t *lists;
+    const dcg_requant *requant;
+} dcg_events;
+
+/* What stands ahead of a group of so many events, 0 ends a channel's list. */
+extern const uint32_t dcg_events_entry[DCG_EVENTS_DONE + 1u];
+
+/* Lists the events of a step of so many positions; whether they are few enough. */
+int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions);
+
+/* Computes the filter. */
+void dcg_events_run(dcg_events *events);
 
 #endif

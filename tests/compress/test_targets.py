@@ -9,8 +9,8 @@ import pytest
 
 from dcgen.compress.goals import Goal, Surcharge, attempt, first_price
 from dcgen.compress.recipes import recipe
-from dcgen.ir.graph import AvgPool, Clip, Graph, Input, Node, Weight
-from dcgen.plan.work import work_of_weights, work_per_weight
+from dcgen.ir.graph import AvgPool, Clip, Conv, Graph, Input, Node, Weight
+from dcgen.plan.work import EVENT_WORK, active_shares, work_of_weights, work_per_weight
 from dcgen.targets import ULX3S_85F, find
 from tests.compress.nets import evidence
 from tests.graphs import conv
@@ -35,23 +35,46 @@ def net() -> Graph:
 
 
 def test_work_is_pixels_in_software_and_turns_of_the_lanes_on_an_engine() -> None:
-    assert work_per_weight(net(), SOFTWARE) == {"wide": 144, "deep": 1, "out": 1}
-    assert work_per_weight(net(), ULX3S_85F) == {"wide": 3, "deep": 1, "out": 1}
+    assert work_per_weight(net(), SOFTWARE, {}) == {"wide": 144, "deep": 1, "out": 1}
+    assert work_per_weight(net(), ULX3S_85F, {}) == {"wide": 3, "deep": 1, "out": 1}
     for target in (SOFTWARE, ULX3S_85F):
-        work = work_of_weights(net(), target)
+        work = work_of_weights(net(), target, {})
         sizes = {n.name: c.weight.values.size for n, c in net().convs()}
         assert sum(work[name] * size for name, size in sizes.items()) == pytest.approx(sum(sizes.values()))
+
+
+def test_zeros_of_an_input_are_no_work_in_software() -> None:
+    """Of single positions only: other convolutions do not skip them."""
+    graph = net()
+    assert active_shares(graph, evidence(graph).measure).keys() == {"deep", "out"}
+    few = {"wide": 144, "deep": pytest.approx(0.1 * EVENT_WORK), "out": 1}
+    assert work_per_weight(graph, SOFTWARE, {"deep": 0.1, "out": 0.9}) == few
+    assert work_per_weight(graph, ULX3S_85F, {"deep": 0.1}) == work_per_weight(graph, ULX3S_85F, {})
+
+
+def test_shares_are_of_bytes_that_will_not_be_zero() -> None:
+    """Half of a rectified sum of two signs, and what is closer to zero than half a step counts as zero."""
+    weight = np.array([1.0, -1.0, 1e-4], np.float32).reshape(3, 1, 1, 1)
+    rng = np.random.default_rng(0)
+    nodes = (
+        Node("signs", Conv(Weight(weight), np.zeros(3, np.float32)), ("x",)),
+        Node("r", Clip(), ("signs",)),
+        Node("out", conv(rng, 2, 3, (1, 1)), ("r",)),
+    )
+    graph = Graph("signs", (Input("x", (1, 40, 40)),), nodes, ("out",))
+    picture = rng.choice(np.array([-1, 1], np.float32), (1, 1, 40, 40))
+    assert active_shares(graph, picture) == {"out": pytest.approx(1 / 3, abs=0.001)}
 
 
 def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
     found = {}
     for target in (SOFTWARE, ULX3S_85F):
-        seen = evidence(net(), work=work_of_weights(net(), target), weighed=True)
+        seen = evidence(net(), work=work_of_weights(net(), target, {}), weighed=True)
         found[target.name] = recipe("second-order", {"max_kl": 2e-3, "work": 4}).apply(net(), seen)
         assert seen.trial(found[target.name]).mean_kl <= 2e-3
 
     def work(name: str, target) -> int:
-        per_weight = work_per_weight(net(), target)
+        per_weight = work_per_weight(net(), target, {})
         return sum(per_weight[n.name] * np.count_nonzero(c.weight.values) for n, c in found[name].convs())
 
     assert work(SOFTWARE.name, SOFTWARE) < work(ULX3S_85F.name, SOFTWARE)
@@ -62,9 +85,9 @@ def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
 def test_a_density_costs_the_most_where_a_weight_has_the_most_to_do(density: float) -> None:
     """About as many weights at the same price of a bit, but fewer multiplications than without knowing who does
     how many."""
-    per_weight = work_per_weight(net(), SOFTWARE)
+    per_weight = work_per_weight(net(), SOFTWARE, {})
     made = []
-    for work in ({}, work_of_weights(net(), SOFTWARE)):
+    for work in ({}, work_of_weights(net(), SOFTWARE, {})):
         quantizer = recipe("second-order", {"density": density}).quantizer(net(), evidence(net(), work=work))
         price = first_price(quantizer, Goal("max_kl", 1e-3))
         found = attempt(quantizer, Surcharge(quantizer, density), price, "trying").graph

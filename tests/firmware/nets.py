@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 
+from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import (
     QAdd,
     QAvgPool,
@@ -99,6 +102,44 @@ def every_operator(seed: int) -> QGraph:
         last = b.conv(x, 10, b.tensors[x].shape[1:], scores=True)
     b.nodes.append(QNode("scores", last, (x,)))
     return verify(QGraph(f"net {seed}", b.tensors["input"], b.tensors, tuple(b.nodes), 0.25))
+
+
+def rectified(
+    channels: int,
+    size: tuple[int, int],
+    outputs: int,
+    share: float,
+    density: float = 0.5,
+    clip: tuple[int, int] = (0, 255),
+) -> QGraph:
+    """A convolution of single positions over an input of which about a ``share`` is not zero, if the picture is
+    noise. Every fifth channel is nothing but zeros, every seventh filter is empty."""
+    rng = np.random.default_rng(outputs)
+    levels = np.append(0, np.setdiff1d(np.arange(-50, 51), 0)).astype(np.int16)
+
+    def conv(shape: tuple[int, ...], kept: float, active: float, pad: int, bounds: tuple[int, int]) -> QConv:
+        indices = rng.integers(1, len(levels), shape) * (rng.random(shape) < kept)
+        weights = levels[indices].astype(np.int64).reshape(shape[0], -1)
+        spread = 74 * np.sqrt((weights**2).sum(1)) + 1  # of sums over noise
+        bias = -np.rint(127 * weights.sum(1) + NormalDist().inv_cdf(1 - active) * spread).astype(np.int32)
+        requant = constants(30 / float(spread.mean()), *bounds)
+        return QConv(levels, indices.astype(np.uint8), bias, 0, requant, (1, 1), (pad,) * 4)
+
+    rare = conv((channels, 3, 3, 3), 0.8, share, 1, (0, 255))
+    rare.bias[::5] = -(1 << 24)
+    alone = conv((outputs, channels, 1, 1), density, 0.5, 0, clip)
+    alone.indices[::7] = 0
+    tensors = {
+        "input": QTensor("input", (3, *size), 1.0, 0, (0, 0, 0)),
+        "rare": QTensor("rare", (channels, *size), 1.0, 0, (0,) * channels),
+        "alone": QTensor("alone", (outputs, *size), 1.0, 5, (5,) * outputs),
+    }
+    nodes = (
+        QNode("rare", rare, ("input",)),
+        QNode("alone", alone, ("rare",)),
+        QNode("scores", QScores(True), ("alone",)),
+    )
+    return verify(QGraph("rectified", tensors["input"], tensors, nodes, 1.0))
 
 
 def pictures(graph: QGraph, count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -9,6 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dcgen.encode.blob import encode
+from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.instructions import predict_instructions
+from dcgen.quant.activity import active_bytes
 from dcgen.quant.qgraph import QConv, QGraph, QNode, QScores, QTensor, Requant
 from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
@@ -17,8 +21,8 @@ from dcgen.verify import verify as verify_firmware
 from dcgen.verify.build import build
 from dcgen.verify.records import write_request
 from tests.firmware.build import Program
-from tests.firmware.nets import pictures
-from tests.firmware.test_runtime import DENSE, PAIRS, equal
+from tests.firmware.nets import pictures, rectified
+from tests.firmware.test_runtime import FLAGS, equal
 from tests.verify.small import needs, write_firmware
 
 
@@ -70,8 +74,16 @@ GRAPHS = {
     "by levels, clipped": one_conv(30, (7, 7), 5, (2, 2), [2, -9], clip=(9, 180)),
     "by levels with a stride": one_conv(30, (13, 12), 5, (3, 3), [2, -9], stride=(2, 3), pads=(0, 2, 1, 0)),
     "direct": one_conv(3, (14, 9), 7, (3, 3), list(range(-60, 61, 3)), density=0.5, pads=SAME),
-    "direct, sums near 22 bits": one_conv(32, (5, 5), 6, (1, 1), list(range(400, 513, 2))),
-    "direct, sums beyond 22 bits": one_conv(32, (5, 5), 6, (1, 1), list(range(-3000, 3001, 60))),
+    "direct in one segment": one_conv(3, (9, 14), 6, (3, 3), [-3, -2, -1, 1, 2, 3, 4, 5], pads=SAME),
+    "direct, segments of a single weight": one_conv(
+        3, (9, 14), 6, (3, 3), [128, -128, *range(65, 127)], pads=SAME
+    ),
+    "direct, segments that halfwords just hold": one_conv(3, (9, 14), 6, (3, 3), [64, -64, *range(-30, 31, 2)]),
+    "direct, more segments than a list has room for": one_conv(
+        90, (5, 5), 6, (3, 3), [s * n for n in range(65, 129) for s in (-1, 1)], pads=SAME
+    ),
+    "direct, weights one too large": one_conv(32, (5, 5), 6, (1, 1), list(range(70, 130))),
+    "direct, large weights": one_conv(32, (5, 5), 6, (1, 1), list(range(-3000, 3001, 60))),
     "direct with a stride": one_conv(3, (15, 17), 4, (5, 4), list(range(1, 90)), stride=(2, 2), pads=(2, 1, 1, 2)),
     "a stride beyond the kernel": one_conv(4, (16, 19), 4, (2, 1), list(range(1, 90)), stride=(3, 4)),
     "only padding at the edges": one_conv(5, (3, 4), 4, (1, 1), list(range(1, 90)), pads=(2, 2, 2, 2)),
@@ -86,33 +98,65 @@ GRAPHS = {
     "dense, rows narrower than the kernel": one_conv(32, (3, 1), 5, (3, 3), list(range(-7, 8, 3)), pads=SAME),
     "dense, fewer positions than a pass": one_conv(192, (1, 2), 5, (1, 1), list(range(-90, 91, 3))),
     "dense, in many strips": one_conv(64, (40, 31), 4, (2, 3), list(range(-7, 8, 3)), pads=(1, 0, 2, 1)),
+    "by events": rectified(60, (14, 14), 400, 0.05),
+    "by events, lists of several groups": rectified(12, (20, 23), 150, 0.06),
+    "by events, nothing but zeros": rectified(70, (6, 6), 300, 1e-9),
+    "by events, few positions": rectified(100, (1, 3), 300, 0.04),
+    "by events, one position": rectified(100, (1, 1), 300, 0.04),
+    "by events, clipped": rectified(40, (11, 7), 200, 0.05, clip=(20, 120)),
+    "by events, full filters": rectified(33, (9, 9), 200, 0.05, density=1.0),
+    "by events, as many as lists may hold": rectified(50, (12, 12), 900, 0.19),
+    "more events than lists may hold": rectified(50, (12, 12), 900, 0.6),
+    "more events than there is room for": rectified(50, (12, 12), 8, 0.1),
     "in many strips": one_conv(64, (40, 31), 2, (3, 3), [4, -4], pads=SAME),
     "from the tensor as it is": wide(),
 }
 
 
-@pytest.mark.parametrize("flags", [(), PAIRS, DENSE], ids=["own", "pairs", "dense"])
+@pytest.mark.parametrize("flags", FLAGS, ids=["own", "pairs", "dense", "vectors"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_equals_the_golden_model(name: str, flags: tuple[str, ...], tmp_path: Path) -> None:
     """Through the kernels of this computer and through the portable twins of a Cortex-M4's and a Cortex-M55's."""
     equal(Program(tmp_path, GRAPHS[name], flags=flags))
 
 
+@pytest.mark.parametrize("name", [n for n in GRAPHS if "events" in n])
+def test_what_is_said_to_be_by_events_is(name: str) -> None:
+    """By the model of what the runtime chooses, which counted instructions hold to be true."""
+    graph = GRAPHS[name]
+    blob = encode(graph)
+    for core in ("cortex-m4", "riscv32"):
+        active = active_bytes(graph, pictures(graph, 1))
+        told = predict_instructions(plan_firmware(graph, blob), graph, blob, find(core), active)
+        assert (told.loops[1] == "events") == name.startswith("by events")
+
+
 def every_kernel() -> QGraph:
-    """Convolutions for each kernel in a row: with small, with all, with equal and with large weights."""
+    """Convolutions for each kernel in a row: with small, with all, with equal and with large weights, and of an
+    input that is mostly zero."""
     rng = np.random.default_rng(5)
     tensors = {"input": QTensor("input", (3, 21, 19), 1.0, 0, (7, 8, 9))}
     nodes: list[QNode] = []
 
-    def conv(name: str, outputs: int, levels: list[int], stride: int, shift: int, density: float = 0.5) -> None:
+    def conv(
+        name: str,
+        outputs: int,
+        levels: list[int],
+        stride: int,
+        shift: int,
+        density: float = 0.5,
+        kernel: int = 3,
+        bias: int = 0,
+    ) -> None:
         source = nodes[-1].name if nodes else "input"
-        shape = (outputs, tensors[source].shape[0], 3, 3)
+        shape = (outputs, tensors[source].shape[0], kernel, kernel)
+        pad = kernel // 2
         op = QConv(
             np.array([0, *levels], np.int16),
             (rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < density)).astype(np.uint8),
-            *(rng.integers(-500, 500, outputs).astype(np.int32), 0),
+            *((bias + rng.integers(-500, 500, outputs)).astype(np.int32), 0),
             Requant(np.full(1, 40000, np.uint16), np.full(1, shift, np.uint8)),
-            *((stride, stride), (1, 1, 1, 1)),
+            *((stride, stride), (pad, pad, pad, pad)),
         )
         tensors[name] = QTensor(name, output_shape(op, [tensors[source].shape]), 1.0, 0, (0,) * outputs)
         nodes.append(QNode(name, op, (source,)))
@@ -121,15 +165,20 @@ def every_kernel() -> QGraph:
     conv("all", 16, list(range(-20, 21)), 1, 23, density=1.0)
     conv("equal", 12, [-2, -1, 1, 2], 1, 21)
     conv("large", 9, list(range(-9000, 9001, 180)), 1, 31)
-    nodes.append(QNode("scores", QScores(True), ("large",)))
+    conv("rare", 70, list(range(-20, 21)), 1, 18, bias=-850)
+    conv("alone", 9, list(range(-20, 21)), 1, 20, kernel=1)
+    nodes.append(QNode("scores", QScores(True), ("alone",)))
     return verify(QGraph("every kernel", tensors["input"], tensors, tuple(nodes), 1.0))
 
 
 EXPECTED = {
-    "cortex-m4": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
-    "cortex-m7": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable"},
-    "cortex-m55": {"dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_56", "dcg_bytes_wide", "dcg_dense_dot"},
-    "riscv32": {"dcg_bytes_run", "dcg_levels_run"},
+    "cortex-m4": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable", "dcg_events_run"},
+    "cortex-m7": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable", "dcg_events_run"},
+    "cortex-m55": {
+        *("dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_56", "dcg_bytes_wide", "dcg_dense_dot"),
+        "dcg_events_run",
+    },
+    "riscv32": {"dcg_bytes_run", "dcg_levels_run", "dcg_events_run"},
 }
 """The kernels that each core computes ``every_kernel`` with."""
 

@@ -28,6 +28,9 @@ PAIRS = ("-DDCG_PAIRS=1",)
 """The portable twins of a Cortex-M4's kernels, on this computer."""
 DENSE = ("-DDCG_DENSE=1",)
 """And of a Cortex-M55's for layers that keep most of their weights."""
+VECTORS = ("-DDCG_EVENTS_BESIDE=4u",)
+"""And for inputs that are mostly zero."""
+FLAGS = (), PAIRS, DENSE, VECTORS
 
 
 def equal(program: Program) -> None:
@@ -52,7 +55,7 @@ def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
     equal(Program(tmp_path, graph, blob=encode(graph, CodingSettings(coding))))  # type: ignore[arg-type]
 
 
-@given(qgraphs(), st.sampled_from(((), PAIRS, DENSE)))
+@given(qgraphs(), st.sampled_from(FLAGS))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:
@@ -60,7 +63,10 @@ def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
 
 
 @pytest.mark.slow
-@given(qgraphs(max_nodes=7, max_side=20, convs=4, channels=MANY_CHANNELS), st.sampled_from(((), PAIRS, DENSE)))
+@given(
+    qgraphs(max_nodes=7, max_side=20, convs=4, channels=MANY_CHANNELS),
+    st.sampled_from(FLAGS),
+)
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network_many(graph: QGraph, flags: tuple[str, ...]) -> None:
     with TemporaryDirectory() as folder:

@@ -15,7 +15,7 @@ from dcgen.plan.segments import Cutter, Schedule
 from dcgen.quant.qgraph import QGraph
 from tests.firmware.build import Program
 from tests.firmware.nets import every_operator, pictures
-from tests.firmware.test_runtime import DENSE, PAIRS, equal
+from tests.firmware.test_runtime import FLAGS, equal
 from tests.plan.test_segments import schedules
 from tests.strategies import MANY_CHANNELS, qgraphs
 
@@ -33,7 +33,7 @@ def streams(graph: QGraph, schedule: Schedule, flags: tuple[str, ...]) -> None:
         equal(Program(Path(folder), graph, flags=flags, schedule=schedule))
 
 
-@given(st.data(), qgraphs(max_nodes=7), st.sampled_from(((), PAIRS, DENSE)))
+@given(st.data(), qgraphs(max_nodes=7), st.sampled_from(FLAGS))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_network_in_any_strips(data: st.DataObject, graph: QGraph, flags: tuple[str, ...]) -> None:
     streams(graph, data.draw(schedules(graph)), flags)
@@ -43,7 +43,7 @@ def test_any_network_in_any_strips(data: st.DataObject, graph: QGraph, flags: tu
 @given(
     st.data(),
     qgraphs(max_nodes=9, max_side=20, convs=4, channels=MANY_CHANNELS),
-    st.sampled_from(((), PAIRS, DENSE)),
+    st.sampled_from(FLAGS),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 def test_many_networks_in_any_strips(data: st.DataObject, graph: QGraph, flags: tuple[str, ...]) -> None:

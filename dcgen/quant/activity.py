@@ -1,0 +1,21 @@
+"""How much of each tensor is not zero: what kernels that skip zeros have to do."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.quant.execute import execute
+from dcgen.quant.qgraph import U8, QGraph
+
+F64 = NDArray[np.float64]
+
+
+def active_bytes(graph: QGraph, pictures: U8) -> dict[str, F64]:
+    """Bytes of each channel that are not zero, mean over camera pictures uint8 [N, H, W, C].
+
+    Returns float64 [C] by tensor. Holds all tensors of all pictures at a time: give a few.
+    """
+    trace: dict[str, U8] = {}
+    execute(graph, pictures, trace=trace)
+    return {name: np.count_nonzero(t, axis=(2, 3)).mean(0) for name, t in trace.items()}

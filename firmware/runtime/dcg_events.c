@@ -1,0 +1,150 @@
+/* Convolution with kernels of one position over an input that is mostly zero, as rectified ones are: only the
+ * bytes that are not, the events, are multiplied (EIE: Han et al. 2016, section III, which skips them in
+ * hardware).
+ *
+ * A filter's sums lie in memory. Each channel's events are listed once, each with its value and where its
+ * position's sum is; a filter's taps then walk the lists of their channels. Whether that is faster depends on
+ * the picture: it is tried where a sample promises it, and given up where the lists grow too long. */
+#include "dcg_packed.h"
+
+#if DCG_DSP
+/* As the assembly has it: addresses. */
+static uint32_t place(const uint32_t *base, uint32_t i) {
+    return (uint32_t)(uintptr_t)(base + i);
+}
+#else
+static uint32_t place(const uint32_t *base, uint32_t i) {
+    (void)base;
+    return i;
+}
+#endif
+
+/* ---- Lists ---- */
+
+/* Lists under construction: groups of events, each behind its entry; a group of none ends a channel's. */
+typedef struct lister {
+    const dcg_events *events;
+    uint32_t *at; /* behind the last group that is complete */
+    const uint32_t *end;
+    uint32_t *entry; /* of the group under way */
+    uint32_t count;  /* in it */
+} lister;
+
+static int open_group(lister *l) {
+    if (l->end - l->at < 3 + 2 * (int)DCG_EVENT_GROUP)
+        return 0; /* ends of the channel and of all behind it */
+    l->entry = l->at;
+    l->count = 0;
+    return 1;
+}
+
+/* An event of the group under way: sums of DCG_EVENTS_BESIDE events lie side by side, then their values. */
+static void put_event(lister *l, uint32_t position, uint32_t value) {
+    uint32_t *at = l->entry + 1 + l->count + l->count / DCG_EVENTS_BESIDE * DCG_EVENTS_BESIDE;
+    at[0] = place(l->events->sums, position);
+    at[DCG_EVENTS_BESIDE] = value;
+    l->count++;
+}
+
+static void close_group(lister *l) {
+    while (l->count % DCG_EVENTS_BESIDE != 0)
+        put_event(l, 8u * l->events->eights, 0); /* no output's sum */
+    *l->entry = dcg_events_entry[l->count];
+    l->at = l->entry + 1 + 2u * l->count;
+}
+
+/* Bytes of a plane from the i-th on, at most four. */
+static uint32_t word_at(const uint8_t *plane, uint32_t i, uint32_t count) {
+    if (count - i >= 4u) return dcg_load_u32(plane + i);
+    uint32_t word = 0;
+    for (uint32_t k = count; k > i; k--)
+        word = word << 8 | plane[k - 1u];
+    return word;
+}
+
+/* All of a channel's events, if they find room. */
+static int put_plane(lister *l, const uint8_t *plane, uint32_t count) {
+    if (!open_group(l)) return 0;
+    for (uint32_t i = 0; i < count; i += 4u) {
+        uint32_t position = i;
+        for (uint32_t word = word_at(plane, i, count); word != 0; word >>= 8, position++) {
+            if ((word & 0xFFu) == 0) continue;
+            if (l->count == DCG_EVENT_GROUP) {
+                close_group(l);
+                if (!open_group(l)) return 0;
+            }
+            put_event(l, position, word & 0xFFu);
+        }
+    }
+    close_group(l);
+    if (l->count != 0) *l->at++ = dcg_events_entry[0];
+    return 1;
+}
+
+static const uint8_t *plane_of(const dcg_job *job, uint32_t channel) {
+    return dcg_input_row(job, 0, channel, job->first_row);
+}
+
+/* Whether a sample of the input has few enough events. */
+static int seems_sparse(const dcg_job *job, uint32_t positions) {
+    uint32_t seen = 0, events = 0;
+    for (uint32_t c = 0; c < dcg_input(job, 0)->channels; c++) {
+        const uint8_t *plane = plane_of(job, c);
+        for (uint32_t i = 4u * (c % DCG_SAMPLED); i + 4u <= positions; i += 4u * DCG_SAMPLED, seen += 4u)
+            for (uint32_t word = dcg_load_u32(plane + i); word != 0; word >>= 8)
+                events += (word & 0xFFu) != 0;
+    }
+    return DCG_BYTES_A_WORD * (2u * events + events / 4u) <= seen;
+}
+
+int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions) {
+    const dcg_packing *p = &job->node->packing;
+    uint32_t channels = dcg_input(job, 0)->channels, eights = (positions + 7u) / 8u;
+    uint32_t most = channels * positions / DCG_BYTES_A_WORD + channels; /* words of lists */
+    uint32_t before = 8u * eights + 1u + channels + 1u;
+    if (job->node->groups != 1u || !dcg_is_plain(job) || p->words < before) return 0;
+    if (!seems_sparse(job, positions)) return 0;
+    if (most > p->words - before) most = p->words - before;
+    events->sums = (void *)(job->net->arena + p->planes);
+    events->eights = eights;
+    uint32_t *starts = events->sums + 8u * eights + 1u, *lists = starts + channels + 1u;
+    events->starts = starts;
+    events->lists = lists;
+    lister l = {.events = events, .at = lists, .end = lists + most};
+    for (uint32_t c = 0; c < channels; c++) {
+        starts[c] = place(lists, (uint32_t)(l.at - lists));
+        if (!put_plane(&l, plane_of(job, c), positions)) return 0;
+    }
+    starts[channels] = place(lists, (uint32_t)(l.at - lists));
+    *l.at = dcg_events_entry[DCG_EVENTS_DONE];
+    return 1;
+}
+
+/* ---- The kernel in portable C ---- */
+
+#if !DCG_DSP
+const uint32_t dcg_events_entry[DCG_EVENTS_DONE + 1] = {0, 1, 2, 3, 4, 5, 6, 7, 8, DCG_EVENTS_DONE};
+
+/* Adds a channel's events times a weight; whether there was such a channel. */
+static int add_channel(uint32_t *sums, const uint32_t *at, uint32_t weight) {
+    for (uint32_t count = *at++; count != 0; count = *at++) {
+        if (count == DCG_EVENTS_DONE) return 0;
+        for (; count > 0; count -= DCG_EVENTS_BESIDE, at += 2u * DCG_EVENTS_BESIDE)
+            for (uint32_t i = 0; i < DCG_EVENTS_BESIDE; i++)
+                sums[at[i]] += weight * at[DCG_EVENTS_BESIDE + i];
+    }
+    return 1;
+}
+
+void dcg_events_run(dcg_events *e) {
+    uint32_t *sums = e->sums;
+    for (uint32_t i = 0; i < 8u * e->eights; i++)
+        sums[i] = e->bias;
+    const uint32_t *tap = e->list;
+    while (add_channel(sums, e->lists + e->starts[tap[0] / 4u], tap[1]))
+        tap += 2;
+    uint8_t *out = (void *)sums; /* behind what is still to be read */
+    for (uint32_t i = 0; i < 8u * e->eights; i++)
+        out[i] = dcg_requantise(dcg_signed(sums[i]), e->requant);
+}
+#endif
