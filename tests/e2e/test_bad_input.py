@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -233,6 +234,7 @@ def test_a_signal_ends_verify_and_leaves_nothing(number: signal.Signals, tmp_pat
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         start_new_session=True,
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # in the background it is ignored
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("dcgen-verify-*")) and process.poll() is None and time.monotonic() < deadline:
