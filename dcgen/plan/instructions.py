@@ -22,7 +22,7 @@ from dcgen.targets import Extension, Target
 Work = Mapping[str, float]
 """How often each thing is done that a core takes its time for."""
 Active = Mapping[str, NDArray[np.float64]]
-"""Of tensors by name, how many bytes of each channel are not zero, [C]; as if none were where nothing is said."""
+"""Of tensors by name, how many bytes of each channel are not zero, [C]. All are where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ def work(
                 continue
             case QConv() as op:
                 capacity, steps = plan.scratch.tap_capacity, plan.schedule.convs[i]
-                zeros = active.get(source.name)
-                nodes[i] = conv_work(planned, op, source, layer, steps, extension, capacity, zeros)
+                found = active.get(source.name)
+                nodes[i] = conv_work(planned, op, source, layer, steps, extension, capacity, found)
             case _:
                 nodes[i] = _other_work(node, planned, source)
     return init, nodes
