@@ -129,12 +129,14 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
-    """The network of a density that is the only wish: of a few that cost about the same, the closest one."""
+    """The network of a density that is the only wish: of a few that cost about the same, the closest one; the
+    first one where that is no denser anyway."""
     price = first_price(quantizer, Goal("max_kl", SPARSE_KL))
     surcharge = Surcharge(quantizer, density)
+    factors = ALIKE if surcharge.at(price) else ALIKE[:1]
     tries = [
         attempt(quantizer, surcharge, price * factor, f"quantizing, try {number}")
-        for number, factor in enumerate(ALIKE, 1)
+        for number, factor in enumerate(factors, 1)
     ]
     return min(tries, key=lambda found: found.trial.mean_kl)
 
