@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -118,12 +120,16 @@ class _Draft:
         if self.draw(st.booleans()):
             reach = reach.max(keepdims=True)
         requant = None if scores else self.requant(reach)
+        if rare:
+            requant = constants(np.minimum(1024 / np.maximum(reach, 1), MAX_RATIO))
         op = QConv(levels, indices, bias, bias_shift, requant, stride, pads, groups)
         return self.add(op, source, scores=scores)
 
     def rare(self, source: str) -> str:
         """A convolution whose input is mostly zero, behind the one that makes it so."""
-        return self.conv(self.conv(source, rare=True), alone=True)
+        few = self.conv(source, rare=True)
+        self.tensors[few] = replace(self.tensors[few], zero_point=0, pad=(0,) * self.tensors[few].shape[0])
+        return self.conv(few, alone=True)
 
     def max_pool(self, source: str) -> str:
         _, h, w = self.tensors[source].shape
@@ -181,7 +187,7 @@ def qgraphs(
     at = "picture"
     steps = (
         *(draft.conv,) * convs,
-        draft.rare,
+        *(draft.rare,) * (convs + 1 >> 1),
         draft.max_pool,
         draft.average_pool,
         draft.pad,
