@@ -156,7 +156,10 @@ def compile_(
         ),
     ] = None,
     max_instructions: Annotated[
-        str | None, typer.Option(help="Budget: instructions of a picture on the target at most, e.g. 200M.")
+        str | None,
+        typer.Option(
+            help="Budget: most instructions of a picture, of one that leaves no zeros to skip, e.g. 200M."
+        ),
     ] = None,
     lanes: Annotated[
         str | None,

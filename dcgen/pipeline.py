@@ -34,6 +34,7 @@ from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
 from dcgen.plan.budget import plan_within
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.plan.instructions import is_predicted
 from dcgen.plan.lanes import fastest, planned
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
@@ -160,7 +161,9 @@ class Bench:
         self._calibration, self._progress = calibration, progress
         self.graph = canonical(model.graph, preprocess)
         measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
-        work = work_of_weights(self.graph, job.target, active_shares(self.graph, measure[:ACTIVE_PICTURES]))
+        on_engine = isinstance(job.target, EngineTarget)  # where zeros of inputs are no less work
+        active = {} if on_engine else active_shares(self.graph, measure[:ACTIVE_PICTURES])
+        work = work_of_weights(self.graph, job.target, active)
         self.said: dict[str, Mapping[str, Any]] = {}
         self.evidence = Evidence(
             measure, held_out, progress, self._trial, work, job.weigh, self.said.__setitem__, job.checkpoint
@@ -210,7 +213,8 @@ class Bench:
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
         plan = firmware_plan_for(self.job, made.qgraph, made.blob)
-        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, self.active(made.qgraph))
+        active = self.active(made.qgraph) if is_predicted(self.job.target) else {}
+        needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, active)
         if needs is not None:
             check_budget(self.job.budget, needs, made.blob)
         engine = engine_plan_for(self.job, made.qgraph, made.blob)

@@ -22,7 +22,9 @@ from dcgen.plan.limits import (
     MOST_BESIDE,
     RUN_TAPS,
     SAMPLED,
+    SHORT_SUM,
     TAPS_A_CLASS,
+    VECTOR_EVENTS,
 )
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
@@ -89,6 +91,8 @@ def _numbers() -> list[tuple[str, str]]:
         ("DENSE_ENTRY", f"{DENSE_ENTRY}u"),
         ("DENSE_WEIGHT", f"{DENSE_WEIGHT}u"),
         ("DENSE_FILTER", f"{DENSE_FILTER}u"),
+        ("SHORT_SUM", f"{SHORT_SUM}"),
+        ("VECTOR_EVENTS", f"{VECTOR_EVENTS}u"),
         ("EVENT_GROUP", f"{EVENT_GROUP}u"),
         *((f"BYTES_A_WORD_{name.upper()}", f"{n}u") for name, n in BYTES_A_WORD.items()),
         ("SAMPLED", f"{SAMPLED}u"),

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
+from dcgen.ir.graph import Conv
 from dcgen.plan.conv_kernels import list_words, step_packings
 from dcgen.plan.firmware import NodePlan
 from dcgen.plan.limits import (
@@ -31,7 +32,9 @@ from dcgen.plan.limits import (
     MOST_ADDED,
     MOST_BESIDE,
     SAMPLED,
+    SHORT_SUM,
     TAPS_A_CLASS,
+    VECTOR_EVENTS,
 )
 from dcgen.plan.packing import PASS, Packing
 from dcgen.quant.qgraph import QConv, QTensor
@@ -42,12 +45,8 @@ F64 = NDArray[np.float64]
 
 FAR_WORDS = 1 << 16
 """Words of planes and complements that a distance of the kernel by levels reaches."""
-SHORT_SUM = 128
-"""Of weights above zero, and of those below, whose products a halfword holds the sum of."""
 LONG_PASS = 56
 """Positions of Helium's usual pass, of sums."""
-EVENTS_BESIDE = 4
-"""Events in one of Helium's vectors, some of them none."""
 DENSE_PASS = 3
 """Positions of a pass of dot products, for two filters."""
 
@@ -202,7 +201,7 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
     outputs, _, width = node.out_shape
     strips, line = packing.strips, packing.strip + packing.halo
     rows = (packing.positions - width) // packing.pitch + 1
-    plain = op.kernel == op.stride == (1, 1) and not any(op.pads)
+    plain = is_plain(op)
     as_it_lies = kernel == "bytes" and plain and packing.positions == packing.strip
     packed = 0 if as_it_lies else packing.planes * line * strips
     strided = op.stride[1] * (source.shape[0] if node.inputs[0] == 0 else 1) > 1
@@ -229,14 +228,14 @@ def _events(
 
     room : words that the packed planes may take
     """
-    if not is_plain(op):
+    if not is_plain(op) or op.groups != 1:
         return {}
     channels, positions, outputs = op.indices.shape[1], packing.positions, len(filters.taps)
     sampled = {"sample.events": channels * positions / SAMPLED}
     if active is None:
         return sampled
     sums, full = -(-positions // 8) * 8, 2 * EVENT_GROUP + 3
-    beside = EVENTS_BESIDE if extension == "helium" else 1
+    beside = VECTOR_EVENTS if extension == "helium" else 1
     listed = np.ceil(active / beside) * beside
     words = (2 * listed + np.ceil(active / EVENT_GROUP) + 1).sum() + full  # room for a full group is asked for
     if words > min(channels * positions / BYTES_A_WORD[extension] + channels, room - sums - channels - 2):
@@ -252,9 +251,9 @@ def _events(
     }
 
 
-def is_plain(op: QConv) -> bool:
+def is_plain(op: Conv | QConv) -> bool:
     """Whether outputs read one position of the input each, their own."""
-    return op.kernel == op.stride == (1, 1) and op.groups == 1 and not any(op.pads)
+    return op.kernel == op.stride == (1, 1) and not any(op.pads)
 
 
 def _levels(filters: Filters, packing: Packing) -> dict[str, int]:

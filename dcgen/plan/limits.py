@@ -28,6 +28,8 @@ DENSE_ENTRY: Final = 32  # an entry's cost at a position; the dense kernel is fa
 DENSE_WEIGHT: Final = 13  # a weight's of a dense filter, and
 DENSE_FILTER: Final = 700  # a filter's more
 
+SHORT_SUM: Final = 128  # of weights above zero, and of those below, whose products a halfword holds the sum of
+VECTOR_EVENTS: Final = 4  # inputs above zero in one of Helium's vectors, some of them none
 EVENT_GROUP: Final = 8  # inputs above zero that the kernel by events takes before its list says where to go on
 BYTES_A_WORD: Final[Mapping[Extension, int]] = {"none": 1, "dsp": 2, "helium": 3}
 """Bytes of input for each word that lists of them take, at least: with fewer, other kernels are faster."""

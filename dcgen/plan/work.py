@@ -12,8 +12,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dcgen.ir.graph import F32, Conv, Graph
+from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
+from dcgen.plan.conv_work import is_plain
 from dcgen.targets import EngineTarget, Target
 
 EVENT_WORK = 3.5
@@ -26,7 +27,7 @@ def active_shares(graph: Graph, pictures: F32) -> dict[str, float]:
 
     pictures : centred, float32 [N, C, H, W]. A tensor's range is taken from zero to the largest value in them.
     """
-    inputs = {n.name: n.inputs[0] for n, c in graph.convs() if _is_plain(c)}
+    inputs = {n.name: n.inputs[0] for n, c in graph.convs() if is_plain(c) and c.groups == 1}
     tensors = sorted(set(inputs.values()) - {i.name for i in graph.inputs})
     if not tensors:
         return {}
@@ -55,7 +56,3 @@ def work_of_weights(
     sizes = {n.name: c.weight.values.size for n, c in graph.convs()}
     mean = sum(work[name] * size for name, size in sizes.items()) / sum(sizes.values())
     return {name: w / mean for name, w in work.items()}
-
-
-def _is_plain(conv: Conv) -> bool:
-    return conv.kernel == conv.stride == (1, 1) and conv.groups == 1 and not any(conv.pads)

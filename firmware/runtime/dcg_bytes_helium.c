@@ -302,17 +302,18 @@ static total add_four(total t, const uint32_t *tap) {
 
 /* Whether sums of halfwords hold these weights' products. */
 static int fits(total t) {
-    return t.above <= 128 && t.above - t.both <= 128;
+    return t.above <= DCG_SHORT_SUM && t.above - t.both <= DCG_SHORT_SUM;
 }
 
-/* Cuts the list into segments, at least one, of weights of at most 128 in all above zero and as much below,
- * and an empty one behind. */
+/* Cuts the list into segments, at least one, of weights of at most DCG_SHORT_SUM in all above zero and as
+ * much below, and an empty one behind. */
 static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_t *segments) {
     const uint32_t *end = list + 2u * n_taps;
     do {
         const uint32_t *first = list;
         total t = {0, 0}, next;
-        if (n_taps <= 128u && n_taps * largest <= 128u) list = end; /* one, without looking */
+        if (n_taps <= DCG_SHORT_SUM && n_taps * largest <= DCG_SHORT_SUM)
+            list = end; /* one, without looking */
         for (; end - list >= 8 && fits(next = add_four(t, list)); list += 8)
             t = next;
         for (; list < end && fits(next = add_weight(t, list)); list += 2)
@@ -335,7 +336,7 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
     uint32_t positions = bytes->positions, rest = positions % 56u;
     uint32_t all = (positions + DCG_AT_ONCE - 1u) / DCG_AT_ONCE,
              few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
-    if (largest > 128u) {
+    if (largest > DCG_SHORT_SUM) {
         run(bytes, 0, all, dcg_bytes_wide);
         return;
     }

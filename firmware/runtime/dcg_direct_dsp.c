@@ -10,17 +10,14 @@
 
 #if DCG_DSP
 
-#define SHORT_SUM 128
-
-/* How many of n taps come before their weights of one sign sum to more than SHORT_SUM; of at most that each.
- */
+/* How many of n taps come before their weights of one sign sum to more than DCG_SHORT_SUM. */
 static uint32_t segment(const uint32_t *tap, uint32_t n) {
     int32_t total = 0, sizes = 0;
     for (uint32_t i = 0; i < n; i++, tap += 2) {
         int32_t weight = dcg_signed(tap[1]);
         total += weight;
         sizes += weight < 0 ? -weight : weight;
-        if (sizes + (total < 0 ? -total : total) > 2 * SHORT_SUM) return i;
+        if (sizes + (total < 0 ? -total : total) > 2 * DCG_SHORT_SUM) return i;
     }
     return n;
 }
@@ -208,7 +205,7 @@ __attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
 void dcg_direct_run(dcg_direct *direct, uint32_t room, uint32_t largest) {
     const uint32_t *taps = direct->taps;
     uint32_t n = direct->n_taps;
-    if (largest > SHORT_SUM || (2u * n + 1u > room && entries(taps, n) > room)) {
+    if (largest > DCG_SHORT_SUM || (2u * n + 1u > room && entries(taps, n) > room)) {
         dcg_direct_portable(direct);
         return;
     }

@@ -31,9 +31,7 @@
 #define DCG_DENSE DCG_HELIUM
 #endif
 
-/* With fewer bytes of a convolution's input for each word that lists of its events take, other kernels are
- * faster.
- */
+/* Bytes of input for each word of lists of its events: with fewer, other kernels are faster. */
 #if DCG_HELIUM
 #define DCG_BYTES_A_WORD DCG_BYTES_A_WORD_HELIUM
 #elif DCG_DSP
@@ -44,7 +42,7 @@
 
 /* Events that a list's vectors hold. The portable twin can have vectors, too. */
 #ifndef DCG_EVENTS_BESIDE
-#define DCG_EVENTS_BESIDE (DCG_HELIUM ? 4u : 1u)
+#define DCG_EVENTS_BESIDE (DCG_HELIUM ? DCG_VECTOR_EVENTS : 1u)
 #endif
 
 /* Unrolls the loop that follows, of 16 rounds at most, so that its arrays become registers. */
