@@ -62,12 +62,40 @@ static uint32_t word_at(const uint8_t *plane, uint32_t i, uint32_t count) {
     return word;
 }
 
-/* All of a channel's events, if they find room. */
-static int put_plane(lister *l, const uint8_t *plane, uint32_t count) {
-    if (!open_group(l)) return 0;
-    for (uint32_t i = 0; i < count; i += 4u) {
-        uint32_t position = i;
-        for (uint32_t word = word_at(plane, i, count); word != 0; word >>= 8, position++) {
+/* Bytes of a channel one behind the other, for the step's positions from the first one on. */
+typedef struct piece {
+    const uint8_t *bytes;
+    uint32_t first, count;
+} piece;
+
+/* The first channel's two: up to the end of the input's ring of rows, and from its begin on. */
+typedef struct pieces {
+    piece first[2];
+    uint32_t next; /* from one channel's bytes to the next one's */
+} pieces;
+
+static pieces find_pieces(const dcg_job *job) {
+    const dcg_tensor *in = dcg_input(job, 0);
+    uint32_t rows = in->rows - job->first_row % in->rows;
+    if (rows > job->n_rows) rows = job->n_rows;
+    uint32_t before = rows * in->row_stride, behind = (job->n_rows - rows) * in->row_stride;
+    const pieces p = {{{dcg_input_row(job, 0, 0, job->first_row), 0, before},
+                       {dcg_input_row(job, 0, 0, job->first_row + rows), before, behind}},
+                      in->channel_stride};
+    return p;
+}
+
+static piece piece_of(const pieces *p, uint32_t channel, uint32_t which) {
+    piece found = p->first[which];
+    found.bytes += channel * p->next;
+    return found;
+}
+
+/* A piece's events, if they find room. */
+static int put_piece(lister *l, piece p) {
+    for (uint32_t i = 0; i < p.count; i += 4u) {
+        uint32_t position = p.first + i;
+        for (uint32_t word = word_at(p.bytes, i, p.count); word != 0; word >>= 8, position++) {
             if ((word & 0xFFu) == 0) continue;
             if (l->count == DCG_EVENT_GROUP) {
                 close_group(l);
@@ -76,44 +104,50 @@ static int put_plane(lister *l, const uint8_t *plane, uint32_t count) {
             put_event(l, position, word & 0xFFu);
         }
     }
+    return 1;
+}
+
+/* All of a channel's events, likewise. */
+static int put_channel(lister *l, const pieces *p, uint32_t channel) {
+    if (!open_group(l) || !put_piece(l, piece_of(p, channel, 0)) || !put_piece(l, piece_of(p, channel, 1)))
+        return 0;
     close_group(l);
     if (l->count != 0) *l->at++ = dcg_events_entry[0];
     return 1;
 }
 
-static const uint8_t *plane_of(const dcg_job *job, uint32_t channel) {
-    return dcg_input_row(job, 0, channel, job->first_row);
-}
-
 /* Whether a sample of the input has few enough events. */
-static int seems_sparse(const dcg_job *job, uint32_t positions) {
+static int seems_sparse(const dcg_job *job) {
     uint32_t seen = 0, events = 0;
-    for (uint32_t c = 0; c < dcg_input(job, 0)->channels; c++) {
-        const uint8_t *plane = plane_of(job, c);
-        for (uint32_t i = 4u * (c % DCG_SAMPLED); i + 4u <= positions; i += 4u * DCG_SAMPLED, seen += 4u)
-            for (uint32_t word = dcg_load_u32(plane + i); word != 0; word >>= 8)
-                events += (word & 0xFFu) != 0;
-    }
+    const pieces p = find_pieces(job);
+    for (uint32_t c = 0; c < dcg_input(job, 0)->channels; c++)
+        for (uint32_t k = 0; k < 2u; k++) {
+            const piece at = piece_of(&p, c, k);
+            for (uint32_t i = 4u * (c % DCG_SAMPLED); i + 4u <= at.count; i += 4u * DCG_SAMPLED, seen += 4u)
+                for (uint32_t word = dcg_load_u32(at.bytes + i); word != 0; word >>= 8)
+                    events += (word & 0xFFu) != 0;
+        }
     return DCG_BYTES_A_WORD * (2u * events + events / 4u) <= seen;
 }
 
 int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions) {
-    const dcg_packing *p = &job->node->packing;
+    const dcg_packing *packing = &job->node->packing;
     uint32_t channels = dcg_input(job, 0)->channels, eights = (positions + 7u) / 8u;
     uint32_t most = channels * positions / DCG_BYTES_A_WORD + channels; /* words of lists */
     uint32_t before = 8u * eights + 1u + channels + 1u;
-    if (job->node->groups != 1u || !dcg_is_plain(job) || p->words < before) return 0;
-    if (!seems_sparse(job, positions)) return 0;
-    if (most > p->words - before) most = p->words - before;
-    events->sums = (void *)(job->net->arena + p->planes);
+    if (job->node->groups != 1u || !dcg_is_plain(job) || packing->words < before) return 0;
+    if (!seems_sparse(job)) return 0;
+    if (most > packing->words - before) most = packing->words - before;
+    events->sums = (void *)(job->net->arena + packing->planes);
     events->eights = eights;
     uint32_t *starts = events->sums + 8u * eights + 1u, *lists = starts + channels + 1u;
     events->starts = starts;
     events->lists = lists;
     lister l = {.events = events, .at = lists, .end = lists + most};
+    const pieces p = find_pieces(job);
     for (uint32_t c = 0; c < channels; c++) {
         starts[c] = place(lists, (uint32_t)(l.at - lists));
-        if (!put_plane(&l, plane_of(job, c), positions)) return 0;
+        if (!put_channel(&l, &p, c)) return 0;
     }
     starts[channels] = place(lists, (uint32_t)(l.at - lists));
     *l.at = dcg_events_entry[DCG_EVENTS_DONE];

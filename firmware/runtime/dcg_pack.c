@@ -53,13 +53,18 @@ int dcg_is_plain(const dcg_job *job) {
     const dcg_tensor *in = dcg_input(job, 0);
     return node->kernel_h == 1u && node->kernel_w == 1u && node->stride_h == 1u && node->stride_w == 1u &&
            node->packing.pitch == in->row_stride && node->out_height == in->height && node->pad_top == 0 &&
-           node->pad_left == 0 && in->pixel_stride == 1u && dcg_unbroken(in, job->first_row, job->n_rows);
+           node->pad_left == 0 && in->pixel_stride == 1u;
+}
+
+/* Whether it is, and the step's input rows lie one behind the other. */
+static int is_unbroken(const dcg_job *job) {
+    return dcg_is_plain(job) && dcg_unbroken(dcg_input(job, 0), job->first_row, job->n_rows);
 }
 
 /* Positions first .. first + count - 1 of the plane. */
 static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     uint32_t pitch = p->node->packing.pitch;
-    if (dcg_is_plain(p->job)) {
+    if (is_unbroken(p->job)) {
         uint32_t left = p->job->n_rows * pitch - first;
         dcg_copy(line, dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first,
                  left < count ? left : count);
@@ -136,7 +141,7 @@ uint32_t dcg_packed_planes(const dcg_job *job) {
 
 /* A plane's line: in the tensor if it lies there, else put together. */
 static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
-    if (dcg_is_plain(p->job) && first + count <= p->job->n_rows * p->node->packing.pitch)
+    if (is_unbroken(p->job) && first + count <= p->job->n_rows * p->node->packing.pitch)
         return dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first;
     put_line(p, first, count, line);
     return line;
@@ -144,7 +149,7 @@ static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, 
 
 /* Whether the tensor is what its packed planes would be. */
 static int is_packed(const plane *p, const dcg_strip *strip, uint32_t count) {
-    return strip->fold == DCG_ONE && strip->first == 0 && dcg_is_plain(p->job) &&
+    return strip->fold == DCG_ONE && strip->first == 0 && is_unbroken(p->job) &&
            p->job->first_row % p->input->rows == 0 && p->input->channel_stride == count && count % 4u == 0;
 }
 

@@ -29,7 +29,8 @@ static inline uint32_t dcg_plane_words(const dcg_packing *p, const dcg_strip *st
  * them. */
 const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip);
 
-/* Whether a step's input rows are those of its packed planes, without anything between or around them. */
+/* Whether a step's input rows are those of its packed planes, without anything between or around them; the
+ * tensor's ring may end between two of them. */
 int dcg_is_plain(const dcg_job *job);
 
 #define DCG_AT_ONCE 16u /* positions of one pass */
