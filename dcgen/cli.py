@@ -15,12 +15,14 @@ import typer
 from dcgen import __version__, arguments, commands, console
 from dcgen.compress.recipes import DEFAULT
 from dcgen.config import load_recipe
+from dcgen.encode.schema import MAX_CODE_BITS
 from dcgen.errors import BudgetError, ConfigError, DcgenError
 from dcgen.files import write_file
 from dcgen.frontier import frontier
 from dcgen.models.catalogue import MODELS
 from dcgen.pipeline import compile_model
 from dcgen.plan.needs import Budget
+from dcgen.plan.tables import MIN_TABLE_BITS
 from dcgen.result import Job
 from dcgen.targets import CHECK_NAME, DEFAULT_TARGET, ENGINES, HOST, TARGETS, find
 
@@ -149,6 +151,16 @@ def compile_(
             show_default=False,
         ),
     ] = None,
+    table_bits: Annotated[
+        int | None,
+        typer.Option(
+            min=MIN_TABLE_BITS,
+            max=MAX_CODE_BITS,
+            help="Bits of a code that the firmware's decoding tables are entered with: fewer take less RAM, but "
+            "longer codes a second look-up. Default: what is fastest within --ram.",
+            show_default=False,
+        ),
+    ] = None,
     flash: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +212,7 @@ def compile_(
         weigh=target is not None and machine is not HOST,
         point=point,
         ram=None if ram is None else arguments.amount("--ram", ram, 1024),
+        table_bits=table_bits,
         budget=Budget(
             None if flash is None else arguments.amount("--flash", flash, 1024),
             None if max_instructions is None else arguments.amount("--max-instructions", max_instructions),

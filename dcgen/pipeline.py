@@ -34,7 +34,7 @@ from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
 from dcgen.plan.budget import plan_within
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
-from dcgen.plan.instructions import is_predicted
+from dcgen.plan.instructions import Active, is_predicted
 from dcgen.plan.lanes import fastest, planned
 from dcgen.plan.needs import check_budget, predict_needs
 from dcgen.plan.pace import pace
@@ -212,8 +212,8 @@ class Bench:
         """All that is known of the graph as it will be written."""
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
-        plan = firmware_plan_for(self.job, made.qgraph, made.blob)
         active = self.active(made.qgraph) if is_predicted(self.job.target) else {}
+        plan = firmware_plan_for(self.job, made.qgraph, made.blob, active)
         needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, active)
         if needs is not None:
             check_budget(self.job.budget, needs, made.blob)
@@ -244,12 +244,12 @@ class Bench:
         return trial_of(made.blob, made.held_out)
 
 
-def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> FirmwarePlan:
+def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob, active: Active) -> FirmwarePlan:
     """The fastest plan, or the fastest within the job's RAM. PlanError where none fits."""
     if job.ram is None:
-        return plan_firmware(qgraph, blob)
+        return plan_firmware(qgraph, blob, table_bits=job.table_bits)
     assert isinstance(job.target, Target)
-    return plan_within(qgraph, blob, job.ram, job.target)
+    return plan_within(qgraph, blob, job.ram, job.target, active, job.table_bits)
 
 
 def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:

@@ -39,6 +39,7 @@ class Job:
     weigh : whether work on the target counts beside the bytes of the file
     point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
     ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
+    table_bits : that the firmware's decoding tables are entered with, None for what makes it fast
     budget : what the firmware may need on the target
     checkpoint : folder in which a training keeps what it has done so far, None for nowhere
     bitstream : whether to place and route the target's engine for its board
@@ -57,6 +58,7 @@ class Job:
     weigh: bool = False
     point: Path | None = None
     ram: int | None = None
+    table_bits: int | None = None
     budget: Budget = UNLIMITED
     best_lanes: bool = False
     checkpoint: Path | None = None

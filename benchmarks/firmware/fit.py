@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from dcgen.errors import DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.plan import instruction_costs
+from dcgen.plan.firmware import plan_firmware
 from dcgen.plan.flash import flash_parts
 from dcgen.plan.instructions import Work, work
 from dcgen.quant.activity import active_bytes
@@ -36,6 +38,8 @@ from tests.firmware.nets import every_operator, rectified
 from tests.squeezenets import squeezenet
 
 Costs = Mapping[str, float]
+TABLE_BITS = 9, 6, 11, 5, 8, 12, 7, 10
+"""That decoding tables are entered with, network by network: their words and second look-ups then tell apart."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,11 @@ def networks() -> Iterator[QGraph]:
     yield chain(
         "averages", (24, 41, 40), rescaled, averages(2, 1), pads, averages(3, 2), averages(7, 1), QScores(False)
     )
+
+
+def with_tables(network: Network, bits: int) -> Network:
+    """``network`` with decoding tables that are entered with so many bits."""
+    return replace(network, plan=plan_firmware(network.graph, network.blob, table_bits=bits))
 
 
 def scoring(channels: int, size: int, outputs: int, kernel: int) -> QGraph:
@@ -160,7 +169,7 @@ def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str
 def main() -> None:
     instructions: dict[str, Costs] = {}
     flash: dict[str, Costs] = {}
-    made = [Network.of(graph) for graph in networks()]
+    made = [with_tables(Network.of(graph), bits) for graph, bits in zip(networks(), cycle(TABLE_BITS))]
     for target in (t for t in TARGETS if t.emulator):
         groups, sizes = [], []
         for network in made:

@@ -97,7 +97,6 @@ def _numbers() -> list[tuple[str, str]]:
         *((f"BYTES_A_WORD_{name.upper()}", f"{n}u") for name, n in BYTES_A_WORD.items()),
         ("SAMPLED", f"{SAMPLED}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
-        ("TABLE_WORDS", f"{1 << schema.MAX_CODE_BITS - 1}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),
         ("MAX_LEVELS", f"{schema.MAX_LEVELS}u"),
         ("STREAM_GUARD_BYTES", f"{schema.STREAM_GUARD_BYTES}u"),

@@ -76,7 +76,7 @@ class CodedStream:
     """Entries as bytes. ``data`` ends with the guard and is a multiple of four bytes long.
 
     n_escapes : entries without a code of their own
-    n_longest : codes of MAX_CODE_BITS bits, escapes left out
+    n_codes : codes of 0 .. MAX_CODE_BITS bits each, escapes left out
     """
 
     code: StreamCode
@@ -85,7 +85,7 @@ class CodedStream:
     bits: int
     n_entries: int
     n_escapes: int
-    n_longest: int
+    n_codes: tuple[int, ...]
 
     @property
     def size(self) -> int:
@@ -124,11 +124,11 @@ def code_gaps(entries: Entries, n_levels: int, gap_bits: int) -> CodedStream:
     gaps = CodeTable.from_counts(np.bincount(entries.runs, minlength=1))
     levels = CodeTable.from_counts(np.bincount(entries.levels, minlength=n_levels))
     gap_widths = gaps.all_lengths[entries.runs].astype(np.int64)
-    level_widths = levels.all_lengths[entries.levels]
-    n_longest = int(((gap_widths == MAX_CODE_BITS) + (level_widths == MAX_CODE_BITS).astype(int)).sum())
+    level_widths = levels.all_lengths[entries.levels].astype(np.int64)
+    n_codes = _of_each_length(np.concatenate([gap_widths, level_widths]))
     second = levels.sent[entries.levels].astype(np.uint64) << gap_widths.astype(np.uint64)
     code = StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels))
-    return _stream(code, entries, gaps.sent[entries.runs] | second, gap_widths + level_widths, 0, n_longest)
+    return _stream(code, entries, gaps.sent[entries.runs] | second, gap_widths + level_widths, 0, n_codes)
 
 
 def code_joint(entries: Entries, n_levels: int) -> CodedStream:
@@ -150,10 +150,10 @@ def code_joint(entries: Entries, n_levels: int) -> CodedStream:
     raw = (entries.runs | entries.levels.astype(np.int64) << best.run_bits).astype(np.uint64)
     widths = table.all_lengths[index].astype(np.int64)
     values = table.sent[index] | np.where(escaped, raw << widths.astype(np.uint64), np.uint64(0))
-    n_longest = int(((widths == MAX_CODE_BITS) & ~escaped).sum())
+    n_codes = _of_each_length(widths[~escaped])
     widths += np.where(escaped, best.run_bits + bits, 0)
     code = StreamCode(Coding.JOINT, bits, best.run_bits, (table,))
-    return _stream(code, entries, values, widths, int(escaped.sum()), n_longest)
+    return _stream(code, entries, values, widths, int(escaped.sum()), n_codes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,12 +196,17 @@ def _joint_candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
 
 
 def _stream(
-    code: StreamCode, entries: Entries, values: U64, widths: I64, n_escapes: int, n_longest: int
+    code: StreamCode, entries: Entries, values: U64, widths: I64, n_escapes: int, n_codes: tuple[int, ...]
 ) -> CodedStream:
     packed, bits = pack_bits(values, widths)
     tables = tuple(t.pack() for t in code.tables)
     data = packed.ljust(stream_size(bits), b"\0")
-    return CodedStream(code, tables, data, bits, len(entries), n_escapes, n_longest)
+    return CodedStream(code, tables, data, bits, len(entries), n_escapes, n_codes)
+
+
+def _of_each_length(lengths: NDArray[np.integer]) -> tuple[int, ...]:
+    """How many are 0, 1, ... MAX_CODE_BITS."""
+    return tuple(np.bincount(lengths, minlength=MAX_CODE_BITS + 1).tolist())
 
 
 def read_entries(data: bytes, bits: int, n_entries: int, code: StreamCode) -> Entries:

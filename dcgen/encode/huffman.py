@@ -94,6 +94,12 @@ class CodeTable:
         return int(self.all_lengths.max())
 
     @cached_property
+    def n_symbols(self) -> tuple[int, ...]:
+        """How many symbols have codes of 0 .. MAX_CODE_BITS bits, ESCAPE among them; none have 0."""
+        lengths = self.all_lengths
+        return tuple(np.bincount(lengths[lengths > 0], minlength=MAX_CODE_BITS + 1).tolist())
+
+    @cached_property
     def codes(self) -> U16:
         """uint16 [N + 1]: canonical codes, ESCAPE's last; bit ``length - 1`` is sent first."""
         lengths = self.all_lengths

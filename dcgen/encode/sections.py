@@ -56,8 +56,8 @@ class StreamFigures:
     weights, nonzeros : dense and non-zero weights
     n_entries : coded entries, fillers included
     n_escapes : those of them without a code of their own
-    n_longest : codes of MAX_CODE_BITS bits in the stream, escapes left out
-    n_symbols : coded symbols of all tables
+    n_codes : codes of 0 .. MAX_CODE_BITS bits each in the stream, escapes left out
+    n_symbols : of each table, symbols with codes of 0 .. MAX_CODE_BITS bits each
     level_bits, run_bits, coding : as in ``schema.CONV_HEADER``
     """
 
@@ -65,8 +65,8 @@ class StreamFigures:
     nonzeros: int
     n_entries: int
     n_escapes: int
-    n_longest: int
-    n_symbols: int
+    n_codes: tuple[int, ...]
+    n_symbols: tuple[tuple[int, ...], ...]
     stream_bits: int
     coding: Coding
     level_bits: int
@@ -222,8 +222,8 @@ def _figures(op: QConv, entries: Entries, coded: CodedStream) -> StreamFigures:
         nonzeros=len(entries),
         n_entries=coded.n_entries,
         n_escapes=coded.n_escapes,
-        n_longest=coded.n_longest,
-        n_symbols=sum(int(np.count_nonzero(table.lengths)) for table in code.tables),
+        n_codes=coded.n_codes,
+        n_symbols=tuple(table.n_symbols for table in code.tables),
         stream_bits=coded.bits,
         coding=code.coding,
         level_bits=code.level_bits,

@@ -8,41 +8,63 @@ are held.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
 from dcgen.errors import PlanError
 from dcgen.plan.arena import ALIGNMENT, align
-from dcgen.plan.conv_kernels import choose_kernel
+from dcgen.plan.conv_kernels import ConvPlan, choose_kernel
 from dcgen.plan.cuts import cheapest_cuts
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware, tensor_places
-from dcgen.plan.segments import Cut, Cutter
+from dcgen.plan.instructions import Active, predict_instructions
+from dcgen.plan.limits import MAX_ARENA_BYTES
+from dcgen.plan.segments import Cut, Cutter, Schedule
+from dcgen.plan.tables import bit_choices
 from dcgen.quant.qgraph import QConv, QGraph
 from dcgen.targets import Target
 
 STATIC_BYTES = 128
 """What a program holds beside arena, picture, scores and stack: a dcg_net, and gaps between variables."""
 SCORE_BYTES = 4
+TRIES = 12
+"""Schedules of which the fastest is taken."""
 
 
-def plan_within(graph: QGraph, blob: Blob, ram: int, target: Target) -> FirmwarePlan:
+def plan_within(
+    graph: QGraph, blob: Blob, ram: int, target: Target, active: Active, table_bits: int | None = None
+) -> FirmwarePlan:
     """The plan whose arena, picture (a row of it, where rows are pushed), scores, static data and stack take
     ``ram`` bytes of ``target``, a microcontroller, at most.
+
+    active : of a usual picture, that is to be fast
+    table_bits : that decoding tables are entered with, 4..12; by default what makes the fastest plan
 
     Raises PlanError that says what would be enough, and which layers it is for.
     """
     assert target.stack_bytes is not None
     c, _, w = graph.input.shape
-    whole = plan_firmware(graph, blob)
+    choices = (table_bits,) if table_bits else bit_choices(blob)
+    wholes = [plan_firmware(graph, blob, table_bits=n) for n in choices]
     reserved = SCORE_BYTES * graph.n_scores + STATIC_BYTES + target.stack_bytes
-    if whole.arena_bytes + whole.picture_bytes + reserved <= ram:
-        return whole
+    for whole in wholes:
+        if whole.arena_bytes + whole.picture_bytes + reserved <= ram:
+            return whole
     reserved += c * w
-    search = _Search(graph)
-    if (plan := search.plan(blob, ram - reserved - whole.scratch.size)) is not None:
-        return plan
-    smallest = _smallest(blob, search)
+
+    rooms = {whole.scratch.table_bits: ram - reserved - whole.scratch.size for whole in wholes}
+    search, bits = _Search(graph), max(rooms, key=lambda n: rooms[n])
+
+    def plan(schedule: Schedule, bits: int) -> FirmwarePlan:
+        return plan_firmware(graph, blob, schedule, rooms[bits], bits)
+
+    def fastest(plans: Iterable[FirmwarePlan]) -> FirmwarePlan:
+        return min(plans, key=lambda plan: predict_instructions(plan, graph, blob, target, active).total)
+
+    if plans := [plan(schedule, bits) for schedule in search.schedules(rooms[bits])]:
+        schedule = fastest(plans).schedule
+        return fastest(plan(schedule, n) for n, room in rooms.items() if tensor_places(schedule, room) is not None)
+    smallest = _smallest(graph, blob, search, bits)
     raise PlanError(
         graph.name,
         f"needs {smallest.arena_bytes + reserved:,} bytes of RAM, --ram gives {ram:,}: "
@@ -53,12 +75,12 @@ def plan_within(graph: QGraph, blob: Blob, ram: int, target: Target) -> Firmware
     )
 
 
-def _smallest(blob: Blob, search: _Search) -> FirmwarePlan:
+def _smallest(graph: QGraph, blob: Blob, search: _Search, table_bits: int) -> FirmwarePlan:
     """The plan of the least memory that is found."""
     memory = search.least_memory()
-    while (plan := search.plan(blob, memory)) is None:
+    while (schedule := next(search.schedules(memory), None)) is None:
         memory += max(ALIGNMENT, memory // 64)
-    return plan
+    return plan_firmware(graph, blob, schedule, memory, table_bits)
 
 
 def _peaks(plan: FirmwarePlan, count: int = 3) -> str:
@@ -88,16 +110,21 @@ class _Search:
         self.graph = graph
         self.cutter = Cutter(graph, streamed=True)
         self._memo: dict[Cut, _Strips] = {}
+        self._roomy: dict[tuple[int, frozenset[tuple[int, int]]], ConvPlan] = {}
 
-    def plan(self, blob: Blob, memory: int) -> FirmwarePlan | None:
-        """The best plan whose tensors and packed inputs fit ``memory`` bytes, None if none is found."""
-        budget = memory
-        while (cuts := self.fewest_instructions(budget)) is not None:
-            schedule = self.cutter.schedule(cuts)
-            if tensor_places(schedule, memory) is not None:
-                return plan_firmware(self.graph, blob, schedule, memory)
-            budget -= max(ALIGNMENT, budget // 64)  # places have gaps: look for segments that need less
-        return None
+    def schedules(self, memory: int) -> Iterator[Schedule]:
+        """Some whose tensors and packed inputs fit ``memory`` bytes, ``TRIES`` at most.
+
+        The first one seems best, but between the places of its tensors are gaps, and its packed inputs may have to
+        do with less room than there is in all. Others are made as if there were less memory.
+        """
+        budget, before, made = memory, None, 0
+        while made < TRIES and (cuts := self.fewest_instructions(budget)) is not None:
+            if cuts != before and tensor_places(schedule := self.cutter.schedule(cuts), memory) is not None:
+                yield schedule
+                made += 1
+            before = cuts
+            budget -= max(ALIGNMENT, budget // 64)
 
     def fewest_instructions(self, memory: int) -> tuple[Cut, ...] | None:
         """Cuts that fit ``memory`` bytes of tensors and packed inputs, None if none do."""
@@ -148,7 +175,14 @@ class _Search:
     def _instructions(self, strips: _Strips, memory: int) -> float:
         """Of its convolutions; the others' do not depend on strips."""
         room = memory - strips.live
-        return sum(
-            choose_kernel(self.graph, self.graph.nodes[i], rows, room, frugal=True).instructions
-            for i, rows in strips.steps.items()
-        )
+        return sum(self._kernel(i, rows, room).instructions for i, rows in strips.steps.items())
+
+    def _kernel(self, i: int, rows: Counter[int], room: int) -> ConvPlan:
+        """A convolution's; often there is as much room as it can use."""
+        key = i, frozenset(rows.items())
+        if key not in self._roomy:
+            self._roomy[key] = choose_kernel(self.graph, self.graph.nodes[i], rows, MAX_ARENA_BYTES, frugal=True)
+        roomy = self._roomy[key]
+        if roomy.packing is None or roomy.packing.size <= room:
+            return roomy
+        return choose_kernel(self.graph, self.graph.nodes[i], rows, room, frugal=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from dcgen.ir.graph import Shape
 from dcgen.plan.limits import MAX_RUNS, RUN_TAPS, TAPS_A_CLASS
-from dcgen.plan.packing import PASS, Packing
+from dcgen.plan.packing import Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
@@ -86,11 +85,8 @@ def _packed(
 ) -> ConvPlan | None:
     """On packed planes in the fewest strips that fit, None where not even one pass does."""
     whole = _packing(op, in_shape, out_shape, max(steps), complements)
-    passes = range(PASS, whole.strip + 1, PASS)
-    fitting = bisect_right(passes, room, key=lambda strip: replace(whole, strip=strip).size)
-    if not fitting:
+    if (packing := whole.fitting(room)) is None:
         return None
-    packing = replace(whole, strip=passes[fitting - 1]).balanced
     by_levels = complements and _by_levels(op)
     a_strip = OPEN_COST + op.nonzeros * DECODE_COST
     a_position = op.nonzeros * (LEVELS_COST if by_levels else DIRECT_COST)
@@ -120,4 +116,4 @@ def _by_levels(op: QConv) -> bool:
 
 def _packing(op: QConv, in_shape: Shape, out_shape: Shape, rows: int, complements: bool) -> Packing:
     """The packing of so many output rows in one strip."""
-    return replace(Packing.of(op, in_shape, (out_shape[0], rows, out_shape[2])), complements=complements)
+    return Packing.of(op, in_shape, (out_shape[0], rows, out_shape[2]), complements=complements)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from dcgen.encode.sections import BlobLayer
 from dcgen.ir.graph import Conv
 from dcgen.plan.conv_kernels import list_words, step_packings
-from dcgen.plan.firmware import NodePlan
+from dcgen.plan.firmware import NodePlan, Scratch
 from dcgen.plan.limits import (
     BYTES_A_WORD,
     CHUNK,
@@ -37,6 +37,7 @@ from dcgen.plan.limits import (
     VECTOR_EVENTS,
 )
 from dcgen.plan.packing import PASS, Packing
+from dcgen.plan.tables import table_words
 from dcgen.quant.qgraph import QConv, QTensor
 from dcgen.targets import Extension
 
@@ -90,7 +91,7 @@ def conv_work(
     layer: BlobLayer,
     steps: Mapping[int, int],
     extension: Extension,
-    tap_capacity: int,
+    scratch: Scratch,
     active: F64 | None = None,
 ) -> Mapping[str, float]:
     """Counts of one run of the convolution ``op``.
@@ -100,30 +101,32 @@ def conv_work(
     layer : its section of the blob
     steps : how many steps compute so many rows
     extension : of the core, that kernels are chosen by
-    tap_capacity : of the plan's scratch memory
+    scratch : the plan's
     active : float64 [C], bytes of each channel of the input that are not zero; None for all of them
     """
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
-        return _opening(op, layer, sum(steps.values())) | _plain(node, filters)
-    dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, tap_capacity)
+        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | _plain(node, filters)
+    dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, scratch.tap_capacity)
     found: dict[str, float] = defaultdict(float)
     for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
         share = one.positions / prod(source.shape[1:])
         events = _events(op, filters, one, packing.words, extension, None if active is None else active * share)
         if "tap.events" in events:
-            for name, count in (_opening(op, layer, 1) | events).items():
+            for name, count in (_opening(op, layer, scratch.table_bits, 1) | events).items():
                 found[name] += count * times
             continue
         choice = op, filters, one, packing.words, layer.stream.n_entries, extension
         kernel = "dense" if dense else _kernel(*choice)
-        work = _opening(op, layer, one.strips) | _around(node, op, source, one, kernel) | events
+        work = (
+            _opening(op, layer, scratch.table_bits, one.strips) | _around(node, op, source, one, kernel) | events
+        )
         match kernel:
             case "levels":
                 work |= _levels(filters, one)
             case "direct":
-                work |= _direct(filters, one, tap_capacity)
+                work |= _direct(filters, one, scratch.tap_capacity)
             case "dense":
                 work |= _dense(op, filters, one)
             case _ if extension == "helium":
@@ -135,16 +138,18 @@ def conv_work(
     return found
 
 
-def _opening(op: QConv, layer: BlobLayer, times: int) -> dict[str, int]:
+def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[str, int]:
     """Building tables and decoding all filters."""
-    assert layer.stream is not None
+    stream = layer.stream
+    assert stream is not None
     return {
         "conv": times,
         "table_byte": layer.size.tables * times,
-        "entry": layer.stream.n_entries * times,
-        "escape": layer.stream.n_escapes * times,
-        "longest": layer.stream.n_longest * times,
-        "symbol": layer.stream.n_symbols * times,
+        "table_word": sum(table_words(n, table_bits) for n in stream.n_symbols) * times,
+        "entry": stream.n_entries * times,
+        "escape": stream.n_escapes * times,
+        "second": sum(stream.n_codes[table_bits + 1 :]) * times,
+        "symbol": sum(map(sum, stream.n_symbols)) * times,
         "place": len(op.bias) * op.kernel[0] * op.kernel[1] * times,
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
-from dcgen.encode.schema import MAX_CODE_BITS, MAX_LEVELS, Coding, Kind, TopologyFlag
+from dcgen.encode.schema import MAX_LEVELS, Coding, Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.ir.graph import Pads, Pair, Shape
 from dcgen.plan.arena import ALIGNMENT, Buffer, align, assign, extent, largest_gap, live_bytes
@@ -14,6 +14,7 @@ from dcgen.plan.conv_kernels import ConvPlan, list_words, run_halfwords
 from dcgen.plan.limits import MAX_ARENA_BYTES, check_limits
 from dcgen.plan.places import Block, place
 from dcgen.plan.segments import Schedule, whole_layers
+from dcgen.plan.tables import capacity, fastest_bits
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
 
 SPARE_TAPS = 1024
@@ -92,7 +93,7 @@ class Scratch:
     """Scratch areas of the arena: offsets in bytes, capacities in elements.
 
     checks : uint32 [nodes], sums of the self-test
-    tables : uint32 [n_tables, 2048] decoding tables
+    tables : uint32 [n_tables, table_words] decoding tables, entered with table_bits bits
     levels : int16 [256]
     list : uint32 [list_words(tap_capacity)], one filter's non-zero weights
     runs : uint16 [run_halfwords(tap_capacity)], the same sorted by level
@@ -107,6 +108,8 @@ class Scratch:
     runs: int
     row: int
     n_tables: int
+    table_bits: int
+    table_words: int
     tap_capacity: int
     row_capacity: int
     size: int
@@ -152,22 +155,25 @@ class FirmwarePlan:
 
 
 def plan_firmware(
-    graph: QGraph, blob: Blob, schedule: Schedule | None = None, memory: int | None = None
+    graph: QGraph,
+    blob: Blob,
+    schedule: Schedule | None = None,
+    memory: int | None = None,
+    table_bits: int | None = None,
 ) -> FirmwarePlan:
     """Plan memory and kernels for ``blob``, which encodes ``graph``.
 
     schedule : the order of work; by default layer after layer
     memory : bytes for tensors and packed inputs; by default what tensors need and an eighth more
+    table_bits : that decoding tables are entered with, 4..12; by default the fastest
 
     Raises PlanError, with the node's name, for what the C runtime cannot address, and where tensors do not
     fit the memory.
     """
     schedule = schedule or whole_layers(graph)
     check_limits(graph, len(blob.data))
-    # Gaps and levels that are coded apart take a second decoding table.
-    gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
     placed = _roomy_map(schedule) if memory is None else _tight_map(schedule, memory)
-    scratch = _scratch(graph, blob.max_filter_entries, gaps)
+    scratch = _scratch(graph, blob, table_bits or fastest_bits(blob))
     places = {
         name: (buffer, scratch.size + offset, channel)
         for buffer, offset in zip(schedule.buffers, placed.tensors, strict=True)
@@ -319,7 +325,7 @@ def _kernel(op: QOp, conv: ConvPlan | None) -> tuple[str | None, Kind, TopologyF
             return "dcg_scores", Kind.SCORES, raw if op.total else none
 
 
-def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
+def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
     convs = [(n, n.op) for n in graph.nodes if isinstance(n.op, QConv)]
     outputs = [
         (graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n, _ in convs
@@ -328,16 +334,33 @@ def _scratch(graph: QGraph, max_filter_entries: int, gaps: bool) -> Scratch:
     # In a picture, the bytes of all channels lie between those of one. Pooling reads three bytes further.
     columns = [t.shape[2] * (t.shape[0] if t is graph.input else 1) + 3 for t in pooled]
     row_capacity = max((*outputs, *(-(-n // 4) for n in columns)), default=0)
-    n_tables = 2 if gaps else 1
+    # Gaps and levels that are coded apart take a second decoding table.
+    n_tables = (
+        2 if any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers) else 1
+    )
+    table_words = capacity(blob, table_bits)
     filters = [op.indices[0].size for _, op in convs]
-    tap_capacity = max(max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
+    tap_capacity = max(blob.max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
     sizes = (
         len(graph.nodes) * 4,
-        (n_tables << MAX_CODE_BITS - 1) * 4 if convs else 0,
+        n_tables * table_words * 4 if convs else 0,
         MAX_LEVELS * 2 if convs else 0,
         list_words(tap_capacity) * 4 if convs else 0,
         run_halfwords(tap_capacity) * 2 if convs else 0,
         row_capacity * 4,
     )
     checks, tables, levels, taps, runs, row, size = (sum(map(align, sizes[:i])) for i in range(len(sizes) + 1))
-    return Scratch(checks, tables, levels, taps, runs, row, n_tables, tap_capacity, row_capacity, size)
+    return Scratch(
+        checks,
+        tables,
+        levels,
+        taps,
+        runs,
+        row,
+        n_tables,
+        table_bits,
+        table_words,
+        tap_capacity,
+        row_capacity,
+        size,
+    )

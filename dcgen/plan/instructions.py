@@ -72,9 +72,8 @@ def work(
             case QConcat():
                 continue
             case QConv() as op:
-                capacity, steps = plan.scratch.tap_capacity, plan.schedule.convs[i]
-                found = active.get(source.name)
-                nodes[i] = conv_work(planned, op, source, layer, steps, extension, capacity, found)
+                steps, found = plan.schedule.convs[i], active.get(source.name)
+                nodes[i] = conv_work(planned, op, source, layer, steps, extension, plan.scratch, found)
             case _:
                 nodes[i] = _other_work(node, planned, source)
     return init, nodes

@@ -8,6 +8,7 @@ by side again. Outputs at positions beyond a row's end are computed and dropped.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from dcgen.ir.graph import Shape
@@ -41,7 +42,9 @@ class Packing:
     complements: bool = True
 
     @classmethod
-    def of(cls, op: QConv, in_shape: Shape, out_shape: Shape, strips: int = 1) -> Packing:
+    def of(
+        cls, op: QConv, in_shape: Shape, out_shape: Shape, strips: int = 1, complements: bool = True
+    ) -> Packing:
         """The packing that takes ``strips`` strips, or fewer where a pass is longer than that.
 
         out_shape : of the rows that are computed at a time
@@ -60,7 +63,14 @@ class Packing:
             positions=positions,
             planes=in_shape[0] * phases[0] * phases[1],
             strip=-(-positions // (PASS * strips)) * PASS,
+            complements=complements,
         )
+
+    def fitting(self, room: int) -> Packing | None:
+        """In the longest strips, of the same length, that take ``room`` bytes; None where one pass does not."""
+        passes = range(PASS, self.strip + 1, PASS)
+        n = bisect_right(passes, room, key=self._size)
+        return replace(self, strip=passes[n - 1]).balanced if n else None
 
     @property
     def strips(self) -> int:
@@ -84,7 +94,10 @@ class Packing:
         Two positions a word: strip / 2 + halo. Four, and as many words of complements: twice strip / 4 + halo.
         Bytes take less.
         """
-        return self.strip // 2 + (2 if self.complements else 1) * self.halo
+        return self._plane_words(self.strip)
+
+    def _plane_words(self, strip: int) -> int:
+        return strip // 2 + (2 if self.complements else 1) * self.halo
 
     @property
     def words(self) -> int:
@@ -94,4 +107,7 @@ class Packing:
     @property
     def size(self) -> int:
         """Bytes of line and planes."""
-        return self.line_bytes + align(self.words * WORD_BYTES)
+        return self._size(self.strip)
+
+    def _size(self, strip: int) -> int:
+        return align(strip + self.halo) + align(self.planes * self._plane_words(strip) * WORD_BYTES)

@@ -101,14 +101,20 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
 
 
 def _schedule(compiled: Compiled) -> dict[str, Any]:
-    """Whether the firmware takes its picture row by row, and then its segments: first and last node, strips."""
+    """What the plan's memory asks for: bits that decoding tables are entered with, whether the picture is taken row
+    by row, and then its segments, first and last node and strips."""
     schedule, nodes = compiled.plan.schedule, compiled.qgraph.nodes
     segments = [
         {"first": nodes[s.first].name, "last": nodes[s.last - 1].name, "strips": len(s.ends)}
         for s in schedule.segments
     ]
     limit = {} if compiled.job.ram is None else {"ram_limit": compiled.job.ram}
-    return {**limit, "streamed": schedule.streamed, "segments": segments if schedule.streamed else []}
+    return {
+        **limit,
+        "table_bits": compiled.plan.scratch.table_bits,
+        "streamed": schedule.streamed,
+        "segments": segments if schedule.streamed else [],
+    }
 
 
 def _needs(compiled: Compiled) -> dict[str, Any]:

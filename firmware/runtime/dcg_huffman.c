@@ -1,4 +1,4 @@
-/* Canonical Huffman codes: from packed code lengths to a table that decodes an entry by one look-up.
+/* Canonical Huffman codes: from packed code lengths to a table that decodes an entry by one or two look-ups.
  *
  * A canonical code is fixed by its lengths: codes of one length are consecutive numbers given out in
  * the order of the symbols, and the first code of a length follows the last one of the length before
@@ -74,7 +74,35 @@ static void count_lengths(lengths *l, uint32_t symbols, uint32_t count[DCG_MAX_C
         count[next_length(l)]++;
 }
 
-dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape) {
+/* Codes in the order of their numbers, and where the table has them. A prefix is as many bits as the first
+ * level is found by. Those of longer codes are the last ones, one behind the other: each has its second
+ * level, as large as its longest code asks for. */
+typedef struct layout {
+    uint32_t bits;                          /* of a prefix */
+    uint32_t next[DCG_MAX_CODE_BITS + 1];   /* code to give out, of each length */
+    uint32_t prefix[DCG_MAX_CODE_BITS + 1]; /* of the first code of a length above bits */
+    uint32_t second[DCG_MAX_CODE_BITS + 1]; /* where it has its second level, if no longer code has it */
+    uint32_t words;                         /* of the table */
+} layout;
+
+static layout lay_out(const uint32_t count[DCG_MAX_CODE_BITS + 1], uint32_t bits) {
+    layout l = {.bits = bits, .words = 1u << bits};
+    uint32_t end = 0; /* of the codes of a length */
+    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++) {
+        l.next[n] = end << 1;
+        end = l.next[n] + count[n];
+        if (n <= bits) continue;
+        uint32_t width = n - bits, whole = end >> width;
+        if (n == DCG_MAX_CODE_BITS) whole = (end + (1u << width) - 1u) >> width;
+        l.prefix[n] = l.next[n] >> width;
+        l.second[n] = l.words;
+        l.words += (whole - l.prefix[n]) << width;
+    }
+    return l;
+}
+
+dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
+                           const dcg_scratch *scratch) {
     if (bytes < PACKED_HEADER_BYTES) return DCG_ERR_TABLE;
     uint32_t escape_length = packed_escape_length(packed);
     if (packed_symbols(packed) > symbols || packed[3] != 0) return DCG_ERR_TABLE;
@@ -89,18 +117,20 @@ dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbo
     if (l.nibble != l.end) return DCG_ERR_TABLE;
 
     count[escape_length]++;
-    uint32_t used = 0; /* Kraft sum, in entries of the full table */
+    uint32_t used = 0; /* Kraft sum, in codes of the greatest length */
     for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
         used += count[n] << (DCG_MAX_CODE_BITS - n);
-    return used > 1u << DCG_MAX_CODE_BITS ? DCG_ERR_TABLE : DCG_OK;
+    if (used > 1u << DCG_MAX_CODE_BITS) return DCG_ERR_TABLE;
+    return lay_out(count, scratch->table_bits).words > scratch->table_words ? DCG_ERR_CAPACITY : DCG_OK;
 }
 
 /* The stream holds a code's first bit lowest, canonical codes have it highest. */
 static uint32_t reversed(uint32_t code, uint32_t length) {
-    uint32_t r = 0;
-    for (uint32_t i = 0; i < length; i++)
-        r |= (code >> i & 1u) << (length - 1u - i);
-    return r;
+    uint32_t r = (code & 0x5555u) << 1 | (code >> 1 & 0x5555u);
+    r = (r & 0x3333u) << 2 | (r >> 2 & 0x3333u);
+    r = (r & 0x0F0Fu) << 4 | (r >> 4 & 0x0F0Fu);
+    r = (r & 0x00FFu) << 8 | r >> 8;
+    return r >> (16u - length);
 }
 
 /* A table under construction. */
@@ -109,51 +139,58 @@ typedef struct builder {
     uint32_t level_bits;
     const int16_t *levels; /* NULL: none is zero */
     uint32_t n_levels;
+    layout codes;
 } builder;
 
-/* What stands where a code of this symbol begins, if the table is long enough to tell. */
+/* What stands where a code of this symbol begins. */
 static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     uint32_t level = symbol & ((1u << b->level_bits) - 1u);
     if (symbol == DCG_ESCAPE || (b->levels != NULL && level >= b->n_levels))
-        return DCG_ENTRY_OTHER | 3u << DCG_ENTRY_FOUND_AT | length << 24 | symbol << 12 | symbol;
+        return DCG_ENTRY_OTHER | symbol << 8 | length;
     uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_ENTRY_FILLER : 0u;
     return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
 }
 
-/* Gives a symbol every entry whose low bits are its code. Two codes of the greatest length share one. */
-static void place(const builder *b, uint32_t symbol, uint32_t code, uint32_t length) {
-    uint32_t bits = reversed(code, length);
-    if (length == DCG_MAX_CODE_BITS) {
-        uint32_t half = bits / DCG_TABLE_WORDS;
-        b->table[bits % DCG_TABLE_WORDS] |=
-            1u << (DCG_ENTRY_FOUND_AT + half) | length << 24 | symbol << (12u * half);
+/* Gives an entry every place of a level, of so many index bits, whose low bits are a code. */
+static void fill(uint32_t *level, uint32_t bits, uint32_t code, uint32_t length, uint32_t entry) {
+    for (uint32_t i = reversed(code, length); i < 1u << bits; i += 1u << length)
+        level[i] = entry;
+}
+
+/* Gives a symbol its code and its places. */
+static void place(builder *b, uint32_t symbol, uint32_t length) {
+    layout *l = &b->codes;
+    uint32_t code = l->next[length]++, entry = entry_of(b, symbol, length);
+    if (length <= l->bits) {
+        fill(b->table, l->bits, code, length, entry);
         return;
     }
-    uint32_t entry = entry_of(b, symbol, length);
-    for (uint32_t i = bits; i < DCG_TABLE_WORDS; i += 1u << length)
-        b->table[i] = entry;
+    uint32_t rest = length - l->bits, prefix = code >> rest, longest = length;
+    while (longest < DCG_MAX_CODE_BITS && prefix >= l->prefix[longest + 1u])
+        longest++;
+    uint32_t width = longest - l->bits;
+    uint32_t second = l->second[longest] + ((prefix - l->prefix[longest]) << width);
+    b->table[reversed(prefix, l->bits)] =
+        DCG_ENTRY_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
+    fill(b->table + second, width, code & ((1u << rest) - 1u), rest, entry);
 }
 
 void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t n_levels, uint32_t *table) {
+                     uint32_t n_levels, uint32_t table_bits, uint32_t *table) {
     lengths l;
-    builder b = {table, level_bits, levels, n_levels};
-    uint32_t count[DCG_MAX_CODE_BITS + 1], next[DCG_MAX_CODE_BITS + 1];
+    uint32_t count[DCG_MAX_CODE_BITS + 1];
     uint32_t symbols = packed_symbols(packed), escape_length = packed_escape_length(packed);
     lengths_open(&l, packed, bytes);
     count_lengths(&l, symbols, count);
     count[escape_length]++; /* the last symbol of its length */
-    count[0] = 0;
-    next[0] = 0;
-    for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++)
-        next[n] = (next[n - 1] + count[n - 1]) << 1;
+    builder b = {table, level_bits, levels, n_levels, lay_out(count, table_bits)};
 
-    for (uint32_t i = 0; i < DCG_TABLE_WORDS; i++)
+    for (uint32_t i = 0; i < b.codes.words; i++)
         table[i] = DCG_ENTRY_OTHER;
     lengths_open(&l, packed, bytes);
     for (uint32_t s = 0; s < symbols; s++) {
         uint32_t length = next_length(&l);
-        if (length != 0) place(&b, s, next[length]++, length);
+        if (length != 0) place(&b, s, length);
     }
-    if (escape_length != 0) place(&b, DCG_ESCAPE, next[escape_length], escape_length);
+    if (escape_length != 0) place(&b, DCG_ESCAPE, escape_length);
 }

@@ -178,26 +178,36 @@ dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, 
 
 /* ---- Code tables (dcg_huffman.c) ---- */
 
-/* Checks a packed code table. symbols: how many it may list; escape: whether ESCAPE may have a code. */
-dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape);
+/* Checks a packed code table, and that there is room for its decoding table. symbols: how many it may list;
+ * escape: whether ESCAPE may have a code. */
+dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
+                           const dcg_scratch *scratch);
 
-/* A decoding table: what begins with each value of the next bits of the stream, one fewer than the longest
- * code has. Plain entries have zeros before a weight + 1, its level and the length of the code at bits 16, 8
- * and 0; fillers, whose level is zero, likewise. Others have symbols: at bit 0 for a next bit of 0 and at bit
- * 12 for 1, with DCG_ENTRY_FOUND_AT + 0 and + 1 set if there is such a code, and its length at bit 24. */
+/* A decoding table: what begins with each value of the stream's next bits, table_bits of them. Plain entries
+ * have zeros before a weight + 1, its level and the length of the code at bits 16, 8 and 0; fillers, whose
+ * level is zero, likewise. Where codes have more bits, a second level of the table says what begins with the
+ * bits behind these: where it is, a mask of as many bits as it is found by and table_bits are at bits 16, 8
+ * and 0. Others have a symbol and the length of its code at bits 8 and 0; no code is one of no bits. */
 #define DCG_ENTRY_OTHER 0x80000000u
+#define DCG_ENTRY_SECOND 0xA0000000u
 #define DCG_ENTRY_FILLER 0xC0000000u
-#define DCG_ENTRY_FOUND_AT 28u
 
 /* How many weights a plain entry or a filler stands for. */
 static inline uint32_t dcg_entry_weights(uint32_t entry) {
     return entry >> 16 & 0x3FFFu;
 }
 
+/* What begins with these bits. mask: of table_bits bits */
+static inline uint32_t dcg_entry_at(const uint32_t *table, uint32_t mask, uint32_t bits) {
+    uint32_t entry = table[bits & mask];
+    if (entry < DCG_ENTRY_SECOND || entry >= DCG_ENTRY_FILLER) return entry;
+    return table[(entry >> 16 & 0x1FFFu) + (bits >> (entry & 0xFFu) & entry >> 8 & 0xFFu)];
+}
+
 /* Expands a checked table whose symbols end in so many bits of level. With levels, entries of zero
  * are fillers; of a level that there is not, no plain ones. */
 void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t n_levels, uint32_t *table);
+                     uint32_t n_levels, uint32_t table_bits, uint32_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 
@@ -218,6 +228,7 @@ typedef struct dcg_weights {
     const uint32_t *table2;
     const int16_t *levels;
     const dcg_node *node;
+    uint32_t mask;  /* of the bits that tables are entered with */
     uint32_t *list; /* of the filter decoded last */
     uint32_t n_taps;
     uint32_t first_tap;    /* of the list, its number; ahead of it stand the chains' heads */

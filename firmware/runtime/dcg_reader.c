@@ -7,7 +7,7 @@ static inline uint32_t read_plain(dcg_reader *reader, int chains) {
     uint32_t other_place = 0;
     while (r.n < r.end) {
         uint32_t bits = dcg_load_u32(r.stream + (r.bit >> 3)) >> (r.bit & 7u);
-        uint32_t entry = r.table[bits % DCG_TABLE_WORDS], weights = dcg_entry_weights(entry);
+        uint32_t entry = dcg_entry_at(r.table, r.mask, bits), weights = dcg_entry_weights(entry);
         if (entry >= DCG_ENTRY_OTHER && entry < DCG_ENTRY_FILLER) break;
         other_place = weights > r.left;
         if (other_place) break;

@@ -15,6 +15,7 @@ typedef struct dcg_reader {
     uint32_t left;  /* weights until the kernel's next place */
     uint32_t last;  /* first word of a tap of this place's last channel */
     uint32_t n;     /* taps in the list; or the next one's number in its chains */
+    uint32_t mask;  /* of the bits that the table is entered with */
     uint32_t end;   /* where n is to stop, or one behind; each filler brings it nearer by one */
 } dcg_reader;
 

@@ -27,14 +27,11 @@ static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
 /* Next symbol of a code whose symbols end in so many bits of level, NO_SYMBOL where no code begins with these
  * bits. */
 static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *table, uint32_t level_bits) {
-    uint32_t bits = peek(w, c->at.bit), entry = table[bits % DCG_TABLE_WORDS];
-    if (entry < DCG_ENTRY_OTHER || entry >= DCG_ENTRY_FILLER) {
-        c->at.bit += entry & 0xFFu;
+    uint32_t entry = dcg_entry_at(table, w->mask, peek(w, c->at.bit));
+    c->at.bit += entry & 0xFFu;
+    if (entry < DCG_ENTRY_OTHER || entry >= DCG_ENTRY_FILLER)
         return (dcg_entry_weights(entry) - 1u) << level_bits | (entry >> 8 & 0xFFu);
-    }
-    uint32_t half = bits / DCG_TABLE_WORDS & 1u;
-    c->at.bit += entry >> 24 & 15u;
-    return (entry >> (DCG_ENTRY_FOUND_AT + half) & 1u) != 0 ? entry >> (12u * half) & 0xFFFu : NO_SYMBOL;
+    return (entry & 0xFFu) != 0 ? entry >> 8 & 0xFFFu : NO_SYMBOL;
 }
 
 /* Reads the next entry, which no check has preceded: the zeros before it to w->gap, its level. */
@@ -102,6 +99,7 @@ dcg_status dcg_weights_next(dcg_weights *w) {
                        .left = w->group_channels,
                        .last = last_word(w, 0),
                        .n = w->first_tap,
+                       .mask = w->mask,
                        .end = w->first_tap},
                 .entries = w->entries_left,
                 .place = 0};
@@ -193,14 +191,17 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
     const dcg_packing *p = &w->node->packing;
     const uint8_t *header = record->header;
     uint32_t bytes = dcg_conv_header_table_bytes(header), bytes2 = dcg_conv_header_table2_bytes(header);
-    uint32_t *tables = (void *)(job->net->arena + job->net->plan->scratch.tables);
+    const dcg_scratch *scratch = &job->net->plan->scratch;
+    uint32_t *tables = (void *)(job->net->arena + scratch->tables), *tables2 = tables + scratch->table_words;
     w->table = tables;
-    w->table2 = tables + DCG_TABLE_WORDS;
+    w->table2 = tables2;
+    w->mask = (1u << scratch->table_bits) - 1u;
     if (w->coding == DCG_CODING_GAPS) {
-        dcg_table_build(record->table, bytes, 0, NULL, 0, tables);
-        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, 0, tables + DCG_TABLE_WORDS);
+        dcg_table_build(record->table, bytes, 0, NULL, 0, scratch->table_bits, tables);
+        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, 0, scratch->table_bits, tables2);
     } else {
-        dcg_table_build(record->table, bytes, w->level_bits, w->levels, w->n_levels, tables);
+        dcg_table_build(record->table, bytes, w->level_bits, w->levels, w->n_levels, scratch->table_bits,
+                        tables);
     }
     w->plane = plane;
     w->position_step = position;

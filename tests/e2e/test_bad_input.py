@@ -135,7 +135,7 @@ def test_a_ram_budget_that_is_none_or_too_small(refused: Callable[..., None]) ->
     refused(["digits", "--ram", "64K", "--target", "host"], "--ram", "host")
     refused(["digits", "--ram", "64K", "--target", "ulx3s-85f"], "--ram", "ulx3s-85f")
     keep = ["--recipe", "deep-compression", "--target", "cortex-m7"]
-    refused(["digits", *keep, "--ram", "16K"], "digits", "needs", "--ram gives 16,384", "stack", "fire3")
+    refused(["digits", *keep, "--ram", "8K"], "digits", "needs", "--ram gives 8,192", "stack", "fire3")
 
 
 def compile_digits(pictures: Path, out: Path, **options: object) -> subprocess.CompletedProcess[str]:

@@ -33,16 +33,29 @@ def test_manifest_accounts_for_every_byte(digits_out: Path) -> None:
 
 
 def test_a_ram_budget_is_kept(tmp_path: Path, digits_pictures: Path) -> None:
-    chosen = ("--recipe", "deep-compression", "--target", "cortex-m7", "--ram", "25K")
+    chosen = ("--recipe", "deep-compression", "--target", "cortex-m7", "--ram", "12K")
     out = tmp_path / "out"
     manifest = dcgen_json(
         "compile", "digits", "--calibration", digits_pictures / "calibration", *chosen, "-o", out
     )
-    assert manifest["streamed"] and manifest["ram_limit"] == 25 * 1024
+    assert manifest["streamed"] and manifest["ram_limit"] == 12 * 1024
     assert sum(s["strips"] for s in manifest["segments"]) > len(manifest["segments"]) > 0
     (check,) = dcgen_json("verify", out, "--on", "qemu-cortex-m7")["checks"]
-    assert check["passed"] and check["ram_bytes"] + check["stack_bytes"] <= 25 * 1024
+    assert check["passed"] and check["ram_bytes"] + check["stack_bytes"] <= 12 * 1024
     assert 0 < check["longest_row_instructions"] < check["instructions"]
+
+
+def test_decoding_tables_are_as_large_as_asked_for(tmp_path: Path, digits_pictures: Path) -> None:
+    calibration, arenas = digits_pictures / "calibration", []
+    for bits in (5, 12):
+        out = tmp_path / str(bits)
+        chosen = ("--recipe", "deep-compression", "--table-bits", bits)
+        manifest = dcgen_json("compile", "digits", "--calibration", calibration, *chosen, "-o", out)
+        assert manifest["table_bits"] == bits
+        arenas.append(manifest["arena_bytes"])
+        (check,) = dcgen_json("verify", out, "--on", "host")["checks"]
+        assert check["passed"]
+    assert arenas[1] - arenas[0] > 2 * 4 * 4096 - 4096, "two tables of 4096 words, and two small ones"
 
 
 def test_compile_prints_the_manifest(tmp_path: Path, digits_pictures: Path) -> None:

@@ -71,10 +71,11 @@ class Program:
         blob: Blob | None = None,
         flags: tuple[str, ...] = (),
         schedule: Schedule | None = None,
+        table_bits: int | None = None,
     ) -> None:
         self.folder, self.graph = folder, graph
         self.blob = blob or encode(graph)
-        self.plan = plan_firmware(graph, self.blob, schedule)
+        self.plan = plan_firmware(graph, self.blob, schedule, table_bits=table_bits)
         names = ModelNames.of("unit")
         runtime = runtime_objects(*flags)
         write(folder, model_files(graph, self.blob, self.plan, "unit", golden))

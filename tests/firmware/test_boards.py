@@ -18,11 +18,12 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.names import ModelNames
 from dcgen.emit.ports import port_files
 from dcgen.encode.blob import Blob, encode
-from dcgen.encode.schema import Status
+from dcgen.encode.schema import MAX_CODE_BITS, Status
 from dcgen.errors import ToolError
 from dcgen.plan.arena import assign, extent
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
 from dcgen.plan.segments import Schedule, whole_layers
+from dcgen.plan.tables import MIN_TABLE_BITS
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target
 from dcgen.verify import machines
@@ -51,12 +52,14 @@ class Network:
 
     schedule : None for whole layers
     tight : without memory for packed inputs but what the tensors leave, so that some are read as they are
+    table_bits : that decoding tables are entered with
     """
 
     graph: QGraph
     golden: Golden
     schedule: Schedule | None = None
     tight: bool = False
+    table_bits: int | None = None
 
     @property
     def blob(self) -> Blob:
@@ -66,13 +69,13 @@ class Network:
     def plan(self) -> FirmwarePlan:
         buffers = (self.schedule or whole_layers(self.graph)).buffers
         memory = extent(buffers, assign(buffers)) if self.tight else None
-        return plan_firmware(self.graph, self.blob, self.schedule, memory)
+        return plan_firmware(self.graph, self.blob, self.schedule, memory, self.table_bits)
 
 
 @cache
 def networks() -> tuple[Network, ...]:
     """``COUNT`` different random networks, half of them in strips with pictures pushed row by row, half in the
-    least memory; a quarter in both.
+    least memory; a quarter in both. Decoding tables of all sizes.
 
     The same ones whenever this file is run by itself: hypothesis takes numbers from the modules loaded.
     """
@@ -89,7 +92,8 @@ def networks() -> tuple[Network, ...]:
         if len(found) < COUNT and blob not in found:
             picture = [*pictures(graph, 1, len(found)), *extreme_pictures(graph)][kind]
             streamed, tight = (schedule if len(found) % 2 else None), len(found) % 4 > 1
-            found[blob] = Network(graph, Golden.of(graph, picture[None]), streamed, tight)
+            bits = MIN_TABLE_BITS + len(found) % (MAX_CODE_BITS + 1 - MIN_TABLE_BITS)
+            found[blob] = Network(graph, Golden.of(graph, picture[None]), streamed, tight, bits)
 
     draw()
     return tuple(found.values())

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, Kind, Status
 from dcgen.plan.segments import Cutter
+from dcgen.quant.qgraph import QConv
 from tests.firmware.build import Program
 from tests.firmware.damage import forged_fields, random_damage, reseal, sections
 from tests.firmware.nets import every_operator
@@ -143,6 +146,16 @@ def test_decoding_errors_come_from_run(program: Program) -> None:
 
 def test_a_sound_blob_runs(program: Program) -> None:
     assert program.fuzz([program.blob.data, program.blob.data + b"behind it\0\0"]) == [(Status.OK, Status.OK)] * 2
+
+
+def test_a_table_the_plan_has_no_memory_for(tmp_path: Path) -> None:
+    """A plan's tables are as large as its own weights need, and an eighth: not for ten times as many levels."""
+    rich = every_operator(1)
+    convs = {
+        n.name: replace(n.op, indices=np.minimum(n.op.indices, 1)) for n in rich.nodes if isinstance(n.op, QConv)
+    }
+    plain = replace(rich, nodes=tuple(replace(n, op=convs.get(n.name, n.op)) for n in rich.nodes))
+    assert Program(tmp_path, plain, table_bits=4).fuzz([encode(rich).data]) == [(Status.CAPACITY, Status.OK)]
 
 
 def test_a_coding_the_plan_has_no_memory_for(tmp_path: Path) -> None:

@@ -15,10 +15,12 @@ from dcgen.emit.firmware import model_files
 from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.encode.schema import Status
+from dcgen.encode.schema import MAX_CODE_BITS, Status
 from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.tables import MIN_TABLE_BITS
 from dcgen.quant.execute import execute
-from dcgen.quant.qgraph import QConcat, QConv, QGraph
+from dcgen.quant.qgraph import QConcat, QConv, QGraph, QNode, QScores, QTensor, Requant
+from dcgen.quant.verify import verify
 from tests.firmware.build import HERE, SANITIZED, STRICT, Program, compile_all, run, runtime_objects, write
 from tests.firmware.damage import reseal
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
@@ -31,6 +33,7 @@ DENSE = ("-DDCG_DENSE=1",)
 VECTORS = ("-DDCG_EVENTS_BESIDE=4u",)
 """And for inputs that are mostly zero."""
 FLAGS = (), PAIRS, DENSE, VECTORS
+TABLE_BITS = range(MIN_TABLE_BITS, MAX_CODE_BITS + 1)
 
 
 def equal(program: Program) -> None:
@@ -55,22 +58,49 @@ def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
     equal(Program(tmp_path, graph, blob=encode(graph, CodingSettings(coding))))  # type: ignore[arg-type]
 
 
-@given(qgraphs(), st.sampled_from(FLAGS))
+@pytest.mark.parametrize("coding", ["joint", "deep-compression"])
+@pytest.mark.parametrize("table_bits", [MIN_TABLE_BITS, 6, 9, MAX_CODE_BITS])
+def test_decoding_tables_of_every_size(table_bits: int, coding: str, tmp_path: Path) -> None:
+    """Of weights whose codes have all lengths, so that second levels of all widths are read."""
+    graph = uneven()
+    blob = encode(graph, CodingSettings(coding))  # type: ignore[arg-type]
+    lengths = np.sum([layer.stream.n_codes for layer in blob.layers if layer.stream], axis=0)
+    assert np.count_nonzero(lengths[MIN_TABLE_BITS:]) > 7
+    equal(Program(tmp_path, graph, blob=blob, table_bits=table_bits))
+
+
+def uneven() -> QGraph:
+    """A convolution whose levels are used ever less often."""
+    rng = np.random.default_rng(0)
+    levels = np.append(0, np.setdiff1d(np.arange(-60, 61), 0)).astype(np.int16)
+    shape = (70, 40, 3, 3)
+    indices = np.minimum(rng.geometric(0.12, shape), len(levels) - 1) * (rng.random(shape) < 0.6)
+    picture = QTensor("input", (40, 9, 10), 1.0, 0, (0,) * 40)
+    made = QTensor("conv", (70, 7, 8), 1.0, 0, (0,) * 70)
+    requant = Requant(np.full(1, 40000, np.uint16), np.full(1, 27, np.uint8))
+    bias = np.zeros(70, np.int32)
+    op = QConv(levels, indices.astype(np.uint8), bias, 0, requant, (1, 1), (0, 0, 0, 0))
+    nodes = QNode("conv", op, ("input",)), QNode("scores", QScores(True), ("conv",))
+    return verify(QGraph("uneven", picture, {"input": picture, "conv": made}, nodes, 1.0))
+
+
+@given(qgraphs(), st.sampled_from(FLAGS), st.sampled_from(TABLE_BITS))
 @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_network(graph: QGraph, flags: tuple[str, ...]) -> None:
+def test_any_network(graph: QGraph, flags: tuple[str, ...], table_bits: int) -> None:
     with TemporaryDirectory() as folder:
-        equal(Program(Path(folder), graph, flags=flags))
+        equal(Program(Path(folder), graph, flags=flags, table_bits=table_bits))
 
 
 @pytest.mark.slow
 @given(
     qgraphs(max_nodes=7, max_side=20, convs=4, channels=MANY_CHANNELS),
     st.sampled_from(FLAGS),
+    st.sampled_from(TABLE_BITS),
 )
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_network_many(graph: QGraph, flags: tuple[str, ...]) -> None:
+def test_any_network_many(graph: QGraph, flags: tuple[str, ...], table_bits: int) -> None:
     with TemporaryDirectory() as folder:
-        equal(Program(Path(folder), graph, flags=flags))
+        equal(Program(Path(folder), graph, flags=flags, table_bits=table_bits))
 
 
 def test_accumulators_wrap(tmp_path: Path) -> None:

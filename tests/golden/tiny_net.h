@@ -21,8 +21,8 @@ extern "C" {
 #define DCG_TINY_NET_SCORES 2u
 #define DCG_TINY_NET_SCORE_SCALE 5.000000000e-01f
 
-/* Memory, in bytes. The arena holds 752 bytes of tensors and packed inputs, and 9488 of scratch. */
-#define DCG_TINY_NET_ARENA_BYTES 10240u
+/* Memory, in bytes. The arena holds 752 bytes of tensors and packed inputs, and 1376 of scratch. */
+#define DCG_TINY_NET_ARENA_BYTES 2128u
 #define DCG_TINY_NET_BLOB_BYTES 328u
 
 #define DCG_TINY_NET_NODES 3u

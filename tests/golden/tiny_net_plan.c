@@ -8,14 +8,14 @@ static const dcg_tensor tensors[3] = {
     /* 0: input */
     {.offset = 0, .channel_stride = 1, .row_stride = 15, .pixel_stride = 3, .channels = 3, .height = 6, .width = 5, .rows = 6},
     /* 1: conv * / 1 */
-    {.offset = 10176, .channel_stride = 30, .row_stride = 5, .pixel_stride = 1, .channels = 2, .height = 6, .width = 5, .rows = 6},
+    {.offset = 2064, .channel_stride = 30, .row_stride = 5, .pixel_stride = 1, .channels = 2, .height = 6, .width = 5, .rows = 6},
     /* 2: pool1 */
-    {.offset = 9488, .channel_stride = 6, .row_stride = 2, .pixel_stride = 1, .channels = 2, .height = 3, .width = 2, .rows = 3},
+    {.offset = 1376, .channel_stride = 6, .row_stride = 2, .pixel_stride = 1, .channels = 2, .height = 3, .width = 2, .rows = 3},
 };
 
 static const dcg_node nodes[3] = {
     /* 0: conv * / 1 */
-    {.kernel = dcg_conv_packed, .inputs = {0, 0}, .output = 1, .kind = DCG_KIND_CONV, .kernel_h = 3, .kernel_w = 3, .stride_h = 1, .stride_w = 1, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1, .groups = 1, .out_channels = 2, .out_height = 6, .out_width = 5, .packing = {9488, 9552, 156, 48, 14, 6, 1, 1}},
+    {.kernel = dcg_conv_packed, .inputs = {0, 0}, .output = 1, .kind = DCG_KIND_CONV, .kernel_h = 3, .kernel_w = 3, .stride_h = 1, .stride_w = 1, .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1, .groups = 1, .out_channels = 2, .out_height = 6, .out_width = 5, .packing = {1376, 1440, 156, 48, 14, 6, 1, 1}},
     /* 1: pool1 */
     {.kernel = dcg_max_pool, .inputs = {1, 1}, .output = 2, .kind = DCG_KIND_MAX_POOL, .flags = 1, .kernel_h = 3, .kernel_w = 3, .stride_h = 2, .stride_w = 2, .out_channels = 2, .out_height = 3, .out_width = 2},
     /* 2: scores */
@@ -32,10 +32,10 @@ static const dcg_step steps[3] = {
 /* The arena is as large as the map above needs: checked by the compiler. */
 #define FITS(offset, bytes) ((uint64_t)(offset) + (bytes) <= DCG_TINY_NET_ARENA_BYTES)
 typedef char dcg_tiny_net_arena_holds_everything[
-    FITS(0u, 9488u) &&
-    FITS(10176u, 60u) &&
-    FITS(9488u, 12u) &&
-    FITS(9488u, 688u)
+    FITS(0u, 1376u) &&
+    FITS(2064u, 60u) &&
+    FITS(1376u, 12u) &&
+    FITS(1376u, 688u)
     ? 1 : -1];
 typedef char dcg_tiny_net_picture_has_its_size[
     DCG_TINY_NET_INPUT_BYTES == DCG_TINY_NET_INPUT_CHANNELS * DCG_TINY_NET_INPUT_HEIGHT * DCG_TINY_NET_INPUT_WIDTH ? 1 : -1];
@@ -52,11 +52,13 @@ const dcg_plan dcg_tiny_net_plan = {
         {
             .checks = 0,
             .tables = 16,
-            .levels = 8208,
-            .list = 8720,
-            .runs = 9008,
-            .row = 9456,
+            .levels = 96,
+            .list = 608,
+            .runs = 896,
+            .row = 1344,
             .n_tables = 1,
+            .table_bits = 4,
+            .table_words = 18,
             .tap_capacity = 27,
         },
     .tensors = tensors,

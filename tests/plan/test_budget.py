@@ -11,6 +11,7 @@ from dcgen.errors import PlanError
 from dcgen.models.spec import SqueezeNetSpec
 from dcgen.plan.budget import SCORE_BYTES, STATIC_BYTES, plan_within
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.plan.tables import bit_choices
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target, find
 from tests.squeezenets import squeezenet
@@ -57,7 +58,7 @@ def work(plan: FirmwarePlan) -> float:
 
 def smallest(graph: QGraph, blob: Blob) -> int:
     with pytest.raises(PlanError) as error:
-        plan_within(graph, blob, 1000, M7)
+        plan_within(graph, blob, 1000, M7, {})
     found = re.search(r"needs ([\d,]+) bytes of RAM, --ram gives 1,000", str(error.value))
     assert found
     return int(found[1].replace(",", ""))
@@ -66,14 +67,29 @@ def smallest(graph: QGraph, blob: Blob) -> int:
 def test_whole_layers_where_they_fit(graph: QGraph, blob: Blob) -> None:
     whole = plan_firmware(graph, blob)
     assert whole.picture_bytes == 64 * 64 * 3
-    assert not plan_within(graph, blob, taken(whole), M7).schedule.streamed
-    assert plan_within(graph, blob, taken(whole) - 1, M7).schedule.streamed
+    found = plan_within(graph, blob, taken(whole), M7, {})
+    assert not found.schedule.streamed and found.scratch == whole.scratch
+
+
+def test_smaller_decoding_tables_rather_than_strips(graph: QGraph, blob: Blob) -> None:
+    fast, *_, small = (plan_firmware(graph, blob, table_bits=bits) for bits in bit_choices(blob))
+    assert fast.scratch.table_bits > small.scratch.table_bits
+    found = plan_within(graph, blob, taken(fast) - 1, M7, {})
+    assert not found.schedule.streamed and found.scratch.table_bits < fast.scratch.table_bits
+    assert plan_within(graph, blob, taken(small), M7, {}).scratch == small.scratch
+    assert plan_within(graph, blob, taken(small) - 1, M7, {}).schedule.streamed
+
+
+def test_tables_are_as_they_are_asked_for(graph: QGraph, blob: Blob) -> None:
+    fast = plan_firmware(graph, blob)
+    found = plan_within(graph, blob, taken(fast) - 1, M7, {}, fast.scratch.table_bits)
+    assert found.schedule.streamed and found.scratch.table_bits == fast.scratch.table_bits
 
 
 def test_less_memory_costs_instructions(graph: QGraph, blob: Blob) -> None:
     least = smallest(graph, blob)
     budgets = [least, least * 5 // 4, least * 3 // 2, least * 2]
-    plans = [plan_within(graph, blob, budget, M7) for budget in budgets]
+    plans = [plan_within(graph, blob, budget, M7, {}) for budget in budgets]
     for plan, budget in zip(plans, budgets, strict=True):
         assert plan.schedule.streamed and taken(plan) <= budget
         assert plan.picture_bytes == 64 * 3
@@ -81,7 +97,7 @@ def test_less_memory_costs_instructions(graph: QGraph, blob: Blob) -> None:
 
 
 def test_nothing_alive_together_overlaps(graph: QGraph, blob: Blob) -> None:
-    plan = plan_within(graph, blob, smallest(graph, blob), M7)
+    plan = plan_within(graph, blob, smallest(graph, blob), M7, {})
     where = {t.name: t.layout.offset for t in plan.tensors}
     first = [min(b.members, key=lambda m: b.members[m]) for b in plan.schedule.buffers]
     spans = [(where[n], where[n] + b.size, b) for n, b in zip(first, plan.schedule.buffers, strict=True)]
@@ -97,9 +113,9 @@ def test_nothing_alive_together_overlaps(graph: QGraph, blob: Blob) -> None:
 def test_too_little_names_what_is_needed_and_for_which_layers(graph: QGraph, blob: Blob) -> None:
     least = smallest(graph, blob)
     with pytest.raises(PlanError) as error:
-        plan_within(graph, blob, 1000, M7)
+        plan_within(graph, blob, 1000, M7, {})
     message = str(error.value)
     assert "\n" not in message
     assert f"{M7.stack_bytes:,} of stack" in message
     assert any(node.name in message for node in graph.nodes)
-    assert taken(plan_within(graph, blob, least, M7)) <= least
+    assert taken(plan_within(graph, blob, least, M7, {})) <= least

@@ -114,7 +114,7 @@ def write_firmware(graph: QGraph, picture: U8, out: Path, ram: int | None = None
     if ram is not None:
         machine = find(target)
         assert isinstance(machine, Target)
-        plan = plan_within(graph, blob, ram, machine)
+        plan = plan_within(graph, blob, ram, machine, {})
     files = emit_firmware(graph, blob, plan, graph.name, Golden.of(graph, picture[None]))
     for name, data in files.items():
         path = out / "firmware" / name
