@@ -101,8 +101,8 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
 
 
 def _schedule(compiled: Compiled) -> dict[str, Any]:
-    """What the plan's memory asks for: bits that decoding tables are entered with, whether the picture is taken row
-    by row, and then its segments, first and last node and strips."""
+    """What follows from the RAM: bits that decoding tables are entered with, whether the picture is taken row by
+    row, and then its segments, first and last node and strips."""
     schedule, nodes = compiled.plan.schedule, compiled.qgraph.nodes
     segments = [
         {"first": nodes[s.first].name, "last": nodes[s.last - 1].name, "strips": len(s.ends)}
