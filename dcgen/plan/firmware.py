@@ -335,9 +335,8 @@ def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
     columns = [t.shape[2] * (t.shape[0] if t is graph.input else 1) + 3 for t in pooled]
     row_capacity = max((*outputs, *(-(-n // 4) for n in columns)), default=0)
     # Gaps and levels that are coded apart take a second decoding table.
-    n_tables = (
-        2 if any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers) else 1
-    )
+    gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
+    n_tables = 2 if gaps else 1
     table_words = capacity(blob, table_bits)
     filters = [op.indices[0].size for _, op in convs]
     tap_capacity = max(blob.max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
