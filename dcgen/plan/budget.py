@@ -38,13 +38,14 @@ def plan_within(
     ``ram`` bytes of ``target``, a microcontroller, at most.
 
     active : of a usual picture, that is to be fast
-    table_bits : that decoding tables are entered with, 4..12; by default what makes the fastest plan
+    table_bits : that decoding tables are entered with, 4..12; by default the fastest of those that make the
+        tables smaller, for the best schedule that the smallest tables leave room for
 
     Raises PlanError that says what would be enough, and which layers it is for.
     """
     assert target.stack_bytes is not None
     c, _, w = graph.input.shape
-    choices = (table_bits,) if table_bits else bit_choices(blob)
+    choices = bit_choices(blob) if table_bits is None else (table_bits,)
     wholes = [plan_firmware(graph, blob, table_bits=n) for n in choices]
     reserved = SCORE_BYTES * graph.n_scores + STATIC_BYTES + target.stack_bytes
     for whole in wholes:
@@ -118,12 +119,12 @@ class _Search:
         The first one seems best, but between the places of its tensors are gaps, and its packed inputs may have to
         do with less room than there is in all. Others are made as if there were less memory.
         """
-        budget, before, made = memory, None, 0
+        budget, seen, made = memory, set[tuple[Cut, ...]](), 0
         while made < TRIES and (cuts := self.fewest_instructions(budget)) is not None:
-            if cuts != before and tensor_places(schedule := self.cutter.schedule(cuts), memory) is not None:
+            if cuts not in seen and tensor_places(schedule := self.cutter.schedule(cuts), memory) is not None:
                 yield schedule
                 made += 1
-            before = cuts
+            seen.add(cuts)
             budget -= max(ALIGNMENT, budget // 64)
 
     def fewest_instructions(self, memory: int) -> tuple[Cut, ...] | None:

@@ -173,7 +173,7 @@ def plan_firmware(
     schedule = schedule or whole_layers(graph)
     check_limits(graph, len(blob.data))
     placed = _roomy_map(schedule) if memory is None else _tight_map(schedule, memory)
-    scratch = _scratch(graph, blob, table_bits or fastest_bits(blob))
+    scratch = _scratch(graph, blob, fastest_bits(blob) if table_bits is None else table_bits)
     places = {
         name: (buffer, scratch.size + offset, channel)
         for buffer, offset in zip(schedule.buffers, placed.tensors, strict=True)

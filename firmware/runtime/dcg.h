@@ -99,15 +99,15 @@ typedef struct dcg_step {
 
 /* Scratch memory, offsets in bytes from the arena's start. */
 typedef struct dcg_scratch {
-    uint32_t checks;     /* uint32_t[n_nodes]: the self-test's sums */
-    uint32_t tables;     /* uint32_t[n_tables][table_words]: decoding tables */
-    uint32_t levels;     /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
-    uint32_t list;       /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
-    uint32_t runs;       /* int16_t[]: the same sorted by level */
-    uint32_t row;        /* int32_t[longest output row]: accumulators; or uint8_t[]: a max-pool's columns */
-    uint32_t n_tables;   /* 1, or 2 where separately coded gaps and levels are allowed */
-    uint32_t table_bits; /* of the stream, that a table is entered with; longer codes take a second look-up */
-    uint32_t table_words;
+    uint32_t checks;       /* uint32_t[n_nodes]: the self-test's sums */
+    uint32_t tables;       /* uint32_t[n_tables][table_words]: decoding tables */
+    uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
+    uint32_t list;         /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
+    uint32_t runs;         /* int16_t[]: the same sorted by level */
+    uint32_t row;          /* int32_t[longest output row]: accumulators; or uint8_t[]: a max-pool's columns */
+    uint32_t n_tables;     /* 1, or 2 where separately coded gaps and levels are allowed */
+    uint32_t table_bits;   /* of the stream, 4 .. 12, that a table is entered with; longer codes: twice */
+    uint32_t table_words;  /* of each, second levels included */
     uint32_t tap_capacity; /* non-zero weights of one filter */
 } dcg_scratch;
 

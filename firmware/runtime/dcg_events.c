@@ -68,7 +68,7 @@ typedef struct piece {
     uint32_t first, count;
 } piece;
 
-/* The first channel's two: up to the end of the input's ring of rows, and from its begin on. */
+/* The first channel's two: up to the end of the input's ring of rows, and from its beginning on. */
 typedef struct pieces {
     piece first[2];
     uint32_t next; /* from one channel's bytes to the next one's */
@@ -127,7 +127,7 @@ static int seems_sparse(const dcg_job *job) {
                 for (uint32_t word = dcg_load_u32(at.bytes + i); word != 0; word >>= 8)
                     events += (word & 0xFFu) != 0;
         }
-    return DCG_BYTES_A_WORD * (2u * events + events / 4u) <= seen;
+    return seen != 0 && DCG_BYTES_A_WORD * (2u * events + events / 4u) <= seen;
 }
 
 int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions) {

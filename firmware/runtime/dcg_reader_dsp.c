@@ -17,7 +17,7 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
 
 /* clang-format off */
 
-/* r0 stream, r1 table, r2 levels, r3 step, r4 list, r5 bit, r6 left, r7 last, r8 n, r9 mask, [sp] end */
+/* r0 stream, r1 table, r2 levels, r3 step, r4 list, r5 bit, r6 left, r7 last, r8 n, r9 mask, r12 end */
 #define BEGIN \
     "  push {r0, r4-r11, lr}\n" \
     "  ldr r12, [r0, #" STR(AT_END) "]\n" \
@@ -35,8 +35,7 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     "  and lr, r11, r9\n" \
     "  ldr r12, [r1, lr, lsl #2]\n" \
     "  subs r6, r6, r12, lsr #16\n" \
-    "  bmi 2f\n" \
-    "  lsr r11, r11, r12\n"
+    "  bmi 2f\n"
 
 /* The entry in r12, one of this place. */
 #define TAP \
@@ -45,40 +44,26 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     "  ldrsh r12, [r2, r12, lsl #1]\n" /* weight */ \
     "  mls lr, r3, r6, r7\n" /* first word */
 
-#define CHAIN_TAP \
-    TAP \
-    "  ldrh r10, [r4, r12, lsl #1]\n" \
-    "  strh r8, [r4, r12, lsl #1]\n" \
-    "  orr lr, lr, r10, lsl #16\n" \
-    "  str lr, [r4, r8, lsl #2]\n" \
-    "  add r8, #1\n"
-
-#define LIST_TAP \
-    TAP \
-    "  strd lr, r12, [r8], #8\n"
-
 /* Two entries a round. One that is not plain or that is at another place ends it: of a second level, it is read
- * from there; a filler of this place takes one tap, step of n, off the end. */
-#define READ(A_TAP, step) \
-    "  push {r12}\n" \
+ * from there; a filler of this place brings the end one tap nearer. */
+#define READ(A_TAP, AT_THE_END, NEARER) \
     "1:\n" \
     LOAD \
     ENTRY \
+    "  lsr r11, r11, r12\n" \
     A_TAP \
     ENTRY \
     A_TAP \
     "7:\n" \
-    "  ldr r12, [sp]\n" \
-    "  cmp r8, r12\n" \
+    AT_THE_END \
     "  blo 1b\n" \
     "  b 4f\n" \
     "2:\n" \
     "  add r6, r6, r12, lsr #16\n" \
     "  cmp r12, #0\n" \
     "  bpl 3f\n" \
-    "  lsls lr, r12, #1\n" \
-    "  bmi 6f\n" \
-    "  lsls lr, lr, #1\n" \
+    "  lsls lr, r12, #2\n" \
+    "  bcs 6f\n" \
     "  bpl 4f\n" \
     "  lsr lr, r11, r12\n" \
     "  ubfx r10, r12, #8, #8\n" \
@@ -96,18 +81,16 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     "  blo 3f\n" \
     "  sub r6, lr\n" \
     "  uxtab r5, r5, r12\n" \
-    "  ldr r12, [sp]\n" \
-    "  sub r12, #" step "\n" \
-    "  str r12, [sp]\n" \
+    NEARER \
     "  b 7b\n" \
     "4:\n" \
     "  movs r0, #0\n" \
     "  b 5f\n" \
     "3:\n" \
     "  movs r0, #1\n" \
-    "5:\n" \
-    "  pop {r12}\n"
+    "5:\n"
 
+/* r12 end */
 #define LEAVE \
     "  ldr lr, [sp], #4\n" \
     "  str r12, [lr, #" STR(AT_END) "]\n" \
@@ -115,23 +98,51 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     "  stm lr, {r5-r8}\n" \
     "  pop {r4-r11, pc}\n"
 
+/* r8 where the list ends, r4 where it is to; [sp] the list */
+#define LIST_TAP \
+    TAP \
+    "  strd lr, r12, [r8], #8\n"
+
 __attribute__((naked)) uint32_t dcg_read_list(dcg_reader *reader) {
     (void)reader;
     __asm__(
         BEGIN
+        "  push {r4}\n"
         "  add r8, r4, r8, lsl #3\n"
-        "  add r12, r4, r12, lsl #3\n"
-        READ(LIST_TAP, "8")
-        "  sub r8, r4\n"
-        "  sub r12, r4\n"
+        "  add r4, r4, r12, lsl #3\n"
+        READ(LIST_TAP,
+             "  cmp r8, r4\n",
+             "  sub r4, #8\n")
+        "  pop {r12}\n"
+        "  sub r8, r12\n"
+        "  sub r12, r4, r12\n"
         "  lsr r8, r8, #3\n"
         "  lsr r12, r12, #3\n"
         LEAVE);
 }
 
+/* [sp] where n is to end */
+#define CHAIN_TAP \
+    TAP \
+    "  ldrh r10, [r4, r12, lsl #1]\n" \
+    "  strh r8, [r4, r12, lsl #1]\n" \
+    "  orr lr, lr, r10, lsl #16\n" \
+    "  str lr, [r4, r8, lsl #2]\n" \
+    "  add r8, #1\n"
+
 __attribute__((naked)) uint32_t dcg_read_chains(dcg_reader *reader) {
     (void)reader;
-    __asm__(BEGIN READ(CHAIN_TAP, "1") LEAVE);
+    __asm__(
+        BEGIN
+        "  push {r12}\n"
+        READ(CHAIN_TAP,
+             "  ldr r12, [sp]\n"
+             "  cmp r8, r12\n",
+             "  ldr r12, [sp]\n"
+             "  sub r12, #1\n"
+             "  str r12, [sp]\n")
+        "  pop {r12}\n"
+        LEAVE);
 }
 
 /* clang-format on */
