@@ -113,6 +113,21 @@ static int fuzz(const char *blobs_name, const char *picture_name) {
     return 0;
 }
 
+/* What dcg_init says where the blob or the arena lies by 1, 2, ... bytes beside where it may: the same for
+ * all, or DCG_OK. */
+static dcg_status with_alignment(const uint8_t *blob, size_t blob_bytes, uint8_t *arena, size_t blob_end,
+                                 size_t arena_end) {
+    dcg_net net;
+    dcg_status found = DCG_ERR_ARGUMENT;
+    for (size_t b = 1; b < blob_end; b++)
+        if (dcg_init(&net, &DCG_MODEL_PLAN, blob + b, blob_bytes, arena, DCG_MODEL_ARENA_BYTES) != found)
+            return DCG_OK;
+    for (size_t a = 1; a < arena_end; a++)
+        if (dcg_init(&net, &DCG_MODEL_PLAN, blob, blob_bytes, arena + a, DCG_MODEL_ARENA_BYTES) != found)
+            return DCG_OK;
+    return found;
+}
+
 static int argument(void) {
     uint8_t *arena = exact(DCG_MODEL_ARENA_BYTES + 16);
     uint8_t *blob = exact(DCG_MODEL_BLOB_BYTES + 16);
@@ -125,8 +140,8 @@ static int argument(void) {
         dcg_init(&net, NULL, blob, bytes, arena, space),
         dcg_init(&net, &DCG_MODEL_PLAN, NULL, bytes, arena, space),
         dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, NULL, space),
-        dcg_init(&net, &DCG_MODEL_PLAN, blob + 1, bytes, arena, space),
-        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, arena + 4, space),
+        with_alignment(blob, bytes, arena, DCG_BLOB_ALIGNMENT, 1),
+        with_alignment(blob, bytes, arena, 1, DCG_ARENA_ALIGNMENT),
         dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, arena, space - 1),
         dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes + 16, arena, space + 16),
         dcg_run(NULL, arena, scores),

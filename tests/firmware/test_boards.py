@@ -22,7 +22,7 @@ from dcgen.encode.schema import MAX_CODE_BITS, Status
 from dcgen.errors import ToolError
 from dcgen.plan.arena import assign, extent
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
-from dcgen.plan.segments import Schedule, whole_layers
+from dcgen.plan.segments import Cutter, Schedule, whole_layers
 from dcgen.plan.tables import MIN_TABLE_BITS
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target
@@ -31,7 +31,7 @@ from dcgen.verify.build import build
 from dcgen.verify.toolchain import require
 from tests.firmware.build import HERE, write
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
-from tests.firmware.test_packed import EXPECTED, functions_run
+from tests.firmware.test_packed import EXPECTED, every_kernel, functions_run
 from tests.plan.test_segments import schedules
 from tests.strategies import MANY_CHANNELS, qgraphs
 from tests.verify.small import EMULATED
@@ -118,6 +118,8 @@ def firmware(drawn: Sequence[Network], folder: Path) -> Path:
         *(f'#include "{n.header}"' for n in names),
         f"#define N_NETWORKS {len(names)}u",
         f"#define LARGEST_ARENA {max(p.arena_bytes for p in plans)}u",
+        f"#define LARGEST_BLOB {max(len(one.blob.data) for one in drawn)}u",
+        f"#define LARGEST_PICTURE {max(one.golden.pictures[0].size for one in drawn)}u",
         f"#define MOST_SCORES {max(p.n_scores for p in plans)}u",
         "static const network networks[] = {",
         *rows,
@@ -175,6 +177,18 @@ def test_any_network_on_every_core(target: Target, tmp_path: Path) -> None:
     assert not wrong, f"on {target.check_name}, networks in {tmp_path}:\n" + "\n".join(wrong)
     all_kernels = set[str]().union(*EXPECTED.values())
     assert ran & (all_kernels | OPERATORS) == EXPECTED[target.name] | OPERATORS
+
+
+@pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
+def test_every_alignment_of_picture_blob_and_arena(target: Target, tmp_path: Path) -> None:
+    """Through every kernel of the core, by whole layers and row by row in strips."""
+    graph = every_kernel()
+    golden = Golden.of(graph, pictures(graph, 1))
+    streamed = Cutter(graph, streamed=True).schedule(((0, len(graph.nodes), 5),))
+    drawn = [Network(graph, golden)] * 16 + [Network(graph, golden, streamed)] * 16
+    found, ran = outcomes(drawn, target, tmp_path)
+    assert found == [""] * 32
+    assert ran >= EXPECTED[target.name]
 
 
 @pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)

@@ -15,14 +15,31 @@ from dcgen.plan.firmware import plan_firmware
 from tests.firmware.build import HERE, STRICT, compile_all, write
 from tests.firmware.nets import every_operator, pictures
 
+ANALYZED = "-fanalyzer"
+"""Paths through each function, followed by the compiler: what it finds is an error, as all warnings are."""
 COMPILERS = {
     "gcc": ["gcc", "-O2"],
-    "gcc-pedantic": ["gcc", "-O2", "-Wsign-conversion", "-Wshadow", "-Wcast-qual", "-Wstrict-prototypes"],
+    "gcc-pedantic": [
+        "gcc",
+        "-O2",
+        ANALYZED,
+        "-Wsign-conversion",
+        "-Wshadow",
+        "-Wcast-qual",
+        "-Wstrict-prototypes",
+    ],
     "clang": ["clang", "-O2", "-Wsign-conversion", "-Wshadow"],
-    "cortex-m4": ["arm-none-eabi-gcc", "-O2", "-mcpu=cortex-m4", "-mthumb", "-ffreestanding"],
+    "cortex-m4": ["arm-none-eabi-gcc", "-O2", ANALYZED, "-mcpu=cortex-m4", "-mthumb", "-ffreestanding"],
     "cortex-m7": ["arm-none-eabi-gcc", "-Os", "-mcpu=cortex-m7", "-mthumb", "-ffreestanding"],
-    "cortex-m55": ["arm-none-eabi-gcc", "-O2", "-mcpu=cortex-m55", "-mfloat-abi=hard", "-ffreestanding"],
-    "rv32imac": ["riscv64-unknown-elf-gcc", "-O2", "-march=rv32imac_zicsr", "-mabi=ilp32", "-ffreestanding"],
+    "cortex-m55": ["arm-none-eabi-gcc", "-O2", ANALYZED, "-mcpu=cortex-m55", "-mfloat-abi=hard", "-ffreestanding"],
+    "rv32imac": [
+        "riscv64-unknown-elf-gcc",
+        "-O2",
+        ANALYZED,
+        "-march=rv32imac_zicsr",
+        "-mabi=ilp32",
+        "-ffreestanding",
+    ],
 }
 LIBRARY = {"memcpy", "memset", "memmove"}
 """What a compiler may call in place of our loops."""
