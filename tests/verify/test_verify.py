@@ -55,7 +55,7 @@ def test_a_streamed_build_is_exact_within_its_ram(
 ) -> None:
     needs(core)
     assert core.stack_bytes
-    ram = 12_100 + core.stack_bytes
+    ram = 4_000 + core.stack_bytes
     out = write_firmware(graph, pictures[0], tmp_path, ram, core.name)
     assert "STREAMED 1" in (out / "firmware/model/small.h").read_text()
     (check,) = verify(out, [core], pictures, graph)
