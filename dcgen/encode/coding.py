@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.bits import gather, pack_bits, windows
-from dcgen.encode.huffman import CodeTable
+from dcgen.encode.huffman import CodeTable, of_each_length
 from dcgen.encode.schema import ESCAPE, MAX_CODE_BITS, STREAM_GUARD_BYTES, Coding
 from dcgen.encode.symbols import Entries
 from dcgen.errors import BlobError, ConfigError
@@ -125,7 +125,7 @@ def code_gaps(entries: Entries, n_levels: int, gap_bits: int) -> CodedStream:
     levels = CodeTable.from_counts(np.bincount(entries.levels, minlength=n_levels))
     gap_widths = gaps.all_lengths[entries.runs].astype(np.int64)
     level_widths = levels.all_lengths[entries.levels].astype(np.int64)
-    n_codes = _of_each_length(np.concatenate([gap_widths, level_widths]))
+    n_codes = of_each_length(np.concatenate([gap_widths, level_widths]))
     second = levels.sent[entries.levels].astype(np.uint64) << gap_widths.astype(np.uint64)
     code = StreamCode(Coding.GAPS, 8, gap_bits, (gaps, levels))
     return _stream(code, entries, gaps.sent[entries.runs] | second, gap_widths + level_widths, 0, n_codes)
@@ -150,7 +150,7 @@ def code_joint(entries: Entries, n_levels: int) -> CodedStream:
     raw = (entries.runs | entries.levels.astype(np.int64) << best.run_bits).astype(np.uint64)
     widths = table.all_lengths[index].astype(np.int64)
     values = table.sent[index] | np.where(escaped, raw << widths.astype(np.uint64), np.uint64(0))
-    n_codes = _of_each_length(widths[~escaped])
+    n_codes = of_each_length(widths[~escaped])
     widths += np.where(escaped, best.run_bits + bits, 0)
     code = StreamCode(Coding.JOINT, bits, best.run_bits, (table,))
     return _stream(code, entries, values, widths, int(escaped.sum()), n_codes)
@@ -202,11 +202,6 @@ def _stream(
     tables = tuple(t.pack() for t in code.tables)
     data = packed.ljust(stream_size(bits), b"\0")
     return CodedStream(code, tables, data, bits, len(entries), n_escapes, n_codes)
-
-
-def _of_each_length(lengths: NDArray[np.integer]) -> tuple[int, ...]:
-    """How many are 0, 1, ... MAX_CODE_BITS."""
-    return tuple(np.bincount(lengths, minlength=MAX_CODE_BITS + 1).tolist())
 
 
 def read_entries(data: bytes, bits: int, n_entries: int, code: StreamCode) -> Entries:

@@ -57,6 +57,11 @@ def code_lengths(counts: I64, limit: int = MAX_CODE_BITS) -> U8:
     return lengths
 
 
+def of_each_length(lengths: NDArray[np.integer]) -> tuple[int, ...]:
+    """How many are 0, 1, ... MAX_CODE_BITS."""
+    return tuple(np.bincount(lengths, minlength=MAX_CODE_BITS + 1).tolist())
+
+
 @dataclass(frozen=True, eq=False)
 class CodeTable:
     """One canonical code: what a stream is written and read with, on every machine.
@@ -97,7 +102,7 @@ class CodeTable:
     def n_symbols(self) -> tuple[int, ...]:
         """How many symbols have codes of 0 .. MAX_CODE_BITS bits, ESCAPE among them; none have 0."""
         lengths = self.all_lengths
-        return tuple(np.bincount(lengths[lengths > 0], minlength=MAX_CODE_BITS + 1).tolist())
+        return of_each_length(lengths[lengths > 0])
 
     @cached_property
     def codes(self) -> U16:

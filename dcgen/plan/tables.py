@@ -14,6 +14,8 @@ from dcgen.encode.schema import MAX_CODE_BITS
 
 MIN_TABLE_BITS: Final = 4
 """The mask of a second look-up has 8 bits."""
+TABLE_BITS: Final = range(MIN_TABLE_BITS, MAX_CODE_BITS + 1)
+"""That a table can be entered with."""
 SPARE: Final = 8
 """For so many words of a table one more, for other weights of the same network, whose tables may be larger."""
 WORD_COST = 7.5
@@ -53,7 +55,7 @@ def fastest_bits(blob: Blob) -> int:
         words = sum(table_words(n, bits) for n in _tables(blob))
         return WORD_COST * words + SECOND_COST * sum(n_codes[bits + 1 :])
 
-    return min(range(MIN_TABLE_BITS, MAX_CODE_BITS + 1), key=cost)
+    return min(TABLE_BITS, key=cost)
 
 
 def bit_choices(blob: Blob) -> tuple[int, ...]:

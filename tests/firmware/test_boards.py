@@ -18,12 +18,12 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.names import ModelNames
 from dcgen.emit.ports import port_files
 from dcgen.encode.blob import Blob, encode
-from dcgen.encode.schema import MAX_CODE_BITS, Status
+from dcgen.encode.schema import Status
 from dcgen.errors import ToolError
 from dcgen.plan.arena import assign, extent
 from dcgen.plan.firmware import FirmwarePlan, plan_firmware
 from dcgen.plan.segments import Cutter, Schedule, whole_layers
-from dcgen.plan.tables import MIN_TABLE_BITS
+from dcgen.plan.tables import TABLE_BITS
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target
 from dcgen.verify import machines
@@ -92,7 +92,7 @@ def networks() -> tuple[Network, ...]:
         if len(found) < COUNT and blob not in found:
             picture = [*pictures(graph, 1, len(found)), *extreme_pictures(graph)][kind]
             streamed, tight = (schedule if len(found) % 2 else None), len(found) % 4 > 1
-            bits = MIN_TABLE_BITS + len(found) % (MAX_CODE_BITS + 1 - MIN_TABLE_BITS)
+            bits = TABLE_BITS[len(found) % len(TABLE_BITS)]
             found[blob] = Network(graph, Golden.of(graph, picture[None]), streamed, tight, bits)
 
     draw()

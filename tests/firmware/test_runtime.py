@@ -17,7 +17,7 @@ from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import MAX_CODE_BITS, Status
 from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.tables import MIN_TABLE_BITS
+from dcgen.plan.tables import MIN_TABLE_BITS, TABLE_BITS
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConcat, QConv, QGraph, QNode, QScores, QTensor, Requant
 from dcgen.quant.verify import verify
@@ -33,7 +33,6 @@ DENSE = ("-DDCG_DENSE=1",)
 VECTORS = ("-DDCG_EVENTS_BESIDE=4u",)
 """And for inputs that are mostly zero."""
 FLAGS = (), PAIRS, DENSE, VECTORS
-TABLE_BITS = range(MIN_TABLE_BITS, MAX_CODE_BITS + 1)
 
 
 def equal(program: Program) -> None:

@@ -12,11 +12,10 @@ from dcgen.encode.huffman import CodeTable
 from dcgen.encode.schema import MAX_CODE_BITS
 from dcgen.models.catalogue import DIGITS, V1_1
 from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.tables import MIN_TABLE_BITS, bit_choices, capacity, fastest_bits, table_words
+from dcgen.plan.tables import TABLE_BITS, bit_choices, capacity, fastest_bits, table_words
 from tests.firmware.nets import every_operator
 from tests.squeezenets import squeezenet
 
-BITS = range(MIN_TABLE_BITS, MAX_CODE_BITS + 1)
 COUNTS = st.lists(st.integers(0, 1000) | st.integers(0, 10**6), min_size=2, max_size=600).filter(any)
 
 
@@ -30,13 +29,13 @@ def counted_words(table: CodeTable, bits: int) -> int:
     return (1 << bits) + sum(1 << (length - bits) for length in longest.values())
 
 
-@given(COUNTS, st.sampled_from(BITS))
+@given(COUNTS, st.sampled_from(TABLE_BITS))
 def test_words_of_complete_codes(counts: list[int], bits: int) -> None:
     table = CodeTable.from_counts(np.array(counts, np.int64))
     assert table_words(table.n_symbols, bits) == counted_words(table, bits)
 
 
-@given(st.lists(st.integers(0, MAX_CODE_BITS), min_size=1, max_size=40), st.sampled_from(BITS))
+@given(st.lists(st.integers(0, MAX_CODE_BITS), min_size=1, max_size=40), st.sampled_from(TABLE_BITS))
 def test_words_of_any_code_are_enough(lengths: list[int], bits: int) -> None:
     """A blob's code may leave numbers unused: the last second level then has room for codes of any length."""
     if sum(1 << (MAX_CODE_BITS - n) for n in lengths if n) > 1 << MAX_CODE_BITS:
@@ -62,7 +61,7 @@ def test_codes_that_are_read_often_ask_for_larger_tables() -> None:
     assert fastest_bits(small) + 1 < fastest_bits(large)
 
 
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("bits", TABLE_BITS)
 def test_a_plan_has_room_for_the_tables_that_are_asked_for(bits: int) -> None:
     graph = every_operator(0)
     blob = encode(graph)
