@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from dcgen.intervals import Interval, mcnemar, mean_intervals, share_interval
 
+SOFTENED = 4.0
+"""Temperature of ``score_error``: high enough for hundreds of classes to tell, not only for the likeliest two."""
+
 
 @dataclass(frozen=True)
 class Accuracy:
@@ -41,6 +44,7 @@ class Fidelity:
 
     agreement : fraction with the same first class
     mean_kl : mean KL(softmax(float) || softmax(compressed)) in nats
+    score_error : see there
     top1_change : where labels are known, as are both accuracies
     """
 
@@ -49,6 +53,7 @@ class Fidelity:
     agreement_interval: Interval
     mean_kl: float
     mean_kl_interval: Interval
+    score_error: float
     float_: Accuracy | None = None
     compressed: Accuracy | None = None
     top1_change: Change | None = None
@@ -98,6 +103,19 @@ def mean_kl(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> floa
     return float(divergences(reference, logits).mean())
 
 
+def score_error(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
+    """What errors of the scores are large by, mean over pictures; both [N, S].
+
+    Divergence is, to second order, half the variance of the errors under the reference's softmax: of few pictures
+    it scatters, as a few likely classes decide. Under a softer one it hardly does. The variance is weighed by how
+    open a picture is, 1 - sum(p^2).
+    """
+    p, soft = np.exp(log_softmax(reference)), np.exp(log_softmax(reference / SOFTENED))
+    errors = logits.astype(np.float64) - reference
+    variance = (soft * errors**2).sum(1) - (soft * errors).sum(1) ** 2
+    return float((variance * (1 - (p**2).sum(1))).mean() / 2)
+
+
 def fidelity(
     reference: NDArray[np.float32],
     scores: NDArray[Any],
@@ -111,17 +129,18 @@ def fidelity(
     """
     ours, theirs = ranking(scores), ranking(reference)
     n, same = len(ours), int((ours[:, 0] == theirs[:, 0]).sum())
-    kl = divergences(reference, (scores * score_scale).astype(np.float32))
+    logits = (scores * score_scale).astype(np.float32)
+    kl, error = divergences(reference, logits), score_error(reference, logits)
     share = share_interval(same, n)
     if labels is None:
         (kl_interval,) = mean_intervals(kl[:, None])
-        return Fidelity(n, same / n, share, float(kl.mean()), kl_interval)
+        return Fidelity(n, same / n, share, float(kl.mean()), kl_interval, error)
     before, after = theirs[:, 0] == labels, ours[:, 0] == labels
     kl_interval, interval = mean_intervals(np.stack([kl, after.astype(np.float64) - before], axis=1))
     lost, gained = int((before & ~after).sum()), int((after & ~before).sum())
     change = Change((gained - lost) / n, interval, lost, gained, mcnemar(lost, gained))
     accuracies = _accuracy(theirs, labels), _accuracy(ours, labels)
-    return Fidelity(n, same / n, share, float(kl.mean()), kl_interval, *accuracies, change)
+    return Fidelity(n, same / n, share, float(kl.mean()), kl_interval, error, *accuracies, change)
 
 
 def _accuracy(ranks: NDArray[np.int64], labels: NDArray[np.int64]) -> Accuracy:

@@ -116,4 +116,4 @@ def trial_of(blob: Blob, held_out: Fidelity) -> Trial:
     drop = None
     if held_out.float_ is not None and held_out.compressed is not None:
         drop = 100 * (held_out.float_.top1 - held_out.compressed.top1)
-    return Trial(len(blob.data), held_out.mean_kl, held_out.agreement, drop)
+    return Trial(len(blob.data), held_out.mean_kl, held_out.agreement, drop, held_out.score_error)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dcgen.fidelity import fidelity, mean_kl, ranking
+from dcgen.fidelity import fidelity, mean_kl, ranking, score_error
 
 
 def test_the_lowest_index_wins_a_tie():
@@ -53,3 +53,25 @@ def test_the_score_scale_matters_to_the_divergence_alone():
     assert exact.mean_kl < 1e-5 < 0.1 < wrong.mean_kl
     assert exact.agreement == wrong.agreement == 1.0
     assert mean_kl(reference, reference) == 0
+
+
+def test_errors_of_scores_count_as_a_divergence_does_but_for_what_all_scores_share() -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.normal(0, 0.1, (50, 12)).astype(np.float32)  # so flat that temperature changes little
+    errors = rng.normal(0, 0.05, reference.shape).astype(np.float32)
+    common = rng.normal(0, 1.0, (50, 1)).astype(np.float32)
+    found = score_error(reference, reference + errors + common)
+    assert found == pytest.approx(score_error(reference, reference + errors), rel=1e-3)
+    assert found == pytest.approx((1 - 1 / 12) * mean_kl(reference, reference + errors), rel=0.05)
+    assert score_error(reference, reference) == 0
+
+
+def test_errors_of_scores_scatter_less_than_the_divergence_of_few_pictures() -> None:
+    rng = np.random.default_rng(0)
+    reference = rng.normal(0, 3.0, (40, 1000)).astype(np.float32)
+    networks = [reference + rng.normal(0, 0.3, reference.shape).astype(np.float32) for _ in range(20)]
+
+    def scatter(measure: object) -> float:
+        return float(np.std([np.log(measure(reference, given)) for given in networks]))
+
+    assert scatter(score_error) < 0.4 * scatter(mean_kl)

@@ -24,12 +24,14 @@ class Trial:
     mean_kl : nats against the float model
     agreement : share of pictures with the same first class
     top1_drop : percentage points of accuracy lost, None without labels
+    score_error : as ``fidelity`` has it, None where nothing was run
     """
 
     blob_bytes: int
     mean_kl: float
     agreement: float
     top1_drop: float | None = None
+    score_error: float | None = None
 
 
 @dataclass(frozen=True)

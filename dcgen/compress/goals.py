@@ -3,8 +3,10 @@
 The price of a bit is the one unknown: divergence grows and the file shrinks with it, both about as a
 power of it. Every try quantizes the whole network and runs it as integers. Bytes hardly scatter: the next
 try is interpolated, in logarithms, between the closest ones on both sides of the limit. Divergence and
-accuracy of few pictures do: every try so far votes for the price. A density is met by a surcharge on all
-weights that are not zero; since who asks for one wants less to compute, it grows with what a weight has to do.
+accuracy of few pictures do: every try so far votes for the price. A divergence has to keep to its limit on the
+held-out pictures and, by that vote, on others: what it is to be there is told by the errors of all scores, which
+scatter far less. A density is met by a surcharge on all weights that are not zero; since who asks for one wants
+less to compute, it grows with what a weight has to do.
 """
 
 from __future__ import annotations
@@ -83,10 +85,14 @@ class Try:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A try at the logarithm of a price of a bit, and the logarithm of its figure."""
+    """A try at the logarithm of a price of a bit, and the logarithm of its figure.
+
+    expected : whether that is what to expect of others, too, rather than what it came to by chance
+    """
 
     at: float
     log_figure: float
+    expected: bool
     found: Try
 
 
@@ -95,26 +101,26 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
 
     Raises ConfigError naming what was reached where the goal is out of reach.
     """
-    inside: list[_Seen] = []
-    outside: list[_Seen] = []
+    seen: list[_Seen] = []
     surcharge = Surcharge(quantizer, density)
     at = math.log(first_price(quantizer, goal))
     for number in range(1, TRIES + 1):
         found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
-        figure = goal.figure(found.trial)
-        (inside if figure <= goal.limit else outside).append(_Seen(at, _log(figure), found))
+        seen.append(_seen(at, found, goal))
+        inside, outside = _judged(seen, goal)
         if goal.name in NOISY:
             if number >= ENOUGH and inside:
                 break
-        elif goal.limit * (1 - SLACK[goal.name]) <= figure <= goal.limit:
+        elif goal.limit * (1 - SLACK[goal.name]) <= goal.figure(found.trial) <= goal.limit:
             break
         at = min(max(_next(inside, outside, goal), math.log(RANGE[0])), math.log(RANGE[1]))
-        near = [s.at for s in inside + outside if abs(at - s.at) < NARROW[goal.name]]
+        near = [s.at for s in seen if abs(at - s.at) < NARROW[goal.name]]
         if near and goal.name not in NOISY:
             break  # figures jump by more than what such a step changes
         at = max([at, *(n + NARROW[goal.name] for n in near)])  # another network, a little smaller
+    inside = inside or [s for s in seen if goal.figure(s.found.trial) <= goal.limit]
     if not inside:
-        best = min(outside, key=lambda s: s.log_figure).found
+        best = min((s.found for s in seen), key=lambda found: goal.figure(found.trial))
         raise ConfigError(
             goal.name,
             f"{goal.limit:g} cannot be met, {goal.figure(best.trial):.4g} was reached with "
@@ -126,6 +132,32 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     if not quantizer.work_bits:
         return min(inside, key=lambda s: s.found.trial.blob_bytes).found
     return max(inside, key=lambda s: s.at).found
+
+
+def expected_kl(found: Try) -> float | None:
+    """The divergence to be expected on pictures like the held-out ones, in nats; None where nothing tells.
+
+    Of 200 pictures and networks of one size, mean divergences scatter by 6 %, errors of scores by 2 %, and so does
+    what these cost on the 800 pictures that levels were made from.
+    """
+    error, kl_of_error = found.trial.score_error, found.point.kl_of_error
+    return None if error is None or kl_of_error is None else error * kl_of_error
+
+
+def _seen(at: float, found: Try, goal: Goal) -> _Seen:
+    figure = expected_kl(found) if goal.name == "max_kl" else None
+    return _Seen(at, _log(goal.figure(found.trial) if figure is None else figure), figure is not None, found)
+
+
+def _judged(seen: list[_Seen], goal: Goal) -> tuple[list[_Seen], list[_Seen]]:
+    """The tries that meet the goal and those that do not."""
+    dearest = _voted(seen, goal, _log(goal.limit)) if all(s.expected for s in seen) else math.inf
+    inside: list[_Seen] = []
+    outside: list[_Seen] = []
+    for s in seen:
+        met = s.at <= dearest and goal.figure(s.found.trial) <= goal.limit
+        (inside if met else outside).append(s)
+    return inside, outside
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
@@ -218,12 +250,8 @@ def first_price(quantizer: Quantizer, goal: Goal) -> float:
 def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
     """The logarithm of the price to try next."""
     target = _log(goal.limit * (1 - SLACK[goal.name] / 2))
-    if goal.name in NOISY:  # each try votes for the price at which it would meet the goal
-        tries = inside + outside
-        steps = [(target - s.log_figure) / SLOPES[goal.name] for s in tries]
-        weights = [1 / (SCATTER**2 + (step / 2) ** 2) for step in steps]  # the slope is known to a half
-        votes = [s.at + min(LEAP, max(-LEAP, step)) for s, step in zip(tries, steps, strict=True)]
-        voted = sum(w * vote for w, vote in zip(weights, votes, strict=True)) / sum(weights)
+    if goal.name in NOISY:
+        voted = _voted(inside + outside, goal, target)
         return voted if inside else min(voted, min(s.at for s in outside) - 2 * NARROW[goal.name])
     met = min(inside, key=lambda s: s.at, default=None)
     missed = max(outside, key=lambda s: s.at, default=None)
@@ -235,6 +263,14 @@ def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
     last = met or missed
     assert last is not None
     return last.at + min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+
+
+def _voted(seen: list[_Seen], goal: Goal, log_figure: float) -> float:
+    """The logarithm of the price for a figure: each try votes for the one at which it would have that."""
+    steps = [(log_figure - s.log_figure) / SLOPES[goal.name] for s in seen]
+    weights = [1 / (SCATTER**2 + (step / 2) ** 2) for step in steps]  # the slope is known to a half
+    votes = [s.at + min(LEAP, max(-LEAP, step)) for s, step in zip(seen, steps, strict=True)]
+    return sum(w * vote for w, vote in zip(weights, votes, strict=True)) / sum(weights)
 
 
 def _log(figure: float) -> float:

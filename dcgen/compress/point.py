@@ -21,11 +21,14 @@ class Point:
     """Everything in which a quantized network differs from its float one, by Conv node.
 
     bits : estimated size of all levels in the file, without tables and biases
+    kl_of_error : nats of divergence for each unit of ``fidelity.score_error``, on the pictures that the levels
+        were made from; files do not keep it, None where it is not known
     """
 
     weights: Mapping[str, Weight]
     biases: Mapping[str, F32]
     bits: float
+    kl_of_error: float | None = None
 
     def applied(self, graph: Graph) -> Graph:
         """The graph with these weights and biases."""

@@ -9,13 +9,13 @@ mend both, and are free: the factor goes into the step of the last convolution, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from dcgen.ahead import ahead
 from dcgen.compress.sections import section
-from dcgen.fidelity import log_softmax
+from dcgen.fidelity import log_softmax, mean_kl, score_error
 from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
 from dcgen.ir.runner import FloatRunner
 
@@ -28,6 +28,19 @@ NUDGE = 0.05
 LEAST_EFFECT = 0.2
 NUDGED = 160
 """Pictures that are enough to measure it on."""
+
+
+@dataclass(frozen=True, eq=False)
+class Readout:
+    """The last convolution as fitted.
+
+    bias : float32 [S]
+    kl_of_error : mean KL that is left, in nats, over ``score_error``; None without any error
+    """
+
+    weight: Weight
+    bias: F32
+    kl_of_error: float | None
 
 
 def readout(graph: Graph) -> str | None:
@@ -46,7 +59,7 @@ def readout(graph: Graph) -> str | None:
 
 def fitted(
     graph: Graph, name: str, batches: Iterable[Mapping[str, tuple[F32, F32]]], weight: Weight, bias: F32
-) -> tuple[Weight, F32]:
+) -> Readout:
     """The weight and bias of ``readout`` with which the scores diverge least.
 
     name : ``readout`` of the graph
@@ -66,12 +79,13 @@ def fitted(
         if len(moved) * len(scores) < NUDGED:
             moved.append(runner.run(two, {name: weight}, {name: bias + nudge}) - scores)
         found.append((reference, scores))
-    wanted, given = (np.concatenate(f).astype(np.float64) for f in zip(*found, strict=True))
+    wanted, given = (np.concatenate(f) for f in zip(*found, strict=True))
     if len(given) < 2 or given.shape[1] != len(bias):
-        return weight, bias
-    factor, shift = fit(wanted, given)
+        return Readout(weight, bias, _kl_of_error(wanted, given))
+    factor, shift = fit(wanted.astype(np.float64), given.astype(np.float64))
     effect = np.maximum(np.concatenate(moved).mean(0, np.float64) / nudge, LEAST_EFFECT)
-    return scaled(weight, factor), np.asarray(factor * bias + shift / effect, np.float32)
+    left = _kl_of_error(wanted, np.asarray(factor * given + shift, np.float32))
+    return Readout(scaled(weight, factor), np.asarray(factor * bias + shift / effect, np.float32), left)
 
 
 def fit(reference: F64, scores: F64) -> tuple[float, F64]:
@@ -98,6 +112,11 @@ def scaled(weight: Weight, factor: float) -> Weight:
     assert levels is not None and levels.step is not None
     step = levels.step * factor
     return Weight.of(replace(levels, codebook=levels.multiples.astype(np.float64) * step, step=step))
+
+
+def _kl_of_error(wanted: F32, given: F32) -> float | None:
+    error = score_error(wanted, given)
+    return mean_kl(wanted, given) / error if error > 0 else None
 
 
 def _certain(differences: F64) -> F64:

@@ -89,7 +89,7 @@ class Quantizer:
     def at(self, prices: Prices, stage: str) -> Point:
         """The network quantized at the given prices, layer after layer."""
         graph = self.graph
-        walk, bits = self.walk(), 0.0
+        walk, bits, kl_of_error = self.walk(), 0.0, None
         for name, seen in self.observed(walk, stage):
             m = seen.moments()
             problem = self.problem(name, m)
@@ -100,8 +100,9 @@ class Quantizer:
         if (last := readout(graph)) is not None:
             weight, bias = walk.weights.pop(last), walk.biases.pop(last)
             batches = walk.visit((last,))
-            walk.weights[last], walk.biases[last] = fitted(graph, last, batches, weight, bias)
-        return Point(walk.weights, walk.biases, bits)
+            found = fitted(graph, last, batches, weight, bias)
+            walk.weights[last], walk.biases[last], kl_of_error = found.weight, found.bias, found.kl_of_error
+        return Point(walk.weights, walk.biases, bits, kl_of_error)
 
     @property
     def names(self) -> tuple[str, ...]:

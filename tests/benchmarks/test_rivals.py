@@ -32,7 +32,7 @@ def layers(digits_out: Path) -> list[Levels]:
 
 
 def row(size: int, kl: float) -> Row:
-    return Row("x", "", size, Fidelity(1, 1.0, (0.0, 1.0), kl, (kl, kl)))
+    return Row("x", "", size, Fidelity(1, 1.0, (0.0, 1.0), kl, (kl, kl), kl))
 
 
 def test_the_joint_code_makes_what_the_blob_holds(layers: list[Levels], digits_out: Path) -> None:

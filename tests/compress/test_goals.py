@@ -12,20 +12,33 @@ import pytest
 from dcgen.compress import goals
 from dcgen.compress.evidence import Trial
 from dcgen.compress.goals import DENSE_ENOUGH, Goal, Surcharge, Try, meet, sparse
+from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices
 from dcgen.errors import ConfigError
 
 PRICE = 1e-7
 
 
-def searched(monkeypatch: pytest.MonkeyPatch, goal: Goal, scatter: float, first: float, seed: int) -> list[Trial]:
-    """The tries of a search over a made-up network: the one that is chosen comes last."""
+def searched(
+    monkeypatch: pytest.MonkeyPatch,
+    goal: Goal,
+    scatter: float,
+    first: float,
+    seed: int,
+    error_scatter: float | None = None,
+) -> list[Trial]:
+    """The tries of a search over a made-up network: the one that is chosen comes last.
+
+    error_scatter : of the divergence that the errors of the scores let expect; None: these are not known
+    """
     rng, tried = np.random.default_rng(seed), []
 
     def attempt(quantizer, surcharge, bit: float, stage: str) -> Try:
-        kl = 0.1 * (bit / PRICE) ** 0.7 * math.exp(scatter * rng.standard_normal())
-        tried.append(Trial(round(370_000 * (bit / PRICE) ** -0.2), kl, 0.9))
-        return Try(None, None, tried[-1], Prices(bit, {}))
+        kl = 0.1 * (bit / PRICE) ** 0.7
+        seen = kl * math.exp(scatter * rng.standard_normal())
+        tried.append(Trial(round(370_000 * (bit / PRICE) ** -0.2), seen, 0.9, score_error=kl / 0.8))
+        of_error = None if error_scatter is None else 0.8 * math.exp(error_scatter * rng.standard_normal())
+        return Try(Point({}, {}, 0.0, of_error), None, tried[-1], Prices(bit, {}))
 
     free = SimpleNamespace(work_bits=0.0)  # of any price but that of a bit
     monkeypatch.setattr(goals, "attempt", attempt)
@@ -49,6 +62,32 @@ def test_a_divergence_that_scatters_is_met_at_no_more_than_the_size_it_has_on_av
     assert all(chosen.mean_kl <= 0.1 for *_, chosen in found)
     assert np.mean([len(tried) for *tried, _ in found]) <= 5.2
     assert 0.96 * 370_000 <= np.median([chosen.blob_bytes for *_, chosen in found]) <= 1.02 * 370_000
+
+
+def test_errors_of_scores_say_where_a_divergence_is_met_more_closely_than_the_divergence_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def sizes(error_scatter: float | None) -> np.ndarray:
+        seeds = range(60)
+        found = [searched(monkeypatch, Goal("max_kl", 0.1), 0.06, PRICE / 1.3, s, error_scatter) for s in seeds]
+        assert all(chosen.mean_kl <= 0.1 for *_, chosen in found)
+        return np.array([chosen.blob_bytes for *_, chosen in found])
+
+    itself, errors = sizes(None), sizes(0.02)
+    assert errors.std() < 0.75 * itself.std()
+    assert 0.995 * 370_000 <= np.median(errors) <= 1.01 * 370_000
+
+
+def test_a_goal_that_one_network_meets_by_chance_is_kept_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    def attempt(quantizer, surcharge, bit: float, stage: str) -> Try:
+        trial = Trial(370_000, next(figures), 0.9, score_error=0.2)
+        return Try(Point({}, {}, 0.0, 1.0), None, trial, Prices(bit, {}))
+
+    figures = iter([0.09, *[0.2] * 7])
+    monkeypatch.setattr(goals, "attempt", attempt)
+    monkeypatch.setattr(goals, "first_price", lambda quantizer, goal: PRICE)
+    monkeypatch.setattr(goals, "Surcharge", lambda quantizer, density: None)
+    assert meet(SimpleNamespace(work_bits=0.0), Goal("max_kl", 0.1), 1.0).trial.mean_kl == 0.09
 
 
 def test_a_divergence_far_from_the_first_guess_is_met(monkeypatch: pytest.MonkeyPatch) -> None:

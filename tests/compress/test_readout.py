@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dcgen.compress.readout import FACTORS, fit, fitted, readout, scaled
 from dcgen.compress.uniform import levels_of
-from dcgen.fidelity import mean_kl
+from dcgen.fidelity import mean_kl, score_error
 from dcgen.ir.graph import Add, Clip, Graph, Input, Node, Weight
 from dcgen.ir.runner import FloatRunner
 from tests.compress.nets import net
@@ -76,11 +76,16 @@ def test_a_network_whose_scores_were_shrunk_and_moved_diverges_less_again() -> N
         made = graph.with_nodes(replace(n, op=op) if n.name == "c" else n for n in graph.nodes)
         return mean_kl(reference, FloatRunner(made).run(x[: len(inputs)]))
 
-    assert divergence(*found) < 0.1 * divergence(weight, bias)
+    assert divergence(found.weight, found.bias) < 0.1 * divergence(weight, bias)
+    op = replace(head, weight=found.weight, bias=found.bias)
+    made = graph.with_nodes(replace(n, op=op) if n.name == "c" else n for n in graph.nodes)
+    error = score_error(reference, FloatRunner(made).run(x[: len(inputs)]))
+    assert found.kl_of_error * error == pytest.approx(divergence(found.weight, found.bias), rel=0.2)
 
 
 def test_one_picture_tells_nothing() -> None:
     graph, rng = net(), np.random.default_rng(1)
     one = rng.normal(size=(1, 32, 6, 6)).astype(np.float32)
     weight, bias = graph.by_name["c"].op.weight, graph.by_name["c"].op.bias
-    assert fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias) == (weight, bias)
+    found = fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias)
+    assert (found.weight, found.bias) == (weight, bias) and found.kl_of_error > 0
