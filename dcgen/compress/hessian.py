@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from dcgen.ahead import ahead
+from dcgen.ahead import in_turn
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
 PLACES = 256
@@ -73,6 +73,23 @@ def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
     return np.ascontiguousarray(grouped).reshape(conv.groups, b * p, -1)
 
 
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Of the patches of one batch, over B * P rows.
+
+    mean, mean_float : float64 [G, D], of the quantized and of the float network
+    square, cross : float32 [G, D, D], products of the quantized network's with themselves, and of the float
+        network's (rows) with those
+    ``mean_float`` and ``cross`` are None where both networks have put the same there.
+    """
+
+    rows: int
+    mean: F64
+    square: F32
+    mean_float: F64 | None = None
+    cross: F32 | None = None
+
+
 class Observation:
     """Running sums of one convolution's moments: float64, over float32 products of a batch."""
 
@@ -88,19 +105,26 @@ class Observation:
         self._mean, self._mean_float = np.zeros((g, d)), np.zeros((g, d))
         self._square, self._cross = np.zeros((g, d, d)), np.zeros((g, d, d))
 
-    def add(self, one: F32, two: F32) -> None:
-        """Observe a batch: what the float and the quantized network put there, float32 [B, C, H, W]."""
-        if self._same and one is not two:
+    def sums(self, one: F32, two: F32) -> Sums:
+        """Of a batch: what the float and the quantized network put there, float32 [B, C, H, W]."""
+        x = patches(two, self._conv, self._places, self._width)
+        mean, square = x.sum(1, np.float64), x.transpose(0, 2, 1) @ x
+        if one is two:
+            return Sums(x.shape[1], mean, square)
+        y = patches(one, self._conv, self._places, self._width)
+        return Sums(x.shape[1], mean, square, y.sum(1, np.float64), y.transpose(0, 2, 1) @ x)
+
+    def add(self, sums: Sums) -> None:
+        """Another batch's."""
+        if self._same and sums.cross is not None:
             self._same = False
             self._cross[:], self._mean_float[:] = self._square, self._mean
-        x = patches(two, self._conv, self._places, self._width)
-        self._rows += x.shape[1]
-        self._mean += x.astype(np.float64).sum(1)
-        self._square += x.transpose(0, 2, 1) @ x
+        self._rows += sums.rows
+        self._mean += sums.mean
+        self._square += sums.square
         if not self._same:
-            y = x if one is two else patches(one, self._conv, self._places, self._width)
-            self._mean_float += y.astype(np.float64).sum(1)
-            self._cross += y.transpose(0, 2, 1) @ x
+            self._mean_float += sums.mean if sums.mean_float is None else sums.mean_float
+            self._cross += sums.square if sums.cross is None else sums.cross
 
     def moments(self) -> Moments:
         """The moments over all that was added."""
@@ -130,8 +154,13 @@ def observe(
     done : told of the pictures of each batch
     """
     found = {name: Observation(graph, name) for name in group}
-    for batch in ahead(batches):
-        for name, o in found.items():
-            o.add(*batch[graph.by_name[name].inputs[0]])
-        done(len(next(iter(batch.values()))[0]))
+
+    def sums(batch: Mapping[str, tuple[F32, F32]]) -> tuple[int, list[Sums]]:
+        count = len(next(iter(batch.values()))[0])
+        return count, [o.sums(*batch[graph.by_name[name].inputs[0]]) for name, o in found.items()]
+
+    for count, batch_sums in in_turn(sums, batches):  # added in order, whoever was ready first
+        for o, s in zip(found.values(), batch_sums, strict=True):
+            o.add(s)
+        done(count)
     return found
