@@ -38,8 +38,10 @@ NOISY = ("max_kl", "max_top1_drop")
 """Goals whose figures scatter by a tenth from one price to the next: each try is another network."""
 SCATTER = 0.15
 """By how much the logarithm of a price differs that is read off one such figure."""
-ENOUGH = 5
+ENOUGH = 4
 """Tries of a noisy goal, of which the best that meets it is taken; more only until one does."""
+NEAR = 0.1
+"""By how much the logarithm of a price may lie below the one voted for: one try at least does not lie farther."""
 KL_PER_POINT = 0.05
 """Nats at which a percentage point of accuracy may be lost, for a first guess."""
 RANGE = (1e-13, 1e-1)
@@ -109,7 +111,8 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         seen.append(_seen(at, found, goal))
         inside, outside = _judged(seen, goal)
         if goal.name in NOISY:
-            if number >= ENOUGH and inside:
+            voted = _voted(seen, goal, _aim(goal))
+            if number >= ENOUGH and any(s.at > voted - NEAR for s in inside):
                 break
         elif goal.limit * (1 - SLACK[goal.name]) <= goal.figure(found.trial) <= goal.limit:
             break
@@ -249,7 +252,7 @@ def first_price(quantizer: Quantizer, goal: Goal) -> float:
 
 def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
     """The logarithm of the price to try next."""
-    target = _log(goal.limit * (1 - SLACK[goal.name] / 2))
+    target = _aim(goal)
     if goal.name in NOISY:
         voted = _voted(inside + outside, goal, target)
         return voted if inside else min(voted, min(s.at for s in outside) - 2 * NARROW[goal.name])
@@ -263,6 +266,11 @@ def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
     last = met or missed
     assert last is not None
     return last.at + min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+
+
+def _aim(goal: Goal) -> float:
+    """The logarithm of the figure to try for, a little below the limit."""
+    return _log(goal.limit * (1 - SLACK[goal.name] / 2))
 
 
 def _voted(seen: list[_Seen], goal: Goal, log_figure: float) -> float:

@@ -18,7 +18,8 @@ from dcgen.ahead import in_turn
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
 PLACES = 256
-"""Output places of a picture that count towards a layer's moments, drawn once a layer."""
+"""Output places of a picture that count towards a layer's moments, drawn once a layer; half of them where its
+mirror image counts as well."""
 DAMPING = 0.01
 """Share of the mean variance that is added to every variance: no input is ever free."""
 
@@ -93,11 +94,11 @@ class Sums:
 class Observation:
     """Running sums of one convolution's moments: float64, over float32 products of a batch."""
 
-    def __init__(self, graph: Graph, name: str) -> None:
+    def __init__(self, graph: Graph, name: str, places: int) -> None:
         conv = graph.by_name[name].op
         assert isinstance(conv, Conv)
         _, height, self._width = graph.shapes[name]
-        drawn = np.random.default_rng(0).permutation(height * self._width)[:PLACES]
+        drawn = np.random.default_rng(0).permutation(height * self._width)[:places]
         self._conv, self._places = conv, np.sort(drawn)
         g, d = conv.groups, int(np.prod(conv.weight.values.shape[1:]))
         self._rows = 0
@@ -148,12 +149,14 @@ def observe(
     group: Iterable[str],
     batches: Iterable[Mapping[str, tuple[F32, F32]]],
     done: Callable[[int], None],
+    places: int = PLACES,
 ) -> dict[str, Observation]:
     """The inputs of the convolutions of ``group``, observed over batches of (float, quantized) tensors.
 
     done : told of the pictures of each batch
+    places : of each picture that count, at most
     """
-    found = {name: Observation(graph, name) for name in group}
+    found = {name: Observation(graph, name, places) for name in group}
 
     def sums(batch: Mapping[str, tuple[F32, F32]]) -> tuple[int, list[Sums]]:
         count = len(next(iter(batch.values()))[0])

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgen.compress.evidence import Divergence, Evidence
-from dcgen.compress.hessian import Moments, Observation, observe
+from dcgen.compress.hessian import PLACES, Moments, Observation, observe
 from dcgen.compress.obq import Choice, Problem, best_step, rough
 from dcgen.compress.point import Point
 from dcgen.compress.readout import fitted, readout
-from dcgen.compress.sections import Walk, groups
+from dcgen.compress.sections import Mirrored, Walk, groups
 from dcgen.compress.uniform import MAX_LEVEL, levels_of
 from dcgen.errors import NumericError
 from dcgen.ir.graph import F32, Conv, Graph, Weight
+from dcgen.ir.runner import FloatRunner
 from dcgen.progress import counted
 
 PROBE_ERROR = 0.01
@@ -30,6 +31,8 @@ PROBE_PICTURES = 64
 """Held-out ones: moments of few pictures would flatter themselves on those they are from."""
 SPARSE = 0.2
 """Share of exact zeros from which on a layer counts as pruned, and its zeros stay."""
+ALIKE = 0.6
+"""Share of pictures of which the mirror image is of the same class to a network that mirror images suit."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,8 @@ class Sketch:
 class Quantizer:
     """What all operating points of a network share: its float moments and its sensitivities.
 
+    Mirror images are further pictures to a network that mostly knows them for what they are, held-out ones tell.
+
     work_bits : bits of the file that the work of the average weight is worth, 0: none
     """
 
@@ -84,7 +89,12 @@ class Quantizer:
         self._problems: dict[str, Problem] = {}  # of the float network
         self._sensitivity: dict[str, float] = {}
         self._known: dict[str, F32] = {}  # that walks share
-        self._probe(self.observed(self.walk(), "observing inputs"))
+        alike = _agreement_with_mirrored(graph, evidence.held_out)
+        self._mirrored = alike >= ALIKE
+        evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
+        # What a layer's error weighs shows without mirror images.
+        plain = Walk(graph, evidence.measure) if self._mirrored else self.walk()
+        self._probe(self.observed(plain, "observing inputs"))
 
     def at(self, prices: Prices, stage: str) -> Point:
         """The network quantized at the given prices, layer after layer."""
@@ -122,15 +132,17 @@ class Quantizer:
 
     def walk(self) -> Walk:
         """Over ``measure``, from the begin; what the float network's part of it computes is kept for others."""
-        return Walk(self.graph, self.evidence.measure, self._known)
+        measure = self.evidence.measure
+        return Walk(self.graph, Mirrored(measure) if self._mirrored else measure, self._known)
 
     def observed(self, walk: Walk, stage: str) -> Iterator[tuple[str, Observation]]:
         """What the convolutions read in order, of a walk over ``measure``. Each one's quantized weights and biases
         are put into the walk, if it has any, before the next is asked for."""
         order = groups(self.graph)
-        done = counted(self.evidence.progress, stage, len(order) * len(self.evidence.measure))
+        done = counted(self.evidence.progress, stage, len(order) * walk.count)
+        places = PLACES * len(self.evidence.measure) // walk.count
         for group in order:
-            yield from observe(self.graph, group, walk.visit(group), done).items()
+            yield from observe(self.graph, group, walk.visit(group), done, places).items()
 
     def _probe(self, observations: Iterable[tuple[str, Observation]]) -> None:
         """Quantize one layer alone and see how far the output moves: the nats that a unit of error costs."""
@@ -178,3 +190,9 @@ class Quantizer:
         integers = choice.integers.reshape(conv.weight.values.shape)
         levels = levels_of(integers, choice.step, self.constraints.symmetric)
         return Weight.of(levels), m.bias(conv, choice.integers * choice.step)
+
+
+def _agreement_with_mirrored(graph: Graph, pictures: F32) -> float:
+    runner = FloatRunner(graph)
+    one, two = (runner.run(x).argmax(1) for x in (pictures, np.ascontiguousarray(pictures[..., ::-1])))
+    return float((one == two).mean())

@@ -8,6 +8,7 @@ of the network only where they are small; elsewhere they are computed again from
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Protocol
 
 import numpy as np
 
@@ -70,18 +71,44 @@ def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
     return tuple(name for name in graph.shapes if name in read - missing)
 
 
+class Sliced(Protocol):
+    """Tensors float32 [N, C, H, W] that a walk takes slice by slice."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, here: slice, /) -> F32: ...
+
+
+class Mirrored:
+    """Pictures float32 [N, C, H, W] and behind them their mirror images, which are made when they are taken."""
+
+    def __init__(self, pictures: F32) -> None:
+        self._pictures = pictures
+
+    def __len__(self) -> int:
+        return 2 * len(self._pictures)
+
+    def __getitem__(self, here: slice, /) -> F32:
+        n = len(self._pictures)
+        start, stop, _ = here.indices(2 * n)
+        mirrored = self._pictures[max(start - n, 0) : max(stop - n, 0), ..., ::-1]
+        return np.concatenate([self._pictures[start:stop], mirrored])
+
+
 class Walk:
     """Two networks of one graph, float and quantized, on the same pictures.
 
     Groups are visited in order. Whoever visits puts the quantized weights and biases of a group into
     ``weights`` and ``biases`` before going on.
 
+    pictures : float32 [N, C, H, W]; ``count`` is N
     known : the float network's tensors at some cuts, which walks over the same pictures share and fill
     """
 
-    def __init__(self, graph: Graph, pictures: F32, known: dict[str, F32] | None = None) -> None:
+    def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
         self._graph = graph
-        self._at: dict[str, tuple[F32, F32]] = {graph.inputs[0].name: (pictures, pictures)}
+        self.count = len(pictures)
+        self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
         self.weights: dict[str, Weight] = {}
         self.biases: dict[str, F32] = {}
@@ -91,7 +118,7 @@ class Walk:
         group = tuple(group)
         graph, held = self._graph, self._at
         wanted = cut(graph, group)
-        pictures = len(next(iter(held.values()))[0])
+        pictures = self.count
         sizes = [int(np.prod(graph.shapes[name])) for name in wanted]
         keep = 2 * 4 * pictures * sum(sizes) <= KEPT_BYTES
         if not keep:
@@ -104,10 +131,10 @@ class Walk:
         biases = {name: b for name, b in self.biases.items() if name in inside}
         same = not changed and all(a is b for a, b in held.values())
         known = {name: self._known[name] for name in new} if all(name in self._known for name in new) else {}
-        kept = {name: held[name] for name in wanted if keep and name in held}
+        made: dict[str, tuple[F32, F32]] = {}
         for name in new if keep else ():
             one = known[name] if known else _empty(pictures, graph.shapes[name])
-            kept[name] = (one, one if same else _empty(pictures, graph.shapes[name]))
+            made[name] = (one, one if same else _empty(pictures, graph.shapes[name]))
         for start in range(0, pictures, BATCH):
             here = slice(start, start + BATCH)
             ones = {name: a[here] for name, (a, _) in held.items()}
@@ -116,16 +143,16 @@ class Walk:
                 found = {name: x[here] for name, x in known.items()} or next(runner.batches(ones))
                 ones = {**ones, **found}
                 twos = {**twos, **(found if same else next(runner.batches(twos, changed, biases)))}
-            for name in new if keep else ():
+            for name, (one, two) in made.items():
                 if not known:
-                    kept[name][0][here] = ones[name]
+                    one[here] = ones[name]
                 if not same:
-                    kept[name][1][here] = twos[name]
+                    two[here] = twos[name]
             yield {name: (ones[name], twos[name]) for name in wanted}
         if keep:
-            self._at = kept
-            if same:
-                self._remember({name: kept[name][0] for name in new})
+            self._at = {name: held[name] for name in wanted if name in held} | made
+            if not known:
+                self._remember({name: one for name, (one, _) in made.items()})
 
     def _remember(self, found: Mapping[str, F32]) -> None:
         """The last ones, as most work lies between them for their size."""
