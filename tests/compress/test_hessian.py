@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgen.compress.hessian import DAMPING, observe, patches, rows
-from dcgen.compress.sections import Walk, cut, groups
+from dcgen.compress.sections import Mirrored, Walk, cut, groups
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import Add, Clip, Concat, Conv, Graph, Input, Node, Weight
 from tests.compress.nets import net, replaced
@@ -57,9 +57,9 @@ def test_weights_times_patches_are_the_convolution(groups_, stride, pads):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
-def walked(graph: Graph, changed: dict[str, Weight], known=None):
+def walked(graph: Graph, changed: dict[str, Weight], known=None, pictures_=None):
     """The observations of every convolution, the named weights changed on the way."""
-    walk, found = Walk(graph, pictures(graph), known), {}
+    walk, found = Walk(graph, pictures(graph) if pictures_ is None else pictures_, known), {}
     for group in groups(graph):
         found.update(observe(graph, group, walk.visit(group), lambda _: None))
         for name in set(group) & set(changed):
@@ -109,3 +109,17 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     # and the bias keeps the mean output
     bias = m.bias(op, m.targets(op))
     np.testing.assert_allclose((two @ m.targets(op)[0].T).mean(0) + bias, wanted.mean(0) + op.bias, atol=1e-3)
+
+
+def test_mirror_images_are_seen_like_further_pictures():
+    g = branching()
+    x = pictures(g)  # 20: the third batch of eight has the last of them and the first mirror images
+    both = np.concatenate([x, x[..., ::-1]])
+    mirrored = Mirrored(x)
+    assert len(mirrored) == 40
+    for here in (slice(0, 8), slice(16, 24), slice(24, 32), slice(32, 48)):
+        np.testing.assert_array_equal(mirrored[here], both[here])
+    changed = {"e3": Weight(np.round(g.by_name["e3"].op.weight.values, 1))}
+    found, expected = (walked(g, changed, None, p)["o"].moments() for p in (mirrored, both))
+    np.testing.assert_array_equal(found.hessian, expected.hessian)
+    np.testing.assert_array_equal(found.cross, expected.cross)

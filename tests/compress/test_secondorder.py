@@ -1,8 +1,11 @@
 """The default recipe meets its goals on held-out pictures, keeps its constraints, and is repeatable."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from dcgen.compress import secondorder
 from dcgen.compress.recipes import recipe
 from dcgen.compress.uniform import grid, levels_of
 from dcgen.errors import ConfigError
@@ -50,6 +53,21 @@ def test_constraints_are_kept():
         book = c.weight.levels.codebook
         assert len(book) <= 7
         np.testing.assert_allclose(np.sort(book), np.sort(-book))
+
+
+@pytest.mark.parametrize("even", [False, True])
+def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monkeypatch):
+    monkeypatch.setattr(secondorder, "ALIKE", 0.95)  # even mirrored noise gets its class 11 times of 12
+    said, walked = {}, []
+    seen = evidence(tell=said.__setitem__)
+    if even:
+        seen = replace(seen, held_out=(seen.held_out + seen.held_out[..., ::-1]) / 2)
+    walk = secondorder.Walk
+    monkeypatch.setattr(secondorder, "Walk", lambda *given: walked.append(walk(*given)) or walked[-1])
+    recipe("second-order", {"max_bytes": 1800}).apply(net(), seen)
+    assert said["mirrored"]["measured"] == (said["mirrored"]["agreement"] >= secondorder.ALIKE) == even
+    assert walked[0].count == 24  # what a layer weighs is measured without them
+    assert {w.count for w in walked[1:]} == {48 if even else 24}
 
 
 def test_what_a_weight_costs_on_the_target_makes_that_layer_sparser():
