@@ -40,6 +40,8 @@ SCATTER = 0.15
 """By how much the logarithm of a price differs that is read off one such figure."""
 ENOUGH = 4
 """Tries of a noisy goal, of which the best that meets it is taken; more only until one does."""
+TRUST = 2
+"""Tries that have to diverge otherwise than expected before that is half believed."""
 NEAR = 0.1
 """By how much the logarithm of a price may lie below the one voted for: one try at least does not lie farther."""
 KL_PER_POINT = 0.05
@@ -103,12 +105,13 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
 
     Raises ConfigError naming what was reached where the goal is out of reach.
     """
-    seen: list[_Seen] = []
+    tries: list[tuple[float, Try]] = []
     surcharge = Surcharge(quantizer, density)
     at = math.log(first_price(quantizer, goal))
     for number in range(1, TRIES + 1):
         found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
-        seen.append(_seen(at, found, goal))
+        tries.append((at, found))
+        seen = _seen(tries, goal)
         inside, outside = _judged(seen, goal)
         if goal.name in NOISY:
             voted = _voted(seen, goal, _aim(goal))
@@ -147,9 +150,18 @@ def expected_kl(found: Try) -> float | None:
     return None if error is None or kl_of_error is None else error * kl_of_error
 
 
-def _seen(at: float, found: Try, goal: Goal) -> _Seen:
-    figure = expected_kl(found) if goal.name == "max_kl" else None
-    return _Seen(at, _log(goal.figure(found.trial) if figure is None else figure), figure is not None, found)
+def _seen(tries: list[tuple[float, Try]], goal: Goal) -> list[_Seen]:
+    """The tries with what is to be expected of them, which the divergences themselves correct by what they say
+    differently on average: by all of it unless they stand on both sides of the limit."""
+    logs = [_log(goal.figure(found.trial)) for _, found in tries]
+    told = [expected_kl(found) for _, found in tries if goal.name == "max_kl"]
+    known = [_log(kl) for kl in told if kl is not None]
+    expected = len(known) == len(tries)
+    if expected:
+        sides = {log <= _log(goal.limit) for log in logs}
+        off = sum(log - k for log, k in zip(logs, known, strict=True)) / (len(tries) + TRUST * (len(sides) - 1))
+        logs = [k + off for k in known]
+    return [_Seen(at, log, expected, found) for (at, found), log in zip(tries, logs, strict=True)]
 
 
 def _judged(seen: list[_Seen], goal: Goal) -> tuple[list[_Seen], list[_Seen]]:

@@ -26,10 +26,12 @@ def searched(
     first: float,
     seed: int,
     error_scatter: float | None = None,
+    bias: float = 1.0,
 ) -> list[Trial]:
     """The tries of a search over a made-up network: the one that is chosen comes last.
 
     error_scatter : of the divergence that the errors of the scores let expect; None: these are not known
+    bias : factor by which they let expect too much
     """
     rng, tried = np.random.default_rng(seed), []
 
@@ -37,7 +39,7 @@ def searched(
         kl = 0.1 * (bit / PRICE) ** 0.7
         seen = kl * math.exp(scatter * rng.standard_normal())
         tried.append(Trial(round(370_000 * (bit / PRICE) ** -0.2), seen, 0.9, score_error=kl / 0.8))
-        of_error = None if error_scatter is None else 0.8 * math.exp(error_scatter * rng.standard_normal())
+        of_error = None if error_scatter is None else bias * 0.8 * math.exp(error_scatter * rng.standard_normal())
         return Try(Point({}, {}, 0.0, of_error), None, tried[-1], Prices(bit, {}))
 
     free = SimpleNamespace(work_bits=0.0)  # of any price but that of a bit
@@ -76,6 +78,18 @@ def test_errors_of_scores_say_where_a_divergence_is_met_more_closely_than_the_di
     itself, errors = sizes(None), sizes(0.02)
     assert errors.std() < 0.75 * itself.std()
     assert 0.995 * 370_000 <= np.median(errors) <= 1.01 * 370_000
+
+
+@pytest.mark.parametrize(
+    ("bias", "least", "most"), [(0.7, 0.94, 1.06), (0.9, 0.97, 1.04), (1.1, 0.98, 1.04), (1.3, 0.98, 1.08)]
+)
+def test_errors_of_scores_that_promise_too_much_or_too_little_are_found_out(
+    monkeypatch: pytest.MonkeyPatch, bias: float, least: float, most: float
+) -> None:
+    goal, seeds = Goal("max_kl", 0.1), range(40)
+    found = [searched(monkeypatch, goal, 0.06, PRICE / 1.3, s, 0.03, bias)[-1] for s in seeds]
+    assert all(chosen.mean_kl <= 0.1 for chosen in found)
+    assert least * 370_000 <= np.median([chosen.blob_bytes for chosen in found]) <= most * 370_000
 
 
 def test_a_goal_that_one_network_meets_by_chance_is_kept_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
