@@ -23,7 +23,7 @@ from dcgen.ir.graph import Graph
 
 GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
-DEFAULT_KL = 0.115
+DEFAULT_KL = 0.11
 """Nats that a network may diverge where nothing is asked for."""
 SPARSE_KL = 0.07
 """The same for the price of a bit where a density is all that is asked for: what is pruned costs more by far."""

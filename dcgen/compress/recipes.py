@@ -76,7 +76,7 @@ class Recipe:
 class SecondOrder(Recipe):
     """Smallest file at a divergence, or least divergence at a size: levels by second-order error and rate.
 
-    At most one of the three goals; 0 is none. Without any, ``max_kl`` is 0.115 nats, or, if there is a
+    At most one of the three goals; 0 is none. Without any, ``max_kl`` is 0.11 nats, or, if there is a
     ``density``, bits keep about the price that this goal would give them.
 
     max_kl : mean KL divergence in nats of the integer network on held-out pictures
