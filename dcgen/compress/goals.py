@@ -3,10 +3,10 @@
 The price of a bit is the one unknown: divergence grows and the file shrinks with it, both about as a
 power of it. Every try quantizes the whole network and runs it as integers. Bytes hardly scatter: the next
 try is interpolated, in logarithms, between the closest ones on both sides of the limit. Divergence and
-accuracy of few pictures do: every try so far votes for the price. A divergence has to keep to its limit on the
-held-out pictures and, by that vote, on others: what it is to be there is told by the errors of all scores, which
-scatter far less. A density is met by a surcharge on all weights that are not zero; since who asks for one wants
-less to compute, it grows with what a weight has to do.
+accuracy of few pictures do: every try so far votes for the price. Of a divergence it votes by what the errors of
+all scores let expect, which scatters far less; the try that is taken keeps to the limit by its own figure, too.
+A density is met by a surcharge on all weights that are not zero; since who asks for one wants less to compute, it
+grows with what a weight has to do.
 """
 
 from __future__ import annotations

@@ -102,7 +102,7 @@ class Walk:
     ``weights`` and ``biases`` before going on.
 
     pictures : float32 [N, C, H, W]; ``count`` is N
-    known : the float network's tensors at some cuts, which walks over the same pictures share and fill
+    known : the float network's tensors at some cuts, shared by walks over the same pictures; the first fills it
     """
 
     def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
@@ -110,6 +110,7 @@ class Walk:
         self.count = len(pictures)
         self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
+        self._fills = not self._known
         self.weights: dict[str, Weight] = {}
         self.biases: dict[str, F32] = {}
 
@@ -151,7 +152,7 @@ class Walk:
             yield {name: (ones[name], twos[name]) for name in wanted}
         if keep:
             self._at = {name: held[name] for name in wanted if name in held} | made
-            if not known:
+            if self._fills:
                 self._remember({name: one for name, (one, _) in made.items()})
 
     def _remember(self, found: Mapping[str, F32]) -> None:
