@@ -89,14 +89,11 @@ class Try:
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A try at the logarithm of a price of a bit, and the logarithm of its figure.
-
-    expected : whether that is what to expect of others, too, rather than what it came to by chance
-    """
+    """A try at the logarithm of a price of a bit, and the logarithm of its figure: of a divergence, where that is
+    known, the one to expect."""
 
     at: float
     log_figure: float
-    expected: bool
     found: Try
 
 
@@ -111,22 +108,25 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     for number in range(1, TRIES + 1):
         found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
         tries.append((at, found))
-        seen = _seen(tries, goal)
-        inside, outside = _judged(seen, goal)
+        inside, outside = _judged(tries, goal)
         if goal.name in NOISY:
-            voted = _voted(seen, goal, _aim(goal))
-            if number >= ENOUGH and any(s.at > voted - NEAR for s in inside):
+            at = _voted(inside + outside, goal, _aim(goal))
+            if number >= ENOUGH and any(s.at > at - NEAR for s in inside):
                 break
-        elif goal.limit * (1 - SLACK[goal.name]) <= goal.figure(found.trial) <= goal.limit:
-            break
-        at = min(max(_next(inside, outside, goal), math.log(RANGE[0])), math.log(RANGE[1]))
-        near = [s.at for s in seen if abs(at - s.at) < NARROW[goal.name]]
+            if not inside:
+                at = min(at, min(s.at for s in outside) - 2 * NARROW[goal.name])
+        else:
+            if goal.limit * (1 - SLACK[goal.name]) <= goal.figure(found.trial) <= goal.limit:
+                break
+            at = _interpolated(inside, outside, goal)
+        at = min(max(at, math.log(RANGE[0])), math.log(RANGE[1]))
+        near = [tried for tried, _ in tries if abs(at - tried) < NARROW[goal.name]]
         if near and goal.name not in NOISY:
             break  # figures jump by more than what such a step changes
         at = max([at, *(n + NARROW[goal.name] for n in near)])  # another network, a little smaller
-    inside = inside or [s for s in seen if goal.figure(s.found.trial) <= goal.limit]
+    inside = inside or [s for s in outside if goal.figure(s.found.trial) <= goal.limit]
     if not inside:
-        best = min((s.found for s in seen), key=lambda found: goal.figure(found.trial))
+        best = min((found for _, found in tries), key=lambda found: goal.figure(found.trial))
         raise ConfigError(
             goal.name,
             f"{goal.limit:g} cannot be met, {goal.figure(best.trial):.4g} was reached with "
@@ -150,23 +150,25 @@ def expected_kl(found: Try) -> float | None:
     return None if error is None or kl_of_error is None else error * kl_of_error
 
 
-def _seen(tries: list[tuple[float, Try]], goal: Goal) -> list[_Seen]:
-    """The tries with what is to be expected of them, which the divergences themselves correct by what they say
-    differently on average: by all of it unless they stand on both sides of the limit."""
-    logs = [_log(goal.figure(found.trial)) for _, found in tries]
+def _expected(tries: list[tuple[float, Try]], figures: list[float], goal: Goal) -> list[float] | None:
+    """The logarithms of the divergences to expect, corrected by what the tries' own (``figures``, logarithms) say
+    differently on average: by all of it unless they stand on both sides of the limit. None where nothing tells."""
     told = [expected_kl(found) for _, found in tries if goal.name == "max_kl"]
     known = [_log(kl) for kl in told if kl is not None]
-    expected = len(known) == len(tries)
-    if expected:
-        sides = {log <= _log(goal.limit) for log in logs}
-        off = sum(log - k for log, k in zip(logs, known, strict=True)) / (len(tries) + TRUST * (len(sides) - 1))
-        logs = [k + off for k in known]
-    return [_Seen(at, log, expected, found) for (at, found), log in zip(tries, logs, strict=True)]
+    if len(known) < len(tries):
+        return None
+    sides = {figure <= _log(goal.limit) for figure in figures}
+    off = sum(figure - k for figure, k in zip(figures, known, strict=True))
+    off /= len(tries) + TRUST * (len(sides) - 1)
+    return [k + off for k in known]
 
 
-def _judged(seen: list[_Seen], goal: Goal) -> tuple[list[_Seen], list[_Seen]]:
+def _judged(tries: list[tuple[float, Try]], goal: Goal) -> tuple[list[_Seen], list[_Seen]]:
     """The tries that meet the goal and those that do not."""
-    dearest = _voted(seen, goal, _log(goal.limit)) if all(s.expected for s in seen) else math.inf
+    figures = [_log(goal.figure(found.trial)) for _, found in tries]
+    expected = _expected(tries, figures, goal)
+    seen = [_Seen(at, log, found) for (at, found), log in zip(tries, expected or figures, strict=True)]
+    dearest = _voted(seen, goal, _log(goal.limit)) if expected else math.inf
     inside: list[_Seen] = []
     outside: list[_Seen] = []
     for s in seen:
@@ -262,12 +264,9 @@ def first_price(quantizer: Quantizer, goal: Goal) -> float:
     return math.exp(low)
 
 
-def _next(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
-    """The logarithm of the price to try next."""
+def _interpolated(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
+    """The logarithm of the price to try next, between the closest tries on both sides of the limit."""
     target = _aim(goal)
-    if goal.name in NOISY:
-        voted = _voted(inside + outside, goal, target)
-        return voted if inside else min(voted, min(s.at for s in outside) - 2 * NARROW[goal.name])
     met = min(inside, key=lambda s: s.at, default=None)
     missed = max(outside, key=lambda s: s.at, default=None)
     if met and missed:

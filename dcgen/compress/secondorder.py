@@ -31,7 +31,7 @@ PROBE_PICTURES = 64
 """Held-out ones: moments of few pictures would flatter themselves on those they are from."""
 SPARSE = 0.2
 """Share of exact zeros from which on a layer counts as pruned, and its zeros stay."""
-ALIKE = 0.6
+MIRROR_ALIKE = 0.6
 """Share of pictures of which the mirror image is of the same class to a network that mirror images suit."""
 
 
@@ -90,7 +90,7 @@ class Quantizer:
         self._sensitivity: dict[str, float] = {}
         self._known: dict[str, F32] = {}  # that walks share
         alike = _agreement_with_mirrored(graph, evidence.held_out)
-        self._mirrored = alike >= ALIKE
+        self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
         # What a layer's error weighs shows without mirror images.
         plain = Walk(graph, evidence.measure) if self._mirrored else self.walk()

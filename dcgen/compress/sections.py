@@ -110,7 +110,7 @@ class Walk:
         self.count = len(pictures)
         self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
-        self._fills = not self._known
+        self._fills = known is not None and not known
         self.weights: dict[str, Weight] = {}
         self.biases: dict[str, F32] = {}
 
@@ -119,9 +119,8 @@ class Walk:
         group = tuple(group)
         graph, held = self._graph, self._at
         wanted = cut(graph, group)
-        pictures = self.count
         sizes = [int(np.prod(graph.shapes[name])) for name in wanted]
-        keep = 2 * 4 * pictures * sum(sizes) <= KEPT_BYTES
+        keep = 2 * 4 * self.count * sum(sizes) <= KEPT_BYTES
         if not keep:
             wanted = tuple(dict.fromkeys(graph.by_name[name].inputs[0] for name in group))
         new = tuple(name for name in wanted if name not in held)
@@ -134,9 +133,9 @@ class Walk:
         known = {name: self._known[name] for name in new} if all(name in self._known for name in new) else {}
         made: dict[str, tuple[F32, F32]] = {}
         for name in new if keep else ():
-            one = known[name] if known else _empty(pictures, graph.shapes[name])
-            made[name] = (one, one if same else _empty(pictures, graph.shapes[name]))
-        for start in range(0, pictures, BATCH):
+            one = known[name] if known else _empty(self.count, graph.shapes[name])
+            made[name] = (one, one if same else _empty(self.count, graph.shapes[name]))
+        for start in range(0, self.count, BATCH):
             here = slice(start, start + BATCH)
             ones = {name: a[here] for name, (a, _) in held.items()}
             twos = {name: ones[name] if a is b else b[here] for name, (a, b) in held.items()}

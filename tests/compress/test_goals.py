@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -42,12 +43,16 @@ def searched(
         of_error = None if error_scatter is None else bias * 0.8 * math.exp(error_scatter * rng.standard_normal())
         return Try(Point({}, {}, 0.0, of_error), None, tried[-1], Prices(bit, {}))
 
+    return [*tried, met(monkeypatch, goal, attempt, first)]
+
+
+def met(monkeypatch: pytest.MonkeyPatch, goal: Goal, attempt: Callable[..., Try], first: float) -> Trial:
+    """What is chosen of the tries that ``attempt`` makes, from the first price on."""
     free = SimpleNamespace(work_bits=0.0)  # of any price but that of a bit
     monkeypatch.setattr(goals, "attempt", attempt)
     monkeypatch.setattr(goals, "first_price", lambda quantizer, goal: first)
     monkeypatch.setattr(goals, "Surcharge", lambda quantizer, density: None)
-    chosen = meet(free, goal, 1.0).trial
-    return [*tried, chosen]
+    return meet(free, goal, 1.0).trial
 
 
 @pytest.mark.parametrize("first", [PRICE / 5, PRICE / 1.3, PRICE, 1.3 * PRICE, 5 * PRICE])
@@ -98,10 +103,7 @@ def test_a_goal_that_one_network_meets_by_chance_is_kept_to_all_the_same(monkeyp
         return Try(Point({}, {}, 0.0, 1.0), None, trial, Prices(bit, {}))
 
     figures = iter([0.09, *[0.2] * 7])
-    monkeypatch.setattr(goals, "attempt", attempt)
-    monkeypatch.setattr(goals, "first_price", lambda quantizer, goal: PRICE)
-    monkeypatch.setattr(goals, "Surcharge", lambda quantizer, density: None)
-    assert meet(SimpleNamespace(work_bits=0.0), Goal("max_kl", 0.1), 1.0).trial.mean_kl == 0.09
+    assert met(monkeypatch, Goal("max_kl", 0.1), attempt, PRICE).mean_kl == 0.09
 
 
 def test_a_divergence_far_from_the_first_guess_is_met(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from dcgen.compress.uniform import levels_of
 from dcgen.fidelity import mean_kl, score_error
 from dcgen.ir.graph import Add, Clip, Graph, Input, Node, Weight
 from dcgen.ir.runner import FloatRunner
-from tests.compress.nets import net
+from tests.compress.nets import net, replaced
 from tests.graphs import conv
 
 
@@ -71,16 +71,13 @@ def test_a_network_whose_scores_were_shrunk_and_moved_diverges_less_again() -> N
     found = fitted(graph, "c", [{"rb": (inputs, inputs)}], weight, bias)
     reference = FloatRunner(graph).run(x[: len(inputs)])
 
-    def divergence(weight: Weight, bias: np.ndarray) -> float:
-        op = replace(head, weight=weight, bias=bias)
-        made = graph.with_nodes(replace(n, op=op) if n.name == "c" else n for n in graph.nodes)
-        return mean_kl(reference, FloatRunner(made).run(x[: len(inputs)]))
+    def scores(weight: Weight, bias: np.ndarray) -> np.ndarray:
+        made = replaced(graph, "c", replace(head, weight=weight, bias=bias))
+        return FloatRunner(made).run(x[: len(inputs)])
 
-    assert divergence(found.weight, found.bias) < 0.1 * divergence(weight, bias)
-    op = replace(head, weight=found.weight, bias=found.bias)
-    made = graph.with_nodes(replace(n, op=op) if n.name == "c" else n for n in graph.nodes)
-    error = score_error(reference, FloatRunner(made).run(x[: len(inputs)]))
-    assert found.kl_of_error * error == pytest.approx(divergence(found.weight, found.bias), rel=0.2)
+    after = scores(found.weight, found.bias)
+    assert mean_kl(reference, after) < 0.1 * mean_kl(reference, scores(weight, bias))
+    assert found.kl_of_error * score_error(reference, after) == pytest.approx(mean_kl(reference, after), rel=0.2)
 
 
 def test_one_picture_tells_nothing() -> None:

@@ -57,7 +57,7 @@ def test_constraints_are_kept():
 
 @pytest.mark.parametrize("even", [False, True])
 def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monkeypatch):
-    monkeypatch.setattr(secondorder, "ALIKE", 0.95)  # even mirrored noise gets its class 11 times of 12
+    monkeypatch.setattr(secondorder, "MIRROR_ALIKE", 0.95)  # even mirrored noise gets its class 11 times of 12
     said, walked = {}, []
     seen = evidence(tell=said.__setitem__)
     if even:
@@ -65,7 +65,7 @@ def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monke
     walk = secondorder.Walk
     monkeypatch.setattr(secondorder, "Walk", lambda *given: walked.append(walk(*given)) or walked[-1])
     recipe("second-order", {"max_bytes": 1800}).apply(net(), seen)
-    assert said["mirrored"]["measured"] == (said["mirrored"]["agreement"] >= secondorder.ALIKE) == even
+    assert said["mirrored"]["measured"] == (said["mirrored"]["agreement"] >= secondorder.MIRROR_ALIKE) == even
     assert walked[0].count == 24  # what a layer weighs is measured without them
     assert {w.count for w in walked[1:]} == {48 if even else 24}
 
