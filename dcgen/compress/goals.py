@@ -27,8 +27,6 @@ DEFAULT_KL = 0.11
 """Nats that a network may diverge where nothing is asked for."""
 SPARSE_KL = 0.07
 """The same for the price of a bit where a density is all that is asked for: what is pruned costs more by far."""
-ALIKE = (1.0, 1.02, 0.98)
-"""Prices that give files of about the same size, but networks whose divergence differs by a tenth."""
 TRIES = 8
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.25, "max_top1_drop": 0.7}
 """Powers of the price of a bit that figures grow by, until two tries tell."""
@@ -178,16 +176,9 @@ def _judged(tries: list[tuple[float, Try]], goal: Goal) -> tuple[list[_Seen], li
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
-    """The network of a density that is the only wish: of a few that cost about the same, the closest one; the
-    first one where that is no denser anyway."""
+    """The network of a density that is the only wish, at the price that ``SPARSE_KL`` would have without it."""
     price = first_price(quantizer, Goal("max_kl", SPARSE_KL))
-    surcharge = Surcharge(quantizer, density)
-    factors = ALIKE if surcharge.at(price) else ALIKE[:1]
-    tries = [
-        attempt(quantizer, surcharge, price * factor, f"quantizing, try {number}")
-        for number, factor in enumerate(factors, 1)
-    ]
-    return min(tries, key=lambda found: found.trial.mean_kl)
+    return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
 
 
 class Surcharge:

@@ -138,17 +138,7 @@ class Pruned:
 def test_a_density_is_met_from_below_and_closely(off: float) -> None:
     quantizer: Any = Pruned(off)
     assert DENSE_ENOUGH * 0.33 <= sparse(quantizer, 0.33).point.density <= 0.33
-    assert quantizer.made <= 3 + len(goals.ALIKE) - 1  # what the first try learns serves the others
-
-
-def test_of_networks_that_cost_about_the_same_the_closest_one_is_taken() -> None:
-    quantizer: Any = Pruned(1.0)
-    divergences = iter((0.3, 0.2, 0.4))
-    quantizer.evidence.trial = lambda graph: Trial(1, next(divergences), 0.9)
-    found = sparse(quantizer, 0.33)
-    assert found.trial.mean_kl == 0.2
-    prices = [goals.first_price(quantizer, Goal("max_kl", goals.SPARSE_KL)) * factor for factor in goals.ALIKE]
-    assert found.prices.bit == pytest.approx(prices[1])
+    assert quantizer.made <= 3
 
 
 def test_a_network_that_is_sparser_than_asked_for_stays_as_it_is() -> None:
