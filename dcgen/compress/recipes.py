@@ -24,6 +24,7 @@ from dcgen.compress.teaching import Lesson
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
 from dcgen.ir.graph import Conv, Graph, Weight
+from dcgen.ir.torch_run import Device, import_torch
 from dcgen.ir.verify import verify
 
 Pass = Callable[[Graph, Evidence], Graph]
@@ -97,6 +98,7 @@ class SecondOrder(Recipe):
     distill_augment : strength of augmentation, 0 to 1
     distill_mix : share of pictures that are mixed with another one
     distill_features : weight of the error at the ends of blocks beside the divergence of the output
+    distill_device : what training computes on
     """
 
     name: ClassVar[str] = "second-order"
@@ -120,6 +122,7 @@ class SecondOrder(Recipe):
     distill_augment: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
     distill_mix: float = field(default=1.0, metadata={"min": 0.0, "max": 1.0})
     distill_features: float = field(default=1.0, metadata={"min": 0.0, "max": 100.0})
+    distill_device: Device = "cpu"
 
     def goal(self) -> Goal | None:
         return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
@@ -145,6 +148,7 @@ class SecondOrder(Recipe):
 
     def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
         goal = self.goal()
+        self._check_distill()
         quantizer = self.quantizer(graph, evidence)
 
         def search() -> Try:
@@ -160,14 +164,27 @@ class SecondOrder(Recipe):
         found = point.applied(graph)
         if not self.distill:
             return found
+        self._check_distill()
         trial = evidence.trial(found)
         quantizer = self.quantizer(graph, evidence)
         start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # at a price that is not known
         return self._distilled(quantizer, start, self._asked())
 
+    def _check_distill(self) -> None:
+        """Before minutes are spent on where training starts: raises ToolError where it could not."""
+        if self.distill:
+            import_torch("for --distill", self.distill_device)
+
     def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
         rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate
-        lesson = Lesson(self.distill_batch, rates, self.distill_augment, self.distill_mix, self.distill_features)
+        lesson = Lesson(
+            self.distill_batch,
+            rates,
+            self.distill_augment,
+            self.distill_mix,
+            self.distill_features,
+            self.distill_device,
+        )
         training = Training(
             self.distill_steps,
             self.distill_round,

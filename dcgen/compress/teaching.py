@@ -16,7 +16,7 @@ import numpy as np
 from dcgen.compress.augment import augmented, mixed
 from dcgen.compress.student import Layers, Site, Sites
 from dcgen.ir.graph import F32, Add, Clip, Concat, Graph
-from dcgen.ir.torch_run import TorchRunner, import_torch
+from dcgen.ir.torch_run import Device, TorchRunner, import_torch
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -38,7 +38,7 @@ class Lesson:
     augment : strength of augmentation, 0 to 1
     mix : share of pictures that are mixed with another one
     features : weight of the squared error at the tensors of ``features_of``
-    device : PyTorch's name of the device
+    device : PyTorch's name of what computes
     """
 
     batch: int
@@ -46,7 +46,7 @@ class Lesson:
     augment: float
     mix: float
     features: float
-    device: str = "cpu"
+    device: Device = "cpu"
 
 
 def features_of(graph: Graph) -> tuple[str, ...]:
@@ -74,7 +74,7 @@ class Teacher:
     """
 
     def __init__(self, graph: Graph, pictures: F32, sites: Sites, lesson: Lesson) -> None:
-        torch = import_torch("for --distill")
+        torch = import_torch("for --distill", lesson.device)
         self._graph, self._pictures, self._sites, self._lesson = graph, torch.from_numpy(pictures), sites, lesson
         self._runner = TorchRunner(graph, lesson.device)
         self._wanted = [graph.outputs[0], *(features_of(graph) if lesson.features else ())]

@@ -6,7 +6,7 @@ The meaning is that of ``evaluate``; tests compare the two. PyTorch is imported 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from dcgen.errors import ToolError
 from dcgen.ir.graph import (
@@ -31,19 +31,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def import_torch(purpose: str) -> Any:
-    """The torch module. Raises ToolError, naming what it was needed for, where it is not installed."""
+Device = Literal["cpu", "cuda"]
+
+
+def import_torch(purpose: str, device: Device = "cpu") -> Any:
+    """The torch module. Raises ToolError, naming what it was needed for, where it is not installed or has no such
+    device."""
     try:
         import torch
     except ImportError:
         raise ToolError("torch", f"is needed {purpose}", "pip install dcgen[torch]") from None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ToolError("torch", f"finds no CUDA device {purpose}", "use the CPU or PyTorch's CUDA build")
     return torch
 
 
 class TorchRunner:
     """The graph with its weights and biases, float32, as tensors on one device."""
 
-    def __init__(self, graph: Graph, device: str = "cpu") -> None:
+    def __init__(self, graph: Graph, device: Device = "cpu") -> None:
         torch = import_torch("to run a network with gradients")
         self._graph = graph
         self._parameters: dict[str, tuple[Tensor, Tensor]] = {

@@ -144,7 +144,13 @@ def test_a_point_is_distilled_at_its_size():
     assert same(plain, point.applied(net()))
 
 
-def test_without_torch_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "torch", None)
-    with pytest.raises(ToolError, match=r"torch: is needed for --distill \(pip install dcgen\[torch\]\)"):
-        distilled({"max_kl": 0.02})
+def test_what_torch_lacks_is_said_before_anything_is_searched(monkeypatch):
+    begun = []
+    seen = {"progress": lambda *stage: begun.append(stage)}
+    with monkeypatch.context() as without, pytest.raises(ToolError, match=r"torch: is needed for --distill \(pip"):
+        without.setitem(__import__("sys").modules, "torch", None)
+        distilled({"max_kl": 0.02}, **seen)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ToolError, match=r"torch: finds no CUDA device for --distill \(use the CPU or PyTorch's"):
+        distilled({"max_kl": 0.02, "distill_device": "cuda"}, **seen)
+    assert not begun
