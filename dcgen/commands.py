@@ -99,19 +99,21 @@ def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
 
 def show_frontier(rows: Sequence[Row], out: Path) -> None:
     """The points of a curve as a table."""
-    headings = ("point", "bytes", "mean KL", "agreement", "density", "non-zero MACs", "instructions", "cycles")
+    headings = ("point", "bytes", "mean KL", "agreement", "density", "MACs", "instr.", "cycles")
     shown = [
         (
-            *(r.point, r.blob_bytes, r.mean_kl, r.agreement, r.density, r.nonzero_macs),
-            *(r.instructions or "", r.cycles or ""),
+            *(Path(r.point).stem, r.blob_bytes, r.mean_kl, r.agreement, r.density),
+            *(
+                "" if count is None else f"{count / 1e6:.2f}"
+                for count in (r.nonzero_macs, r.instructions, r.cycles)
+            ),
         )
         for r in rows
     ]
-    print_table("From the largest file to the smallest, on held-out calibration pictures", headings, shown)
-    if (out / "frontier.svg").exists():
-        print(f"written to {out}")
-    else:
-        print(f"written to {out}, without a plot: pip install 'dcgen[plot]' for one")
+    print_table("On held-out calibration pictures; non-zero MACs and work in millions", headings, shown)
+    plotted = (out / "frontier.svg").exists()
+    print(f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one"))
+    print(f"compile a point of this model with --point {out / rows[0].point}")
 
 
 def export_model(name: str, weights: Path | None, size: int | None) -> bytes:
