@@ -137,7 +137,9 @@ class Pruned:
 @pytest.mark.parametrize("off", [0.5, 0.9, 1.0, 1.1, 2.0])
 def test_a_density_is_met_from_below_and_closely(off: float) -> None:
     quantizer: Any = Pruned(off)
-    assert DENSE_ENOUGH * 0.33 <= sparse(quantizer, 0.33).point.density <= 0.33
+    found = sparse(quantizer, 0.33)
+    assert DENSE_ENOUGH * 0.33 <= found.point.density <= 0.33
+    assert found.prices.bit == goals.first_price(quantizer, Goal("max_kl", goals.SPARSE_KL))
     assert quantizer.made <= 3
 
 
