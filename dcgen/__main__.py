@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Load the command line, which takes seconds, and run it."""
     try:
-        from dcgen.cli import main as run
+        from dcgen.command.app import main as run
     except KeyboardInterrupt:
         print("dcgen: interrupted", file=sys.stderr)
         sys.exit(130)

@@ -21,10 +21,10 @@ from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, PlanError
 from dcgen.files import check_writable, write_folder
 from dcgen.pipeline import Bench
-from dcgen.plan.cycles import nonzero_macs
-from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.instructions import is_predicted, predict_instructions
-from dcgen.plan.lanes import planned
+from dcgen.plan.engine.cycles import nonzero_macs
+from dcgen.plan.engine.lanes import planned
+from dcgen.plan.firmware.instructions import is_predicted, predict_instructions
+from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.progress import Progress
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find

@@ -17,7 +17,6 @@ from dcgen.compress.evidence import Evidence, Trial
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import read_point
 from dcgen.compress.recipes import Recipe, SecondOrder
-from dcgen.emit import bitstream
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
 from dcgen.emit.golden import Golden
@@ -32,12 +31,12 @@ from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.pictures import Preprocess
-from dcgen.plan.budget import plan_within
-from dcgen.plan.firmware import FirmwarePlan, plan_firmware
-from dcgen.plan.instructions import Active, is_predicted
-from dcgen.plan.lanes import fastest, planned
-from dcgen.plan.needs import check_budget, predict_needs
-from dcgen.plan.pace import pace
+from dcgen.plan.engine.lanes import fastest, planned
+from dcgen.plan.engine.pace import pace
+from dcgen.plan.firmware.budget import plan_within
+from dcgen.plan.firmware.instructions import Active, is_predicted
+from dcgen.plan.firmware.needs import check_budget, predict_needs
+from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
 from dcgen.plan.work import active_shares, work_of_weights
 from dcgen.progress import Progress, counted
 from dcgen.quant.activity import active_bytes
@@ -49,6 +48,7 @@ from dcgen.quant.scales import clip_owners, with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
 from dcgen.result import Calibration, Compiled, EngineCompiled, Job, trial_of
+from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1

@@ -17,11 +17,11 @@ from dcgen.fidelity import Fidelity
 from dcgen.importers.model import ImportedModel
 from dcgen.ir.graph import Graph
 from dcgen.pictures import Preprocess
-from dcgen.plan.cycles import Prediction
-from dcgen.plan.engine import EnginePlan
-from dcgen.plan.firmware import FirmwarePlan
-from dcgen.plan.needs import UNLIMITED, Budget, Needs
-from dcgen.plan.pace import Pace
+from dcgen.plan.engine.cycles import Prediction
+from dcgen.plan.engine.pace import Pace
+from dcgen.plan.engine.plan import EnginePlan
+from dcgen.plan.firmware.needs import UNLIMITED, Budget, Needs
+from dcgen.plan.firmware.plan import FirmwarePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
 from dcgen.targets import EngineTarget, Target

@@ -6,12 +6,12 @@ from amaranth.hdl import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw import regmap
-from hw.axi_lite import AxiLite
-from hw.back_end import trace_signature
-from hw.engine import Engine
-from hw.parameters import EngineParameters
-from hw.sim.convert import to_verilog
+from dcgen.hw.back.back_end import trace_signature
+from dcgen.hw.common.axi_lite import AxiLite
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.engine import Engine
+from dcgen.hw.sim.convert import to_verilog
 
 TOP = "dcgen_engine"
 """Name of the Verilog module."""

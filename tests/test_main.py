@@ -11,12 +11,12 @@ class _Interrupts:
     """An import finder in whose way the user presses Ctrl-C."""
 
     def find_spec(self, name, path=None, target=None):
-        if name == "dcgen.cli":
+        if name == "dcgen.command.app":
             raise KeyboardInterrupt
 
 
 def test_an_interrupt_while_loading_ends_in_one_line(monkeypatch, capsys):
-    monkeypatch.delitem(sys.modules, "dcgen.cli", raising=False)
+    monkeypatch.delitem(sys.modules, "dcgen.command.app", raising=False)
     monkeypatch.setattr(sys, "meta_path", [_Interrupts(), *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
         main()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT
+from tests.process import ROOT
 
 SKIPPED_TEST = "import pytest\ndef test_a():\n    pytest.skip('no tool')\n"
 SKIPPED_FILE = "import pytest\npytest.importorskip('no_such_module')\ndef test_a():\n    pass\n"

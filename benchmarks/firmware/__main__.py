@@ -20,7 +20,7 @@ from benchmarks.firmware.float_network import float_seconds
 from benchmarks.firmware.measure import host_seconds, measure
 from benchmarks.firmware.network import Network
 from benchmarks.firmware.table import Report
-from dcgen.console import stderr
+from dcgen.command.console import stderr
 from dcgen.errors import ConfigError, DcgenError
 from dcgen.quant.qgraph import QConv
 from dcgen.targets import TARGETS, find_check

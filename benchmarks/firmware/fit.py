@@ -1,4 +1,4 @@
-"""Fits what ``dcgen/plan/instructions.py`` and ``flash.py`` multiply work by, and writes it down.
+"""Fits what ``dcgen/plan/firmware/instructions.py`` and ``flash.py`` multiply work by, and writes it down.
 
     python -m benchmarks.firmware.fit
 
@@ -20,14 +20,14 @@ from scipy.optimize import nnls
 
 from benchmarks.firmware.measure import Measurement, measure
 from benchmarks.firmware.network import Network
-from dcgen.console import stderr
+from dcgen.command.console import stderr
 from dcgen.errors import DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
-from dcgen.plan import instruction_costs
-from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.flash import flash_parts
-from dcgen.plan.instructions import Work, work
+from dcgen.plan.firmware import instruction_costs
+from dcgen.plan.firmware.flash import flash_parts
+from dcgen.plan.firmware.instructions import Work, work
+from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor

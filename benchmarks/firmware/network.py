@@ -14,7 +14,7 @@ from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError, OutputError
 from dcgen.files import write_folder
 from dcgen.output import open_output
-from dcgen.plan.firmware import FirmwarePlan, plan_firmware
+from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
 from dcgen.quant.qgraph import U8, QConv, QGraph
 from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify

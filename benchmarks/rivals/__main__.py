@@ -24,7 +24,7 @@ from benchmarks.rivals import nncodec, same_levels
 from benchmarks.rivals.same_levels import Levels
 from benchmarks.rivals.table import Row, duels, show, write
 from dcgen import pictures as host
-from dcgen.console import stderr
+from dcgen.command.console import stderr
 from dcgen.encode.coding import stream_size
 from dcgen.encode.reader import describe
 from dcgen.encode.schema import Kind

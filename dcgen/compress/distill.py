@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from dcgen.compress.checkpoint import Saved, resume, resume_start, save, save_start
 from dcgen.compress.evidence import Divergence, Trial
 from dcgen.compress.goals import RANGE, SLOPES, Goal, Try
 from dcgen.compress.point import Point, fingerprint, point_bytes
 from dcgen.compress.secondorder import Prices, Quantizer
 from dcgen.compress.student import Layers, Sites, point_of, requantized, student
-from dcgen.compress.teaching import Lesson, Teacher
 from dcgen.progress import counted
+from dcgen.train.checkpoint import Saved, resume, resume_start, save, save_start
+from dcgen.train.teaching import Lesson, Teacher
 
 SWEEPS = 1
 """Sweeps of coordinate descent in which levels are chosen anew."""

@@ -20,12 +20,12 @@ from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.settings import configured
 from dcgen.compress.share import Init, existing, share
-from dcgen.compress.teaching import Lesson
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
+from dcgen.extras import Device, import_torch
 from dcgen.ir.graph import Conv, Graph, Weight
-from dcgen.ir.torch_run import Device, import_torch
 from dcgen.ir.verify import verify
+from dcgen.train.teaching import Lesson
 
 Pass = Callable[[Graph, Evidence], Graph]
 CodingName = Literal["joint", "deep-compression", "smallest"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import Status
-from dcgen.plan.cycles import Prediction
-from dcgen.plan.engine import TENSORS, EnginePlan
+from dcgen.hw.contract import regmap
+from dcgen.hw.sim import playback
+from dcgen.plan.engine.cycles import Prediction
+from dcgen.plan.engine.plan import TENSORS, EnginePlan
 from dcgen.quant.qgraph import U8, QGraph
-from hw import regmap
-from hw.sim import playback
 
 
 def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def packets(data: bytes, program: Sequence[int]) -> list[bytes]:
 
 
 def trace_description(graph: QGraph, plan: EnginePlan) -> dict[str, Any]:
-    """The description that ``hw.sim.tensors`` puts writes back with."""
+    """The description that ``dcgen.hw.sim.tensors`` puts writes back with."""
     placed = plan.schedule.placement
     numbers = {n: i for i, n in enumerate(plan.work.planes)}
     steps = []

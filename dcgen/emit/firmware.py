@@ -10,7 +10,7 @@ from dcgen.emit.ports import port_files
 from dcgen.emit.render import c_rows, c_string, comment_text, render
 from dcgen.encode.blob import Blob
 from dcgen.files import FileSet
-from dcgen.plan.firmware import FirmwarePlan, NodePlan
+from dcgen.plan.firmware.plan import FirmwarePlan, NodePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.resources import resource_dir
 

@@ -7,7 +7,7 @@ from enum import IntEnum, IntFlag
 
 from dcgen.emit.render import render
 from dcgen.encode import schema
-from dcgen.plan.limits import (
+from dcgen.plan.firmware.limits import (
     BYTES_A_WORD,
     CHUNK,
     DENSE_ENTRY,

@@ -11,13 +11,13 @@ from dcgen.emit.names import ModelNames
 from dcgen.emit.render import banner, c_rows, comment_text, render
 from dcgen.errors import ToolError
 from dcgen.files import FileSet
-from dcgen.plan.cycles import Prediction
-from dcgen.plan.engine import TENSORS, EnginePlan, summary
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.sim import playback, tensors
+from dcgen.plan.engine.cycles import Prediction
+from dcgen.plan.engine.plan import TENSORS, EnginePlan, summary
 from dcgen.quant.qgraph import QConcat, QGraph
 from dcgen.resources import resource_dir
-from hw import regmap
-from hw.parameters import EngineParameters
-from hw.sim import playback, tensors
 
 BENCHES = ("simulator.py", "playback.py", "tensors.py", "play.py", "network.py", "bench.v")
 """Files of ``hw/sim`` that travel with a design."""
@@ -26,7 +26,7 @@ BENCHES = ("simulator.py", "playback.py", "tensors.py", "play.py", "network.py",
 def engine_verilog(parameters: EngineParameters) -> str:
     """The engine's Verilog. ToolError where Amaranth or Yosys is missing."""
     try:
-        from hw.axi_engine import verilog
+        from dcgen.hw.axi_engine import verilog
     except ModuleNotFoundError as e:
         raise ToolError(e.name or "amaranth", "is needed for gateware", "pip install dcgen[fpga]") from e
     try:

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from dcgen.errors import WeightsError
+from dcgen.extras import import_torch
 from dcgen.ir.graph import F32
-from dcgen.ir.torch_run import import_torch
 from dcgen.models.catalogue import MODELS
 from dcgen.models.spec import SqueezeNetSpec, WeightShape
 

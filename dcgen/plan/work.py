@@ -12,14 +12,19 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dcgen.ir.graph import F32, Graph
+from dcgen.ir.graph import F32, Conv, Graph
 from dcgen.ir.runner import FloatRunner
-from dcgen.plan.conv_work import is_plain
+from dcgen.quant.qgraph import QConv
 from dcgen.targets import EngineTarget, Target
 
 EVENT_WORK = 3.5
 """What a weight takes for an input that is not zero where others are skipped, in units of what it takes for any
 input where none is: about so much on every core."""
+
+
+def is_plain(op: Conv | QConv) -> bool:
+    """Whether outputs read one position of the input each, their own."""
+    return op.kernel == op.stride == (1, 1) and not any(op.pads)
 
 
 def active_shares(graph: Graph, pictures: F32) -> dict[str, float]:

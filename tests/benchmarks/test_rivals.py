@@ -22,7 +22,7 @@ from dcgen.fidelity import Fidelity
 from dcgen.importers import load
 from dcgen.output import open_output
 from dcgen.quant.qgraph import QConv
-from tests.command import ROOT, dcgen_json
+from tests.process import ROOT, dcgen_json
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dcgen.compress import checkpoint, distill
+from dcgen.compress import distill
 from dcgen.compress.goals import prices
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError, ToolError
+from dcgen.train import checkpoint
 from tests.compress.nets import density, evidence, net
 
 torch = pytest.importorskip("torch")

@@ -18,7 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from dcgen.models.catalogue import DIGITS, find
-from tests.command import ROOT, dcgen, dcgen_json, tree
+from tests.process import ROOT, dcgen, dcgen_json, tree
 
 Params = dict[str, np.ndarray]
 
@@ -228,7 +228,7 @@ def test_a_labelled_picture_that_is_not_there(tmp_path: Path, digits_out: Path, 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_verify_and_leaves_nothing(number: signal.Signals, tmp_path: Path, digits_out: Path) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "dcgen.cli", "verify", str(digits_out), "--json"],
+        [sys.executable, "-m", "dcgen.command.app", "verify", str(digits_out), "--json"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -247,7 +247,7 @@ def test_a_signal_ends_verify_and_leaves_nothing(number: signal.Signals, tmp_pat
 
 def test_a_full_stdout() -> None:
     with open("/dev/full", "w") as full:
-        command = [sys.executable, "-m", "dcgen.cli", "model", "--json"]
+        command = [sys.executable, "-m", "dcgen.command.app", "model", "--json"]
         env = {**os.environ, "PYTHONPATH": str(ROOT)}
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, env=env, check=False)
     assert done.returncode != 0
@@ -259,7 +259,7 @@ def test_a_terminal_that_knows_ascii_only(digits_out: Path) -> None:
     env = {**os.environ, "PYTHONPATH": str(ROOT), **plain}
     for arguments in (["targets"], ["inspect", str(digits_out)]):
         done = subprocess.run(
-            [sys.executable, "-m", "dcgen.cli", *arguments], capture_output=True, env=env, check=False
+            [sys.executable, "-m", "dcgen.command.app", *arguments], capture_output=True, env=env, check=False
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.isascii()

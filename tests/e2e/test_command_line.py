@@ -14,8 +14,8 @@ import pytest
 from dcgen.models.catalogue import find
 from dcgen.targets import TARGETS
 from dcgen.targets.engines import ENGINES
-from tests.command import dcgen, dcgen_json
 from tests.conftest import Once
+from tests.process import dcgen, dcgen_json
 
 CHECKS = [t.check_name for t in TARGETS]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import dcgen, tree
+from tests.process import dcgen, tree
 
 
 @pytest.mark.parametrize("recipe", ["second-order", "deep-compression"])

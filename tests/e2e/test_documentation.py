@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT, dcgen
+from tests.process import ROOT, dcgen
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "architecture.md"]
 

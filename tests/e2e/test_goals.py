@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.command import dcgen, dcgen_json
+from tests.process import dcgen, dcgen_json
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ import pytest
 
 from dcgen.targets import TARGETS
 from dcgen.targets.engines import ULX3S_85F
-from tests.command import MAIN, ROOT, dcgen_json
 from tests.conftest import Once
+from tests.process import MAIN, ROOT, dcgen_json
 
 pytestmark = pytest.mark.slow
 

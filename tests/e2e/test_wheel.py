@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.command import ROOT
 from tests.conftest import Once
+from tests.process import ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -48,7 +48,7 @@ def test_it_compiles_and_verifies_elsewhere(wheel: Path, tmp_path: Path, digits_
 
     def run(*words: object) -> str:
         code = (
-            "import dcgen, sys; from dcgen.cli import main; sys.argv[0] = 'dcgen';"
+            "import dcgen, sys; from dcgen.command.app import main; sys.argv[0] = 'dcgen';"
             f"assert dcgen.__file__.startswith({str(place)!r}), dcgen.__file__; main()"
         )
         command = [sys.executable, "-P", "-c", code, *map(str, words)]

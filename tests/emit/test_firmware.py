@@ -13,7 +13,7 @@ from dcgen import __version__
 from dcgen.emit.firmware import emit_firmware, runtime_files
 from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
-from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.qgraph import QConv, QGraph, QMaxPool, QNode, QScores, QTensor, Requant
 from dcgen.quant.verify import verify
 

@@ -17,9 +17,9 @@ from dcgen.emit.golden import Golden
 from dcgen.encode.layout import take_apart
 from dcgen.errors import ToolError
 from dcgen.files import FileSet
-from dcgen.plan.cycles import predict
-from hw import regmap
-from hw.commands import Op, unpack_step
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.commands import Op, unpack_step
+from dcgen.plan.engine.cycles import predict
 from tests.hw.nets import SMALL, Net, fire_net, planned
 
 COMPILERS = (
@@ -110,7 +110,7 @@ def test_the_register_document_travels_along(rtl: FileSet) -> None:
 
 
 def test_without_amaranth_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "hw.axi_engine", None)
+    monkeypatch.setitem(__import__("sys").modules, "dcgen.hw.axi_engine", None)
     with pytest.raises(ToolError, match=r"needed for gateware \(pip install dcgen\[fpga\]\)"):
         hdl.engine_verilog(SMALL)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dcgen.encode.document import DEFAULT_PATH, render
 from dcgen.encode.schema import RECORDS, Status
-from tests.command import ROOT
+from tests.process import ROOT
 
 
 def test_the_committed_document_is_current() -> None:

@@ -17,8 +17,8 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.names import ModelNames
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.schema import Status
-from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.segments import Schedule
+from dcgen.plan.firmware.plan import plan_firmware
+from dcgen.plan.firmware.segments import Schedule
 from dcgen.quant.qgraph import I32, U8, QGraph
 
 HERE = Path(__file__).parent

@@ -20,10 +20,10 @@ from dcgen.emit.ports import port_files
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.schema import Status
 from dcgen.errors import ToolError
-from dcgen.plan.arena import assign, extent
-from dcgen.plan.firmware import FirmwarePlan, plan_firmware
-from dcgen.plan.segments import Cutter, Schedule, whole_layers
-from dcgen.plan.tables import TABLE_BITS
+from dcgen.plan.firmware.arena import assign, extent
+from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
+from dcgen.plan.firmware.segments import Cutter, Schedule, whole_layers
+from dcgen.plan.firmware.tables import TABLE_BITS
 from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target
 from dcgen.verify import machines
@@ -32,7 +32,7 @@ from dcgen.verify.toolchain import require
 from tests.firmware.build import HERE, write
 from tests.firmware.nets import every_operator, extreme_pictures, pictures
 from tests.firmware.test_packed import EXPECTED, every_kernel, functions_run
-from tests.plan.test_segments import schedules
+from tests.plan.firmware.test_segments import schedules
 from tests.strategies import MANY_CHANNELS, qgraphs
 from tests.verify.small import EMULATED
 

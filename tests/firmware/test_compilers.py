@@ -11,7 +11,7 @@ import pytest
 from dcgen.emit.firmware import model_files, runtime_files
 from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
-from dcgen.plan.firmware import plan_firmware
+from dcgen.plan.firmware.plan import plan_firmware
 from tests.firmware.build import HERE, STRICT, compile_all, write
 from tests.firmware.nets import every_operator, pictures
 

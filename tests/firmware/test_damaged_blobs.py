@@ -13,7 +13,7 @@ import pytest
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, Kind, Status
-from dcgen.plan.segments import Cutter
+from dcgen.plan.firmware.segments import Cutter
 from dcgen.quant.qgraph import QConv
 from tests.firmware.build import Program
 from tests.firmware.damage import forged_fields, random_damage, reseal, sections

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dcgen.encode.blob import encode
-from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.instructions import predict_instructions
+from dcgen.plan.firmware.instructions import predict_instructions
+from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.qgraph import QConv, QGraph, QNode, QScores, QTensor, Requant
 from dcgen.quant.shapes import output_shape

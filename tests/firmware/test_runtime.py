@@ -16,8 +16,8 @@ from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.schema import MAX_CODE_BITS, Status
-from dcgen.plan.firmware import plan_firmware
-from dcgen.plan.tables import MIN_TABLE_BITS, TABLE_BITS
+from dcgen.plan.firmware.plan import plan_firmware
+from dcgen.plan.firmware.tables import MIN_TABLE_BITS, TABLE_BITS
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConcat, QConv, QGraph, QNode, QScores, QTensor, Requant
 from dcgen.quant.verify import verify

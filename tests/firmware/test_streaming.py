@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 
 from dcgen.emit.golden import Golden
 from dcgen.encode.schema import Status
-from dcgen.plan.segments import Cutter, Schedule
+from dcgen.plan.firmware.segments import Cutter, Schedule
 from dcgen.quant.qgraph import QGraph
 from tests.firmware.build import Program
 from tests.firmware.nets import every_operator, pictures
 from tests.firmware.test_runtime import FLAGS, equal
-from tests.plan.test_segments import schedules
+from tests.plan.firmware.test_segments import schedules
 from tests.strategies import MANY_CHANNELS, qgraphs
 
 

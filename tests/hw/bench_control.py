@@ -10,8 +10,8 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 
-from hw import regmap
-from hw.parameters import EngineParameters
+from dcgen.hw.contract import regmap
+from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.axi import random_pauses
 
 PARAMETERS = EngineParameters(lanes=8, words=512, requantisers=2, command_words=256, picture_bytes=4)

@@ -17,7 +17,7 @@ from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, First, RisingEdge
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamSink, AxiStreamSource
 
-from hw.sim.playback import trace_type
+from dcgen.hw.sim.playback import trace_type
 from tests.hw.axi import random_pauses
 from tests.rtl.driver import Driver
 

@@ -30,7 +30,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 from amaranth.sim import Simulator
 
-from hw.sim.convert import to_verilog
+from dcgen.hw.sim.convert import to_verilog
 from tests.rtl.bench import run_cocotb
 
 

@@ -16,10 +16,10 @@ from dcgen.emit.fileset import below
 from dcgen.emit.firmware import runtime_files
 from dcgen.emit.hdl import emit_driver, engine_verilog
 from dcgen.emit.names import ModelNames
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.sim import tensors
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConcat
-from hw.parameters import EngineParameters
-from hw.sim import tensors
 from tests.hw.nets import Net
 from tests.rtl.bench import run_cocotb
 from tests.rtl.driver import build_library

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.plan.engine import EnginePlan, plan_engine
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.plan.engine.plan import EnginePlan, plan_engine
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import convolve, execute
 from dcgen.quant.qgraph import QAdd, QConcat, QConv, QGraph, QMaxPool, QNode, QScores
 from dcgen.quant.verify import verify
 from dcgen.targets.engines import SIMULATED
-from hw.parameters import EngineParameters
 from tests.firmware.nets import _Builder
 
 SMALL = SIMULATED.parameters

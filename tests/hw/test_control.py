@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.control import Control
+from dcgen.hw.control import Control
 from tests.hw.bench_control import PARAMETERS
 from tests.rtl.bench import run_cocotb
 

@@ -14,7 +14,7 @@ from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import HEADER, NODE_HEADER, Status
 from dcgen.output import open_output
 from dcgen.pictures import files, load_all
-from dcgen.plan.engine import plan_engine
+from dcgen.plan.engine.plan import plan_engine
 from tests.hw.engine import assert_equal, drive
 from tests.hw.nets import SMALL, Net, fire_net, planned
 

@@ -7,11 +7,11 @@ from hypothesis import given, settings
 
 from dcgen.emit.engine_data import trace_description
 from dcgen.errors import PlanError
-from dcgen.plan.replay import replay_lists
+from dcgen.hw.contract import model
+from dcgen.hw.sim import playback, tensors
+from dcgen.plan.engine.replay import replay_lists
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QGraph
-from hw import model
-from hw.sim import playback, tensors
 from tests.hw.nets import SMALL, Net, fire_net, planned
 from tests.strategies import qgraphs
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from hw.sim import simulator
-from hw.sim.convert import to_verilog
+from dcgen.hw.sim import simulator
+from dcgen.hw.sim.convert import to_verilog
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = Path(os.environ.get("DCGEN_SIM_CACHE", Path(tempfile.gettempdir()) / f"dcgen-sim-{os.getuid()}"))

@@ -1,6 +1,6 @@
 """Makes memories answer wrongly where a read finds a write to the same place in the same cycle.
 
-Synthesis is told that nothing relies on such an answer (``COLLISION_X_MASK`` in ``dcgen/emit/bitstream.py``);
+Synthesis is told that nothing relies on such an answer (``COLLISION_X_MASK`` in ``dcgen/synth/bitstream.py``);
 an engine that works with these memories shows it.
 """
 

@@ -18,14 +18,14 @@ from dcgen.emit.hdl import engine_verilog
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import PlanError
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.sim import network, playback, tensors
 from dcgen.models.catalogue import V1_0
-from dcgen.plan.cycles import predict
-from dcgen.plan.engine import EnginePlan, plan_engine
+from dcgen.plan.engine.cycles import predict
+from dcgen.plan.engine.plan import EnginePlan, plan_engine
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QAdd, QGraph
 from dcgen.targets.engines import ULX3S_85F
-from hw.parameters import EngineParameters
-from hw.sim import network, playback, tensors
 from tests.rtl.bench import CACHE
 from tests.rtl.collisions import spoil
 from tests.squeezenets import squeezenet

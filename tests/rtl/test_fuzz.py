@@ -14,10 +14,10 @@ from dcgen.emit.hdl import engine_verilog
 from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import Status
 from dcgen.errors import BlobError
-from dcgen.plan.cycles import predict
+from dcgen.hw.contract import regmap
+from dcgen.hw.sim import playback, simulator
+from dcgen.plan.engine.cycles import predict
 from dcgen.quant.execute import execute
-from hw import regmap
-from hw.sim import playback, simulator
 from tests.hw.nets import SMALL, Net, fire_net, lively, planned
 from tests.rtl.bench import CACHE, ROOT
 from tests.rtl.damaged_packets import Packets, campaign, meaning, packets

@@ -106,8 +106,8 @@ def write_firmware(graph: QGraph, picture: U8, out: Path, ram: int | None = None
     from dcgen.emit.firmware import emit_firmware
     from dcgen.emit.golden import Golden
     from dcgen.encode.blob import encode
-    from dcgen.plan.budget import plan_within
-    from dcgen.plan.firmware import plan_firmware
+    from dcgen.plan.firmware.budget import plan_within
+    from dcgen.plan.firmware.plan import plan_firmware
 
     blob = encode(graph)
     plan = plan_firmware(graph, blob)

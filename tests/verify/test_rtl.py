@@ -12,14 +12,14 @@ from dcgen.emit.engine_data import describe
 from dcgen.encode.blob import encode
 from dcgen.encode.schema import Status
 from dcgen.errors import OutputError, ToolError
-from dcgen.plan.cycles import predict
-from dcgen.plan.engine import plan_engine
+from dcgen.hw.sim import network, playback, simulator
+from dcgen.plan.engine.cycles import predict
+from dcgen.plan.engine.plan import plan_engine
 from dcgen.targets.engines import SIMULATED
 from dcgen.verify.compare import Check, CycleCount
 from dcgen.verify.rtl import verify_rtl
-from hw.sim import network, playback, simulator
-from tests.command import dcgen, dcgen_json
 from tests.hw.nets import fire_net
+from tests.process import dcgen, dcgen_json
 
 
 def test_an_output_without_an_engine_says_how_to_get_one(tmp_path: Path) -> None:

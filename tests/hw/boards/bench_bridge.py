@@ -8,7 +8,7 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
-from hw.boards.bridge import CREDITS, MAX_WORDS, Command
+from dcgen.hw.boards.bridge import CREDITS, MAX_WORDS, Command
 
 PICTURE_BYTES = int(os.environ["PICTURE_BYTES"])
 PAYLOAD = {Command.READ: 4, Command.SCORE: 4, Command.LAST_SCORE: 4}

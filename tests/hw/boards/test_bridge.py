@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.boards.bridge import Bridge
+from dcgen.hw.boards.bridge import Bridge
 from tests.rtl.bench import run_cocotb
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hw.boards.pll import PHASE_DETECTOR_MHZ, VCO_MHZ, find_settings
+from dcgen.hw.boards.pll import PHASE_DETECTOR_MHZ, VCO_MHZ, find_settings
 
 
 @given(st.integers(1, 80).map(lambda n: 5 * n))

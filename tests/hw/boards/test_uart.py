@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hw.boards.uart import UartReceiver, UartTransmitter, checked_divisor
+from dcgen.hw.boards.uart import UartReceiver, UartTransmitter, checked_divisor
 from tests.rtl.bench import run_cocotb
 
 BENCH = "tests/hw/boards/bench_uart.py"

@@ -6,11 +6,11 @@ from amaranth.hdl import Assert, Assume, Cat, Cover, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In
 
-from hw.bit_reader import BLOB, BitReader
-from hw.code_table import STATES, CodeTableReader
-from hw.huffman import HuffmanDecoder
-from hw.parameters import EngineParameters
-from tests.hw.late import choose
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.front.bit_reader import BLOB, BitReader
+from dcgen.hw.front.code_table import STATES, CodeTableReader
+from dcgen.hw.front.huffman import HuffmanDecoder
+from tests.hw.front.late import choose
 
 
 class BitReaderContract(wiring.Component):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hw.parameters import EngineParameters
+from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.formal.properties import BitReaderContract, DecoderEnds, TableEnds
 from tests.hw.formal.prove import prove
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cocotb_tools.config import libs_dir
 
-from hw.sim import simulator
+from dcgen.hw.sim import simulator
 
 COUNTER = "module counter(input clk, output reg [7:0] n); always @(posedge clk) n <= n + 1; endmodule\n"
 

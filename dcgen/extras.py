@@ -1,0 +1,21 @@
+"""Packages that only some commands need, imported when they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from dcgen.errors import ToolError
+
+Device = Literal["cpu", "cuda"]
+
+
+def import_torch(purpose: str, device: Device = "cpu") -> Any:
+    """The torch module. Raises ToolError, naming what it was needed for, where it is not installed or has no such
+    device."""
+    try:
+        import torch
+    except ImportError:
+        raise ToolError("torch", f"is needed {purpose}", "pip install dcgen[torch]") from None
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ToolError("torch", f"finds no CUDA device {purpose}", "use the CPU or PyTorch's CUDA build")
+    return torch

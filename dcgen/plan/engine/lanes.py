@@ -1,0 +1,112 @@
+"""How many lanes an engine is given: as many as its board holds, if the planes of the network divide well by them.
+
+A tile is as many pixels as there are lanes, and the last one of a row of tiles is as dear as a full one. So the
+cycles of a network jump with the lanes; the cycle model, being exact, is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from dcgen.encode.blob import Blob
+from dcgen.errors import ConfigError, PlanError
+from dcgen.hw.boards.board import Board
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.plan.engine.cycles import Prediction, conv_sizes, predict
+from dcgen.plan.engine.plan import EnginePlan, plan_engine
+from dcgen.quant.qgraph import QGraph
+from dcgen.targets import EngineTarget
+
+BANK_WORDS: Final = 2048
+"""Bytes of a block RAM (DP16KD) as a bank of activation memory uses it: one a word."""
+PLACEABLE: Final = 0.84
+"""Share of a device's block RAMs with which an engine has been placed; see docs/engine.md."""
+OTHER_BLOCK_RAMS: Final = 26
+"""Of ``ulx3s-85f`` beside its activation memory: lists, tables, commands, constants. Lanes do not change them."""
+
+
+def with_lanes(engine: EngineTarget, lanes: int) -> EngineTarget:
+    """``engine`` with other lanes, and as much activation memory as its board then holds.
+
+    Requantisation of a tile takes no more cycles than the engine's own. Without a board words stay as they are.
+
+    Raises ConfigError where the board does not hold such an engine.
+    """
+    parameters = _widened(engine.parameters, lanes)
+    if parameters is not None and engine.board is not None:
+        parameters = _fitted(parameters, engine.board)
+    if parameters is None:
+        raise ConfigError(
+            "--lanes",
+            f"{lanes} are too few for a beat of the picture ({engine.parameters.picture_bytes} bytes), "
+            f"or too many for {engine.name}'s multipliers or block RAMs",
+            "try another number, or auto",
+        )
+    return replace(engine, parameters=parameters)
+
+
+def fastest(engine: EngineTarget, graph: QGraph, blob: Blob) -> tuple[EnginePlan, Prediction]:
+    """The plan of the fewest cycles, over all lanes that the engine's board holds.
+
+    Raises PlanError where none runs the network, the reason being that of the engine as it is.
+    """
+    assert engine.board is not None
+    least = [(_least_cycles(graph, p.lanes), p) for p in _choices(engine.parameters, engine.board)]
+    best: tuple[EnginePlan, Prediction] | None = None
+    for bound, parameters in sorted(least, key=lambda choice: (choice[0], choice[1].lanes)):
+        if best is not None and bound >= best[1].total:
+            break
+        try:
+            found = planned(parameters, graph, blob)
+        except PlanError:
+            continue
+        if best is None or found[1].total < best[1].total:
+            best = found
+    return best or planned(engine.parameters, graph, blob)
+
+
+def planned(parameters: EngineParameters, graph: QGraph, blob: Blob) -> tuple[EnginePlan, Prediction]:
+    """The plan of an engine, and its cycles. PlanError where it does not run the network."""
+    plan = plan_engine(graph, blob, parameters)
+    return plan, predict(plan, graph, blob)
+
+
+def _least_cycles(graph: QGraph, lanes: int) -> int:
+    """Of the convolutions, if every cycle multiplied: non-zero weights times tiles."""
+    return sum(weights * -(-pixels // lanes) for weights, pixels in conv_sizes(graph))
+
+
+def _choices(like: EngineParameters, board: Board) -> Iterator[EngineParameters]:
+    for lanes in range(1, board.multipliers + 1):
+        widened = _widened(like, lanes)
+        fitted = _fitted(widened, board) if widened else None
+        if fitted is not None:
+            yield fitted
+
+
+def _widened(like: EngineParameters, lanes: int) -> EngineParameters | None:
+    """``like`` with other lanes and as few requantisers as keep its pace."""
+    if lanes < like.picture_bytes:
+        return None
+    dividing = (n for n in range(1, lanes + 1) if lanes % n == 0 and lanes // n <= like.groups)
+    return replace(like, lanes=lanes, requantisers=next(dividing))
+
+
+def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | None:
+    """With the most words that the board holds, None where that is none, or its multipliers are too few."""
+    words = (int(PLACEABLE * board.block_rams) - OTHER_BLOCK_RAMS) // parameters.lanes * BANK_WORDS
+    if not words or multipliers(parameters) > board.multipliers:
+        return None
+    return replace(parameters, words=words)
+
+
+def multipliers(parameters: EngineParameters) -> int:
+    """MULT18X18D: one a lane, two for the 32 by 16 bits of a requantiser, one for addresses of planes."""
+    return parameters.lanes + 2 * parameters.requantisers + 1
+
+
+def block_rams(parameters: EngineParameters) -> int:
+    """DP16KD of an engine that is ``ulx3s-85f`` but for lanes and words."""
+    return parameters.lanes * -(-parameters.words // BANK_WORDS) + OTHER_BLOCK_RAMS

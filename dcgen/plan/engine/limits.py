@@ -1,0 +1,54 @@
+"""What one engine can hold of a network, checked by name before anything is planned."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from dcgen.encode.blob import Blob
+from dcgen.encode.layers import Convolution
+from dcgen.encode.layout import take_apart
+from dcgen.encode.schema import Kind
+from dcgen.errors import PlanError
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph
+
+MAX_INPUT_CHANNELS: Final = 16
+"""Entries of the engine's table of pad bytes."""
+MAX_AVERAGE: Final = 0xFFFF
+"""Largest weight of an average: 17 bits, signed."""
+
+
+def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters) -> None:
+    """Raise PlanError for the first thing of ``graph`` or ``blob`` that an engine has no room for."""
+    p = parameters
+    _at_most(graph.name, "tensors", len(graph.nodes), p.max_tensors)
+    _at_most(graph.input.name, "channels", graph.input.shape[0], MAX_INPUT_CHANNELS)
+    for node in graph.nodes:
+        op = node.op
+        if isinstance(op, QConv | QAvgPool):
+            _at_most(node.name, "kernel positions", op.kernel[0] * op.kernel[1], p.max_taps)
+        if isinstance(op, QConv):
+            _at_most(node.name, "output channels", len(op.bias), p.max_outputs)
+            filters = op.indices.reshape(len(op.bias), -1)
+            most = max(int((row != 0).sum()) for row in filters)
+            _at_most(node.name, "non-zero weights in a filter", most, p.list_entries)
+        if isinstance(op, QAvgPool | QAdd):
+            _at_most(node.name, "output channels", graph.tensors[node.name].shape[0], p.max_outputs)
+        if isinstance(op, QAvgPool):
+            n = op.kernel[0] * op.kernel[1]
+            _at_most(node.name, "units of a pixel's weight", (op.unit + n // 2) // n, MAX_AVERAGE)
+    _check_symbols(graph, blob, p)
+
+
+def _check_symbols(graph: QGraph, blob: Blob, p: EngineParameters) -> None:
+    layout = take_apart(blob.data)
+    for node, record, section in zip(graph.nodes, layout.nodes, layout.sections, strict=True):
+        if record.kind is Kind.CONV:
+            tables = Convolution(node.name, layout, record, section).code.tables
+            coded = sum(int((table.lengths > 0).sum()) for table in tables)
+            _at_most(node.name, "coded symbols", coded, p.max_symbols)
+
+
+def _at_most(thing: str, what: str, found: int, limit: int) -> None:
+    if found > limit:
+        raise PlanError(thing, f"has {found} {what}, the engine takes at most {limit}")

@@ -1,0 +1,252 @@
+"""Cuts the engine's work into segments and strips, so that it fits the activation memory.
+
+A *segment* is a run of operations that goes through its planes strip by strip; planes that only live
+inside it are rings, the others are whole. Units are made once and in order: a strip is the range of
+each operation's units that the last operations' share of the strip needs. Segments are chosen by
+dynamic programming over the cuts: fewest extra steps whose memory fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from dcgen.errors import PlanError
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.plan.cuts import cheapest_cuts
+from dcgen.plan.engine.ops import ConvOp, Op, Work
+from dcgen.plan.places import Block, place
+
+STEP_COST = 60
+"""Cycles between the work of one step and that of the next, about."""
+TAP_COST = 2
+MAX_STRIPS = 32
+"""Of a segment: more would be all overhead."""
+SECTION_COST = 200
+"""Cycles until the first list of a section is decoded, about."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Operations ``first .. last - 1``, done strip by strip.
+
+    ends : units of each operation that exist after each strip; [strips][operations]
+    words : of each channel of every plane that the segment touches or keeps
+    """
+
+    first: int
+    last: int
+    ends: tuple[tuple[int, ...], ...]
+    words: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where planes are.
+
+    base : first word of each
+    words : words of a channel
+    """
+
+    base: Mapping[int, int]
+    words: Mapping[int, int]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The segments in order, and the memory.
+
+    live_words : most words in use at once
+    """
+
+    segments: tuple[Segment, ...]
+    placement: Placement
+    live_words: int
+
+
+def schedule(work: Work, parameters: EngineParameters, names: Sequence[str]) -> Schedule:
+    """Segments, strips and places for ``work``.
+
+    names : of the nodes
+
+    Raises PlanError with the name of the first node that cannot be reached within the memory.
+    """
+    search = _Search(work, parameters)
+    budget = parameters.words
+    while True:
+        segments, reached = search.best(budget)
+        if reached < len(work.ops):
+            raise _does_not_fit(search, names, reached, budget)
+        placed = _place(work, segments, parameters.words)
+        live = max(search.total(s.words) for s in segments)
+        if placed is not None:
+            return Schedule(segments, placed, live)
+        budget = min(budget, live) * 63 // 64  # places have gaps: look for segments that need less
+
+
+def _does_not_fit(search: _Search, names: Sequence[str], reached: int, budget: int) -> PlanError:
+    p, op = search.p, search.work.ops[reached]
+    need = search.total(search.segment(reached, reached + 1, 1).words)
+    gaps = "" if budget == p.words else f" ({p.words - budget} of them lost to gaps)"
+    return PlanError(
+        names[max(op.node, 0)],
+        f"needs {need} words of {p.lanes} bytes of memory, with what is kept meanwhile, "
+        f"the engine has {p.words}{gaps}",
+        "a smaller input picture, or an engine with more words",
+    )
+
+
+class _Search:
+    def __init__(self, work: Work, parameters: EngineParameters) -> None:
+        self.work, self.p = work, parameters
+        self.whole = {n: planes.words(parameters.lanes) for n, planes in work.planes.items()}
+        self.span: dict[int, tuple[int, int]] = {}
+        for index, op in enumerate(work.ops):
+            for n in {v.planes for v in op.sources} | ({op.out.planes} if op.out else set()):
+                self.span[n] = (self.span.get(n, (index, index))[0], index)
+        self.units = [op.units(work.planes, parameters) for op in work.ops]
+        self.memo: dict[tuple[int, int, int], Segment] = {}
+        self.reads = cache(lambda index, units: work.ops[index].reads(units, work.planes, parameters))
+        self.holds = cache(lambda index, units: work.ops[index].holds(units, work.planes, parameters))
+        self.made = cache(lambda index, units: work.ops[index].made(units, work.planes, parameters))
+        self.units_for = cache(lambda index, pixels: work.ops[index].units_for(pixels, work.planes, parameters))
+
+    def total(self, words: Mapping[int, int]) -> int:
+        """Words of all channels."""
+        return sum(self.work.planes[n].channels * w for n, w in words.items())
+
+    def best(self, budget: int) -> tuple[tuple[Segment, ...], int]:
+        """The cheapest segments of at most ``budget`` words each, and how many operations they reach."""
+
+        def run(first: int, last: int) -> tuple[float, Segment] | None:
+            segment = self.fewest_strips(first, last, budget)
+            return None if segment is None else (self.cost(segment), segment)
+
+        segments, _, reached = cheapest_cuts(len(self.work.ops), run)
+        return segments, reached
+
+    def fewest_strips(self, first: int, last: int, budget: int) -> Segment | None:
+        """The segment in as few strips as fit ``budget``."""
+        kept = {n: w for n, w in self.whole.items() if self._outlives(n, first, last)}
+        if self.total(kept) > budget:
+            return None
+        most = min(MAX_STRIPS, max(self.units[first:last]))
+        if self.total(self.segment(first, last, 1).words) <= budget:
+            return self.segment(first, last, 1)
+        low, high = 1, most
+        if self.total(self.segment(first, last, most).words) > budget:
+            return None
+        while high - low > 1:
+            middle = (low + high) // 2
+            fits = self.total(self.segment(first, last, middle).words) <= budget
+            low, high = (low, middle) if fits else (middle, high)
+        return self.segment(first, last, high)
+
+    def cost(self, segment: Segment) -> int:
+        """Cycles that steps cost beside their work."""
+        before = (0,) * (segment.last - segment.first)
+        total = 0
+        for ends in segment.ends:
+            for k, op in enumerate(self.work.ops[segment.first : segment.last]):
+                if ends[k] > before[k]:
+                    total += _step_cost(op)
+            before = ends
+        return total
+
+    def _meets(self, n: int, first: int, last: int) -> bool:
+        return n in self.span and self.span[n][0] < last and self.span[n][1] >= first
+
+    def _within(self, n: int, first: int, last: int) -> bool:
+        return n in self.span and self.span[n][0] >= first and self.span[n][1] < last
+
+    def _outlives(self, n: int, first: int, last: int) -> bool:
+        return self._meets(n, first, last) and not self._within(n, first, last)
+
+    def segment(self, first: int, last: int, strips: int) -> Segment:
+        """Operations ``first .. last - 1`` in ``strips`` strips."""
+        key = first, last, strips
+        if key not in self.memo:
+            ends = self._ends(first, last, strips)
+            self.memo[key] = Segment(first, last, ends, self._words(first, last, ends))
+        return self.memo[key]
+
+    @cached_property
+    def _readers(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for index, op in enumerate(self.work.ops):
+            for n in dict.fromkeys(v.planes for v in op.sources):
+                found.setdefault(n, []).append(index)
+        return found
+
+    def _ends(self, first: int, last: int, strips: int) -> tuple[tuple[int, ...], ...]:
+        """Units after each strip, from the last operation back to the first."""
+        ops = self.work.ops
+        found: list[tuple[int, ...]] = []
+        before = [0] * (last - first)
+        for strip in range(1, strips + 1):
+            ends = [0] * (last - first)
+            for index in range(last - 1, first - 1, -1):
+                op, units = ops[index], self.units[index]
+                end = before[index - first]
+                readers = [] if op.out is None else self._readers.get(op.out.planes, [])
+                inside = [r for r in readers if r < last]
+                if strip == strips:
+                    end = units
+                elif op.out is not None and (len(inside) < len(readers) or not readers):
+                    # One share of what later segments read; scores come whole, at the end.
+                    end = max(end, units * strip // strips)
+                for r in inside:
+                    end = max(end, self.units_for(index, self.reads(r, ends[r - first])))
+                ends[index - first] = end
+            found.append(tuple(ends))
+            before = ends
+        return tuple(found)
+
+    def _words(self, first: int, last: int, ends: tuple[tuple[int, ...], ...]) -> dict[int, int]:
+        """Words of each channel: the whole plane, or a ring as long as what is alive at once."""
+        words: dict[int, int] = {}
+        for n, whole in self.whole.items():
+            if self._within(n, first, last):
+                words[n] = self._ring(n, first, ends)
+            elif self._meets(n, first, last):
+                words[n] = whole
+        for equal in self.work.equal_rings:
+            if all(n in words for n in equal):
+                words |= dict.fromkeys(equal, max(words[n] for n in equal))
+        return words
+
+    def _ring(self, n: int, first: int, ends: tuple[tuple[int, ...], ...]) -> int:
+        ops, lanes = self.work.ops, self.p.lanes
+        if len(ends) == 1:
+            return self.whole[n]
+        start, stop = self.span[n]
+        inside = range(start, stop + 1)
+        makers = [i for i in inside if (out := ops[i].out) is not None and out.planes == n]
+        readers = self._readers.get(n, [])
+        held = made = 0
+        most = 1
+        for strip in ends:
+            oldest = min(held, made)
+            made = max(self.made(i, strip[i - first]) for i in makers)
+            most = max(most, -(-made // lanes) - oldest // lanes)
+            held = min((self.holds(i, strip[i - first]) for i in readers), default=0)
+        return min(most, self.whole[n])
+
+
+def _step_cost(op: Op) -> int:
+    return STEP_COST + (SECTION_COST + TAP_COST * len(op.taps) if isinstance(op, ConvOp) else 0)
+
+
+def _place(work: Work, segments: tuple[Segment, ...], limit: int) -> Placement | None:
+    """Bases by the segments in which planes live; None if they do not fit ``limit`` words."""
+    words: dict[int, int] = {}
+    alive: dict[int, list[int]] = {}
+    for number, segment in enumerate(segments):
+        for n, count in segment.words.items():
+            words[n] = max(count, words.get(n, 0))
+            alive.setdefault(n, []).append(number)
+    numbers = sorted(words)
+    blocks = [Block(work.planes[n].channels * words[n], alive[n][0], alive[n][-1]) for n in numbers]
+    bases = place(blocks, limit)
+    return None if bases is None else Placement(dict(zip(numbers, bases, strict=True)), words)

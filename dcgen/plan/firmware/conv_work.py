@@ -1,0 +1,344 @@
+"""What a convolution makes the runtime do: how often each of its loops runs.
+
+The counts follow ``firmware/runtime``: ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv.c``.
+A count's name says what is counted, as ``tap.levels``: a non-zero weight times a pass of that kernel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.encode.sections import BlobLayer
+from dcgen.plan.firmware.kernels import list_words, step_packings
+from dcgen.plan.firmware.limits import (
+    BYTES_A_WORD,
+    CHUNK,
+    DENSE_ENTRY,
+    DENSE_FILTER,
+    DENSE_WEIGHT,
+    EVENT_GROUP,
+    GROUP,
+    MAX_CLASSES,
+    MAX_RUNS,
+    MOST_ADDED,
+    MOST_BESIDE,
+    SAMPLED,
+    SHORT_SUM,
+    TAPS_A_CLASS,
+    VECTOR_EVENTS,
+)
+from dcgen.plan.firmware.packing import PASS, Packing
+from dcgen.plan.firmware.plan import NodePlan, Scratch
+from dcgen.plan.firmware.tables import table_words
+from dcgen.plan.work import is_plain
+from dcgen.quant.qgraph import QConv, QTensor
+from dcgen.targets import Extension
+
+I64 = NDArray[np.int64]
+F64 = NDArray[np.float64]
+
+FAR_WORDS = 1 << 16
+"""Words of planes and complements that a distance of the kernel by levels reaches."""
+LONG_PASS = 56
+"""Positions of Helium's usual pass, of sums."""
+DENSE_PASS = 3
+"""Positions of a pass of dot products, for two filters."""
+
+
+@dataclass(frozen=True, eq=False)
+class Filters:
+    """What the lists of one convolution's filters hold.
+
+    weights : int64 [O, taps of a dense filter], in the order of decoding
+    taps, classes : int64 [O], non-zero weights, and different magnitudes among them
+    """
+
+    weights: I64
+    taps: I64
+    classes: I64
+
+    @classmethod
+    def of(cls, op: QConv) -> Filters:
+        outputs = len(op.bias)
+        weights = op.weights.astype(np.int64).transpose(0, 2, 3, 1).reshape(outputs, -1)
+        magnitudes = np.abs(weights)
+        new = np.diff(np.sort(magnitudes, axis=1), axis=1, prepend=0) != 0
+        return cls(weights, np.count_nonzero(magnitudes, axis=1), new.sum(1))
+
+    @property
+    def largest(self) -> int:
+        """Magnitude of a weight."""
+        return int(np.abs(self.weights).max(initial=0))
+
+    @cached_property
+    def segments(self) -> tuple[tuple[int, ...], ...]:
+        """Taps of each part of a filter's list, which is cut before the weights of one sign sum to more than
+        ``SHORT_SUM``; none is larger."""
+        return tuple(map(_segments, self.weights))
+
+
+def conv_work(
+    node: NodePlan,
+    op: QConv,
+    source: QTensor,
+    layer: BlobLayer,
+    steps: Mapping[int, int],
+    extension: Extension,
+    scratch: Scratch,
+    active: F64 | None = None,
+) -> Mapping[str, float]:
+    """Counts of one run of the convolution ``op``.
+
+    node : its plan
+    source : its input
+    layer : its section of the blob
+    steps : how many steps compute so many rows
+    extension : of the core, that kernels are chosen by
+    scratch : the plan's
+    active : float64 [C], bytes of each channel of the input that are not zero; None for all of them
+    """
+    assert node.conv is not None and layer.stream is not None
+    filters = Filters.of(op)
+    if (packing := node.conv.packing) is None:
+        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | _plain(node, filters)
+    dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, scratch.tap_capacity)
+    found: dict[str, float] = defaultdict(float)
+    for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
+        share = one.positions / prod(source.shape[1:])
+        events = _events(op, filters, one, packing.words, extension, None if active is None else active * share)
+        if "tap.events" in events:
+            for name, count in (_opening(op, layer, scratch.table_bits, 1) | events).items():
+                found[name] += count * times
+            continue
+        choice = op, filters, one, packing.words, layer.stream.n_entries, extension
+        kernel = "dense" if dense else _kernel(*choice)
+        work = (
+            _opening(op, layer, scratch.table_bits, one.strips) | _around(node, op, source, one, kernel) | events
+        )
+        match kernel:
+            case "levels":
+                work |= _levels(filters, one)
+            case "direct":
+                work |= _direct(filters, one, scratch.tap_capacity)
+            case "dense":
+                work |= _dense(op, filters, one)
+            case _ if extension == "helium":
+                work |= _helium(filters, one)
+            case _:
+                work |= _bytes(filters, one)
+        for name, count in work.items():
+            found[name] += count * times
+    return found
+
+
+def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[str, int]:
+    """Building tables and decoding all filters."""
+    stream = layer.stream
+    assert stream is not None
+    return {
+        "conv": times,
+        "table_byte": layer.size.tables * times,
+        "table_word": sum(table_words(n, table_bits) for n in stream.n_symbols) * times,
+        "entry": stream.n_entries * times,
+        "escape": stream.n_escapes * times,
+        "second": sum(stream.n_codes[table_bits + 1 :]) * times,
+        "symbol": sum(map(sum, stream.n_symbols)) * times,
+        "place": len(op.bias) * op.kernel[0] * op.kernel[1] * times,
+    }
+
+
+def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
+    """``dcg_conv`` and ``dcg_conv_scores``: the output plane row by row."""
+    outputs, height, width = node.out_shape
+    taps = int(filters.taps.sum())
+    return {
+        "row.plain": outputs * height,
+        "output.plain": outputs * height * width,
+        "tap_row.plain": taps * height,
+        "tap.plain": taps * height * width,
+    }
+
+
+def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: int, extension: Extension) -> str:
+    """Which one ``run_strip`` takes. ``room`` : words that the packed planes may take."""
+    if extension == "helium":
+        return "bytes"
+    words = 2 * packing.planes * (packing.strip // 4 + packing.halo)
+    sizes = np.unique(np.abs(op.levels[op.levels != 0].astype(np.int64)))
+    most = int(filters.taps.max())
+    by_levels = (
+        words <= room
+        and sizes.max(initial=0) < 1 << 15
+        and words <= FAR_WORDS
+        and len(sizes) <= MAX_CLASSES
+        and len(sizes) < most
+        and len(sizes) + most // MOST_ADDED + 1 <= MAX_RUNS
+        and entries // len(op.bias) > TAPS_A_CLASS * len(sizes)
+    )
+    if by_levels:
+        return "levels"
+    return "direct" if extension == "dsp" else "bytes"
+
+
+def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
+    """As ``dcg_dense_suits`` has it."""
+    outputs, row = len(op.bias), op.indices[0].size
+    return (
+        op.groups == 1
+        and op.stride == (1, 1)
+        and op.indices.shape[1] % CHUNK == 0
+        and op.indices.shape[1] <= MOST_BESIDE
+        and np.abs(op.levels.astype(np.int64)).max() <= 127
+        and row <= 2 * tap_capacity
+        and DENSE_ENTRY * entries > (DENSE_WEIGHT * row + DENSE_FILTER) * outputs
+    )
+
+
+def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
+    """What is the same for all kernels: packing the input, storing the output."""
+    outputs, _, width = node.out_shape
+    strips, line = packing.strips, packing.strip + packing.halo
+    rows = (packing.positions - width) // packing.pitch + 1
+    plain = is_plain(op)
+    as_it_lies = kernel == "bytes" and plain and packing.positions == packing.strip
+    packed = 0 if as_it_lies else packing.planes * line * strips
+    strided = op.stride[1] * (source.shape[0] if node.inputs[0] == 0 else 1) > 1
+    requant = op.requant
+    assert requant is not None
+    clipped = (requant.lo, requant.hi) != (0, 255)
+    return {
+        f"pack.{kernel}": packed,
+        "pack_line": 0 if plain else packed,
+        "pack_plane": 0 if as_it_lies else packing.planes * strips,
+        "pack_row": 0 if plain else packing.planes * -(-line // packing.pitch) * strips,
+        "pack_strided": packed if strided else 0,
+        f"filter.{kernel}": outputs * strips,
+        "store_row": 0 if plain else outputs * (rows + strips),
+        "store_byte": outputs * packing.strip * strips,
+        "clip_byte": outputs * packing.strip * strips if clipped else 0,
+    }
+
+
+def _events(
+    op: QConv, filters: Filters, packing: Packing, room: int, extension: Extension, active: F64 | None
+) -> dict[str, float]:
+    """Of a step whose input has so many bytes that are not zero; where that is no faster, of finding it out.
+
+    room : words that the packed planes may take
+    """
+    if not is_plain(op) or op.groups != 1:
+        return {}
+    channels, positions, outputs = op.indices.shape[1], packing.positions, len(filters.taps)
+    sampled = {"sample.events": channels * positions / SAMPLED}
+    if active is None:
+        return sampled
+    sums, full = -(-positions // 8) * 8, 2 * EVENT_GROUP + 3
+    beside = VECTOR_EVENTS if extension == "helium" else 1
+    listed = np.ceil(active / beside) * beside
+    words = (2 * listed + np.ceil(active / EVENT_GROUP) + 1).sum() + full  # room for a full group is asked for
+    if words > min(channels * positions / BYTES_A_WORD[extension] + channels, room - sums - channels - 2):
+        return sampled
+    taps = np.count_nonzero(filters.weights, axis=0)
+    return sampled | {
+        "scan.events": channels * positions,
+        "filter.events": outputs,
+        "store_byte": outputs * positions,
+        "position.events": outputs * sums,
+        "tap.events": taps.sum(),
+        "event.events": taps @ listed,
+    }
+
+
+def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
+    runs = filters.classes + np.maximum(filters.taps - 1, 0) // MOST_ADDED
+    runs = np.maximum(runs + runs % 2, 2)  # two at a time
+    passes = packing.strip // PASS * packing.strips
+    taps, total = int(filters.taps.sum()), int(runs.sum())
+    return {
+        "list_tap.levels": taps * packing.strips,
+        "list_run.levels": total * packing.strips,
+        "tap.levels": taps * passes,
+        "run.levels": total * passes,
+        "pass.levels": len(runs) * passes,
+    }
+
+
+def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, int]:
+    passes, outputs = packing.strip // PASS * packing.strips, len(filters.taps)
+    if filters.largest > SHORT_SUM:
+        return {"tap.direct_portable": int(filters.taps.sum()) * passes, "pass.direct_portable": outputs * passes}
+    room = list_words(tap_capacity) - 2 * tap_capacity
+    entries = np.array([sum(-(-n // GROUP) + 1 for n in segments) for segments in filters.segments])
+    counts: Counter[str] = Counter()
+    for name, chosen in (("direct", entries <= room), ("direct_portable", entries > room)):
+        counts[f"tap.{name}"] = int(filters.taps[chosen].sum()) * passes
+        counts[f"pass.{name}"] = int(chosen.sum()) * passes
+    segments = sum(map(len, filters.segments))
+    counts["list_tap.direct"] = int(filters.taps.sum()) * packing.strips
+    counts["list_segment.direct"] = segments * packing.strips
+    counts["segment.direct"] = (segments - outputs) * passes  # behind the first one
+    return counts
+
+
+def _dense(op: QConv, filters: Filters, packing: Packing) -> dict[str, int]:
+    outputs, (kernel_rows, _), row = len(filters.taps), op.kernel, op.indices[0].size
+    passes = -(-outputs // 2) * sum(-(-positions // DENSE_PASS) for positions in _strips(packing))
+    return {
+        "list_tap.dense": int(filters.taps.sum()) * packing.strips,
+        "list_chunk.dense": row // CHUNK * outputs * packing.strips,
+        "chunk.dense": row // CHUNK * passes,
+        "kernel_row.dense": (kernel_rows - 1) * passes,
+        "pass.dense": passes,
+    }
+
+
+def _strips(packing: Packing) -> Iterator[int]:
+    """Positions of each strip that are an output's."""
+    for first in range(0, packing.positions, packing.strip):
+        yield min(packing.strip, packing.positions - first)
+
+
+def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
+    passes = sum(-(-positions // PASS) for positions in _strips(packing))
+    return {"tap.bytes": int(filters.taps.sum()) * passes, "pass.bytes": len(filters.taps) * passes}
+
+
+def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
+    taps, outputs = int(filters.taps.sum()), len(filters.taps)
+    if filters.largest > SHORT_SUM:
+        passes = sum(-(-positions // PASS) for positions in _strips(packing))
+        return {"tap.wide": taps * passes, "pass.wide": outputs * passes}
+    segments, counts = sum(map(len, filters.segments)), {"list_tap.bytes": taps * packing.strips}
+    long = short = 0
+    for positions in _strips(packing):
+        full, rest = positions // LONG_PASS, -(-(positions % LONG_PASS) // PASS)
+        one_more = full > 0 and rest > 2
+        long += full + one_more
+        short += 0 if one_more else rest
+    for name, passes in (("long", long), ("short", short)):
+        counts[f"tap.bytes_{name}"] = taps * passes
+        counts[f"segment.bytes_{name}"] = (segments - outputs) * passes  # behind the first one
+        counts[f"pass.bytes_{name}"] = outputs * passes
+    return counts
+
+
+def _segments(weights: I64) -> tuple[int, ...]:
+    taps = weights[weights != 0]
+    above, below = np.cumsum(np.maximum(taps, 0)), np.cumsum(np.maximum(-taps, 0))
+    ends = [_cut(above, below, 0, 0)]
+    while ends[-1] < len(taps):
+        ends.append(_cut(above, below, above[ends[-1] - 1], below[ends[-1] - 1]))
+    return tuple(np.diff(ends, prepend=0).tolist())
+
+
+def _cut(above: I64, below: I64, above_before: int, below_before: int) -> int:
+    """Where the part ends before whose begin the weights of either sign sum to that."""
+    ends = (np.searchsorted(s, b + SHORT_SUM, "right") for s, b in ((above, above_before), (below, below_before)))
+    return int(min(ends))

@@ -1,0 +1,118 @@
+"""How many instructions the firmware takes for a picture: what its loops do, times what each costs on a core.
+
+The costs are fitted to counts of an emulator, see ``instruction_costs``. Work comes from topology and weights
+alone, so that a prediction needs no compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.encode.blob import Blob
+from dcgen.plan.firmware.conv_work import conv_work
+from dcgen.plan.firmware.instruction_costs import INSTRUCTIONS
+from dcgen.plan.firmware.plan import FirmwarePlan, NodePlan
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores, QTensor
+from dcgen.targets import Extension, Target
+
+Work = Mapping[str, float]
+"""How often each thing is done that a core takes its time for."""
+Active = Mapping[str, NDArray[np.float64]]
+"""Of tensors by name, how many bytes of each channel are not zero, [C]. All are where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Instructions:
+    """Of one picture, cold: from the first of dcg_init to the last score.
+
+    init : of dcg_init, the check of the whole blob
+    nodes : of each node by index, without those that placement does
+    loops : of each convolution by index, the inner loops that the runtime chooses for its weights:
+        "plain", "direct", "levels", "bytes", "dense" or "events"
+    """
+
+    init: int
+    nodes: Mapping[int, int]
+    loops: Mapping[int, str]
+
+    @property
+    def total(self) -> int:
+        return self.init + sum(self.nodes.values())
+
+
+def is_predicted(target: object) -> bool:
+    """Whether instructions can be told for a target."""
+    return isinstance(target, Target) and target.name in INSTRUCTIONS
+
+
+def predict_instructions(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target, active: Active
+) -> Instructions:
+    """What ``target``, one that ``is_predicted``, takes for ``blob``, which encodes ``graph``."""
+    costs = INSTRUCTIONS[target.name]
+    init, nodes = work(plan, graph, blob, target.extension, active)
+    loops = {i: _loops(w) for i, w in nodes.items() if isinstance(graph.nodes[i].op, QConv)}
+    return Instructions(_cost(init, costs), {i: _cost(w, costs) for i, w in nodes.items()}, loops)
+
+
+def work(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, extension: Extension, active: Active
+) -> tuple[Work, dict[int, Work]]:
+    """The work of dcg_init, and of each node by index."""
+    tables = sum(layer.size.tables for layer in blob.layers)
+    init = {"init": 1, "init_byte": len(blob.data), "init_table_byte": tables, "init_node": len(graph.nodes)}
+    nodes: dict[int, Work] = {}
+    for i, (node, planned, layer) in enumerate(zip(graph.nodes, plan.nodes, blob.layers, strict=True)):
+        source = graph.tensors.get(node.inputs[0], graph.input)
+        match node.op:
+            case QConcat():
+                continue
+            case QConv() as op:
+                steps, found = plan.schedule.convs[i], active.get(source.name)
+                nodes[i] = conv_work(planned, op, source, layer, steps, extension, plan.scratch, found)
+            case _:
+                nodes[i] = _other_work(node, planned, source)
+    return init, nodes
+
+
+def _loops(conv: Work) -> str:
+    return next((name.removeprefix("filter.") for name in conv if name.startswith("filter.")), "plain")
+
+
+def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
+    """Of a node that has no weights."""
+    channels, height, width = planned.out_shape
+    rows, outputs = channels * height, channels * height * width
+    match node.op:
+        case QMaxPool(kernel=(kh, kw), stride=(_, sw), pads=pads):
+            usual = (kw, sw, pads[1]) == (3, 2, 0) and planned.inputs[0] != 0
+            columns = source.shape[2]
+            pairs = (columns - 1) // 4 if usual else 0
+            windows = rows * (width - 2 * pairs)
+            return {
+                "pool_row": rows,
+                "pool_byte": rows * max(kh - 1, 1) * columns,
+                "pool_rest": rows * max(kh - 1, 1) * (columns % 4),
+                "pool_pair": rows * pairs,
+                "pool_window": windows,
+                "pool_column": windows * kw,
+            }
+        case QAvgPool(kernel=(kh, kw)):
+            return {"average": outputs, "average_row": outputs * kh, "average_tap": outputs * kh * kw}
+        case QAdd():
+            return {"add_row": rows, "add": outputs}
+        case QPad():
+            return {"pad_row": rows, "pad": outputs}
+        case QScores():
+            c, h, w = source.shape
+            return {"score_row": c * h, "score": c * h * w}
+        case _:
+            raise TypeError(f"{type(node.op).__name__} is no work of its own")
+
+
+def _cost(work: Work, costs: Mapping[str, float]) -> int:
+    return round(sum(costs.get(name, 0.0) * times for name, times in work.items()))

@@ -1,0 +1,91 @@
+"""What firmware needs of a microcontroller, by prediction, and whether that is more than a user allows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from dcgen.encode.blob import Blob
+from dcgen.errors import BudgetError, ConfigError
+from dcgen.plan.firmware.flash import predict_flash
+from dcgen.plan.firmware.instructions import Active, Instructions, is_predicted, predict_instructions
+from dcgen.plan.firmware.plan import FirmwarePlan
+from dcgen.quant.qgraph import QGraph
+from dcgen.targets import EngineTarget, Target
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a user allows at most, None for anything.
+
+    flash : bytes, as ``Needs.flash_bytes``
+    instructions : of one picture, as ``Needs.most_instructions``
+    """
+
+    flash: int | None = None
+    instructions: int | None = None
+
+    def require_prediction(self, target: Target | EngineTarget) -> None:
+        """Raise ConfigError where there is a limit that ``target`` has no figure for."""
+        for flag, limit in (("--flash", self.flash), ("--max-instructions", self.instructions)):
+            if limit is not None and not is_predicted(target):
+                raise ConfigError(
+                    flag, f"{target.name} has no such figure", "name a microcontroller with --target"
+                )
+
+
+UNLIMITED = Budget()
+
+
+@dataclass(frozen=True)
+class Needs:
+    """A network on one microcontroller.
+
+    flash_bytes : blob, code and constants, as ``dcgen verify`` counts them
+    instructions : of a usual picture
+    most_instructions : of one that leaves no zeros to skip in any tensor
+    """
+
+    target: Target
+    flash_bytes: int
+    instructions: Instructions
+    most_instructions: Instructions
+
+
+def predict_needs(
+    plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target | EngineTarget, active: Active
+) -> Needs | None:
+    """Of ``blob``, which encodes ``graph``; None where nothing is known of the target. ``active`` : in a usual
+    picture's tensors"""
+    if not isinstance(target, Target) or not is_predicted(target):
+        return None
+    usual, most = (predict_instructions(plan, graph, blob, target, a) for a in (active, {}))
+    return Needs(target, predict_flash(plan, blob, target), usual, most)
+
+
+def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
+    """Raise BudgetError, with a table of what each layer takes, where ``needs`` are above ``budget``."""
+    parts = list(_parts(needs, blob))
+    for flag, unit, limit, found, of in (
+        ("--flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
+        ("--max-instructions", "instructions", budget.instructions, needs.most_instructions.total, 2),
+    ):
+        if limit is None or found <= limit:
+            continue
+        rows = sorted(parts, key=itemgetter(of), reverse=True)
+        raise BudgetError(
+            needs.target.name,
+            f"needs {found:,} {unit}, {flag} allows {limit:,}; {rows[0][of]:,} of them are for {rows[0][0]}",
+            "fewer weights that are not zero (--density) take less of both, --max-bytes less flash",
+            ("what for", "bytes of flash", "instructions"),
+            (*rows, ("all", needs.flash_bytes, needs.most_instructions.total)),
+        )
+
+
+def _parts(needs: Needs, blob: Blob) -> Iterator[tuple[str, int, int]]:
+    """Each layer, and what belongs to none: bytes of flash and instructions."""
+    for i, layer in enumerate(blob.layers):
+        yield layer.name, layer.size.total, needs.most_instructions.nodes.get(i, 0)
+    rest = needs.flash_bytes - sum(layer.size.total for layer in blob.layers)
+    yield "code, tables, dcg_init", rest, needs.most_instructions.init

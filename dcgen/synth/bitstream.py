@@ -1,0 +1,225 @@
+"""The engine as a bitstream: synthesis once, place and route from several seeds, the tools' own figures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+from dcgen.emit.render import render
+from dcgen.errors import ConfigError, PlanError, ToolError
+from dcgen.files import temporary_folder, write_file
+from dcgen.hw.boards.board import ULX3S_85F, Board
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.progress import Progress
+from dcgen.synth.tools import ECPPACK, NEXTPNR, YOSYS, Tool, require_amaranth
+
+SEEDS: Final = (1, 2, 3)
+_RESOURCES: Final = {
+    "LUT4 and carry": "TRELLIS_COMB",
+    "flip-flops": "TRELLIS_FF",
+    "block RAMs": "DP16KD",
+    "multipliers": "MULT18X18D",
+}
+"""What people call it -> what nextpnr's report calls it."""
+
+
+_SCRIPT: Final = (
+    "read_rtlil top.il",
+    "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",  # as tests/rtl/collisions.py shows
+    "synth_ecp5 -top top -run :map_luts",
+    "splitnets",  # ABC stumbles over wires of which only some bits are left
+    "synth_ecp5 -top top -run map_luts: -json top.json",
+    "tee -q -o stat.json stat -json",
+)
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Cells of a kind: used by the design, and in the device."""
+
+    used: int
+    available: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """One seed's result.
+
+    fmax_mhz : the engine clock's, after routing
+    """
+
+    seed: int
+    fmax_mhz: float
+
+
+@dataclass(frozen=True)
+class BitstreamReport:
+    """What the tools made of an engine.
+
+    parameters : of the engine, exactly those it is simulated with
+    megahertz : the engine's clock, which the PLL makes and the placement was asked to reach
+    gateware : of the design, see there
+    tools : package -> version
+    luts : LUT4 after synthesis; ``resources`` counts carries and route-throughs besides
+    best_seed : whose bitstream was written
+    sha256 : of the bitstream
+    """
+
+    board: Board
+    parameters: EngineParameters
+    megahertz: float
+    gateware: str
+    tools: dict[str, str]
+    luts: int
+    resources: dict[str, Resource]
+    placements: tuple[Placement, ...]
+    sha256: str = ""
+
+    @property
+    def best(self) -> Placement:
+        """The fastest; among equals the first."""
+        return max(self.placements, key=lambda p: p.fmax_mhz)
+
+    def to_json(self) -> dict[str, Any]:
+        """Stable keys: no dates, no paths."""
+        return {
+            "board": self.board.name,
+            "device": self.board.device,
+            "parameters": {**asdict(self.parameters), "strides": list(self.parameters.strides)},
+            "megahertz": self.megahertz,
+            "gateware": self.gateware,
+            "tools": self.tools,
+            "luts": self.luts,
+            "resources": {name: asdict(resource) for name, resource in self.resources.items()},
+            "seeds": [{"seed": p.seed, "fmax_mhz": p.fmax_mhz} for p in self.placements],
+            "best_seed": self.best.seed,
+            "fmax_mhz": self.best.fmax_mhz,
+            "sha256": self.sha256,
+        }
+
+
+def build(
+    parameters: EngineParameters,
+    folder: Path,
+    *,
+    board: Board = ULX3S_85F,
+    seeds: Sequence[int] = SEEDS,
+    megahertz: float | None = None,
+    jobs: int = 1,
+    nextpnr: Tool = NEXTPNR,
+    progress: Progress,
+) -> BitstreamReport:
+    """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
+
+    megahertz : clock of the engine, None for the board's; its PLL must be able to make it
+    jobs : seeds that are placed and routed at once, each by a process of about 3 GB
+    nextpnr : the package's, or a build for this machine
+
+    Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
+    where a tool is missing or fails, ConfigError for settings that are none, OutputError.
+    """
+    if not seeds:
+        raise ConfigError("seeds", "expected at least one, found none")
+    megahertz = board.megahertz if megahertz is None else megahertz
+    tools = {"amaranth": require_amaranth()} | {tool.source: tool.version() for tool in (YOSYS, nextpnr)}
+    steps = 2 + len(seeds)
+    with temporary_folder("dcgen-bitstream-") as work:
+        progress("synthesis", 0, steps)
+        files = design(parameters, board, megahertz)
+        luts = _synthesise(files, work)
+        placements = []
+        resources: dict[str, Resource] = {}
+        with ThreadPoolExecutor(jobs) as pool:
+            placed = pool.map(lambda seed: _place(nextpnr, board, megahertz, seed, work), seeds)
+            for done, seed in enumerate(seeds, 1):
+                progress(f"place and route, seed {seed}", done, steps)
+                found, resources = next(placed)
+                placements.append(Placement(seed, found))
+        report = BitstreamReport(
+            board, parameters, megahertz, gateware(files), tools, luts, resources, tuple(placements)
+        )
+        if report.best.fmax_mhz < megahertz:
+            found = report.best.fmax_mhz
+            raise PlanError(board.name, f"expected {megahertz:g} MHz, the best of the seeds reached {found:g} MHz")
+        progress("bitstream", steps - 1, steps)
+        config = f"seed{report.best.seed}.config"
+        ECPPACK.run("--compress", "--input", config, "--bit", "engine.bit", folder=work)
+        bitstream = (work / "engine.bit").read_bytes()
+    report = replace(report, sha256=hashlib.sha256(bitstream).hexdigest())
+    folder.mkdir(parents=True, exist_ok=True)
+    write_file(folder / f"{board.name}.bit", bitstream)
+    write_report(report, folder)
+    progress("bitstream", steps, steps)
+    return report
+
+
+def write_report(report: BitstreamReport, folder: Path) -> None:
+    """``<board>.json`` and ``<board>.md``."""
+    name = report.board.name
+    write_file(folder / f"{name}.json", (json.dumps(report.to_json(), indent=2) + "\n").encode())
+    write_file(folder / f"{name}.md", render("report/bitstream.md.j2", report=report).encode())
+
+
+def design(parameters: EngineParameters, board: Board, megahertz: float) -> dict[str, bytes]:
+    """What the tools are given: ``top.il``, the whole board's gateware, and ``top.lpf``, its pins and clocks.
+
+    Raises ConfigError for a clock that the board cannot make.
+    """
+    from dcgen.hw.boards.ulx3s import plan
+
+    try:
+        files = plan(parameters, board, megahertz).files
+    except ValueError as e:
+        raise ConfigError(board.name, str(e)) from e
+    texts = {name: files[name] for name in ("top.il", "top.lpf")}
+    return {name: text.encode() if isinstance(text, str) else text for name, text in texts.items()}
+
+
+def gateware(files: Mapping[str, bytes]) -> str:
+    """SHA-256 of a ``design``: whether a report still belongs to the gateware that there is now."""
+    return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
+
+
+def _synthesise(files: Mapping[str, bytes], work: Path) -> int:
+    """``top.json`` and ``top.lpf`` in ``work``; LUT4s of the netlist."""
+    for name, text in files.items():
+        (work / name).write_bytes(text)
+    YOSYS.run("-q", "-p", "; ".join(_SCRIPT), folder=work)
+    cells = _read_json(work / "stat.json")["design"]["num_cells_by_type"]
+    return int(cells.get("LUT4", 0))
+
+
+def _place(
+    nextpnr: Tool, board: Board, megahertz: float, seed: int, work: Path
+) -> tuple[float, dict[str, Resource]]:
+    """``seed<n>.config`` in ``work``; Fmax of the engine's clock in MHz, and the cells used."""
+    nextpnr.run(
+        *board.nextpnr,
+        *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"seed{seed}.config"),
+        *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
+        *("--placer", "static", "--router", "router1"),  # docs/engine.md says why
+        *("--timing-allow-fail", "--quiet"),
+        folder=work,
+    )
+    report = _read_json(work / f"seed{seed}.json")
+    clocks = [found["achieved"] for found in report["fmax"].values() if found["constraint"] >= megahertz * 0.999]
+    if not clocks:
+        raise ToolError(nextpnr.name, "its report has no clock of the engine's frequency")
+    cells = report["utilization"]
+    resources = {
+        name: Resource(cells[kind]["used"], cells[kind]["available"]) for name, kind in _RESOURCES.items()
+    }
+    return round(min(clocks), 2), resources
+
+
+def _read_json(path: Path) -> Any:
+    """What a tool wrote. Raises ToolError."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as e:
+        raise ToolError(path.name, f"a tool's report cannot be read: {e}") from e

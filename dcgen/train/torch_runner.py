@@ -1,0 +1,117 @@
+"""Runs a float graph in PyTorch, for gradients with respect to its weights and biases.
+
+The meaning is that of ``evaluate``; tests compare the two. PyTorch is imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from dcgen.extras import Device, import_torch
+from dcgen.ir.graph import (
+    Add,
+    Affine,
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    MaxPool,
+    Node,
+    Pad,
+    Pads,
+    Pair,
+)
+from dcgen.ir.shapes import window_count
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class TorchRunner:
+    """The graph with its weights and biases, float32, as tensors on one device."""
+
+    def __init__(self, graph: Graph, device: Device = "cpu") -> None:
+        torch = import_torch("to run a network with gradients")
+        self._graph = graph
+        self._parameters: dict[str, tuple[Tensor, Tensor]] = {
+            n.name: (
+                torch.from_numpy(c.weight.values.copy()).to(device),
+                torch.from_numpy(c.bias.copy()).to(device),
+            )
+            for n, c in graph.convs()
+        }
+
+    def run(
+        self,
+        x: Tensor,
+        outputs: Sequence[str],
+        parameters: Mapping[str, tuple[Tensor, Tensor]] | None = None,
+    ) -> list[Tensor]:
+        """The named tensors, float32 [N, C, H, W], for pictures float32 [N, C, H, W].
+
+        parameters : weight OIHW and bias [O] by Conv node, in place of the graph's own
+        """
+        given = {**self._parameters, **(parameters or {})}
+        tensors = {self._graph.inputs[0].name: x}
+        for node in self._graph.nodes:
+            tensors[node.name] = _apply(node, [tensors[i] for i in node.inputs], given.get(node.name))
+        return [tensors[name] for name in outputs]
+
+
+def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor] | None) -> Tensor:
+    import torch
+    from torch.nn import functional as F
+
+    x = args[0]
+    match node.op:
+        case Conv() as op:
+            assert parameters is not None
+            top, left, bottom, right = op.pads
+            if (top, left) != (bottom, right):
+                x, top, left = _pad(x, op.pads, 0.0), 0, 0
+            return F.conv2d(x, *parameters, op.stride, (top, left), groups=op.groups)
+        case Affine(scale, shift):
+            factor, offset = (torch.from_numpy(a.copy()).to(x.device).reshape(-1, 1, 1) for a in (scale, shift))
+            return x * factor + offset
+        case Clip(lo, hi):
+            return x.relu() if (lo, hi) == (0.0, float("inf")) else x.clamp(lo, hi)
+        case MaxPool(kernel, stride, pads, ceil):
+            return F.max_pool2d(_windowed(x, kernel, stride, pads, ceil, float("-inf"))[0], kernel, stride)
+        case AvgPool(kernel, stride, pads, ceil, count_include_pad):
+            cells, end = _windowed(x, kernel, stride, pads, ceil, 0.0)
+            inside = _pad(torch.ones_like(x[:1, :1]), pads, float(count_include_pad))
+            counted = F.avg_pool2d(_pad(inside, end, 0.0), kernel, stride)
+            return F.avg_pool2d(cells, kernel, stride) / counted
+        case GlobalAvgPool():
+            return x.mean((2, 3), keepdim=True)
+        case Concat():
+            return torch.cat(list(args), 1)
+        case Add():
+            return x + args[1]
+        case Pad(pads, value):
+            return _pad(x, pads, value)
+        case Flatten():
+            return x.reshape(len(x), -1, 1, 1)
+
+
+def _windowed(x: Tensor, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: float) -> tuple[Tensor, Pads]:
+    """The planes padded so that plain windows are those asked for, and what was added after ``pads``."""
+    top, left, bottom, right = pads
+    high, wide = int(x.shape[2]), int(x.shape[3])
+    rows = window_count(high, kernel[0], stride[0], top, bottom, ceil)
+    columns = window_count(wide, kernel[1], stride[1], left, right, ceil)
+    more = max(0, (rows - 1) * stride[0] + kernel[0] - high - top - bottom)
+    across = max(0, (columns - 1) * stride[1] + kernel[1] - wide - left - right)
+    end = (0, 0, more, across)
+    return _pad(_pad(x, pads, fill), end, fill), end
+
+
+def _pad(x: Tensor, pads: Pads, value: float) -> Tensor:
+    from torch.nn import functional as F
+
+    top, left, bottom, right = pads
+    return F.pad(x, (left, right, top, bottom), value=value) if any(pads) else x

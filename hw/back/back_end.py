@@ -1,0 +1,236 @@
+"""The back end: executes the command list on the activation memory, taking the front end's lists.
+
+``start`` (a pulse) begins at the first record; ``done`` is a level from the END record to the next start,
+``fault`` one from an unknown operation to the reset. ``head`` and ``read`` are the consumer's side of the
+replay lists.
+
+``trace`` shows every write, before its rotation: ``count`` bytes from ``word``, ``lane`` on.
+Exactly one of ``CAUSES`` is 1 in each cycle of ``busy``, for the counters.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from dcgen.hw.back.activation_memory import ActivationMemory
+from dcgen.hw.back.conv_walker import ConvWalker
+from dcgen.hw.back.conv_writer import ConvWriter
+from dcgen.hw.back.drain import Drain
+from dcgen.hw.back.loader import Loader, picture_layout
+from dcgen.hw.back.mac_lanes import WORK, MacLanes
+from dcgen.hw.back.pool_walker import READ_ROLE, PoolWalker
+from dcgen.hw.back.pool_window import PoolWindow
+from dcgen.hw.back.read_path import ReadPath
+from dcgen.hw.back.requantiser import CONSTANTS, Requantiser
+from dcgen.hw.back.score_queue import ScoreQueue
+from dcgen.hw.back.scores import Scores
+from dcgen.hw.back.sequencer import Sequencer
+from dcgen.hw.back.tap_table import TapTable
+from dcgen.hw.back.write_path import WritePath
+from dcgen.hw.common.multiplier import MultiplierKind
+from dcgen.hw.common.pipeline import delay
+from dcgen.hw.common.record_reader import command_port, step_field
+from dcgen.hw.common.replay_lists import read_signature
+from dcgen.hw.common.signatures import head_layout
+from dcgen.hw.contract.back_timing import REQUANTISE_CYCLES, read_path_cycles
+from dcgen.hw.contract.commands import Op
+from dcgen.hw.contract.parameters import EngineParameters
+
+CAUSES = ("mac", "list_wait", "drain_wait", "pool", "load", "other")
+
+
+def trace_signature(p: EngineParameters) -> wiring.Signature:
+    """A write to activation memory, for simulation: ``count`` bytes of ``data`` from ``lane`` of ``word`` on.
+
+    step : number of the record in the command list, also while nothing is written
+    data : the first byte lowest
+    """
+    return wiring.Signature(
+        {
+            "valid": Out(1),
+            "step": Out(16),
+            "word": Out(16),
+            "lane": Out(8),
+            "count": Out(8),
+            "data": Out(8 * p.lanes),
+        }
+    )
+
+
+class BackEnd(wiring.Component):
+    """start, commands, lists, picture -> scores, trace, busy, done, fault, a cause a cycle.
+
+    score_last : the score on the stream is the last of its step
+    kind : how multipliers are built
+    """
+
+    def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
+        self.parameters = p = parameters
+        self.kind: MultiplierKind = kind
+        super().__init__(
+            {
+                "start": In(1),
+                "commands": Out(command_port(p)),
+                "head": In(stream.Signature(head_layout(p))),
+                "read": Out(read_signature(p)),
+                "picture": In(stream.Signature(picture_layout(p))),
+                "scores": Out(stream.Signature(signed(32))),
+                "score_last": Out(1),
+                "trace": Out(trace_signature(p)),
+                "busy": Out(1),
+                "done": Out(1),
+                "fault": Out(1),
+                **{cause: Out(1) for cause in CAUSES},
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        m.submodules.sequencer = sequencer = Sequencer(p)
+        m.submodules.taps = taps = TapTable(p)
+        m.submodules.memory = memory = ActivationMemory(p)
+        m.submodules.read_path = read_path = ReadPath(p)
+        m.submodules.write_path = write_path = WritePath(p)
+        m.submodules.queue = queue = ScoreQueue()
+        m.submodules.conv_walker = conv = ConvWalker(p)
+        m.submodules.lanes = lanes = MacLanes(p, self.kind)
+        m.submodules.drain = drain = Drain(p)
+        m.submodules.requantiser = requantiser = Requantiser(p, self.kind)
+        m.submodules.conv_writer = conv_writer = ConvWriter(p)
+        m.submodules.pool_walker = pool = PoolWalker(p)
+        m.submodules.pool_window = window = PoolWindow(p)
+        m.submodules.loader = loader = Loader(p)
+        m.submodules.sums = sums = Scores(p)
+        record, head = sequencer.record, self.head
+        op = step_field(record, "op")
+
+        # Steps.
+        connect(m, sequencer.commands, flipped(self.commands))
+        connect(m, sequencer.tap_commands, taps.commands)
+        fill, zero_in = Signal(8), Signal(8)
+        with m.If(sequencer.take_head):
+            m.d.sync += [fill.eq(head.payload.fill), zero_in.eq(head.payload.zero_in)]
+        for block in (conv, drain, conv_writer, pool, window, loader, sums):
+            m.d.comb += block.record.eq(record)
+        for block in (conv, drain, conv_writer):
+            m.d.comb += block.start.eq(sequencer.conv_start)
+        for block in (pool, window):
+            m.d.comb += block.start.eq(sequencer.pool_start)
+        m.d.comb += [
+            sequencer.start.eq(self.start),
+            sequencer.head_valid.eq(head.valid),
+            sequencer.finished.eq(write_path.finished | queue.finished),
+            sequencer.taps_loaded.eq(taps.done),
+            taps.start.eq(sequencer.conv_setup),
+            taps.address.eq(sequencer.tap_address),
+            taps.taps.eq(step_field(record, "taps")),
+            loader.start.eq(sequencer.load_start),
+            sums.start.eq(sequencer.scores_start),
+            pool.fill.eq(fill),
+            sums.zero_in.eq(zero_in),
+            head.ready.eq(conv.head.ready | sequencer.take_head),
+            conv.head.valid.eq(head.valid),
+            conv.head.payload.eq(head.payload),
+            self.busy.eq(sequencer.busy),
+            self.done.eq(sequencer.done),
+            self.fault.eq(sequencer.fault),
+        ]
+
+        # Reads.
+        connect(m, conv.list, flipped(self.read))
+        connect(m, read_path.memory, memory.read)
+        m.d.comb += [
+            taps.index.eq(conv.tap_index),
+            conv.tap.eq(taps.tap),
+            read_path.setup.eq(sequencer.conv_setup),
+            read_path.ring.eq(step_field(record, "in_words")),
+            read_path.memory_bytes.eq(memory.bytes),
+        ]
+        for name in ("first_x", "pitch", "x_advance"):
+            m.d.comb += getattr(read_path, name).eq(step_field(record, name))
+        with m.Switch(op):
+            for code, block in ((Op.CONV, conv), (Op.POOL, pool), (Op.SCORES, sums)):
+                with m.Case(code):
+                    m.d.comb += read_path.request.eq(block.request)
+
+        # Multiplication and requantisation.
+        work = delay(m, conv.work.as_value(), read_path_cycles(p), "work")
+        payload = head.payload
+        m.d.comb += [
+            lanes.bytes.eq(read_path.bytes),
+            lanes.work.eq(data.View(WORK, work)),
+            lanes.shift.eq(drain.shift),
+            drain.put.eq(delay(m, conv.list_start, 1, "put")),
+            *[
+                drain.put_constants[name].eq(delay(m, payload[name], 1, f"put_{name}", reset_less=True))
+                for name in CONSTANTS.members
+            ],
+            drain.loading.eq(lanes.loading),
+            drain.list_end.eq(lanes.loading_list_end),
+            drain.front.eq(lanes.front),
+            drain.following.eq(lanes.following),
+            requantiser.sums.eq(lanes.front),
+            requantiser.constants.eq(drain.constants),
+            conv_writer.valid.eq(delay(m, drain.valid, REQUANTISE_CYCLES, "requantised")),
+            conv.raw_done.eq(drain.raw_done),
+        ]
+
+        # Windows and sums.
+        role = delay(m, pool.role.as_value(), read_path_cycles(p), "role")
+        m.d.comb += [
+            window.bytes.eq(read_path.bytes),
+            window.role.eq(data.View(READ_ROLE, role)),
+            sums.bytes.eq(read_path.bytes),
+        ]
+
+        # Writes.
+        connect(m, write_path.memory, memory.write)
+        m.d.comb += [
+            write_path.ring.eq(step_field(record, "out_words")),
+            memory.write_valid.eq(write_path.memory_valid),
+            memory.write_count.eq(write_path.memory_count),
+            memory.write_bytes.eq(write_path.memory_bytes),
+            self.trace.valid.eq(write_path.memory_valid),
+            self.trace.step.eq(sequencer.step),
+            self.trace.word.eq(write_path.memory.word0),
+            self.trace.lane.eq(write_path.memory.lane),
+            self.trace.count.eq(write_path.memory_count),
+            self.trace.data.eq(write_path.memory_bytes),
+        ]
+        picture = self.picture.payload.data
+        with m.Switch(op):
+            with m.Case(Op.LOAD):
+                m.d.comb += [write_path.write.eq(loader.write), write_path.bytes.eq(picture)]
+            with m.Case(Op.CONV):
+                m.d.comb += [write_path.write.eq(conv_writer.write), write_path.bytes.eq(requantiser.bytes)]
+            with m.Case(Op.POOL):
+                m.d.comb += [write_path.write.eq(window.write), write_path.bytes.eq(window.outputs)]
+        connect(m, loader.picture, flipped(self.picture))
+
+        # Scores.
+        raw = op == Op.CONV
+        m.d.comb += [
+            drain.room.eq(queue.room),
+            sums.room.eq(queue.room),
+            queue.reserve.eq(drain.reserve | sums.reserve),
+            queue.push.eq(drain.push | sums.push),
+            queue.score.eq(Mux(raw, drain.score, sums.score)),
+            self.scores.valid.eq(queue.scores.valid),
+            self.scores.payload.eq(queue.scores.payload.data),
+            self.score_last.eq(queue.scores.payload.last),
+            queue.scores.ready.eq(self.scores.ready),
+        ]
+
+        # Causes.
+        m.d.comb += [
+            self.mac.eq(conv.issuing),
+            self.list_wait.eq(conv.waiting_list | (sequencer.take_head & ~head.valid)),
+            self.drain_wait.eq(conv.waiting_drain),
+            self.pool.eq(pool.issuing),
+            self.load.eq(loader.active),
+            self.other.eq(self.busy & ~(self.mac | self.list_wait | self.drain_wait | self.pool | self.load)),
+        ]
+        return m

@@ -1,0 +1,67 @@
+"""Where a CONV step's bytes go: group by group, tile by tile, channel by channel.
+
+Each ``valid`` stands for R requantised bytes; ``write`` is theirs, in the same cycle.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.back.write_path import write_layout
+from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.parameters import EngineParameters
+
+
+class ConvWriter(wiring.Component):
+    """start, record, valid -> write."""
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = parameters
+        super().__init__(
+            {"start": In(1), "record": In(RECORD), "valid": In(1), "write": Out(write_layout(parameters))}
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        base, place = Signal(bits(p.words)), Signal(bits(p.words))
+        lane = Signal(bits(p.lanes))
+        tiles, outputs = Signal(16), Signal(16)  # that remain
+        out_words, out_place = step_field(self.record, "out_words"), step_field(self.record, "out_place")
+        last_group, last_tile = Signal(), Signal()
+        m.d.comb += [
+            last_group.eq(lane == p.lanes - p.requantisers),
+            last_tile.eq(tiles == 1),
+            self.write.valid.eq(self.valid),
+            self.write.base.eq(base),
+            self.write.place.eq(place),
+            self.write.lane.eq(lane),
+            self.write.count.eq(p.requantisers),
+            self.write.last.eq(last_group & last_tile & (outputs == 1)),
+        ]
+        with m.If(self.valid):
+            m.d.sync += lane.eq(Mux(last_group, 0, lane + p.requantisers))
+            with m.If(last_group):
+                m.d.sync += [
+                    place.eq(Mux(place + 1 == out_words, 0, place + 1)),
+                    tiles.eq(tiles - 1),
+                ]
+                with m.If(last_tile):
+                    m.d.sync += [
+                        place.eq(out_place),
+                        tiles.eq(step_field(self.record, "tiles")),
+                        base.eq(base + out_words),
+                        outputs.eq(outputs - 1),
+                    ]
+        with m.If(self.start):
+            m.d.sync += [
+                lane.eq(0),
+                place.eq(out_place),
+                base.eq(step_field(self.record, "out_base")),
+                tiles.eq(step_field(self.record, "tiles")),
+                outputs.eq(step_field(self.record, "outputs")),
+            ]
+        return m

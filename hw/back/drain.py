@@ -1,0 +1,117 @@
+"""Empties the shadow accumulators: R sums a cycle to the requantiser, or one by one as raw scores.
+
+Keeps the constants of the lists under way in a small queue: a list's are put in when its first entry is
+issued and wanted when its first tile is loaded, which is a pipeline later.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Array, Module, Mux, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.back.requantiser import CONSTANTS
+from dcgen.hw.back.score_queue import SCORE
+from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.contract.parameters import EngineParameters
+
+LISTS_UNDER_WAY = 32
+"""At least the cycles from an entry's issue to its sum: lists of one entry and one tile."""
+
+
+class Drain(wiring.Component):
+    """put, loading, front -> shift, and what leaves.
+
+    loading, list_end : the shadow accumulators are full in the next cycle; last tile of the list
+    valid : ``front`` with ``constants`` are to be requantised in this cycle
+    shift : a register; a raw group's first score is taken from ``following`` while it is on its way
+    reserve, push, score, room : of the score queue, for raw steps; ``raw_done``: their tile is sent
+    """
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(RECORD),
+                "put": In(1),
+                "put_constants": In(CONSTANTS),
+                "loading": In(1),
+                "list_end": In(1),
+                "front": In(data.ArrayLayout(signed(32), p.requantisers)),
+                "following": In(signed(32)),
+                "shift": Out(1),
+                "valid": Out(1),
+                "constants": Out(CONSTANTS),
+                "room": In(1),
+                "reserve": Out(1),
+                "push": Out(1),
+                "score": Out(SCORE),
+                "raw_done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        m.submodules.queue = queue = Memory(shape=CONSTANTS, depth=LISTS_UNDER_WAY, init=[])
+        writer, reader = queue.write_port(), queue.read_port(domain="comb")
+        put_at, take_at = Signal(range(LISTS_UNDER_WAY)), Signal(range(LISTS_UNDER_WAY))
+        m.d.comb += [
+            writer.en.eq(self.put),
+            writer.addr.eq(put_at),
+            writer.data.eq(self.put_constants),
+            reader.addr.eq(take_at),
+        ]
+        m.d.sync += put_at.eq(put_at + self.put)
+
+        groups = Signal(range(p.groups + 1))  # still in the shadow accumulators
+        of_list_end = Signal()
+        raw = step_field(self.record, "raw")
+        m.d.comb += self.valid.eq((groups != 0) & ~raw)
+        m.d.sync += self.shift.eq(~raw & (self.loading | (groups > 1)))
+        with m.If(self.valid):
+            m.d.sync += groups.eq(groups - 1)
+
+        # Raw: the lanes of the front one after the other, as many pixels as the plane has.
+        lane = Signal(range(p.requantisers))
+        pixels, outputs = Signal(32), Signal(16)  # that remain of the channel; channels that remain
+        tile_sent = Signal()
+        with m.If((groups != 0) & raw):
+            m.d.comb += [
+                self.reserve.eq(self.room & (pixels != 0)),
+                tile_sent.eq(
+                    (pixels == 0)
+                    | (self.reserve & ((pixels == 1) | ((lane == p.requantisers - 1) & (groups == 1))))
+                ),
+            ]
+            with m.If(self.reserve):
+                m.d.sync += [lane.eq(lane + 1), pixels.eq(pixels - 1)]
+                with m.If(lane == p.requantisers - 1):
+                    m.d.sync += [lane.eq(0), groups.eq(groups - 1), self.shift.eq(1)]
+            with m.If(tile_sent):
+                m.d.sync += [groups.eq(0), lane.eq(0)]
+                with m.If(of_list_end):
+                    m.d.sync += [pixels.eq(step_field(self.record, "count")), outputs.eq(outputs - 1)]
+        front = Array(self.front[number] for number in range(p.requantisers))
+        m.d.comb += self.raw_done.eq(tile_sent)
+        m.d.sync += [
+            self.push.eq(self.reserve),
+            self.score.data.eq(Mux(self.shift, self.following, front[lane]) + self.constants.bias),
+            self.score.last.eq(tile_sent & of_list_end & (outputs == 1)),
+        ]
+        with m.If(self.start):
+            m.d.sync += [
+                pixels.eq(step_field(self.record, "count")),
+                outputs.eq(step_field(self.record, "outputs")),
+            ]
+
+        with m.If(self.loading):
+            m.d.sync += [
+                groups.eq(p.groups),
+                of_list_end.eq(self.list_end),
+                self.constants.eq(reader.data),
+                take_at.eq(take_at + self.list_end),
+            ]
+        return m

@@ -1,0 +1,67 @@
+"""LOAD: bytes of the picture stream into memory, one beat a cycle.
+
+Beats are taken while ``active``; the beat's ``write`` is in the same cycle. The last beat may carry fewer
+bytes than it has room for.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.back.cursor import cursor_layout, distance, moved
+from dcgen.hw.back.write_path import write_layout
+from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.contract.parameters import EngineParameters
+
+
+def picture_layout(p: EngineParameters) -> data.StructLayout:
+    """A beat of the picture stream: its first byte lowest."""
+    return data.StructLayout({"data": 8 * p.picture_bytes})
+
+
+class Loader(wiring.Component):
+    """start, record, picture -> write, with the beat's data as its bytes."""
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(RECORD),
+                "picture": In(stream.Signature(picture_layout(p))),
+                "write": Out(write_layout(p)),
+                "active": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        remaining = Signal(32)
+        cursor = Signal(cursor_layout(p))
+        last, active = Signal(), Signal()
+        beat = distance(m, p, 0, p.picture_bytes, step_field(self.record, "out_words"), "beat")
+        following = moved(m, p, cursor, beat, "following")
+        m.d.comb += [
+            last.eq(remaining <= p.picture_bytes),
+            self.active.eq(active),
+            self.picture.ready.eq(self.active),
+            self.write.valid.eq(self.active & self.picture.valid),
+            self.write.base.eq(step_field(self.record, "out_base")),
+            self.write.place.eq(cursor.place),
+            self.write.lane.eq(cursor.lane),
+            self.write.count.eq(Mux(last, remaining, p.picture_bytes)),
+            self.write.last.eq(last),
+        ]
+        with m.If(self.write.valid):
+            m.d.sync += [remaining.eq(remaining - p.picture_bytes), active.eq(~last), cursor.eq(following)]
+        with m.If(self.start):
+            m.d.sync += [
+                active.eq(1),
+                remaining.eq(step_field(self.record, "count")),
+                cursor.place.eq(step_field(self.record, "out_place")),
+                cursor.lane.eq(step_field(self.record, "out_lane")),
+            ]
+        return m

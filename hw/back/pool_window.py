@@ -1,0 +1,132 @@
+"""Maximum over windows: lanes of one read, reads of one chunk; then every s-th lane, and their place.
+
+Cycle 0 takes a read's bytes and role. Lanes become the maximum of 1, 2 or 3 neighbours in cycles 0 and 1,
+reads of a chunk are combined in 2, strided lanes are brought together in 3, and cycle
+``WINDOW_CYCLES`` writes.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.back.activation_memory import byte_lanes
+from dcgen.hw.back.cursor import cursor_layout, distance, distance_layout, moved
+from dcgen.hw.back.pool_walker import READ_ROLE
+from dcgen.hw.back.write_path import write_layout
+from dcgen.hw.common.pipeline import delay
+from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.parameters import EngineParameters
+
+
+class PoolWindow(wiring.Component):
+    """start, record; bytes, role -> write, with ``outputs`` as its bytes."""
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "start": In(1),
+                "record": In(RECORD),
+                "bytes": In(byte_lanes(p)),
+                "role": In(READ_ROLE),
+                "write": Out(write_layout(p)),
+                "outputs": Out(byte_lanes(p)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        window = step_field(self.record, "x_window")
+        two = self.larger_neighbours(m, list(self.bytes), window > 1, "two")
+        three = self.larger_neighbours(m, two, window > 2, "three")
+
+        role = data.View(READ_ROLE, delay(m, self.role.as_value(), 2, "role"))
+        chunk = [Signal(8, name=f"chunk_{lane}", reset_less=True) for lane in range(p.lanes)]
+        outputs = Signal(byte_lanes(p), reset_less=True)
+        m.d.comb += self.outputs.eq(outputs)
+        with m.If(role.valid):
+            for kept, lane in zip(chunk, three, strict=True):
+                m.d.sync += kept.eq(Mux(role.first | (lane > kept), lane, kept))
+
+        with m.Switch(step_field(self.record, "stride_select")):
+            for select, stride in enumerate(p.strides):
+                with m.Case(select):
+                    m.d.sync += [
+                        outputs[number].eq(chunk[number * stride]) for number in range(-(-p.lanes // stride))
+                    ]
+        m.d.comb += self.write.valid.eq(delay(m, role.valid & role.last, 2, "chunk_done"))
+        self.place_writes(m)
+        return m
+
+    def larger_neighbours(self, m: Module, lanes: list[Value], enable: Value, name: str) -> list[Signal]:
+        """Registers of the maximum of lanes l and l + 1, or of lane l alone."""
+        registers = []
+        for number, lane in enumerate(lanes):
+            register = Signal(8, name=f"{name}_{number}", reset_less=True)
+            neighbour = lanes[number + 1] if number + 1 < len(lanes) else lane
+            m.d.sync += register.eq(Mux(enable & (neighbour > lane), neighbour, lane))
+            registers.append(register)
+        return registers
+
+    def place_writes(self, m: Module) -> None:
+        """The output cursor: chunk by chunk, row by row, channel by channel."""
+        p = self.parameters
+        ring = step_field(self.record, "out_words")
+        chunk_outputs = step_field(self.record, "chunk_outputs")
+        to_chunk = distance(m, p, 0, chunk_outputs, ring, "to_chunk")
+        row_words, row_lanes = (step_field(self.record, f"out_row_{part}") for part in ("words", "lanes"))
+        to_row = distance(m, p, row_words, row_lanes, ring, "to_row")
+        first = Signal(cursor_layout(p))
+        m.d.comb += [
+            first.place.eq(step_field(self.record, "out_place")),
+            first.lane.eq(step_field(self.record, "out_lane")),
+        ]
+        cursor, row_cursor = Signal(cursor_layout(p)), Signal(cursor_layout(p))
+        base = Signal(bits(p.words))
+        columns, rows, channels = Signal(16), Signal(16), Signal(16)  # that remain
+        row_end, channel_end = Signal(), Signal()
+        by = Signal(distance_layout(p))
+        m.d.comb += [
+            row_end.eq(columns <= chunk_outputs),
+            channel_end.eq(row_end & (rows == 1)),
+            by.eq(Mux(row_end, to_row, to_chunk)),
+        ]
+        start_of = Signal(cursor_layout(p))
+        m.d.comb += start_of.eq(Mux(row_end, row_cursor, cursor))
+        following = moved(m, p, start_of, by, "following")
+        m.d.comb += [
+            self.write.base.eq(base),
+            self.write.place.eq(cursor.place),
+            self.write.lane.eq(cursor.lane),
+            self.write.count.eq(Mux(row_end, columns, chunk_outputs)),
+            self.write.last.eq(channel_end & (channels == 1)),
+        ]
+        with m.If(self.write.valid):
+            m.d.sync += [cursor.eq(following), columns.eq(columns - chunk_outputs)]
+            with m.If(row_end):
+                m.d.sync += [
+                    row_cursor.eq(following),
+                    columns.eq(step_field(self.record, "out_width")),
+                    rows.eq(rows - 1),
+                ]
+            with m.If(channel_end):
+                m.d.sync += [
+                    cursor.eq(first),
+                    row_cursor.eq(first),
+                    rows.eq(step_field(self.record, "rows")),
+                    base.eq(base + ring),
+                    channels.eq(channels - 1),
+                ]
+        with m.If(self.start):
+            m.d.sync += [
+                cursor.eq(first),
+                row_cursor.eq(first),
+                base.eq(step_field(self.record, "out_base")),
+                columns.eq(step_field(self.record, "out_width")),
+                rows.eq(step_field(self.record, "rows")),
+                channels.eq(step_field(self.record, "outputs")),
+            ]

@@ -1,0 +1,52 @@
+"""Barrel rotation of P lanes, P any number: a register after every two levels.
+
+Level k rotates by 2**k modulo P where bit k of ``amount`` is set, so that P need not be a power of two.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.back_timing import LEVELS_A_STAGE
+
+
+class Rotator(wiring.Component):
+    """``towards_zero``: output lane l is input lane (l + amount) % lanes, else (l - amount) % lanes.
+
+    values, amount (below ``lanes``) -> rotated, ``rotate_cycles(lanes)`` later, one a cycle.
+    """
+
+    def __init__(self, lanes: int, width: int, *, towards_zero: bool) -> None:
+        self.lanes, self.width, self.towards_zero = lanes, width, towards_zero
+        super().__init__(
+            {
+                "values": In(data.ArrayLayout(width, lanes)),
+                "amount": In(bits(lanes)),
+                "rotated": Out(data.ArrayLayout(width, lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        levels = bits(self.lanes)
+        values = [self.values[lane] for lane in range(self.lanes)]
+        amount = self.amount
+        for level in range(levels):
+            step = (1 << level) * (1 if self.towards_zero else -1)
+            values = [
+                Mux(amount[level], values[(lane + step) % self.lanes], values[lane]) for lane in range(self.lanes)
+            ]
+            if level % LEVELS_A_STAGE == LEVELS_A_STAGE - 1 or level == levels - 1:
+                stage = [
+                    Signal(self.width, name=f"level_{level}_lane_{lane}", reset_less=True)
+                    for lane in range(self.lanes)
+                ]
+                m.d.sync += [register.eq(value) for register, value in zip(stage, values, strict=True)]
+                later = Signal.like(amount, name=f"amount_{level}", reset_less=True)
+                m.d.sync += later.eq(amount)
+                values, amount = list(stage), later
+        m.d.comb += [self.rotated[lane].eq(value) for lane, value in enumerate(values)]
+        return m

@@ -1,0 +1,129 @@
+"""Walks the command list: reads a record, starts the block that its operation names, waits for its end.
+
+``start`` begins at record 0. The starts are pulses; the record stands still from them to ``finished``.
+A CONV's taps and lane columns are set up before its start; POOL and SCORES first take their list's head.
+``done`` is a level from the END record to the next start, ``fault`` one from an unknown operation on.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.record_reader import RECORD, RecordReader, command_port, step_field
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.back_timing import setup_cycles
+from dcgen.hw.contract.commands import RECORD_WORDS, Op
+from dcgen.hw.contract.parameters import EngineParameters
+
+
+class Sequencer(wiring.Component):
+    """start, commands, finished -> record, the blocks' starts, busy, done, fault.
+
+    take_head : the head is released if it is valid; ``headed_start`` follows
+    conv_setup : the pulse that loads taps and columns; ``taps_loaded`` answers
+    """
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "start": In(1),
+                "commands": Out(command_port(p)),
+                "record": Out(RECORD),
+                "step": Out(16),
+                "conv_setup": Out(1),
+                "tap_address": Out(bits(p.command_words)),
+                "tap_commands": In(command_port(p)),
+                "taps_loaded": In(1),
+                "conv_start": Out(1),
+                "load_start": Out(1),
+                "take_head": Out(1),
+                "head_valid": In(1),
+                "pool_start": Out(1),
+                "scores_start": Out(1),
+                "finished": In(1),
+                "busy": Out(1),
+                "done": Out(1),
+                "fault": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        m.submodules.reader = reader = RecordReader(p)
+        address, following = Signal(bits(p.command_words)), Signal(bits(p.command_words))
+        columns_left = Signal(range(setup_cycles(p) + 1))  # cycles until the lane columns are right
+        taps_loaded = Signal()
+        op = step_field(self.record, "op")
+
+        m.d.comb += [
+            self.record.eq(reader.record),
+            reader.address.eq(following),
+            reader.commands.data.eq(self.commands.data),
+            self.tap_commands.data.eq(self.commands.data),
+            self.commands.address.eq(reader.commands.address),
+            self.tap_address.eq(address + RECORD_WORDS),
+            self.busy.eq(1),
+        ]
+        with m.If(reader.start):
+            m.d.sync += address.eq(following)
+        with m.If(self.start):
+            m.d.sync += self.done.eq(0)
+
+        m.d.sync += [self.pool_start.eq(0), self.scores_start.eq(0)]
+        with m.FSM(name="phase"):
+            with m.State("IDLE"):
+                m.d.comb += self.busy.eq(0)
+                with m.If(self.start):
+                    m.d.comb += reader.start.eq(1)
+                    m.d.sync += self.step.eq(0)
+                    m.next = "READ"
+            with m.State("READ"), m.If(reader.done):
+                m.next = "DISPATCH"
+            with m.State("DISPATCH"):
+                m.d.sync += [columns_left.eq(setup_cycles(p) - 1), taps_loaded.eq(0)]
+                with m.Switch(op):
+                    with m.Case(Op.END):
+                        m.d.sync += self.done.eq(1)
+                        m.next = "IDLE"
+                    with m.Case(Op.TENSORS, Op.SECTION):
+                        m.next = "NEXT"
+                    with m.Case(Op.LOAD):
+                        m.d.comb += self.load_start.eq(1)
+                        m.next = "WORK"
+                    with m.Case(Op.CONV):
+                        m.d.comb += self.conv_setup.eq(1)
+                        m.next = "CONV SETUP"
+                    with m.Case(Op.POOL, Op.SCORES):
+                        m.next = "HEAD"
+                    with m.Default():
+                        m.d.sync += self.fault.eq(1)
+                        m.next = "FAULT"
+            with m.State("CONV SETUP"):
+                m.d.comb += self.commands.address.eq(self.tap_commands.address)
+                m.d.sync += taps_loaded.eq(taps_loaded | self.taps_loaded)
+                with m.If(columns_left != 0):
+                    m.d.sync += columns_left.eq(columns_left - 1)
+                with m.Elif(taps_loaded):
+                    m.d.comb += self.conv_start.eq(1)
+                    m.next = "WORK"
+            with m.State("HEAD"):
+                m.d.comb += self.take_head.eq(1)
+                with m.If(self.head_valid):
+                    m.d.sync += [self.pool_start.eq(op == Op.POOL), self.scores_start.eq(op == Op.SCORES)]
+                    m.next = "LAUNCH"
+            with m.State("LAUNCH"):
+                m.next = "WORK"
+            with m.State("WORK"), m.If(self.finished):
+                m.next = "NEXT"
+            with m.State("NEXT"):
+                taps = Mux(op == Op.CONV, step_field(self.record, "taps") << 1, 0)
+                m.d.comb += [following.eq(address + RECORD_WORDS + taps), reader.start.eq(1)]
+                m.d.sync += self.step.eq(self.step + 1)
+                m.next = "READ"
+            with m.State("FAULT"):
+                m.d.comb += self.busy.eq(0)
+        return m

@@ -1,0 +1,70 @@
+"""Table of a step's taps: loaded from the command memory, read by the entries of the lists.
+
+``start`` reads ``2 * taps`` command words from ``address`` on; ``done`` pulses ``tap_load_cycles(taps)`` later.
+``tap`` answers ``index`` one cycle later.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Signal, signed
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.record_reader import command_port
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.commands import TAP_WORDS
+from dcgen.hw.contract.parameters import EngineParameters
+
+TAP = data.StructLayout({"base": 16, "words": signed(16), "row_offset": signed(16), "lane": 8, "dx": signed(8)})
+"""One tap, as its two words are packed (``dcgen.hw.contract.commands.Tap``)."""
+
+
+class TapTable(wiring.Component):
+    """start, address, taps -> done; index -> tap."""
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        self.parameters = p = parameters
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(bits(p.command_words)),
+                "taps": In(8),
+                "commands": Out(command_port(p)),
+                "done": Out(1),
+                "index": In(bits(p.max_taps)),
+                "tap": Out(TAP),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p = self.parameters
+        m = Module()
+        total = Signal(9)
+        running = Signal()
+        asked = Signal(9)  # words
+        arriving = Signal()
+        number = Signal(9)  # of the word that arrives
+        m.d.comb += total.eq(self.taps << 1)
+        m.d.sync += [arriving.eq(0), number.eq(asked), self.done.eq(arriving & (number + 1 == total))]
+        with m.If(self.start):
+            m.d.sync += [running.eq(1), asked.eq(0), self.commands.address.eq(self.address), arriving.eq(0)]
+        with m.Elif(running):
+            m.d.sync += [
+                running.eq(asked + 1 != total),
+                asked.eq(asked + 1),
+                self.commands.address.eq(self.commands.address + 1),
+                arriving.eq(1),
+            ]
+        for half in range(TAP_WORDS):
+            memory = Memory(shape=32, depth=p.max_taps, init=[])
+            m.submodules[f"words_{half}"] = memory
+            writer, reader = memory.write_port(), memory.read_port()
+            m.d.comb += [
+                writer.addr.eq(number[1:]),
+                writer.data.eq(self.commands.data),
+                writer.en.eq(arriving & (number[0] == half)),
+                reader.addr.eq(self.index),
+                self.tap.as_value()[32 * half : 32 * half + 32].eq(reader.data),
+            ]
+        return m

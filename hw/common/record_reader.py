@@ -1,0 +1,70 @@
+"""Reads one record of the command list into registers.
+
+A ``start`` pulse reads the ``RECORD_WORDS`` words from ``address`` on. ``done`` pulses ``READ_CYCLES``
+cycles after it; from then until the next start ``record`` holds the words, which ``step_field`` names.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Const, Module, Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.back_timing import READ_CYCLES
+from dcgen.hw.contract.commands import RECORD_WORDS, STEP_FIELDS
+from dcgen.hw.contract.parameters import EngineParameters
+
+__all__ = ["READ_CYCLES", "RECORD", "RecordReader", "command_port", "step_field"]
+
+RECORD = data.ArrayLayout(32, RECORD_WORDS)
+
+
+def command_port(p: EngineParameters) -> wiring.Signature:
+    """Synchronous read port of the command memory, seen from the reader: data one cycle after address."""
+    return wiring.Signature({"address": Out(bits(p.command_words)), "data": In(32)})
+
+
+def step_field(record: data.View, name: str) -> Value:
+    """Field ``name`` of a record."""
+    field = STEP_FIELDS[name]
+    value = record[field.word][field.low : field.low + field.width]
+    return value.as_signed() if field.signed else value
+
+
+class RecordReader(wiring.Component):
+    """start, address -> record, done."""
+
+    def __init__(self, parameters: EngineParameters) -> None:
+        address = bits(parameters.command_words)
+        super().__init__(
+            {
+                "start": In(1),
+                "address": In(address),
+                "commands": Out(command_port(parameters)),
+                "record": Out(RECORD),
+                "done": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        count = Signal(range(RECORD_WORDS + 1), init=RECORD_WORDS)  # words asked for
+        arriving = Signal(range(RECORD_WORDS + 1), init=RECORD_WORDS)  # word on the data lines, if any
+        m.d.sync += [arriving.eq(count), self.done.eq(arriving == RECORD_WORDS - 1)]
+        with m.If(self.start):
+            m.d.sync += [
+                count.eq(0),
+                self.commands.address.eq(self.address),
+                arriving.eq(Const(RECORD_WORDS)),
+                self.done.eq(0),
+            ]
+        with m.Elif(count != RECORD_WORDS):
+            m.d.sync += [
+                count.eq(count + 1),
+                self.commands.address.eq(self.commands.address + 1),
+            ]
+        for word in range(RECORD_WORDS):
+            with m.If(arriving == word):
+                m.d.sync += self.record[word].eq(self.commands.data)
+        return m

@@ -1,0 +1,273 @@
+"""Reads what follows a convolution's headers: constants into memories, tables, then the stream."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.pipeline import delay
+from dcgen.hw.common.signatures import WEIGHT_BITS, bits
+from dcgen.hw.contract.blob_format import Cause
+from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.front.bit_reader import CHOICE
+from dcgen.hw.front.code_table import CodeTableReader
+from dcgen.hw.front.huffman import ENTRY, HuffmanDecoder
+from dcgen.hw.front.section_header import HEADER, is_shift
+
+MOST_SYMBOLS = 4095
+CONSTANTS = data.StructLayout({"mult": 16, "shift": 6, "bias": signed(32)})
+"""Of one output channel; ``mult`` and ``shift`` only with the section's flag PER_CHANNEL."""
+
+
+class ConvSectionReader(wiring.Component):
+    """start -> entries, look-ups, done.
+
+    start : pulse; ``header`` and ``outputs`` hold from then until ``done``
+    bits, valid, consume, choice, waiting, offset : those of a ``BitReader`` that is just behind the headers
+    entries : the stream's, in order, each with a level of the codebook
+    settled : nothing taken from ``entries`` is on its way any more
+    done : pulse, everything up to the section's end was read and found sound
+    level, weight : codebook look-up; ``weight`` belongs to the cycle after ``level``
+    output, constants : look-up of a channel, likewise
+    moving : clock enable of both, and of the decoder
+    decoding : level, entries are wanted
+    cause : a defect, NONE while there is none
+    """
+
+    def __init__(self, p: EngineParameters) -> None:
+        self._p = p
+        super().__init__(
+            {
+                "start": In(1),
+                "header": In(HEADER),
+                "outputs": In(16),
+                "bits": In(32),
+                "valid": In(1),
+                "offset": In(5),
+                "consume": Out(6),
+                "choice": Out(CHOICE),
+                "waiting": Out(1),
+                "entries": Out(stream.Signature(ENTRY)),
+                "settled": In(1),
+                "done": Out(1),
+                "decoding": Out(1),
+                "level": In(8),
+                "weight": Out(signed(WEIGHT_BITS)),
+                "output": In(bits(p.max_outputs)),
+                "constants": Out(CONSTANTS),
+                "moving": In(1),
+                "cause": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        p, h = self._p, self.header
+        m = Module()
+        m.submodules.table = table = CodeTableReader(p)
+        m.submodules.decoder = decoder = HuffmanDecoder(p)
+        m.submodules.codebook = codebook = Memory(shape=signed(16), depth=256, init=[])  # [0] stays 0
+        m.submodules.mults = mults = Memory(shape=16, depth=p.max_outputs, init=[])
+        m.submodules.shifts = shifts = Memory(shape=6, depth=p.max_outputs, init=[])
+        m.submodules.biases = biases = Memory(shape=signed(32), depth=p.max_outputs, init=[])
+        gaps, per_channel = h.coding[0], h.flags[0]
+
+        level_in, mult_in, shift_in, bias_in = (
+            memory.write_port() for memory in (codebook, mults, shifts, biases)
+        )
+        level_out, mult_out, shift_out, bias_out = (
+            memory.read_port() for memory in (codebook, mults, shifts, biases)
+        )
+        for port in (mult_out, shift_out, bias_out):
+            m.d.comb += [port.addr.eq(self.output), port.en.eq(self.moving)]
+        m.d.comb += [
+            level_out.addr.eq(self.level),
+            level_out.en.eq(self.moving),
+            self.weight.eq(level_out.data),
+            self.constants.mult.eq(mult_out.data),
+            self.constants.shift.eq(shift_out.data),
+            self.constants.bias.eq(bias_out.data),
+        ]
+
+        wiring.connect(m, wiring.flipped(self.entries), decoder.entries)
+        entries_left, bits_left = Signal(32), Signal(33)  # the latter negative once too many were used
+        more = Signal()
+        m.d.comb += [
+            table.bits.eq(self.bits),
+            table.valid.eq(self.valid),
+            table.size.eq(Mux(table.second, h.table2_bytes, h.table_bytes)),
+            table.most.eq(Mux(gaps, Mux(table.second, 256, (1 << h.run_bits[:4])[:9]), MOST_SYMBOLS)),
+            table.escapes.eq(~gaps),
+            decoder.tables.eq(table.tables),
+            decoder.place.enable.eq(table.place.enable),
+            decoder.place.address.eq(table.place.address),
+            decoder.place.symbol.eq(table.place.symbol),
+            decoder.gaps.eq(gaps),
+            decoder.level_bits.eq(h.level_bits),
+            decoder.run_bits.eq(h.run_bits),
+            decoder.hold.eq(~self.moving),
+            decoder.bits.eq(self.bits),
+            self.choice.escape.eq(decoder.choice.escape),
+            self.choice.escape_width.eq(decoder.choice.escape_width),
+            self.choice.width.eq(decoder.choice.width | _every_fourth(table.nibbles)),
+            self.choice.idle.eq(decoder.choice.idle & ~(table.waiting & self.valid)),
+            decoder.valid.eq(self.valid),
+        ]
+
+        # Biases are shifted a cycle after they are read.
+        stored, where, shifting = Signal(signed(32)), Signal(bits(p.max_outputs)), Signal()
+        lost = stored ^ (stored << 1)  # bit i: bit i differs from the one below, or is the lowest
+        top = delay(m, Cat(h.bias_shift[:5] > 31 - i for i in range(32)), 1, "top")
+        m.d.comb += [
+            bias_in.en.eq(shifting),
+            bias_in.addr.eq(where),
+            bias_in.data.eq((stored << h.bias_shift[:5])[:32]),
+        ]
+
+        beyond_levels = Signal()  # an entry in the cycle before was; its list is still under way
+        m.d.sync += beyond_levels.eq(decoder.entries.valid & (decoder.entries.payload.level >= h.n_levels))
+
+        cause = Signal(8)
+        with m.If(self.cause == Cause.NONE):
+            m.d.sync += self.cause.eq(cause)
+        with m.If(table.malformed):
+            m.d.comb += cause.eq(Cause.TABLE)
+        with m.Elif(table.full):
+            m.d.comb += cause.eq(Cause.CAPACITY)
+        with m.Elif(decoder.no_code):
+            m.d.comb += cause.eq(Cause.CODE)
+        with m.Elif(bits_left[32]):
+            m.d.comb += cause.eq(Cause.STREAM)
+        with m.Elif(beyond_levels):
+            m.d.comb += cause.eq(Cause.LEVEL)
+        with m.Elif(shifting & (lost[1:32] & top[1:32]).any()):
+            m.d.comb += cause.eq(Cause.LAYER)
+
+        index = Signal(16)
+        last_output = index == self.outputs - 1
+        m.d.comb += [
+            level_in.addr.eq(index + 1),
+            mult_in.addr.eq(index),
+            shift_in.addr.eq(index),
+            level_in.data.eq(_signed_of(self.bits, h.level_bytes)),
+            mult_in.data.eq(self.bits),
+            shift_in.data.eq(self.bits),
+        ]
+        m.d.sync += [
+            stored.eq(_signed_of(self.bits, h.bias_bytes)),
+            where.eq(index),
+            shifting.eq(0),
+            bits_left.eq(bits_left - decoder.used_bits),
+        ]
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [index.eq(0), bits_left.eq(h.stream_bits), entries_left.eq(h.n_entries)]
+                with m.If(self.start):
+                    m.d.sync += self.cause.eq(Cause.NONE)
+                    with m.If(h.n_levels != 1):
+                        m.next = "LEVELS"
+                    with m.Elif(per_channel):
+                        m.next = "MULTS"
+                    with m.Else():
+                        m.next = "BIASES"
+            with m.State("LEVELS"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(h.level_bytes[:2] << 3)]
+                with m.If(self.valid):
+                    m.d.comb += level_in.en.eq(1)
+                    m.d.sync += index.eq(index + 1)
+                    with m.If(index + 2 == h.n_levels):
+                        m.d.sync += index.eq(0)
+                        with m.If(per_channel):
+                            m.next = "MULTS"
+                        with m.Else():
+                            m.next = "BIASES"
+            with m.State("MULTS"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(16)]
+                with m.If(self.valid):
+                    m.d.comb += mult_in.en.eq(1)
+                    m.d.sync += index.eq(Mux(last_output, 0, index + 1))
+                    with m.If(last_output):
+                        m.next = "SHIFTS"
+            with m.State("SHIFTS"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(8)]
+                with m.If(self.valid):
+                    m.d.comb += shift_in.en.eq(1)
+                    m.d.sync += index.eq(Mux(last_output, 0, index + 1))
+                    with m.If(~is_shift(self.bits[:8])):
+                        m.d.comb += cause.eq(Cause.LAYER)
+                    with m.If(last_output):
+                        m.next = "BIASES"
+            with m.State("BIASES"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(h.bias_bytes[:3] << 3)]
+                with m.If(self.valid):
+                    m.d.sync += [shifting.eq(1), index.eq(index + 1)]
+                    with m.If(last_output):
+                        m.next = "TABLE"
+            with m.State("TABLE"):
+                m.d.comb += table.start.eq(1)
+                m.next = "TABLE RUNS"
+            with m.State("TABLE RUNS"):
+                m.d.comb += [self.waiting.eq(table.waiting), self.consume.eq(table.consume)]
+                m.d.comb += self.choice.early.eq(table.early)
+                with m.If(table.done):
+                    m.d.sync += table.second.eq(gaps & ~table.second)
+                    with m.If(gaps & ~table.second):
+                        m.next = "TABLE"
+                    with m.Else():
+                        m.next = "ALIGN"
+            with m.State("ALIGN"):
+                self._to_word(m, cause, Cause.SECTION)
+                m.d.sync += more.eq(entries_left != 0)
+                with m.If(self.valid):
+                    m.next = "DECODE"
+            with m.State("DECODE"):
+                m.d.comb += [
+                    self.decoding.eq(1),
+                    decoder.enable.eq(more),
+                    self.waiting.eq(more),
+                    self.choice.early.eq(1),
+                ]
+                with m.If(decoder.step):
+                    m.d.sync += [entries_left.eq(entries_left - 1), more.eq(entries_left != 1)]
+                with m.If(~more & ~decoder.busy & self.settled):
+                    m.next = "TAIL"
+            with m.State("TAIL"):
+                with m.If(bits_left != 0):
+                    m.d.comb += cause.eq(Cause.STREAM)
+                self._to_word(m, cause, Cause.STREAM)
+                m.d.sync += index.eq(0)
+                with m.If(self.valid):
+                    m.next = "GUARD"
+            with m.State("GUARD"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(32)]
+                with m.If(self.valid):
+                    m.d.sync += index.eq(1)
+                    with m.If(self.bits != 0):
+                        m.d.comb += cause.eq(Cause.STREAM)
+                    with m.If(index == 1):
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                m.next = "IDLE"
+        return m
+
+    def _to_word(self, m: Module, cause: Signal, defect: Cause) -> None:
+        """Drop the zeros up to the next word of the section."""
+        rest = Signal(5, name=f"rest_{defect.name.lower()}")
+        m.d.comb += [rest.eq(-self.offset), self.waiting.eq(1), self.consume.eq(rest)]
+        inside = Cat(rest > i for i in range(32))
+        with m.If(self.valid & (self.bits & inside).any()):
+            m.d.comb += cause.eq(defect)
+
+
+def _signed_of(word: Value, size: Value) -> Value:
+    """The lowest 1, 2 or 4 bytes of 32 bits, as a signed number."""
+    short = Mux(size[0], word[:8].as_signed(), word[:16].as_signed())
+    return Mux(size[2], word.as_signed(), short)
+
+
+def _every_fourth(nibbles: Value) -> Value:
+    """A choice's widths of whole nibbles."""
+    return Cat(Cat(Const(0, 3), nibble) for nibble in nibbles)

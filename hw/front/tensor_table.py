@@ -1,0 +1,107 @@
+"""Reads the blob's tensors section; keeps the zero points and the input's pad bytes."""
+
+from __future__ import annotations
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from dcgen.hw.common.signatures import bits
+from dcgen.hw.contract.blob_format import Cause
+from dcgen.hw.contract.parameters import EngineParameters
+
+MAX_CHANNELS = 16
+INFINITY = 0x7F800000
+"""The least float32 pattern that is not a positive finite number, 0 aside."""
+
+
+class TensorTableReader(wiring.Component):
+    """start -> done; then look-ups.
+
+    tensors, channels : tensors of the network, channels of its input; steady from ``start`` to ``done``
+    bits, valid, consume, waiting : those of a ``BitReader`` at the section's start
+    cause : a defect in this cycle; not later than ``done``, a pulse
+    tensor, zero_point : look-up, the answer a cycle later
+    pad_index, pad : likewise
+    """
+
+    def __init__(self, p: EngineParameters) -> None:
+        self._p = p
+        super().__init__(
+            {
+                "start": In(1),
+                "tensors": In(16),
+                "channels": In(16),
+                "bits": In(32),
+                "valid": In(1),
+                "consume": Out(6),
+                "waiting": Out(1),
+                "done": Out(1),
+                "cause": Out(8),
+                "tensor": In(bits(p.max_tensors)),
+                "zero_point": Out(8),
+                "pad_index": In(bits(MAX_CHANNELS)),
+                "pad": Out(8),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        m = Module()
+        pad_word = data.ArrayLayout(8, 4)
+        m.submodules.zeros = zeros = Memory(shape=8, depth=self._p.max_tensors, init=[])
+        m.submodules.pads = pads = Memory(shape=pad_word, depth=MAX_CHANNELS // 4, init=[])
+        zero_in, zero_out = zeros.write_port(), zeros.read_port()
+        pad_in, pad_out = pads.write_port(), pads.read_port()
+        lane = Signal(2)
+        m.d.sync += lane.eq(self.pad_index[:2])
+        m.d.comb += [
+            zero_out.addr.eq(self.tensor),
+            self.zero_point.eq(zero_out.data),
+            pad_out.addr.eq(self.pad_index[2:]),
+            self.pad.eq(pad_out.data[lane]),
+        ]
+
+        index = Signal(16)
+        m.d.comb += [
+            zero_in.addr.eq(index),
+            zero_in.data.eq(self.bits),
+            pad_in.addr.eq(index[2:]),
+            pad_in.data.eq(self.bits),
+        ]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += index.eq(0)
+                with m.If(self.start):
+                    m.next = "SCALE"
+            with m.State("SCALE"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(32)]
+                with m.If((self.tensors > self._p.max_tensors) | (self.channels > MAX_CHANNELS)):
+                    m.d.comb += self.cause.eq(Cause.CAPACITY)
+                with m.Elif(self.valid & ((self.bits == 0) | (self.bits >= INFINITY))):
+                    m.d.comb += self.cause.eq(Cause.HEADER)
+                with m.If(self.valid):
+                    m.next = "ZERO POINT"
+            with m.State("ZERO POINT"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(32), zero_in.en.eq(self.valid)]
+                with m.If(self.valid):
+                    m.d.sync += index.eq(index + 1)
+                    m.next = "SCALE"
+                    with m.If(self.bits[8:] != 0):
+                        m.d.comb += self.cause.eq(Cause.HEADER)
+                    with m.If(index + 1 == self.tensors):
+                        m.d.sync += index.eq(0)
+                        m.next = "PADS"
+            with m.State("PADS"):
+                m.d.comb += [self.waiting.eq(1), self.consume.eq(32), pad_in.en.eq(self.valid)]
+                unused = Cat((index + i >= self.channels).replicate(8) for i in range(4))
+                with m.If(self.valid):
+                    m.d.sync += index.eq(index + 4)
+                    with m.If((self.bits & unused) != 0):
+                        m.d.comb += self.cause.eq(Cause.HEADER)
+                    with m.If(index + 4 >= self.channels):
+                        m.next = "DONE"
+            with m.State("DONE"):
+                m.d.comb += self.done.eq(1)
+                m.next = "IDLE"
+        return m
