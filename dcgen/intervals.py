@@ -10,7 +10,7 @@ percentages", 1947) in its exact binomial form.
 
 from __future__ import annotations
 
-from math import comb, sqrt
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,5 +53,8 @@ def mcnemar(lost: int, gained: int) -> float:
     lost, gained : pictures that only the one, or only the other, network gets right
     """
     n = lost + gained
-    tail = sum(comb(n, k) for k in range(min(lost, gained) + 1))
+    tail, ways = 0, 1
+    for k in range(min(lost, gained) + 1):
+        tail += ways
+        ways = ways * (n - k) // (k + 1)  # from n over k to n over k + 1
     return float(min(1.0, 2 * tail / 2**n))
