@@ -49,14 +49,14 @@ WIDER_TESTS = {
     ),
     **dict.fromkeys(("crc32", "weight_list", "front_end"), FRONT),
     **dict.fromkeys(("control", "axi_lite", "axi_engine", "command_memory", "engine"), TOP),
-    "ecp5": ("test_multiplier.py", "test_requantiser.py"),
+    "ecp5": ("test_multiplier.py", "test_requantizer.py"),
 }
 """Block -> tests in ``tests/hw`` that use it with others, tried after its own; BACK for those not named."""
 EQUIVALENT: dict[str, str] = {
     "axi_lite:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
     "conv_section:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
     "same before valid as with it; and a packet that ends there has a cause of its own, which goes first",
-    "requantiser:edge:2": "of 255 the lowest eight bits are 255, too",
+    "requantizer:edge:2": "of 255 the lowest eight bits are 255, too",
     "rotator:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
 }
 """Mutant, as its ``name`` says it -> why nothing that can be observed changes."""

@@ -38,7 +38,7 @@ SIMULATED: Final = EngineTarget(
     EngineParameters(
         lanes=8,
         words=2048,
-        requantisers=2,
+        requantizers=2,
         list_entries=512,
         max_taps=16,
         max_outputs=256,

@@ -23,7 +23,7 @@ from dcgen.hw.back.mac_lanes import WORK, MacLanes
 from dcgen.hw.back.pool_walker import READ_ROLE, PoolWalker
 from dcgen.hw.back.pool_window import PoolWindow
 from dcgen.hw.back.read_path import ReadPath
-from dcgen.hw.back.requantiser import CONSTANTS, Requantiser
+from dcgen.hw.back.requantizer import CONSTANTS, Requantizer
 from dcgen.hw.back.score_queue import ScoreQueue
 from dcgen.hw.back.scores import Scores
 from dcgen.hw.back.sequencer import Sequencer
@@ -34,7 +34,7 @@ from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.record_reader import command_port, step_field
 from dcgen.hw.common.replay_lists import read_signature
 from dcgen.hw.common.signatures import head_layout
-from dcgen.hw.contract.back_timing import REQUANTISE_CYCLES, read_path_cycles
+from dcgen.hw.contract.back_timing import REQUANTIZE_CYCLES, read_path_cycles
 from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -98,7 +98,7 @@ class BackEnd(wiring.Component):
         m.submodules.conv_walker = conv = ConvWalker(p)
         m.submodules.lanes = lanes = MacLanes(p, self.kind)
         m.submodules.drain = drain = Drain(p)
-        m.submodules.requantiser = requantiser = Requantiser(p, self.kind)
+        m.submodules["requantiser"] = requantizer = Requantizer(p, self.kind)
         m.submodules.conv_writer = conv_writer = ConvWriter(p)
         m.submodules.pool_walker = pool = PoolWalker(p)
         m.submodules.pool_window = window = PoolWindow(p)
@@ -172,9 +172,9 @@ class BackEnd(wiring.Component):
             drain.list_end.eq(lanes.loading_list_end),
             drain.front.eq(lanes.front),
             drain.following.eq(lanes.following),
-            requantiser.sums.eq(lanes.front),
-            requantiser.constants.eq(drain.constants),
-            conv_writer.valid.eq(delay(m, drain.valid, REQUANTISE_CYCLES, "requantised")),
+            requantizer.sums.eq(lanes.front),
+            requantizer.constants.eq(drain.constants),
+            conv_writer.valid.eq(delay(m, drain.valid, REQUANTIZE_CYCLES, "requantised")),
             conv.raw_done.eq(drain.raw_done),
         ]
 
@@ -205,7 +205,7 @@ class BackEnd(wiring.Component):
             with m.Case(Op.LOAD):
                 m.d.comb += [write_path.write.eq(loader.write), write_path.bytes.eq(picture)]
             with m.Case(Op.CONV):
-                m.d.comb += [write_path.write.eq(conv_writer.write), write_path.bytes.eq(requantiser.bytes)]
+                m.d.comb += [write_path.write.eq(conv_writer.write), write_path.bytes.eq(requantizer.bytes)]
             with m.Case(Op.POOL):
                 m.d.comb += [write_path.write.eq(window.write), write_path.bytes.eq(window.outputs)]
         connect(m, loader.picture, flipped(self.picture))

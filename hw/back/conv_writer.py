@@ -1,6 +1,6 @@
 """Where a CONV step's bytes go: group by group, tile by tile, channel by channel.
 
-Each ``valid`` stands for R requantised bytes; ``write`` is theirs, in the same cycle.
+Each ``valid`` stands for R requantized bytes; ``write`` is theirs, in the same cycle.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ class ConvWriter(wiring.Component):
         out_words, out_place = step_field(self.record, "out_words"), step_field(self.record, "out_place")
         last_group, last_tile = Signal(), Signal()
         m.d.comb += [
-            last_group.eq(lane == p.lanes - p.requantisers),
+            last_group.eq(lane == p.lanes - p.requantizers),
             last_tile.eq(tiles == 1),
             self.write.valid.eq(self.valid),
             self.write.base.eq(base),
             self.write.place.eq(place),
             self.write.lane.eq(lane),
-            self.write.count.eq(p.requantisers),
+            self.write.count.eq(p.requantizers),
             self.write.last.eq(last_group & last_tile & (outputs == 1)),
         ]
         with m.If(self.valid):
-            m.d.sync += lane.eq(Mux(last_group, 0, lane + p.requantisers))
+            m.d.sync += lane.eq(Mux(last_group, 0, lane + p.requantizers))
             with m.If(last_group):
                 m.d.sync += [
                     place.eq(Mux(place + 1 == out_words, 0, place + 1)),

@@ -1,4 +1,4 @@
-"""Empties the shadow accumulators: R sums a cycle to the requantiser, or one by one as raw scores.
+"""Empties the shadow accumulators: R sums a cycle to the requantizer, or one by one as raw scores.
 
 Keeps the constants of the lists under way in a small queue: a list's are put in when its first entry is
 issued and wanted when its first tile is loaded, which is a pipeline later.
@@ -11,7 +11,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from dcgen.hw.back.requantiser import CONSTANTS
+from dcgen.hw.back.requantizer import CONSTANTS
 from dcgen.hw.back.score_queue import SCORE
 from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.contract.parameters import EngineParameters
@@ -24,7 +24,7 @@ class Drain(wiring.Component):
     """put, loading, front -> shift, and what leaves.
 
     loading, list_end : the shadow accumulators are full in the next cycle; last tile of the list
-    valid : ``front`` with ``constants`` are to be requantised in this cycle
+    valid : ``front`` with ``constants`` are to be requantized in this cycle
     shift : a register; a raw group's first score is taken from ``following`` while it is on its way
     reserve, push, score, room : of the score queue, for raw steps; ``raw_done``: their tile is sent
     """
@@ -39,7 +39,7 @@ class Drain(wiring.Component):
                 "put_constants": In(CONSTANTS),
                 "loading": In(1),
                 "list_end": In(1),
-                "front": In(data.ArrayLayout(signed(32), p.requantisers)),
+                "front": In(data.ArrayLayout(signed(32), p.requantizers)),
                 "following": In(signed(32)),
                 "shift": Out(1),
                 "valid": Out(1),
@@ -75,7 +75,7 @@ class Drain(wiring.Component):
             m.d.sync += groups.eq(groups - 1)
 
         # Raw: the lanes of the front one after the other, as many pixels as the plane has.
-        lane = Signal(range(p.requantisers))
+        lane = Signal(range(p.requantizers))
         pixels, outputs = Signal(32), Signal(16)  # that remain of the channel; channels that remain
         tile_sent = Signal()
         with m.If((groups != 0) & raw):
@@ -83,18 +83,18 @@ class Drain(wiring.Component):
                 self.reserve.eq(self.room & (pixels != 0)),
                 tile_sent.eq(
                     (pixels == 0)
-                    | (self.reserve & ((pixels == 1) | ((lane == p.requantisers - 1) & (groups == 1))))
+                    | (self.reserve & ((pixels == 1) | ((lane == p.requantizers - 1) & (groups == 1))))
                 ),
             ]
             with m.If(self.reserve):
                 m.d.sync += [lane.eq(lane + 1), pixels.eq(pixels - 1)]
-                with m.If(lane == p.requantisers - 1):
+                with m.If(lane == p.requantizers - 1):
                     m.d.sync += [lane.eq(0), groups.eq(groups - 1), self.shift.eq(1)]
             with m.If(tile_sent):
                 m.d.sync += [groups.eq(0), lane.eq(0)]
                 with m.If(of_list_end):
                     m.d.sync += [pixels.eq(step_field(self.record, "count")), outputs.eq(outputs - 1)]
-        front = Array(self.front[number] for number in range(p.requantisers))
+        front = Array(self.front[number] for number in range(p.requantizers))
         m.d.comb += self.raw_done.eq(tile_sent)
         m.d.sync += [
             self.push.eq(self.reserve),

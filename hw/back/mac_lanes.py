@@ -37,7 +37,7 @@ class MacLanes(wiring.Component):
                 "shift": In(1),
                 "loading": Out(1),
                 "loading_list_end": Out(1),
-                "front": Out(data.ArrayLayout(signed(32), parameters.requantisers)),
+                "front": Out(data.ArrayLayout(signed(32), parameters.requantizers)),
                 "following": Out(signed(32)),
             }
         )
@@ -65,9 +65,9 @@ class MacLanes(wiring.Component):
                 m.d.sync += sums[lane].eq(0)
             with m.Elif(valid):
                 m.d.sync += sums[lane].eq(added)
-            following = shadows[lane + p.requantisers] if lane + p.requantisers < p.lanes else added
+            following = shadows[lane + p.requantizers] if lane + p.requantizers < p.lanes else added
             with m.If(load | self.shift):
                 m.d.sync += shadows[lane].eq(Mux(load, added, following))
-        m.d.comb += [self.front[lane].eq(shadows[lane]) for lane in range(p.requantisers)]
-        m.d.comb += self.following.eq(shadows[p.requantisers % p.lanes])
+        m.d.comb += [self.front[lane].eq(shadows[lane]) for lane in range(p.requantizers)]
+        m.d.comb += self.following.eq(shadows[p.requantizers % p.lanes])
         return m

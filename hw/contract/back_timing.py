@@ -36,7 +36,7 @@ SCORES_REQUEST_CYCLES = 1
 MULTIPLY_CYCLES = 2
 """A register before and one behind the multiplier."""
 
-REQUANTISE_CYCLES = MULTIPLY_CYCLES + 7
+REQUANTIZE_CYCLES = MULTIPLY_CYCLES + 7
 """Bias, product, its halves' sum, two of shifting, rounding, saturation, clip."""
 
 WINDOW_CYCLES = 4
@@ -167,7 +167,7 @@ def conv_end(last: ListTimes, f: Fields, p: EngineParameters) -> int:
     """Next record's start after a CONV whose last list is ``last``."""
     if f["raw"]:
         return last.busy_until + 1 + QUEUE_CYCLES + 1
-    return last.released + sum_cycles(p) + p.groups + REQUANTISE_CYCLES + WRITE_PATH_CYCLES + 1
+    return last.released + sum_cycles(p) + p.groups + REQUANTIZE_CYCLES + WRITE_PATH_CYCLES + 1
 
 
 def head_taken(start: int, published: int) -> int:

@@ -189,7 +189,7 @@ class _Machine:
         }
         y = (acc * head["mult"] + (np.int64(1) << (head["shift"] - 1))) >> head["shift"]
         y = np.clip(y + head["zero_out"], head["lo"], head["hi"]).astype(np.uint8)
-        group, groups = self.p.requantisers, self.p.groups
+        group, groups = self.p.requantizers, self.p.groups
         shape = (len(lists), tiles, groups)
         channel, tile, g = np.meshgrid(*map(np.arange, shape), indexing="ij")
         base = f["out_base"] + channel * f["out_words"]

@@ -11,7 +11,7 @@ class EngineParameters:
 
     lanes : multipliers, pixels computed at once, and bytes of an activation word
     words : activation memory, words of ``lanes`` bytes
-    requantisers : pixels requantised a cycle; divides ``lanes``
+    requantizers : pixels requantized a cycle; divides ``lanes``
     list_entries : most non-zero weights of one output channel; a power of two
     max_taps : most taps of a kernel (or planes of an addition)
     max_outputs : most output channels of a convolution; a power of two
@@ -24,7 +24,7 @@ class EngineParameters:
 
     lanes: int = 49
     words: int = 6144
-    requantisers: int = 7
+    requantizers: int = 7
     list_entries: int = 1024
     max_taps: int = 64
     max_outputs: int = 1024
@@ -35,12 +35,12 @@ class EngineParameters:
     strides: tuple[int, ...] = (1, 2, 3, 6)
 
     def __post_init__(self) -> None:
-        if self.lanes % self.requantisers:
-            raise ValueError(f"{self.requantisers} requantisers do not divide {self.lanes} lanes")
+        if self.lanes % self.requantizers:
+            raise ValueError(f"{self.requantizers} requantizers do not divide {self.lanes} lanes")
         if not 1 <= self.picture_bytes <= self.lanes:
             raise ValueError(f"a beat of {self.picture_bytes} bytes does not fit {self.lanes} lanes")
 
     @property
     def groups(self) -> int:
         """Cycles that the requantisation of a tile takes."""
-        return self.lanes // self.requantisers
+        return self.lanes // self.requantizers

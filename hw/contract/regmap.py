@@ -63,7 +63,7 @@ class Register:
 _PARAMETERS = (
     ("lanes", "multipliers, and bytes of an activation word"),
     ("words", "activation memory, words of `lanes` bytes"),
-    ("requantisers", "pixels requantised a cycle"),
+    ("requantizers", "pixels requantized a cycle"),
     ("list_entries", "most non-zero weights of one output channel"),
     ("max_taps", "most taps of a kernel"),
     ("max_outputs", "most output channels of a convolution"),
@@ -75,14 +75,14 @@ _PARAMETERS = (
 )
 """Fields of EngineParameters with a register each, in the order of their addresses from ``PARAMETERS``."""
 
-EXACT_PARAMETERS = ("lanes", "requantisers", "picture_bytes", "strides")
+EXACT_PARAMETERS = ("lanes", "requantizers", "picture_bytes", "strides")
 """A plan holds for these values only; of the others an engine may have more."""
 
 COUNTERS = (
     ("total", "from the first blob word accepted to the last score sent, both included"),
     ("mac", "a weight was issued to the lanes"),
     ("list_wait", "the next list of weights was not decoded yet"),
-    ("drain_wait", "the requantisers were not done with an earlier tile"),
+    ("drain_wait", "the requantizers were not done with an earlier tile"),
     ("pool", "a pool or copy step was at work"),
     ("load", "the picture was being loaded, or waited for"),
     ("other", "none of these: records and taps being read, ends of pipelines, scores"),
@@ -211,4 +211,4 @@ def _define(name: str, value: str, doc: str = "") -> str:
 
 
 if __name__ == "__main__":
-    (Path(__file__).resolve().parents[1] / "docs/registers.md").write_text(markdown())
+    (Path(__file__).resolve().parents[2] / "docs/registers.md").write_text(markdown())

@@ -14,7 +14,7 @@ from dcgen.hw.contract import regmap
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.axi import random_pauses
 
-PARAMETERS = EngineParameters(lanes=8, words=512, requantisers=2, command_words=256, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=8, words=512, requantizers=2, command_words=256, picture_bytes=4)
 
 
 async def started(dut, pauses: bool) -> AxiLiteMaster:

@@ -34,7 +34,7 @@ from tests.strategies import qgraphs
 ENGINE = EngineParameters(
     lanes=7,
     words=512,
-    requantisers=7,
+    requantizers=7,
     list_entries=256,
     max_taps=49,
     max_outputs=64,

@@ -87,11 +87,11 @@ def _choices(like: EngineParameters, board: Board) -> Iterator[EngineParameters]
 
 
 def _widened(like: EngineParameters, lanes: int) -> EngineParameters | None:
-    """``like`` with other lanes and as few requantisers as keep its pace."""
+    """``like`` with other lanes and as few requantizers as keep its pace."""
     if lanes < like.picture_bytes:
         return None
     dividing = (n for n in range(1, lanes + 1) if lanes % n == 0 and lanes // n <= like.groups)
-    return replace(like, lanes=lanes, requantisers=next(dividing))
+    return replace(like, lanes=lanes, requantizers=next(dividing))
 
 
 def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | None:
@@ -103,8 +103,8 @@ def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | No
 
 
 def multipliers(parameters: EngineParameters) -> int:
-    """MULT18X18D: one a lane, two for the 32 by 16 bits of a requantiser, one for addresses of planes."""
-    return parameters.lanes + 2 * parameters.requantisers + 1
+    """MULT18X18D: one a lane, two for the 32 by 16 bits of a requantizer, one for addresses of planes."""
+    return parameters.lanes + 2 * parameters.requantizers + 1
 
 
 def block_rams(parameters: EngineParameters) -> int:

@@ -46,11 +46,11 @@ class Case:
         return run_back_end(self.parameters, self.commands, self.lists, self.picture, stall=stall, gap=stall)
 
 
-def case_of(graph: QGraph, lanes: int, requantisers: int) -> Case:
+def case_of(graph: QGraph, lanes: int, requantizers: int) -> Case:
     """``graph`` in the least memory that holds it, so that planes become rings. Raises PlanError."""
     blob = encode(graph, CodingSettings())
     p = EngineParameters(
-        lanes=lanes, requantisers=requantisers, picture_bytes=min(4, lanes), command_words=8192, list_entries=1024
+        lanes=lanes, requantizers=requantizers, picture_bytes=min(4, lanes), command_words=8192, list_entries=1024
     )
     for words in WORDS:
         try:
@@ -127,14 +127,14 @@ def test_stalls_of_any_stream_change_nothing_but_time(stall):
 
 
 def test_unknown_operation_is_a_fault():
-    p = EngineParameters(lanes=4, requantisers=2, words=16, picture_bytes=4, command_words=64)
+    p = EngineParameters(lanes=4, requantizers=2, words=16, picture_bytes=4, command_words=64)
     seen = run_back_end(p, pack_step({"op": 9}) + pack_step({"op": Op.END}), [])
     assert seen.fault
     assert seen.cycles == back_timing.dispatched(0) + 1
 
 
 def test_empty_list_of_commands_is_done_at_once():
-    p = EngineParameters(lanes=4, requantisers=2, words=16, picture_bytes=4, command_words=64)
+    p = EngineParameters(lanes=4, requantizers=2, words=16, picture_bytes=4, command_words=64)
     seen = run_back_end(p, pack_step({"op": Op.END}), [])
     assert not seen.fault
     assert seen.cycles == back_timing.skip_end(0)

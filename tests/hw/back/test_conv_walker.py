@@ -14,8 +14,8 @@ from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
 
-def parameters(lanes: int, requantisers: int) -> EngineParameters:
-    return EngineParameters(lanes=lanes, requantisers=requantisers, words=256, picture_bytes=4, list_entries=16)
+def parameters(lanes: int, requantizers: int) -> EngineParameters:
+    return EngineParameters(lanes=lanes, requantizers=requantizers, words=256, picture_bytes=4, list_entries=16)
 
 
 async def walks(b: Bench, p: EngineParameters) -> None:
@@ -114,10 +114,10 @@ async def walks(b: Bench, p: EngineParameters) -> None:
 
 
 CASES = {
-    f"{lanes}/{requantisers}": Case(
-        partial(ConvWalker, parameters(lanes, requantisers)), partial(walks, p=parameters(lanes, requantisers))
+    f"{lanes}/{requantizers}": Case(
+        partial(ConvWalker, parameters(lanes, requantizers)), partial(walks, p=parameters(lanes, requantizers))
     )
-    for lanes, requantisers in ((6, 2), (4, 4))
+    for lanes, requantizers in ((6, 2), (4, 4))
 }
 
 

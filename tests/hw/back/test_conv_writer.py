@@ -12,8 +12,8 @@ from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
 
-def parameters(lanes: int, requantisers: int) -> EngineParameters:
-    return EngineParameters(lanes=lanes, requantisers=requantisers, words=64, picture_bytes=4)
+def parameters(lanes: int, requantizers: int) -> EngineParameters:
+    return EngineParameters(lanes=lanes, requantizers=requantizers, words=64, picture_bytes=4)
 
 
 async def places(b: Bench, p: EngineParameters) -> None:
@@ -35,7 +35,7 @@ async def places(b: Bench, p: EngineParameters) -> None:
                     last = (output, tile, group) == (outputs - 1, tiles - 1, p.groups - 1)
                     assert write.valid
                     assert (write.base, write.place) == (9 + output * ring, (first + tile) % ring)
-                    assert (write.lane, write.count) == (group * p.requantisers, p.requantisers)
+                    assert (write.lane, write.count) == (group * p.requantizers, p.requantizers)
                     assert write.last == last
                     await b.tick()
                     b.set("valid", 0)
@@ -43,10 +43,10 @@ async def places(b: Bench, p: EngineParameters) -> None:
 
 
 CASES = {
-    f"{lanes}/{requantisers}": Case(
-        partial(ConvWriter, parameters(lanes, requantisers)), partial(places, p=parameters(lanes, requantisers))
+    f"{lanes}/{requantizers}": Case(
+        partial(ConvWriter, parameters(lanes, requantizers)), partial(places, p=parameters(lanes, requantizers))
     )
-    for lanes, requantisers in ((6, 2), (4, 4))
+    for lanes, requantizers in ((6, 2), (4, 4))
 }
 
 

@@ -11,7 +11,7 @@ from dcgen.hw.contract.commands import pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=6, requantisers=2, words=64, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=6, requantizers=2, words=64, picture_bytes=4)
 
 
 def constants(b: Bench) -> dict[str, int]:
@@ -27,7 +27,7 @@ async def load(b: Bench, list_end: bool) -> None:
     await b.settle()
 
 
-async def requantised(b: Bench, p: EngineParameters) -> None:
+async def requantized(b: Bench, p: EngineParameters) -> None:
     """Lists are put in ahead of their tiles; a tile follows the last one after just as many cycles as it takes."""
     b.set("record", pack_step({"raw": 0}))
     lists = [(constants(b), b.rng.randrange(1, 4)) for _ in range(40)]
@@ -69,15 +69,15 @@ async def raw(b: Bench, p: EngineParameters) -> None:
             for tile in range(tiles):
                 sums = [b.rng.randrange(-(1 << 30), 1 << 30) for _ in range(p.lanes)]
                 pixels = min(p.lanes, count - tile * p.lanes)
-                b.set("front", sums[: p.requantisers])
+                b.set("front", sums[: p.requantizers])
                 await load(b, tile == tiles - 1)
                 shifts = sent = 0
                 done = False
                 while not done:
                     b.set("room", b.rng.random() < hurry)
-                    rest = sums[shifts * p.requantisers :] + [0] * (p.requantisers + 1)
-                    b.set("front", rest[: p.requantisers])
-                    b.set("following", rest[p.requantisers])
+                    rest = sums[shifts * p.requantizers :] + [0] * (p.requantizers + 1)
+                    b.set("front", rest[: p.requantizers])
+                    b.set("following", rest[p.requantizers])
                     await b.settle()
                     assert not b.get("valid")
                     reserved, done = b.get("reserve"), b.get("raw_done")
@@ -96,7 +96,7 @@ async def raw(b: Bench, p: EngineParameters) -> None:
 
 
 CASES = {
-    "requantised": Case(partial(Drain, PARAMETERS), partial(requantised, p=PARAMETERS)),
+    "requantized": Case(partial(Drain, PARAMETERS), partial(requantized, p=PARAMETERS)),
     "raw": Case(partial(Drain, PARAMETERS), partial(raw, p=PARAMETERS)),
 }
 

@@ -11,7 +11,7 @@ from dcgen.hw.contract.commands import pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=7, requantisers=1, words=64, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=7, requantizers=1, words=64, picture_bytes=4)
 
 
 async def loads(b: Bench, p: EngineParameters) -> None:

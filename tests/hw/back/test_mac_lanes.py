@@ -17,8 +17,8 @@ def signed32(value: int) -> int:
     return (value + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def parameters(lanes: int, requantisers: int) -> EngineParameters:
-    return EngineParameters(lanes=lanes, requantisers=requantisers, words=12, picture_bytes=4)
+def parameters(lanes: int, requantizers: int) -> EngineParameters:
+    return EngineParameters(lanes=lanes, requantizers=requantizers, words=12, picture_bytes=4)
 
 
 async def drains_while_summing(b: Bench, p: EngineParameters) -> None:
@@ -67,12 +67,12 @@ async def drains_while_summing(b: Bench, p: EngineParameters) -> None:
 
 
 CASES = {
-    f"{kind} {lanes}/{requantisers}": Case(
-        partial(MacLanes, parameters(lanes, requantisers), kind),
-        partial(drains_while_summing, p=parameters(lanes, requantisers)),
+    f"{kind} {lanes}/{requantizers}": Case(
+        partial(MacLanes, parameters(lanes, requantizers), kind),
+        partial(drains_while_summing, p=parameters(lanes, requantizers)),
         extra=MULT18X18D_MODEL if kind == "ecp5" else "",
     )
-    for kind, lanes, requantisers in (("portable", 4, 2), ("portable", 8, 8), ("portable", 7, 1), ("ecp5", 6, 2))
+    for kind, lanes, requantizers in (("portable", 4, 2), ("portable", 8, 8), ("portable", 7, 1), ("ecp5", 6, 2))
 }
 
 

@@ -13,7 +13,7 @@ from dcgen.hw.contract.commands import pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=5, requantisers=1, words=256, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=5, requantizers=1, words=256, picture_bytes=4)
 Fields = dict[str, int]
 
 

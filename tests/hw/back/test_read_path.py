@@ -14,7 +14,7 @@ from tests.hw.blocks import Bench, Case, play, runs
 
 
 def parameters(lanes: int) -> EngineParameters:
-    return EngineParameters(lanes=lanes, requantisers=1, words=64, picture_bytes=4)
+    return EngineParameters(lanes=lanes, requantizers=1, words=64, picture_bytes=4)
 
 
 async def reads(b: Bench, p: EngineParameters) -> None:

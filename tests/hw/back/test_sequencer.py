@@ -12,7 +12,7 @@ from dcgen.hw.contract.commands import RECORD_WORDS, Op, Tap, pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=6, requantisers=2, words=64, picture_bytes=4, command_words=512)
+PARAMETERS = EngineParameters(lanes=6, requantizers=2, words=64, picture_bytes=4, command_words=512)
 STARTS = ("load_start", "conv_setup", "conv_start", "pool_start", "scores_start")
 
 

@@ -12,7 +12,7 @@ from dcgen.hw.contract.commands import Tap
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, command_words=256, max_taps=16)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, command_words=256, max_taps=16)
 
 
 async def loads(b: Bench) -> None:

@@ -11,7 +11,7 @@ from dcgen.hw.contract.back_timing import WRITE_PATH_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4)
 
 
 async def places(b: Bench) -> None:

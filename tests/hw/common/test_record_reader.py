@@ -14,7 +14,7 @@ from dcgen.hw.contract.commands import RECORD_WORDS, STEP_FIELDS, unpack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, command_words=256)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, command_words=256)
 
 
 async def reads(b: Bench) -> None:

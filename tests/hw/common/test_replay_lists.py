@@ -10,7 +10,7 @@ from dcgen.hw.common.replay_lists import ReplayLists
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, list_entries=16)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, list_entries=16)
 
 
 async def whole_and_in_order(b: Bench, hurry: float) -> None:

@@ -13,7 +13,7 @@ from dcgen.hw.contract.lists import ReplayList
 from dcgen.hw.contract.model import run, unpack_tap
 from dcgen.hw.contract.parameters import EngineParameters
 
-P = EngineParameters(lanes=4, requantisers=2, words=96, picture_bytes=3)
+P = EngineParameters(lanes=4, requantizers=2, words=96, picture_bytes=3)
 END = pack_step({"op": Op.END})
 
 

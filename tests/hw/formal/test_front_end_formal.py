@@ -15,7 +15,7 @@ from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.formal.properties import BitReaderContract, DecoderEnds, TableEnds
 from tests.hw.formal.prove import prove
 
-SMALL = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, max_symbols=4, list_entries=8)
+SMALL = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, max_symbols=4, list_entries=8)
 MOST_SYMBOLS = 4095
 
 

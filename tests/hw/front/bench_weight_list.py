@@ -15,7 +15,7 @@ from dcgen.hw.common.signatures import bits, entry_layout, head_layout
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.hw.front.weight_list import shape_layout
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, list_entries=16, max_outputs=16)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, list_entries=16, max_outputs=16)
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")

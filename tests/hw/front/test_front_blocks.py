@@ -27,7 +27,7 @@ from tests.hw.front.bench_weight_list import PARAMETERS as LIST_PARAMETERS
 from tests.hw.front.late import LateBitReader
 from tests.rtl.bench import run_cocotb
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=64, picture_bytes=4, max_symbols=512)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=64, picture_bytes=4, max_symbols=512)
 
 
 def simulate(component: Any, bench: str, folder: Path, environment: dict[str, str] | None = None) -> None:

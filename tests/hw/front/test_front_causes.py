@@ -20,7 +20,7 @@ from tests.hw.front.run import FrontCase, assert_lists, run_fronts, section_pack
 from tests.rtl.damaged_packets import seal
 
 PARAMETERS = EngineParameters(
-    lanes=4, requantisers=2, words=256, picture_bytes=4, list_entries=64, max_symbols=64, max_outputs=8
+    lanes=4, requantizers=2, words=256, picture_bytes=4, list_entries=64, max_symbols=64, max_outputs=8
 )
 Damage = Callable[[bytes], bytes]
 

@@ -22,7 +22,7 @@ from tests.hw.front.run import FrontCase, FrontRun, assert_lists, run_fronts, se
 from tests.rtl.damaged_packets import campaign, meaning, packets
 from tests.strategies import qgraphs
 
-PARAMETERS = EngineParameters(lanes=4, requantisers=2, words=2048, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=2048, picture_bytes=4)
 CODINGS = (CodingSettings(), CodingSettings("deep-compression", 3, 5), CodingSettings("smallest"))
 CYCLE_LIMIT = 60_000
 """More than any of these small networks takes, damaged or not."""

@@ -22,7 +22,7 @@ from tests.squeezenets import squeezenet
 from tests.strategies import qgraphs
 
 ENGINE = EngineParameters(
-    lanes=8, words=2048, requantisers=2, picture_bytes=4, command_words=1 << 14, max_taps=255
+    lanes=8, words=2048, requantizers=2, picture_bytes=4, command_words=1 << 14, max_taps=255
 )
 
 

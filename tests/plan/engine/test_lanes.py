@@ -36,18 +36,18 @@ def test_the_targets_own_lanes_give_the_targets_own_engine() -> None:
 
 def test_more_lanes_leave_fewer_words() -> None:
     found = with_lanes(ULX3S_85F, 72).parameters
-    assert (found.lanes, found.words, found.requantisers) == (72, 4096, 12)
+    assert (found.lanes, found.words, found.requantizers) == (72, 4096, 12)
     assert found.groups <= ULX3S_85F.parameters.groups
 
 
-def test_without_a_board_nothing_but_lanes_and_requantisers_changes() -> None:
+def test_without_a_board_nothing_but_lanes_and_requantizers_changes() -> None:
     found = with_lanes(SIMULATED, 12).parameters
-    assert found == replace(SIMULATED.parameters, lanes=12, requantisers=3)
+    assert found == replace(SIMULATED.parameters, lanes=12, requantizers=3)
 
 
 @pytest.mark.parametrize("lanes", [0, 15, 53, 148, 10_000])
 def test_lanes_that_make_no_engine_are_refused(lanes: int) -> None:
-    """Too few for the picture; a prime whose requantisers need more multipliers; too many for block RAMs."""
+    """Too few for the picture; a prime whose requantizers need more multipliers; too many for block RAMs."""
     with pytest.raises(ConfigError, match=rf"^--lanes: {lanes} are too few .* or too many for ulx3s-85f's"):
         with_lanes(ULX3S_85F, lanes)
 

@@ -15,7 +15,7 @@ from tests.squeezenets import squeezenet
 def test_the_link_carries_the_picture_and_every_packet_that_the_engine_takes() -> None:
     graph = squeezenet(DIGITS, seed=1)
     blob = encode(graph)
-    plan = plan_engine(graph, blob, EngineParameters(lanes=8, requantisers=2, words=2048, picture_bytes=4))
+    plan = plan_engine(graph, blob, EngineParameters(lanes=8, requantizers=2, words=2048, picture_bytes=4))
     found = pace(ULX3S_85F, plan, graph, blob, 1_000_000)
     channels, height, width = graph.input.shape
     assert found.bytes == channels * height * width + sum(len(p) for p in packets(blob.data, plan.program))

@@ -77,7 +77,7 @@ def test_digits_fit_without_strips() -> None:
 
 def test_digits_in_little_memory_run_in_strips() -> None:
     graph = squeezenet(DIGITS)
-    plan = planned(graph, EngineParameters(lanes=8, requantisers=2, words=500, picture_bytes=8))
+    plan = planned(graph, EngineParameters(lanes=8, requantizers=2, words=500, picture_bytes=8))
     assert any(len(s.ends) > 1 for s in plan.schedule.segments)
     assert any(b.ring for b in plan.buffers)
     assert_equal_to_golden(graph, plan)
@@ -115,7 +115,7 @@ def test_figures_are_those_of_the_plan() -> None:
 
 
 def test_buffers_alive_together_do_not_overlap() -> None:
-    plan = planned(squeezenet(DIGITS), EngineParameters(lanes=8, requantisers=2, words=500, picture_bytes=8))
+    plan = planned(squeezenet(DIGITS), EngineParameters(lanes=8, requantizers=2, words=500, picture_bytes=8))
     for i, a in enumerate(plan.buffers):
         for b in plan.buffers[:i]:
             if a.first <= b.last and b.first <= a.last:
@@ -146,11 +146,11 @@ def test_buffers_alive_together_do_not_overlap() -> None:
 )  # fmt: skip
 def test_what_an_engine_cannot_do_is_named(graph: QGraph, engine: dict[str, int], parts: tuple[str, ...]) -> None:
     with pytest.raises(PlanError) as error:
-        planned(graph, EngineParameters(**{"lanes": 8, "requantisers": 2, "picture_bytes": 8, **engine}))
+        planned(graph, EngineParameters(**{"lanes": 8, "requantizers": 2, "picture_bytes": 8, **engine}))
     assert [p for p in parts if p not in str(error.value)] == []
 
 
 def test_a_distance_beyond_a_command_field_names_the_node() -> None:
     graph = one_node(conv((1, 1, 1, 200)), (1, 2, 300), (1, 2, 101))
     with pytest.raises(PlanError, match=r"node.*tap dx is 128, expected -128\.\.127"):
-        planned(graph, EngineParameters(lanes=8, requantisers=2, max_taps=255, picture_bytes=8))
+        planned(graph, EngineParameters(lanes=8, requantizers=2, max_taps=255, picture_bytes=8))

@@ -1,4 +1,4 @@
-"""The requantiser against the formula, bit for bit."""
+"""The requantizer against the formula, bit for bit."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
-from dcgen.hw.back.requantiser import Requantiser
+from dcgen.hw.back.requantizer import Requantizer
 from dcgen.hw.common.ecp5 import MULT18X18D_MODEL
-from dcgen.hw.contract.back_timing import REQUANTISE_CYCLES
+from dcgen.hw.contract.back_timing import REQUANTIZE_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
-PARAMETERS = EngineParameters(lanes=6, requantisers=3, words=12, picture_bytes=4)
+PARAMETERS = EngineParameters(lanes=6, requantizers=3, words=12, picture_bytes=4)
 EDGES = [0, 1, -1, (1 << 31) - 1, -(1 << 31), 0x8000, 0xFFFF, 0x10000, -0x10000, -0x8001]
 
 
@@ -20,7 +20,7 @@ def signed32(value: int) -> int:
     return (value + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def requantised(acc: int, c: dict[str, int]) -> int:
+def requantized(acc: int, c: dict[str, int]) -> int:
     scaled = (acc * c["mult"] + (1 << c["shift"] - 1)) >> c["shift"]
     return min(max(c["zero_out"] + scaled, c["lo"]), c["hi"])
 
@@ -42,15 +42,15 @@ async def follows_the_formula(b: Bench) -> None:
         sums = [signed32(b.rng.choice([*EDGES, *near, b.rng.randrange(-(1 << 31), 1 << 31)])) for _ in range(3)]
         b.set("constants", constants)
         b.set("sums", sums)
-        expected.append([requantised(signed32(total + constants["bias"]), constants) for total in sums])
-        if cycle >= REQUANTISE_CYCLES:
-            assert list(b.get("bytes")) == expected[cycle - REQUANTISE_CYCLES]
+        expected.append([requantized(signed32(total + constants["bias"]), constants) for total in sums])
+        if cycle >= REQUANTIZE_CYCLES:
+            assert list(b.get("bytes")) == expected[cycle - REQUANTIZE_CYCLES]
         await b.tick()
 
 
 CASES = {
-    "portable": Case(partial(Requantiser, PARAMETERS), follows_the_formula),
-    "ecp5": Case(partial(Requantiser, PARAMETERS, "ecp5"), follows_the_formula, MULT18X18D_MODEL),
+    "portable": Case(partial(Requantizer, PARAMETERS), follows_the_formula),
+    "ecp5": Case(partial(Requantizer, PARAMETERS, "ecp5"), follows_the_formula, MULT18X18D_MODEL),
 }
 
 

@@ -1,7 +1,7 @@
 """R accumulators to R bytes a cycle: clip(zero_out + (((acc + bias) * mult + 2**(shift - 1)) >> shift), lo, hi).
 
 The product of 32 x 16 bits is exact: 48 bits out of two multipliers. ``constants`` belong to the sums of
-their cycle; the bytes come ``REQUANTISE_CYCLES`` later. Sums wrap at 32 bits; shift is 17 .. 32.
+their cycle; the bytes come ``REQUANTIZE_CYCLES`` later. Sums wrap at 32 bits; shift is 17 .. 32.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.multiplier import Multiplier, MultiplierKind
 from dcgen.hw.common.pipeline import delay
-from dcgen.hw.contract.back_timing import MULTIPLY_CYCLES, REQUANTISE_CYCLES
+from dcgen.hw.contract.back_timing import MULTIPLY_CYCLES, REQUANTIZE_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 
 CONSTANTS = data.StructLayout({"bias": signed(32), "mult": 16, "shift": 6, "lo": 8, "hi": 8, "zero_out": 8})
 """Of one output channel; as in ``dcgen.hw.common.signatures.head_layout``."""
 
 
-class Requantiser(wiring.Component):
+class Requantizer(wiring.Component):
     """sums, constants -> bytes."""
 
     def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
         self.parameters, self.kind = parameters, kind
         super().__init__(
             {
-                "sums": In(data.ArrayLayout(signed(32), parameters.requantisers)),
+                "sums": In(data.ArrayLayout(signed(32), parameters.requantizers)),
                 "constants": In(CONSTANTS),
-                "bytes": Out(data.ArrayLayout(8, parameters.requantisers)),
+                "bytes": Out(data.ArrayLayout(8, parameters.requantizers)),
             }
         )
 
@@ -41,10 +41,10 @@ class Requantiser(wiring.Component):
         distance = delay(m, (constants.shift - 17)[:4], joined, "distance")  # product bits above 16 go right
         finer = delay(m, distance[:2], 1, "finer")
         rounding = delay(m, Cat(Const(1, 1), constants.zero_out), joined + 2, "rounding")
-        lo = delay(m, constants.lo, REQUANTISE_CYCLES - 1, "lo")
-        hi = delay(m, constants.hi, REQUANTISE_CYCLES - 1, "hi")
+        lo = delay(m, constants.lo, REQUANTIZE_CYCLES - 1, "lo")
+        hi = delay(m, constants.hi, REQUANTIZE_CYCLES - 1, "hi")
 
-        for lane in range(self.parameters.requantisers):
+        for lane in range(self.parameters.requantizers):
             acc = Signal(signed(32), name=f"acc_{lane}", reset_less=True)
             m.submodules[f"high_{lane}"] = high = Multiplier(17, 17, self.kind)
             m.submodules[f"low_{lane}"] = low = Multiplier(17, 17, self.kind)
