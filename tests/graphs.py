@@ -22,7 +22,7 @@ from dcgen.ir.graph import (
     Pad,
     Weight,
 )
-from dcgen.ir.shapes import infer
+from dcgen.ir.ops import infer
 from dcgen.ir.verify import verify
 
 
@@ -42,12 +42,11 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
 
     def push(op, *inputs):
         name = f"n{len(nodes)}"
-        node = Node(name, op, inputs)
         try:
-            shapes[name] = infer(node, [shapes[i] for i in inputs])
+            shapes[name] = infer(name, op, [shapes[i] for i in inputs])
         except GraphError:
             return
-        nodes.append(node)
+        nodes.append(Node(name, op, inputs))
 
     small = st.integers(1, 3)
     for _ in range(draw(st.integers(1, max_nodes))):

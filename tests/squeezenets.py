@@ -21,7 +21,6 @@ from dcgen.quant.qgraph import (
     QTensor,
     Requant,
 )
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
 
@@ -55,7 +54,7 @@ class _Builder:
         self.nodes: list[QNode] = []
 
     def push(self, name: str, op: QOp, inputs: tuple[str, ...], like: str | None = None) -> str:
-        shape = output_shape(op, [self.tensors[i].shape for i in inputs])
+        shape = op.shape([self.tensors[i].shape for i in inputs])
         zero = self.tensors[like].zero_point if like else int(self.rng.integers(0, 20))
         self.tensors[name] = QTensor(name, shape, 1.0, zero, (zero,) * shape[0])
         self.nodes.append(QNode(name, op, inputs))

@@ -22,7 +22,6 @@ from dcgen.quant.qgraph import (
     QTensor,
     Requant,
 )
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
 LEVEL_COUNTS = st.one_of(st.sampled_from((1, 2, 3, 4, 5, 16, 17, 32, 255, 256)), st.integers(2, 256))
@@ -56,7 +55,7 @@ class _Draft:
         self.nodes.append(QNode(name, op, inputs))
         if not scores:
             shapes = [self.tensors[i].shape for i in inputs]
-            self.tensor(name, output_shape(op, shapes), like)
+            self.tensor(name, op.shape(shapes), like)
         return name
 
     def requant(self, reach: np.ndarray | int) -> Requant:

@@ -17,7 +17,7 @@ import numpy as np
 from dcgen.errors import GraphError, ModelError, UnsupportedError
 from dcgen.importers.model import Head
 from dcgen.ir.graph import F32, Flatten, Node, Op, Shape
-from dcgen.ir.shapes import infer
+from dcgen.ir.ops import infer
 
 Dims = tuple[int, ...]
 
@@ -101,12 +101,12 @@ class Scope:
         ``dims`` is its ONNX shape, by default that of the IR tensor at the first input's rank.
         """
         name = self._unused(call.name + suffix)
-        node = Node(name, op, tuple(a.tensor for a in args))
+        inputs = tuple(a.tensor for a in args)
         try:
-            shape = infer(node, [self.shapes[t] for t in node.inputs])
+            shape = infer(name, op, [self.shapes[t] for t in inputs])
         except GraphError as e:
             raise ModelError(call.where, e.problem) from None
-        self.nodes.append(node)
+        self.nodes.append(Node(name, op, inputs))
         self.shapes[name] = shape
         return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])
 

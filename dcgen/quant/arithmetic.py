@@ -1,4 +1,4 @@
-"""The integer arithmetic that defines every byte: requantisation and its constants."""
+"""The integer arithmetic that defines every byte: requantization and its constants."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def wrap32(acc: NDArray[np.int64]) -> NDArray[np.int64]:
     return acc.astype(np.int32).astype(np.int64)
 
 
-def requantise(acc: NDArray[np.int64], r: Requant, zero_point: int) -> NDArray[np.uint8]:
+def requantize(acc: NDArray[np.int64], r: Requant, zero_point: int) -> NDArray[np.uint8]:
     """y = clip(zp + ((acc*m + 2**(s-1)) >> s), lo, hi), element by element.
 
     acc : int64 [N, C, H, W], already wrapped to 32 bits
@@ -38,7 +38,7 @@ def multiplier(ratio: float) -> tuple[int, int]:
     Raises NumericError for a ratio of 0.5 or more: the caller scales its accumulator instead.
     """
     if not 0 <= ratio <= MAX_RATIO:
-        raise NumericError("requantisation", f"factor {ratio:g} is outside 0..0.5")
+        raise NumericError("requantization", f"factor {ratio:g} is outside 0..0.5")
     if ratio == 0:
         return 0, MAX_SHIFT
     shift = min(MAX_SHIFT, MULT_BITS - 1 - math.floor(math.log2(ratio)))
@@ -46,7 +46,7 @@ def multiplier(ratio: float) -> tuple[int, int]:
     if m >= 1 << MULT_BITS:
         m, shift = round(ratio * 2.0 ** (shift - 1)), shift - 1
     if shift < MIN_SHIFT:
-        raise NumericError("requantisation", f"factor {ratio:g} is outside 0..0.5")
+        raise NumericError("requantization", f"factor {ratio:g} is outside 0..0.5")
     return m, shift
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from dcgen.ahead import in_turn, one_blas_thread
 from dcgen.errors import GraphError
-from dcgen.quant.arithmetic import requantise, wrap32
+from dcgen.quant.arithmetic import requantize, wrap32
 from dcgen.quant.qgraph import (
     I32,
     U8,
@@ -91,17 +91,17 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
         case QConv():
             if op.requant is None:
                 raise GraphError(node.name, "makes scores but is not the last node")
-            return requantise(convolve(op, x, source), op.requant, out.zero_point)
+            return requantize(convolve(op, x, source), op.requant, out.zero_point)
         case QMaxPool():
             windows = _windows(_padded(x, op.pads, op.kernel, op.stride, out.shape, 0), op.kernel, op.stride)
             return np.asarray(windows.max(axis=(4, 5)))
         case QAvgPool():
-            return requantise(_average(op, x, source, out), op.requant, out.zero_point)
+            return requantize(_average(op, x, source, out), op.requant, out.zero_point)
         case QAdd():
             zero = np.zeros(x.shape, np.int64)
             zps = (graph.tensors[i].zero_point for i in node.inputs)
             acc = sum(((v.astype(np.int64) - z) * k for v, z, k in zip(xs, zps, op.factors, strict=True)), zero)
-            return requantise(wrap32(acc), op.requant, out.zero_point)
+            return requantize(wrap32(acc), op.requant, out.zero_point)
         case QPad():
             t, left, b, r = op.pads
             return np.pad(x, ((0, 0), (0, 0), (t, b), (left, r)), constant_values=op.value)

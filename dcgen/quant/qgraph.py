@@ -1,42 +1,52 @@
 """The integer network: the only definition of what a compiled model computes.
 
-Tensors are uint8 planes (channels, height, width), batch implicit. The real value of a byte q in
-tensor t is ``t.scale * (q - t.zero_point)``. Every operator ends in one formula:
+Tensors are uint8 planes (channels, height, width); the batch is implicit. The real value of a byte q in
+tensor t is ``t.scale * (q - t.zero_point)``. An operator that computes new values ends in one formula, the
+requantization:
 
     y = clip(zp + ((acc * m + 2**(s-1)) >> s), lo, hi)    0 <= m < 2**16, 17 <= s <= 32
 
-with ``acc`` a 32-bit two's complement accumulator that wraps, the product exact (48 bits), and
-``>>`` arithmetic. ``zp`` is the output's zero point. It equals one SMMULR or VRMULH by m << (32-s).
-C runtime and gateware equal ``quant.execute`` in every byte, for every input.
+``acc`` is a 32-bit two's complement accumulator that wraps, the product is exact (48 bits), ``>>`` is
+arithmetic, and ``zp`` is the output's zero point. The shift and the rounding equal one SMMULR or VRMULH by
+m << (32-s). C runtime and gateware equal ``quant.execute`` in every byte, for every input.
+
+Each operator states two things beside its parameters: ``shape(inputs)``, the (C, H, W) of its output, which
+raises GraphError where it cannot take the inputs; and ``accumulator(sources)``, the exact smallest and largest
+value that its accumulator can take for any bytes in tensors like ``sources``. Any order of summation stays within
+that range widened to hold zero and the bias, because activations are non-negative; wrapping arithmetic needs only
+the final sum to fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.ir.graph import Pads, Pair, Shape
+from dcgen.errors import GraphError
+from dcgen.ir.ops import Pads, Pair, Shape, window_counts
 
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 
 FACTOR_BITS = 16
-"""Size of an addition's factors in magnitude."""
+"""An addition's factors are below 2**FACTOR_BITS in magnitude."""
 UNIT_BITS = 24
-"""Size of an average's unit."""
+"""An average's unit is below 2**UNIT_BITS."""
 AVERAGE_UNIT_BITS = 12
-"""Precision of the per-position divisor of a padded average pool; see ``QAvgPool``."""
+"""The unit of an average whose divisor changes with the position is this many bits above the largest divisor."""
 
 
 @dataclass(frozen=True)
 class QTensor:
     """A uint8 tensor.
 
+    shape : (C, H, W)
+    scale : real value of one step
     zero_point : 0..255, the byte that means 0.0
     pad : the byte a padded tap reads, one per channel; the zero point everywhere but in the
         network's input, where mean subtraction is folded away and 0.0 differs by channel
@@ -51,7 +61,7 @@ class QTensor:
 
 @dataclass(frozen=True, eq=False)
 class Requant:
-    """The constants of the one requantisation formula.
+    """The constants of the requantization formula.
 
     mult : uint16 [1], or [O] for one factor per output channel
     shift : uint8, shape of ``mult``, each 17..32
@@ -64,15 +74,23 @@ class Requant:
     hi: int = 255
 
 
+class QCopy:
+    """An operator whose output bytes are bytes of its inputs: the scales and zero points of all are equal."""
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        """Nothing is accumulated; a byte stays one."""
+        return 0, 255
+
+
 @dataclass(frozen=True, eq=False)
 class QConv:
     """acc[o] = bias[o] + sum of levels[indices[o, i, ky, kx]] * x[i, y*sy + ky - top, x*sx + kx - left].
 
-    Padded taps read the input tensor's ``pad`` byte. ``bias`` already holds -zp * sum(w).
+    Padded taps read the input tensor's ``pad`` byte.
 
     levels : int16 [K], K <= 256, levels[0] == 0
-    indices : uint8 [O, I/groups, KH, KW]
-    bias : int32 [O], each a multiple of 2**bias_shift
+    indices : uint8 [O, I/groups, KH, KW], each below K
+    bias : int32 [O], each a multiple of 2**bias_shift; it already holds -zp * sum(w) of the input's zero point
     requant : None where the int32 accumulators themselves are the network's scores
     """
 
@@ -87,11 +105,12 @@ class QConv:
 
     @property
     def kernel(self) -> Pair:
+        """Height and width of the kernel."""
         return int(self.indices.shape[2]), int(self.indices.shape[3])
 
     @cached_property
     def weights(self) -> I16:
-        """int16 [O, I/groups, KH, KW]."""
+        """int16 [O, I/groups, KH, KW]: the level of every weight."""
         return self.levels[self.indices]
 
     @cached_property
@@ -99,24 +118,41 @@ class QConv:
         """How many weights are not zero."""
         return int(np.count_nonzero(self.weights))
 
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        o, i = self.indices.shape[:2]
+        if i * self.groups != inputs[0][0] or o % self.groups:
+            found = f"weight {self.indices.shape} in {self.groups} groups"
+            raise GraphError("QConv", f"{found} on {inputs[0][0]} channels")
+        return o, *window_counts("window", inputs[0], self.kernel, self.stride, self.pads, False)
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        w, bias = self.weights.reshape(len(self.bias), -1).astype(np.int64), self.bias.astype(np.int64)
+        low = bias + 255 * np.minimum(w, 0).sum(1)
+        high = bias + 255 * np.maximum(w, 0).sum(1)
+        return int(low.min()), int(high.max())
+
 
 @dataclass(frozen=True)
-class QMaxPool:
-    """Maximum byte of each window, taps in the padding left out. Scales in and out are equal."""
+class QMaxPool(QCopy):
+    """Maximum byte of each window, taps in the padding left out."""
 
     kernel: Pair
     stride: Pair
     pads: Pads
     ceil: bool
 
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
 
 @dataclass(frozen=True, eq=False)
 class QAvgPool:
-    """acc = k * sum over inner taps of (x - zx), then the requantisation.
+    """acc = k * sum over inner taps of (x - zx), then the requantization.
 
-    n counts the window's taps inside the input (with ``count_include_pad`` inside the padded
-    input), and k = (unit + n // 2) // n: the divisor changes with the position, the constants
-    do not. ``unit`` is 2**p * (the largest n), below 2**24.
+    The divisor changes with the position, the constants do not: k = (unit + n // 2) // n, where n counts the
+    window's taps inside the input (with ``count_include_pad`` inside the padded input).
+
+    unit : 2**p * (the largest n), below 2**24
     """
 
     kernel: Pair
@@ -127,32 +163,63 @@ class QAvgPool:
     unit: int
     requant: Requant
 
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        taps, zp = self.kernel[0] * self.kernel[1], sources[0].zero_point
+        # k * n <= unit + n for the divisor n; fewer inner taps than n only shrink the sum
+        return -zp * (self.unit + taps), (255 - zp) * (self.unit + taps)
+
 
 @dataclass(frozen=True, eq=False)
 class QAdd:
-    """acc = sum over inputs of (x - zx) * factor, |factor| < 2**16, then the requantisation.
+    """acc = sum over inputs of (x - zx) * factor, then the requantization.
 
     One input makes it a change of scale (or a stand-alone clip), two the residual addition.
+
+    factors : one for each input, below 2**16 in magnitude
     """
 
     factors: tuple[int, ...]
     requant: Requant
 
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        if any(s != inputs[0] for s in inputs) or len(inputs) != len(self.factors):
+            raise GraphError("QAdd", f"inputs {list(inputs)} for {len(self.factors)} factors")
+        return inputs[0]
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        ends = [
+            sorted(((0 - t.zero_point) * k, (255 - t.zero_point) * k))
+            for t, k in zip(sources, self.factors, strict=True)
+        ]
+        return sum(e[0] for e in ends), sum(e[1] for e in ends)
+
 
 @dataclass(frozen=True)
-class QPad:
-    """Copy into a larger plane filled with byte ``value``. Scales in and out are equal."""
+class QPad(QCopy):
+    """Copy into a larger plane filled with byte ``value``."""
 
     pads: Pads
     value: int
 
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
+        return c, h + top + bottom, w + left + right
+
 
 @dataclass(frozen=True)
-class QConcat:
-    """Channels of the inputs one after the other. Scales are equal: a plan does it by placement.
+class QConcat(QCopy):
+    """Channels of the inputs one after the other: a plan does it by placing the inputs side by side.
 
     No tensor enters a Concat twice, enters two of them, or is a network's input.
     """
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        if any(s[1:] != inputs[0][1:] for s in inputs):
+            raise GraphError("QConcat", f"planes differ: {list(inputs)}")
+        return sum(s[0] for s in inputs), *inputs[0][1:]
 
 
 @dataclass(frozen=True)
@@ -160,6 +227,20 @@ class QScores:
     """int32 scores: x - zx in C, H, W order, or with ``total`` their sum over each plane."""
 
     total: bool
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return (inputs[0][0], 1, 1) if self.total else inputs[0]
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        t = sources[0]
+        n = t.shape[1] * t.shape[2] if self.total else 1
+        return -t.zero_point * n, (255 - t.zero_point) * n
+
+
+def _pooled(shape: Shape, kernel: Pair, stride: Pair, pads: Pads, ceil: bool) -> Shape:
+    if any(p >= k for p, k in zip(pads, kernel * 2, strict=True)):
+        raise GraphError("pool", f"pads {pads} reach the kernel {kernel}: a window could be empty")
+    return shape[0], *window_counts("window", shape, kernel, stride, pads, ceil)
 
 
 QOp = QConv | QMaxPool | QAvgPool | QAdd | QPad | QConcat | QScores
@@ -178,10 +259,10 @@ class QNode:
 class QGraph:
     """A whole integer network.
 
-    input : the camera picture, uint8, its ``shape`` as (C, H, W); it arrives as H, W, C bytes
+    input : the camera picture, whose bytes arrive in the order H, W, C
     tensors : every uint8 tensor by name, the input included
     nodes : in execution order; the last one makes the int32 scores (it is a QScores, or a QConv
-        without requantisation) and no other does
+        without requantization) and no other does
     score_scale : real value of one unit of a score
     """
 
@@ -194,12 +275,11 @@ class QGraph:
     @cached_property
     def score_shape(self) -> Shape:
         """(C, H, W) of the scores before flattening."""
-        from dcgen.quant.shapes import output_shape  # shapes.py needs the operators above
-
         last = self.nodes[-1]
-        return output_shape(last.op, [self.tensors[i].shape for i in last.inputs])
+        return last.op.shape([self.tensors[i].shape for i in last.inputs])
 
     @property
     def n_scores(self) -> int:
+        """How many scores there are."""
         c, h, w = self.score_shape
         return c * h * w

@@ -6,41 +6,12 @@ import numpy as np
 
 from dcgen.errors import GraphError, NumericError
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores, Requant
-from dcgen.quant.shapes import output_shape
+from dcgen.quant.qgraph import QConcat, QConv, QCopy, QGraph, QNode, QScores, Requant
 
 
 def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
-    """The exact smallest and largest value the node's accumulator can take for any picture.
-
-    Any order of summation stays within the range widened to hold zero and the bias, because
-    activations are non-negative; wrapping arithmetic needs only the final sum to fit.
-    """
-    op = node.op
-    match op:
-        case QConv():
-            w = op.weights.reshape(len(op.bias), -1).astype(np.int64)
-            bias = op.bias.astype(np.int64)
-            low = bias + 255 * np.minimum(w, 0).sum(1)
-            high = bias + 255 * np.maximum(w, 0).sum(1)
-            return int(low.min()), int(high.max())
-        case QAdd():
-            ends = [
-                sorted(((0 - t.zero_point) * k, (255 - t.zero_point) * k))
-                for t, k in zip((graph.tensors[i] for i in node.inputs), op.factors, strict=True)
-            ]
-            return sum(e[0] for e in ends), sum(e[1] for e in ends)
-        case QAvgPool():
-            taps = op.kernel[0] * op.kernel[1]
-            zp = graph.tensors[node.inputs[0]].zero_point
-            # k * n <= unit + n for the divisor n; fewer inner taps than n only shrink the sum
-            return -zp * (op.unit + taps), (255 - zp) * (op.unit + taps)
-        case QScores():
-            t = graph.tensors[node.inputs[0]]
-            n = t.shape[1] * t.shape[2] if op.total else 1
-            return -t.zero_point * n, (255 - t.zero_point) * n
-        case _:
-            return 0, 255
+    """The exact smallest and largest value the node's accumulator can take for any picture."""
+    return node.op.accumulator([graph.tensors[i] for i in node.inputs])
 
 
 def verify(graph: QGraph) -> QGraph:
@@ -52,7 +23,7 @@ def verify(graph: QGraph) -> QGraph:
         for i in node.inputs:
             if i not in made:
                 raise GraphError(node.name, f"reads {i!r}, which no earlier node makes")
-        shape = output_shape(node.op, [graph.tensors[i].shape for i in node.inputs])
+        shape = node.op.shape([graph.tensors[i].shape for i in node.inputs])
         scores = isinstance(node.op, QScores) or (isinstance(node.op, QConv) and node.op.requant is None)
         if scores != last:
             raise GraphError(node.name, "scores are made by the last node and by no other")
@@ -78,7 +49,7 @@ def _constants(node: QNode, graph: QGraph) -> None:
             raise GraphError(node.name, "needs 1 to 256 levels, the first zero, and indices within them")
         if np.any(op.bias & ((1 << op.bias_shift) - 1)):
             raise GraphError(node.name, f"bias is no multiple of 2**{op.bias_shift}")
-    elif isinstance(op, QMaxPool | QPad | QConcat):
+    elif isinstance(op, QCopy):
         out = graph.tensors[node.name]
         for i in node.inputs:
             t = graph.tensors[i]
@@ -94,4 +65,4 @@ def _constants(node: QNode, graph: QGraph) -> None:
             or requant.shift.max() > MAX_SHIFT
             or not 0 <= requant.lo <= requant.hi <= 255
         ):
-            raise GraphError(node.name, "requantisation constants out of range")
+            raise GraphError(node.name, "requantization constants out of range")

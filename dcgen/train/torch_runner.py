@@ -25,7 +25,7 @@ from dcgen.ir.graph import (
     Pads,
     Pair,
 )
-from dcgen.ir.shapes import window_count
+from dcgen.ir.ops import window_count
 
 if TYPE_CHECKING:
     from torch import Tensor

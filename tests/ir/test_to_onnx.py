@@ -30,7 +30,7 @@ from dcgen.ir.graph import (
     Shape,
     Weight,
 )
-from dcgen.ir.shapes import window_count
+from dcgen.ir.ops import window_count
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.ir.verify import verify
 

@@ -1,4 +1,4 @@
-"""Requantisation: one formula, checked against exact rational arithmetic."""
+"""Requantization: one formula, checked against exact rational arithmetic."""
 
 from fractions import Fraction
 from math import floor
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcgen.errors import NumericError
-from dcgen.quant.arithmetic import MAX_RATIO, constants, multiplier, requantise, wrap32
+from dcgen.quant.arithmetic import MAX_RATIO, constants, multiplier, requantize, wrap32
 from dcgen.quant.qgraph import Requant
 
 I32 = st.integers(-(2**31), 2**31 - 1)
@@ -17,7 +17,7 @@ I32 = st.integers(-(2**31), 2**31 - 1)
 
 def _one(acc: int, m: int, s: int, zp: int, lo: int, hi: int) -> int:
     r = Requant(np.array([m], np.uint16), np.array([s], np.uint8), lo, hi)
-    return int(requantise(np.full((1, 1, 1, 1), acc, np.int64), r, zp)[0, 0, 0, 0])
+    return int(requantize(np.full((1, 1, 1, 1), acc, np.int64), r, zp)[0, 0, 0, 0])
 
 
 @given(
@@ -54,7 +54,7 @@ def test_multipliers_keep_fifteen_bits(ratio):
 
 @pytest.mark.parametrize("ratio", [0.5, 1.0, -0.1, float("inf")])
 def test_a_factor_out_of_range_is_refused(ratio):
-    with pytest.raises(NumericError, match=r"requantisation: factor .* is outside 0\.\.0\.5"):
+    with pytest.raises(NumericError, match=r"requantization: factor .* is outside 0\.\.0\.5"):
         multiplier(ratio)
 
 

@@ -1,0 +1,278 @@
+"""The float operators: for each one its parameters, the shape of its output, and what it computes in plain NumPy.
+
+The NumPy code is the meaning of ``ir.Graph``. It is written to be read and to judge others by, not for speed:
+tensors are float64 [N, C, H, W].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from dcgen.errors import GraphError
+from dcgen.ir.weights import F32, F64, Weight
+
+Shape = tuple[int, int, int]
+"""Channels, height, width."""
+Pair = tuple[int, int]
+"""Vertical, horizontal."""
+Pads = tuple[int, int, int, int]
+"""Top, left, bottom, right (ONNX's order)."""
+
+
+class _Operator:
+    """Every operator has these; here is what most have in common.
+
+    arity : number of inputs, None for any number from one on
+    """
+
+    arity: ClassVar[int | None] = 1
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        """The output's shape for ``arity`` inputs. Raises GraphError naming the node if they do not fit."""
+        return inputs[0]
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(_Operator):
+    """2-D cross-correlation, dilation 1, padded with zeros.
+
+    weight : [O, I/groups, KH, KW]
+    bias : float32 [O]
+    """
+
+    weight: Weight
+    bias: F32
+    stride: Pair = (1, 1)
+    pads: Pads = (0, 0, 0, 0)
+    groups: int = 1
+
+    @property
+    def kernel(self) -> Pair:
+        """Height and width of the kernel."""
+        h, w = self.weight.values.shape[2:]
+        return int(h), int(w)
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        o, i = self.weight.values.shape[:2]
+        if i * self.groups != inputs[0][0] or o % self.groups:
+            found = f"weight {self.weight.values.shape} in {self.groups} groups"
+            raise GraphError(name, f"{found} does not fit {inputs[0][0]} channels")
+        return o, *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, False)
+
+    def evaluate(self, x: F64) -> F64:
+        patches = _windows(x, self.kernel, self.stride, self.pads, False, 0.0)  # N, I, OH, OW, KH, KW
+        weight = self.weight.values.astype(np.float64)
+        groups = [
+            np.tensordot(p, w, ((1, 4, 5), (1, 2, 3)))  # N, OH, OW, O/groups
+            for p, w in zip(np.split(patches, self.groups, 1), np.split(weight, self.groups), strict=True)
+        ]
+        return np.moveaxis(np.concatenate(groups, -1), -1, 1) + _per_channel(self.bias)
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(_Operator):
+    """y = x * scale + shift per channel (batch normalisation at inference). Both are float32 [C]."""
+
+    scale: F32
+    shift: F32
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        c = inputs[0][0]
+        if self.scale.shape != (c,) or self.shift.shape != (c,):
+            raise GraphError(name, f"Affine needs {c} factors, found {self.scale.shape} and {self.shift.shape}")
+        return inputs[0]
+
+    def evaluate(self, x: F64) -> F64:
+        return x * _per_channel(self.scale) + _per_channel(self.shift)
+
+
+@dataclass(frozen=True)
+class Clip(_Operator):
+    """y = min(max(x, lo), hi). ReLU is (0, inf), ReLU6 is (0, 6)."""
+
+    lo: float = 0.0
+    hi: float = float("inf")
+
+    def evaluate(self, x: F64) -> F64:
+        return np.minimum(np.maximum(x, self.lo), self.hi)
+
+
+@dataclass(frozen=True)
+class MaxPool(_Operator):
+    """The maximum of each window; taps in the padding never win.
+
+    ceil : ONNX's ceil_mode. A last window that only partly lies inside counts, unless it would start in the end
+        padding.
+    """
+
+    kernel: Pair
+    stride: Pair
+    pads: Pads = (0, 0, 0, 0)
+    ceil: bool = False
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        return inputs[0][0], *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
+    def evaluate(self, x: F64) -> F64:
+        windows = _windows(x, self.kernel, self.stride, self.pads, self.ceil, -np.inf)
+        return np.asarray(windows.max((-2, -1)))
+
+
+@dataclass(frozen=True)
+class AvgPool(_Operator):
+    """The average of each window: the sum of its taps divided by how many of them lie inside the input.
+
+    ceil : as in ``MaxPool``
+    count_include_pad : the divisor counts the taps inside the padded input instead
+    """
+
+    kernel: Pair
+    stride: Pair
+    pads: Pads = (0, 0, 0, 0)
+    ceil: bool = False
+    count_include_pad: bool = False
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        return inputs[0][0], *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
+    def evaluate(self, x: F64) -> F64:
+        window = self.kernel, self.stride, self.pads, self.ceil
+        inside = np.ones((1, 1, *x.shape[2:]))
+        counted = _windows(inside, *window, float(self.count_include_pad))
+        return np.asarray(_windows(x, *window, 0.0).sum((-2, -1)) / counted.sum((-2, -1)))
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(_Operator):
+    """The average of each whole plane: (C, H, W) to (C, 1, 1)."""
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        return inputs[0][0], 1, 1
+
+    def evaluate(self, x: F64) -> F64:
+        return np.asarray(x.mean((2, 3), keepdims=True))
+
+
+@dataclass(frozen=True)
+class Concat(_Operator):
+    """Concatenation of any number of inputs along channels."""
+
+    arity = None
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        if any(s[1:] != inputs[0][1:] for s in inputs):
+            raise GraphError(name, f"Concat on channels needs planes of one size, found {list(inputs)}")
+        return sum(s[0] for s in inputs), *inputs[0][1:]
+
+    def evaluate(self, *args: F64) -> F64:
+        return np.concatenate(args, 1)
+
+
+@dataclass(frozen=True)
+class Add(_Operator):
+    """Element-wise sum of two tensors of equal shape."""
+
+    arity = 2
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        if inputs[0] != inputs[1]:
+            raise GraphError(name, f"Add needs equal shapes, found {inputs[0]} and {inputs[1]}")
+        return inputs[0]
+
+    def evaluate(self, a: F64, b: F64) -> F64:
+        return a + b
+
+
+@dataclass(frozen=True)
+class Pad(_Operator):
+    """Height and width padded with ``value``; no element of ``pads`` is negative."""
+
+    pads: Pads
+    value: float = 0.0
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
+        if min(self.pads) < 0:
+            raise GraphError(name, f"Pad cannot crop, found pads {self.pads}")
+        return c, h + top + bottom, w + left + right
+
+    def evaluate(self, x: F64) -> F64:
+        return _padded(x, self.pads, self.value)
+
+
+@dataclass(frozen=True)
+class Flatten(_Operator):
+    """(C, H, W) to (C*H*W, 1, 1), in C, H, W order."""
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        c, h, w = inputs[0]
+        return c * h * w, 1, 1
+
+    def evaluate(self, x: F64) -> F64:
+        return x.reshape(len(x), -1, 1, 1)
+
+
+Op = Conv | Affine | Clip | MaxPool | AvgPool | GlobalAvgPool | Concat | Add | Pad | Flatten
+
+
+def infer(name: str, op: Op, inputs: Sequence[Shape]) -> Shape:
+    """The shape of the output of node ``name``. Raises GraphError if ``op`` cannot take ``inputs``."""
+    if len(inputs) != (op.arity or max(1, len(inputs))):
+        raise GraphError(name, f"{type(op).__name__} takes {op.arity or 'some'} inputs, not {len(inputs)}")
+    return op.shape(name, inputs)
+
+
+def window_count(size: int, kernel: int, stride: int, begin: int, end: int, ceil: bool) -> int:
+    """Number of windows along one axis of ``size`` cells with ``begin`` and ``end`` cells of padding.
+
+    The definition is ONNX's: with ``ceil`` a last partial window counts, unless it would start in the end padding.
+    Zero when the kernel does not fit.
+    """
+    free = size + begin + end - kernel
+    if free < 0:
+        return 0
+    n = (-(-free // stride) if ceil else free // stride) + 1
+    if ceil and (n - 1) * stride >= size + begin:
+        n -= 1
+    return n
+
+
+def window_counts(name: str, shape: Shape, kernel: Pair, stride: Pair, pads: Pads, ceil: bool) -> Pair:
+    """``window_count`` of both axes of a (C, H, W) tensor.
+
+    Raises GraphError naming ``name`` where the kernel does not fit.
+    """
+    _, h, w = shape
+    top, left, bottom, right = pads
+    rows = window_count(h, kernel[0], stride[0], top, bottom, ceil)
+    columns = window_count(w, kernel[1], stride[1], left, right, ceil)
+    if rows < 1 or columns < 1:
+        raise GraphError(name, f"kernel {kernel} does not fit a {h}x{w} plane with pads {pads}")
+    return rows, columns
+
+
+def _windows(x: F64, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: float) -> F64:
+    """The windows of the planes padded with ``fill``, [N, C, OH, OW, KH, KW].
+
+    In ceil mode a last window may reach beyond the padding, into cells that never count.
+    """
+    oh, ow = window_counts("evaluate", x.shape[1:], kernel, stride, pads, ceil)
+    beyond = -np.inf if fill == -np.inf else 0.0
+    x = _padded(_padded(x, pads, fill), (0, 0, stride[0], stride[1]), beyond)
+    every: F64 = sliding_window_view(x, kernel, (2, 3))
+    return every[:, :, :: stride[0], :: stride[1]][:, :, :oh, :ow]
+
+
+def _padded(x: F64, pads: Pads, value: float) -> F64:
+    top, left, bottom, right = pads
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def _per_channel(values: NDArray[np.floating]) -> F64:
+    return values.astype(np.float64).reshape(-1, 1, 1)
