@@ -31,7 +31,6 @@ from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 from dcgen.targets import TARGETS, Target
 from tests.firmware.nets import every_operator, rectified
@@ -122,7 +121,7 @@ def chain(name: str, shape: tuple[int, int, int], *ops: QOp) -> QGraph:
         nodes.append(QNode(f"node{i}", op, (last.name,)))
         if i < len(ops) - 1:
             last = replace(
-                last, name=f"node{i}", shape=(made := output_shape(op, [last.shape])), pad=(0,) * made[0]
+                last, name=f"node{i}", shape=(made := op.shape([last.shape])), pad=(0,) * made[0]
             )
             tensors[last.name] = last
     return verify(QGraph(name, tensors["picture"], tensors, tuple(nodes), 1.0))

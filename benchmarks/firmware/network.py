@@ -16,7 +16,6 @@ from dcgen.files import write_folder
 from dcgen.output import open_output
 from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
 from dcgen.quant.qgraph import U8, QConv, QGraph
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
 
@@ -78,6 +77,6 @@ def resized(graph: QGraph, size: int) -> QGraph:
     source = replace(graph.input, shape=(graph.input.shape[0], size, size))
     tensors = {source.name: source}
     for node in graph.nodes[:-1]:
-        shape = output_shape(node.op, [tensors[i].shape for i in node.inputs])
+        shape = node.op.shape([tensors[i].shape for i in node.inputs])
         tensors[node.name] = replace(graph.tensors[node.name], shape=shape)
     return verify(replace(graph, input=source, tensors=tensors))

@@ -21,7 +21,6 @@ from dcgen.quant.qgraph import (
     QTensor,
     Requant,
 )
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 
 
@@ -44,7 +43,7 @@ class _Builder:
     def node(self, op: QOp, *inputs: str, zero_point: int | None = None) -> str:
         name = f"n{len(self.nodes)}"
         self.nodes.append(QNode(name, op, inputs))
-        self.tensor(name, output_shape(op, [self.tensors[i].shape for i in inputs]), zero_point)
+        self.tensor(name, op.shape([self.tensors[i].shape for i in inputs]), zero_point)
         return name
 
     def keeping(self, op: QOp, *inputs: str) -> str:

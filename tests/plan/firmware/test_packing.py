@@ -11,7 +11,6 @@ from dcgen.encode.blob import encode
 from dcgen.plan.firmware.packing import PASS, Packing
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.qgraph import QConv, Requant
-from dcgen.quant.shapes import output_shape
 from tests.firmware.nets import every_operator
 
 
@@ -40,7 +39,7 @@ def test_every_tap_of_every_output_is_one_distance_away(
     if h + top + bottom < kernel[0] or w + left + right < kernel[1]:
         return
     op = conv(kernel, stride, pads)
-    out = output_shape(op, [(1, h, w)])
+    out = op.shape([(1, h, w)])
     packing = Packing.of(op, (1, h, w), out)
     padded = np.full((h + top + bottom + 99, w + left + right + 99), -1)
     padded[top : top + h, left : left + w] = np.arange(h * w).reshape(h, w)
