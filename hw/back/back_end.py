@@ -10,6 +10,8 @@ Exactly one of ``CAUSES`` is 1 in each cycle of ``busy``, for the counters.
 
 from __future__ import annotations
 
+from typing import Any
+
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -89,81 +91,91 @@ class BackEnd(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        m.submodules.sequencer = sequencer = Sequencer(p)
-        m.submodules.taps = taps = TapTable(p)
-        m.submodules.memory = memory = ActivationMemory(p)
-        m.submodules.read_path = read_path = ReadPath(p)
-        m.submodules.write_path = write_path = WritePath(p)
-        m.submodules.queue = queue = ScoreQueue()
-        m.submodules.conv_walker = conv = ConvWalker(p)
-        m.submodules.lanes = lanes = MacLanes(p, self.kind)
-        m.submodules.drain = drain = Drain(p)
-        m.submodules["requantiser"] = requantizer = Requantizer(p, self.kind)
-        m.submodules.conv_writer = conv_writer = ConvWriter(p)
-        m.submodules.pool_walker = pool = PoolWalker(p)
-        m.submodules.pool_window = window = PoolWindow(p)
-        m.submodules.loader = loader = Loader(p)
-        m.submodules.sums = sums = Scores(p)
-        record, head = sequencer.record, self.head
-        op = step_field(record, "op")
+        m.submodules.sequencer = Sequencer(p)
+        m.submodules.taps = TapTable(p)
+        m.submodules.memory = ActivationMemory(p)
+        m.submodules.read_path = ReadPath(p)
+        m.submodules.write_path = WritePath(p)
+        m.submodules.queue = ScoreQueue()
+        m.submodules.conv_walker = ConvWalker(p)
+        m.submodules.lanes = MacLanes(p, self.kind)
+        m.submodules.drain = Drain(p)
+        m.submodules["requantiser"] = Requantizer(p, self.kind)  # as the netlist has always called it
+        m.submodules.conv_writer = ConvWriter(p)
+        m.submodules.pool_walker = PoolWalker(p)
+        m.submodules.pool_window = PoolWindow(p)
+        m.submodules.loader = Loader(p)
+        m.submodules.sums = Scores(p)
+        self.connect_steps(m, m.submodules)
+        self.connect_reads(m, m.submodules)
+        self.connect_lanes(m, m.submodules)
+        self.connect_writes(m, m.submodules)
+        self.connect_scores(m, m.submodules)
+        return m
 
-        # Steps.
+    def connect_steps(self, m: Module, b: Any) -> None:
+        """The sequencer's record and starts to the blocks, their ends back to it, and the state of this block."""
+        sequencer, head = b.sequencer, self.head
         connect(m, sequencer.commands, flipped(self.commands))
-        connect(m, sequencer.tap_commands, taps.commands)
+        connect(m, sequencer.tap_commands, b.taps.commands)
         fill, zero_in = Signal(8), Signal(8)
         with m.If(sequencer.take_head):
             m.d.sync += [fill.eq(head.payload.fill), zero_in.eq(head.payload.zero_in)]
-        for block in (conv, drain, conv_writer, pool, window, loader, sums):
-            m.d.comb += block.record.eq(record)
-        for block in (conv, drain, conv_writer):
+        for block in (b.conv_walker, b.drain, b.conv_writer, b.pool_walker, b.pool_window, b.loader, b.sums):
+            m.d.comb += block.record.eq(sequencer.record)
+        for block in (b.conv_walker, b.drain, b.conv_writer):
             m.d.comb += block.start.eq(sequencer.conv_start)
-        for block in (pool, window):
+        for block in (b.pool_walker, b.pool_window):
             m.d.comb += block.start.eq(sequencer.pool_start)
         m.d.comb += [
             sequencer.start.eq(self.start),
             sequencer.head_valid.eq(head.valid),
-            sequencer.finished.eq(write_path.finished | queue.finished),
-            sequencer.taps_loaded.eq(taps.done),
-            taps.start.eq(sequencer.conv_setup),
-            taps.address.eq(sequencer.tap_address),
-            taps.taps.eq(step_field(record, "taps")),
-            loader.start.eq(sequencer.load_start),
-            sums.start.eq(sequencer.scores_start),
-            pool.fill.eq(fill),
-            sums.zero_in.eq(zero_in),
-            head.ready.eq(conv.head.ready | sequencer.take_head),
-            conv.head.valid.eq(head.valid),
-            conv.head.payload.eq(head.payload),
+            sequencer.finished.eq(b.write_path.finished | b.queue.finished),
+            sequencer.taps_loaded.eq(b.taps.done),
+            b.taps.start.eq(sequencer.conv_setup),
+            b.taps.address.eq(sequencer.tap_address),
+            b.taps.taps.eq(step_field(sequencer.record, "taps")),
+            b.loader.start.eq(sequencer.load_start),
+            b.sums.start.eq(sequencer.scores_start),
+            b.pool_walker.fill.eq(fill),
+            b.sums.zero_in.eq(zero_in),
+            head.ready.eq(b.conv_walker.head.ready | sequencer.take_head),
+            b.conv_walker.head.valid.eq(head.valid),
+            b.conv_walker.head.payload.eq(head.payload),
             self.busy.eq(sequencer.busy),
             self.done.eq(sequencer.done),
             self.fault.eq(sequencer.fault),
         ]
 
-        # Reads.
-        connect(m, conv.list, flipped(self.read))
-        connect(m, read_path.memory, memory.read)
+    def connect_reads(self, m: Module, b: Any) -> None:
+        """The list's entries and their taps to the convolution; the requests of the step at work to the memory."""
+        read_path, record = b.read_path, b.sequencer.record
+        connect(m, b.conv_walker.list, flipped(self.read))
+        connect(m, read_path.memory, b.memory.read)
         m.d.comb += [
-            taps.index.eq(conv.tap_index),
-            conv.tap.eq(taps.tap),
-            read_path.setup.eq(sequencer.conv_setup),
+            b.taps.index.eq(b.conv_walker.tap_index),
+            b.conv_walker.tap.eq(b.taps.tap),
+            read_path.setup.eq(b.sequencer.conv_setup),
             read_path.ring.eq(step_field(record, "in_words")),
-            read_path.memory_bytes.eq(memory.bytes),
+            read_path.memory_bytes.eq(b.memory.bytes),
         ]
         for name in ("first_x", "pitch", "x_advance"):
             m.d.comb += getattr(read_path, name).eq(step_field(record, name))
-        with m.Switch(op):
-            for code, block in ((Op.CONV, conv), (Op.POOL, pool), (Op.SCORES, sums)):
+        with m.Switch(step_field(record, "op")):
+            for code, block in ((Op.CONV, b.conv_walker), (Op.POOL, b.pool_walker), (Op.SCORES, b.sums)):
                 with m.Case(code):
                     m.d.comb += read_path.request.eq(block.request)
 
-        # Multiplication and requantisation.
-        work = delay(m, conv.work.as_value(), read_path_cycles(p), "work")
-        payload = head.payload
+    def connect_lanes(self, m: Module, b: Any) -> None:
+        """The bytes read, with what they are read for, to the lanes, the windows and the sums; sums to bytes."""
+        p, payload = self.parameters, self.head.payload
+        lanes, drain, requantizer = b.lanes, b.drain, b["requantiser"]
+        work = delay(m, b.conv_walker.work.as_value(), read_path_cycles(p), "work")
         m.d.comb += [
-            lanes.bytes.eq(read_path.bytes),
+            lanes.bytes.eq(b.read_path.bytes),
             lanes.work.eq(data.View(WORK, work)),
             lanes.shift.eq(drain.shift),
-            drain.put.eq(delay(m, conv.list_start, 1, "put")),
+            drain.put.eq(delay(m, b.conv_walker.list_start, 1, "put")),
             *[
                 drain.put_constants[name].eq(delay(m, payload[name], 1, f"put_{name}", reset_less=True))
                 for name in CONSTANTS.members
@@ -174,44 +186,47 @@ class BackEnd(wiring.Component):
             drain.following.eq(lanes.following),
             requantizer.sums.eq(lanes.front),
             requantizer.constants.eq(drain.constants),
-            conv_writer.valid.eq(delay(m, drain.valid, REQUANTIZE_CYCLES, "requantised")),
-            conv.raw_done.eq(drain.raw_done),
+            b.conv_writer.valid.eq(delay(m, drain.valid, REQUANTIZE_CYCLES, "requantised")),
+            b.conv_walker.raw_done.eq(drain.raw_done),
         ]
-
-        # Windows and sums.
-        role = delay(m, pool.role.as_value(), read_path_cycles(p), "role")
+        role = delay(m, b.pool_walker.role.as_value(), read_path_cycles(p), "role")
         m.d.comb += [
-            window.bytes.eq(read_path.bytes),
-            window.role.eq(data.View(READ_ROLE, role)),
-            sums.bytes.eq(read_path.bytes),
+            b.pool_window.bytes.eq(b.read_path.bytes),
+            b.pool_window.role.eq(data.View(READ_ROLE, role)),
+            b.sums.bytes.eq(b.read_path.bytes),
         ]
 
-        # Writes.
+    def connect_writes(self, m: Module, b: Any) -> None:
+        """The bytes of the step at work to the memory, and to the trace."""
+        write_path, memory = b.write_path, b.memory
         connect(m, write_path.memory, memory.write)
         m.d.comb += [
-            write_path.ring.eq(step_field(record, "out_words")),
+            write_path.ring.eq(step_field(b.sequencer.record, "out_words")),
             memory.write_valid.eq(write_path.memory_valid),
             memory.write_count.eq(write_path.memory_count),
             memory.write_bytes.eq(write_path.memory_bytes),
             self.trace.valid.eq(write_path.memory_valid),
-            self.trace.step.eq(sequencer.step),
+            self.trace.step.eq(b.sequencer.step),
             self.trace.word.eq(write_path.memory.word0),
             self.trace.lane.eq(write_path.memory.lane),
             self.trace.count.eq(write_path.memory_count),
             self.trace.data.eq(write_path.memory_bytes),
         ]
-        picture = self.picture.payload.data
-        with m.Switch(op):
-            with m.Case(Op.LOAD):
-                m.d.comb += [write_path.write.eq(loader.write), write_path.bytes.eq(picture)]
-            with m.Case(Op.CONV):
-                m.d.comb += [write_path.write.eq(conv_writer.write), write_path.bytes.eq(requantizer.bytes)]
-            with m.Case(Op.POOL):
-                m.d.comb += [write_path.write.eq(window.write), write_path.bytes.eq(window.outputs)]
-        connect(m, loader.picture, flipped(self.picture))
+        writers = (
+            (Op.LOAD, b.loader.write, self.picture.payload.data),
+            (Op.CONV, b.conv_writer.write, b["requantiser"].bytes),
+            (Op.POOL, b.pool_window.write, b.pool_window.outputs),
+        )
+        with m.Switch(step_field(b.sequencer.record, "op")):
+            for code, write, written in writers:
+                with m.Case(code):
+                    m.d.comb += [write_path.write.eq(write), write_path.bytes.eq(written)]
+        connect(m, b.loader.picture, flipped(self.picture))
 
-        # Scores.
-        raw = op == Op.CONV
+    def connect_scores(self, m: Module, b: Any) -> None:
+        """Raw accumulators or sums to the stream of scores; what the cycle is spent on."""
+        queue, drain, sums, conv = b.queue, b.drain, b.sums, b.conv_walker
+        raw = step_field(b.sequencer.record, "op") == Op.CONV
         m.d.comb += [
             drain.room.eq(queue.room),
             sums.room.eq(queue.room),
@@ -223,14 +238,11 @@ class BackEnd(wiring.Component):
             self.score_last.eq(queue.scores.payload.last),
             queue.scores.ready.eq(self.scores.ready),
         ]
-
-        # Causes.
         m.d.comb += [
             self.mac.eq(conv.issuing),
-            self.list_wait.eq(conv.waiting_list | (sequencer.take_head & ~head.valid)),
+            self.list_wait.eq(conv.waiting_list | (b.sequencer.take_head & ~self.head.valid)),
             self.drain_wait.eq(conv.waiting_drain),
-            self.pool.eq(pool.issuing),
-            self.load.eq(loader.active),
+            self.pool.eq(b.pool_walker.issuing),
+            self.load.eq(b.loader.active),
             self.other.eq(self.busy & ~(self.mac | self.list_wait | self.drain_wait | self.pool | self.load)),
         ]
-        return m

@@ -7,7 +7,7 @@ cycle and is a request one cycle later.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -39,7 +39,7 @@ class PoolWalker(wiring.Component):
             }
         )
 
-    def field(self, name: str) -> Signal:
+    def field(self, name: str) -> Value:
         return step_field(self.record, name)
 
     def elaborate(self, platform: object) -> Module:
@@ -54,32 +54,39 @@ class PoolWalker(wiring.Component):
             for loop in LOOPS
         }
         base = Signal(bits(p.words))
-
-        # Countdowns, and which loop goes on: the innermost that has not ended.
-        counts = {loop: Signal(16, name=f"count_{loop}") for loop in [*LOOPS, "channel"]}
-        starts = {
-            "x": self.field("x_groups"),
-            "row": self.field("taps"),
-            "chunk": self.field("out_width"),  # outputs that remain
-            "window": self.field("rows"),
-            "channel": self.field("outputs"),
-        }
-        # Each loop's end, and which loop goes on, are registers, found with the countdowns' next values.
-        steps = dict.fromkeys(counts, 1) | {"chunk": self.field("chunk_outputs")}
-        ends = {loop: Signal(name=f"end_{loop}") for loop in counts}
-        single = {loop: Signal(name=f"single_{loop}") for loop in counts}  # it ends where it starts
-        m.d.sync += [single[loop].eq(starts[loop] <= steps[loop]) for loop in counts]
-        coming_ends = {loop: Signal(name=f"coming_end_{loop}") for loop in counts}
-        goes_on = {loop: Signal(name=f"goes_on_{loop}") for loop in counts}
+        loops = Loops(self)
         active, finished = Signal(), Signal()
-        m.d.comb += [coming_ends[loop].eq(ends[loop]) for loop in counts]
-        m.d.sync += [ends[loop].eq(coming_ends[loop]) for loop in counts]
-        inner_ended = self.start | (active & ~finished)
-        for loop in counts:
-            m.d.sync += goes_on[loop].eq(inner_ended & ~coming_ends[loop])
-            inner_ended = inner_ended & coming_ends[loop]
-        m.d.sync += finished.eq(inner_ended)
+        loops.choose(m, self.start, active, finished)
+        self.move(m, loops.goes_on, cursors, distances)
+        with m.If(loops.goes_on["channel"]):
+            m.d.sync += base.eq(base + ring)
+        loops.count(m)
+        row, column = self.position(m, loops.goes_on)
 
+        with m.If(finished):
+            m.d.sync += active.eq(0)
+        with m.If(self.start):
+            m.d.sync += [active.eq(1), base.eq(self.field("in_base"))]
+            loops.restart(m)
+
+        request, role, counts = self.request, self.role, loops.counts
+        inside = (row >= 0) & (row < self.field("height"))
+        m.d.comb += [self.issuing.eq(active), request.fill.eq(self.fill)]
+        m.d.sync += [
+            role.valid.eq(active),
+            role.first.eq((counts["x"] == loops.starts["x"]) & (counts["row"] == loops.starts["row"])),
+            role.last.eq(loops.ends["x"] & loops.ends["row"]),
+            request.base.eq(base),
+            request.place.eq(cursors["x"].place),
+            request.lane.eq(cursors["x"].lane),
+            request.low.eq(-column),
+            request.length.eq(Mux(inside, self.field("in_columns"), 0)),
+        ]
+        return m
+
+    def move(self, m: Module, goes_on: dict[str, Signal], cursors: dict, distances: dict) -> None:
+        """Move the cursor of the loop that goes on by its distance; the cursors inside it start from there."""
+        p = self.parameters
         from_cursor, by = Signal(cursor_layout(p)), Signal(distance_layout(p))
         m.d.comb += [from_cursor.eq(cursors["x"]), by.eq(distances["x"])]
         for loop in LOOPS[1:]:
@@ -88,25 +95,15 @@ class PoolWalker(wiring.Component):
         following = moved(m, p, from_cursor, by, "following")
         first = Signal(cursor_layout(p))
         m.d.comb += [first.place.eq(self.field("in_place")), first.lane.eq(self.field("in_lane"))]
-
         for number, loop in enumerate(LOOPS):
-            # This loop's cursor moves when it or one further out goes on.
             for outer in LOOPS[number:]:
                 with m.If(goes_on[outer]):
                     m.d.sync += cursors[loop].eq(following)
             with m.If(goes_on["channel"] | self.start):
                 m.d.sync += cursors[loop].eq(first)
-        with m.If(goes_on["channel"]):
-            m.d.sync += base.eq(base + ring)
-        loops = list(counts)
-        for number, loop in enumerate(loops):
-            with m.If(goes_on[loop]):
-                m.d.sync += counts[loop].eq(counts[loop] - steps[loop])
-                m.d.comb += coming_ends[loop].eq(counts[loop] <= (steps[loop] << 1))
-                m.d.sync += [counts[inner].eq(starts[inner]) for inner in loops[:number]]
-                m.d.comb += [coming_ends[inner].eq(single[inner]) for inner in loops[:number]]
 
-        # Row and column of the read, for the lanes outside the plane.
+    def position(self, m: Module, goes_on: dict[str, Signal]) -> tuple[Signal, Signal]:
+        """Row and column of the plane that lane 0 of the read is in; both may lie outside the plane."""
         row, row_of_window = Signal(signed(18)), Signal(signed(18))
         column, column_of_chunk = Signal(signed(18)), Signal(signed(18))
         first_row, first_column = self.field("first_row"), self.field("first_column")
@@ -128,25 +125,52 @@ class PoolWalker(wiring.Component):
             m.d.sync += [row.eq(first_row), row_of_window.eq(first_row)]
         with m.If(goes_on["window"] | goes_on["channel"] | self.start):
             m.d.sync += [column.eq(first_column), column_of_chunk.eq(first_column)]
+        return row, column
 
-        with m.If(finished):
-            m.d.sync += active.eq(0)
-        with m.If(self.start):
-            m.d.sync += [active.eq(1), base.eq(self.field("in_base"))]
-            m.d.sync += [count.eq(starts[loop]) for loop, count in counts.items()]
-            m.d.comb += [end.eq(single[loop]) for loop, end in coming_ends.items()]
 
-        request, role = self.request, self.role
-        inside = (row >= 0) & (row < self.field("height"))
-        m.d.comb += [self.issuing.eq(active), request.fill.eq(self.fill)]
-        m.d.sync += [
-            role.valid.eq(active),
-            role.first.eq((counts["x"] == starts["x"]) & (counts["row"] == starts["row"])),
-            role.last.eq(ends["x"] & ends["row"]),
-            request.base.eq(base),
-            request.place.eq(cursors["x"].place),
-            request.lane.eq(cursors["x"].lane),
-            request.low.eq(-column),
-            request.length.eq(Mux(inside, self.field("in_columns"), 0)),
-        ]
-        return m
+class Loops:
+    """Countdowns of the five nested loops, and which of the loops goes on, found a cycle ahead.
+
+    counts : what is left of each loop, this read included: outputs of the loop over chunks, else iterations
+    starts : what ``counts`` starts from
+    steps : what an iteration takes from ``counts``
+    ends : the loop is in its last iteration
+    goes_on : the loop begins its next iteration in this cycle, all loops inside it being at their ends
+    """
+
+    def __init__(self, walker: PoolWalker) -> None:
+        names = [*LOOPS, "channel"]
+        self.counts = {loop: Signal(16, name=f"count_{loop}") for loop in names}
+        fields = dict(x="x_groups", row="taps", chunk="out_width", window="rows", channel="outputs")
+        self.starts = {loop: walker.field(name) for loop, name in fields.items()}
+        self.steps = dict.fromkeys(names, 1) | {"chunk": walker.field("chunk_outputs")}
+        self.ends = {loop: Signal(name=f"end_{loop}") for loop in names}
+        self.single = {loop: Signal(name=f"single_{loop}") for loop in names}  # it ends where it starts
+        self.coming_ends = {loop: Signal(name=f"coming_end_{loop}") for loop in names}
+        self.goes_on = {loop: Signal(name=f"goes_on_{loop}") for loop in names}
+
+    def choose(self, m: Module, start: Signal, active: Signal, finished: Signal) -> None:
+        """The loop that goes on is the innermost that has not ended; none does after the last read."""
+        m.d.sync += [self.single[loop].eq(self.starts[loop] <= self.steps[loop]) for loop in self.counts]
+        m.d.comb += [self.coming_ends[loop].eq(self.ends[loop]) for loop in self.counts]
+        m.d.sync += [self.ends[loop].eq(self.coming_ends[loop]) for loop in self.counts]
+        inner_ended = start | (active & ~finished)
+        for loop, coming_end in self.coming_ends.items():
+            m.d.sync += self.goes_on[loop].eq(inner_ended & ~coming_end)
+            inner_ended = inner_ended & coming_end
+        m.d.sync += finished.eq(inner_ended)
+
+    def count(self, m: Module) -> None:
+        """Count down the loop that goes on, and start the loops inside it again."""
+        for number, loop in enumerate(self.counts):
+            inside = list(self.counts)[:number]
+            with m.If(self.goes_on[loop]):
+                m.d.sync += self.counts[loop].eq(self.counts[loop] - self.steps[loop])
+                m.d.comb += self.coming_ends[loop].eq(self.counts[loop] <= (self.steps[loop] << 1))
+                m.d.sync += [self.counts[inner].eq(self.starts[inner]) for inner in inside]
+                m.d.comb += [self.coming_ends[inner].eq(self.single[inner]) for inner in inside]
+
+    def restart(self, m: Module) -> None:
+        """Start all loops."""
+        m.d.sync += [count.eq(self.starts[loop]) for loop, count in self.counts.items()]
+        m.d.comb += [end.eq(self.single[loop]) for loop, end in self.coming_ends.items()]
