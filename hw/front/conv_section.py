@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.pipeline import delay
@@ -61,24 +61,54 @@ class ConvSectionReader(wiring.Component):
                 "cause": Out(8),
             }
         )
+        self._table, self._decoder = CodeTableReader(p), HuffmanDecoder(p)
+        self._index = Signal(16, name="index")
+        self._last_output = self._index == self.outputs - 1
+        self._found = Signal(8, name="cause")  # the defect of this cycle
 
     def elaborate(self, platform: object) -> Module:
-        p, h = self._p, self.header
         m = Module()
-        m.submodules.table = table = CodeTableReader(p)
-        m.submodules.decoder = decoder = HuffmanDecoder(p)
-        m.submodules.codebook = codebook = Memory(shape=signed(16), depth=256, init=[])  # [0] stays 0
-        m.submodules.mults = mults = Memory(shape=16, depth=p.max_outputs, init=[])
-        m.submodules.shifts = shifts = Memory(shape=6, depth=p.max_outputs, init=[])
-        m.submodules.biases = biases = Memory(shape=signed(32), depth=p.max_outputs, init=[])
-        gaps, per_channel = h.coding[0], h.flags[0]
+        m.submodules.table = self._table
+        m.submodules.decoder = self._decoder
+        level_in, mult_in, shift_in, bias_in = self._look_ups(m)
+        entries_left, bits_left = Signal(32), Signal(33)  # bits_left turns negative if too many are consumed
+        self._connect_bits(m)
+        stored, where, shifting = Signal(signed(32)), Signal(bits(self._p.max_outputs)), Signal()  # a bias
+        bias_lost = self._shift_biases(m, bias_in, stored, where, shifting)
+        self._find_defects(m, bits_left[32], bias_lost)
+        m.d.sync += [
+            stored.eq(_signed_of(self.bits, self.header.bias_bytes)),
+            where.eq(self._index),
+            shifting.eq(0),
+            bits_left.eq(bits_left - self._decoder.used_bits),
+        ]
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.sync += [self._index.eq(0), bits_left.eq(self.header.stream_bits)]
+                m.d.sync += entries_left.eq(self.header.n_entries)
+                with m.If(self.start):
+                    m.d.sync += self.cause.eq(Cause.NONE)
+                    with m.If(self.header.n_levels != 1):
+                        m.next = "LEVELS"
+                    with m.Elif(self.header.flags[0]):
+                        m.next = "MULTS"
+                    with m.Else():
+                        m.next = "BIASES"
+            self._array_states(m, level_in, mult_in, shift_in, shifting)
+            self._table_states(m)
+            self._stream_states(m, entries_left, bits_left)
+        return m
 
-        level_in, mult_in, shift_in, bias_in = (
-            memory.write_port() for memory in (codebook, mults, shifts, biases)
-        )
-        level_out, mult_out, shift_out, bias_out = (
-            memory.read_port() for memory in (codebook, mults, shifts, biases)
-        )
+    def _look_ups(self, m: Module) -> list[WritePort]:
+        """Memories of codebook and constants, which answer ``level`` and ``output``; returns their write ports."""
+        channels = self._p.max_outputs
+        m.submodules.codebook = codebook = Memory(shape=signed(16), depth=256, init=[])  # [0] stays 0
+        m.submodules.mults = mults = Memory(shape=16, depth=channels, init=[])
+        m.submodules.shifts = shifts = Memory(shape=6, depth=channels, init=[])
+        m.submodules.biases = biases = Memory(shape=signed(32), depth=channels, init=[])
+        memories = (codebook, mults, shifts, biases)
+        inputs = [memory.write_port() for memory in memories]
+        level_out, mult_out, shift_out, bias_out = (memory.read_port() for memory in memories)
         for port in (mult_out, shift_out, bias_out):
             m.d.comb += [port.addr.eq(self.output), port.en.eq(self.moving)]
         m.d.comb += [
@@ -89,10 +119,13 @@ class ConvSectionReader(wiring.Component):
             self.constants.shift.eq(shift_out.data),
             self.constants.bias.eq(bias_out.data),
         ]
+        return inputs
 
+    def _connect_bits(self, m: Module) -> None:
+        """Gives table reader and decoder the bits and the header's fields; joins what they choose to consume."""
+        h, table, decoder = self.header, self._table, self._decoder
+        gaps = h.coding[0]
         wiring.connect(m, wiring.flipped(self.entries), decoder.entries)
-        entries_left, bits_left = Signal(32), Signal(33)  # the latter negative once too many were used
-        more = Signal()
         m.d.comb += [
             table.bits.eq(self.bits),
             table.valid.eq(self.valid),
@@ -115,20 +148,20 @@ class ConvSectionReader(wiring.Component):
             decoder.valid.eq(self.valid),
         ]
 
-        # Biases are shifted a cycle after they are read.
-        stored, where, shifting = Signal(signed(32)), Signal(bits(p.max_outputs)), Signal()
-        lost = stored ^ (stored << 1)  # bit i: bit i differs from the one below, or is the lowest
-        top = delay(m, Cat(h.bias_shift[:5] > 31 - i for i in range(32)), 1, "top")
-        m.d.comb += [
-            bias_in.en.eq(shifting),
-            bias_in.addr.eq(where),
-            bias_in.data.eq((stored << h.bias_shift[:5])[:32]),
-        ]
+    def _shift_biases(self, m: Module, port: WritePort, stored: Signal, where: Signal, shifting: Signal) -> Value:
+        """With ``shifting``, writes bias ``stored`` of channel ``where``, shifted; returns "a bit was lost"."""
+        shift = self.header.bias_shift[:5]
+        differs = stored ^ (stored << 1)  # bit i: bits i and i - 1 of ``stored`` differ
+        top = delay(m, Cat(shift > 31 - i for i in range(32)), 1, "top")  # bit i: bit i is shifted out
+        m.d.comb += [port.en.eq(shifting), port.addr.eq(where), port.data.eq((stored << shift)[:32])]
+        return shifting & (differs[1:32] & top[1:32]).any()
 
-        beyond_levels = Signal()  # an entry in the cycle before was; its list is still under way
-        m.d.sync += beyond_levels.eq(decoder.entries.valid & (decoder.entries.payload.level >= h.n_levels))
-
-        cause = Signal(8)
+    def _find_defects(self, m: Module, too_short: Value, bias_lost: Value) -> None:
+        """Keeps the first defect since ``start``."""
+        table, decoder, cause = self._table, self._decoder, self._found
+        beyond_levels = Signal()  # a level of the cycle before; its list has not been published yet
+        level = decoder.entries.payload.level
+        m.d.sync += beyond_levels.eq(decoder.entries.valid & (level >= self.header.n_levels))
         with m.If(self.cause == Cause.NONE):
             m.d.sync += self.cause.eq(cause)
         with m.If(table.malformed):
@@ -137,15 +170,18 @@ class ConvSectionReader(wiring.Component):
             m.d.comb += cause.eq(Cause.CAPACITY)
         with m.Elif(decoder.no_code):
             m.d.comb += cause.eq(Cause.CODE)
-        with m.Elif(bits_left[32]):
+        with m.Elif(too_short):
             m.d.comb += cause.eq(Cause.STREAM)
         with m.Elif(beyond_levels):
             m.d.comb += cause.eq(Cause.LEVEL)
-        with m.Elif(shifting & (lost[1:32] & top[1:32]).any()):
+        with m.Elif(bias_lost):
             m.d.comb += cause.eq(Cause.LAYER)
 
-        index = Signal(16)
-        last_output = index == self.outputs - 1
+    def _array_states(
+        self, m: Module, level_in: WritePort, mult_in: WritePort, shift_in: WritePort, shifting: Signal
+    ) -> None:
+        """Reads the levels, then with PER_CHANNEL multipliers and shifts, then the biases."""
+        h, index, last_output = self.header, self._index, self._last_output
         m.d.comb += [
             level_in.addr.eq(index + 1),
             mult_in.addr.eq(index),
@@ -154,112 +190,97 @@ class ConvSectionReader(wiring.Component):
             mult_in.data.eq(self.bits),
             shift_in.data.eq(self.bits),
         ]
-        m.d.sync += [
-            stored.eq(_signed_of(self.bits, h.bias_bytes)),
-            where.eq(index),
-            shifting.eq(0),
-            bits_left.eq(bits_left - decoder.used_bits),
-        ]
-
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.sync += [index.eq(0), bits_left.eq(h.stream_bits), entries_left.eq(h.n_entries)]
-                with m.If(self.start):
-                    m.d.sync += self.cause.eq(Cause.NONE)
-                    with m.If(h.n_levels != 1):
-                        m.next = "LEVELS"
-                    with m.Elif(per_channel):
+        with m.State("LEVELS"):
+            m.d.comb += [self.waiting.eq(1), self.consume.eq(h.level_bytes[:2] << 3)]
+            with m.If(self.valid):
+                m.d.comb += level_in.en.eq(1)
+                m.d.sync += index.eq(index + 1)
+                with m.If(index + 2 == h.n_levels):
+                    m.d.sync += index.eq(0)
+                    with m.If(h.flags[0]):
                         m.next = "MULTS"
                     with m.Else():
                         m.next = "BIASES"
-            with m.State("LEVELS"):
-                m.d.comb += [self.waiting.eq(1), self.consume.eq(h.level_bytes[:2] << 3)]
-                with m.If(self.valid):
-                    m.d.comb += level_in.en.eq(1)
-                    m.d.sync += index.eq(index + 1)
-                    with m.If(index + 2 == h.n_levels):
-                        m.d.sync += index.eq(0)
-                        with m.If(per_channel):
-                            m.next = "MULTS"
-                        with m.Else():
-                            m.next = "BIASES"
-            with m.State("MULTS"):
-                m.d.comb += [self.waiting.eq(1), self.consume.eq(16)]
-                with m.If(self.valid):
-                    m.d.comb += mult_in.en.eq(1)
-                    m.d.sync += index.eq(Mux(last_output, 0, index + 1))
-                    with m.If(last_output):
-                        m.next = "SHIFTS"
-            with m.State("SHIFTS"):
-                m.d.comb += [self.waiting.eq(1), self.consume.eq(8)]
-                with m.If(self.valid):
-                    m.d.comb += shift_in.en.eq(1)
-                    m.d.sync += index.eq(Mux(last_output, 0, index + 1))
-                    with m.If(~is_shift(self.bits[:8])):
-                        m.d.comb += cause.eq(Cause.LAYER)
-                    with m.If(last_output):
-                        m.next = "BIASES"
-            with m.State("BIASES"):
-                m.d.comb += [self.waiting.eq(1), self.consume.eq(h.bias_bytes[:3] << 3)]
-                with m.If(self.valid):
-                    m.d.sync += [shifting.eq(1), index.eq(index + 1)]
-                    with m.If(last_output):
-                        m.next = "TABLE"
-            with m.State("TABLE"):
-                m.d.comb += table.start.eq(1)
-                m.next = "TABLE RUNS"
-            with m.State("TABLE RUNS"):
-                m.d.comb += [self.waiting.eq(table.waiting), self.consume.eq(table.consume)]
-                m.d.comb += self.choice.early.eq(table.early)
-                with m.If(table.done):
-                    m.d.sync += table.second.eq(gaps & ~table.second)
-                    with m.If(gaps & ~table.second):
-                        m.next = "TABLE"
-                    with m.Else():
-                        m.next = "ALIGN"
-            with m.State("ALIGN"):
-                self._to_word(m, cause, Cause.SECTION)
-                m.d.sync += more.eq(entries_left != 0)
-                with m.If(self.valid):
-                    m.next = "DECODE"
-            with m.State("DECODE"):
-                m.d.comb += [
-                    self.decoding.eq(1),
-                    decoder.enable.eq(more),
-                    self.waiting.eq(more),
-                    self.choice.early.eq(1),
-                ]
-                with m.If(decoder.step):
-                    m.d.sync += [entries_left.eq(entries_left - 1), more.eq(entries_left != 1)]
-                with m.If(~more & ~decoder.busy & self.settled):
-                    m.next = "TAIL"
-            with m.State("TAIL"):
-                with m.If(bits_left != 0):
-                    m.d.comb += cause.eq(Cause.STREAM)
-                self._to_word(m, cause, Cause.STREAM)
-                m.d.sync += index.eq(0)
-                with m.If(self.valid):
-                    m.next = "GUARD"
-            with m.State("GUARD"):
-                m.d.comb += [self.waiting.eq(1), self.consume.eq(32)]
-                with m.If(self.valid):
-                    m.d.sync += index.eq(1)
-                    with m.If(self.bits != 0):
-                        m.d.comb += cause.eq(Cause.STREAM)
-                    with m.If(index == 1):
-                        m.next = "DONE"
-            with m.State("DONE"):
-                m.d.comb += self.done.eq(1)
-                m.next = "IDLE"
-        return m
+        with m.State("MULTS"):
+            m.d.comb += [self.waiting.eq(1), self.consume.eq(16)]
+            with m.If(self.valid):
+                m.d.comb += mult_in.en.eq(1)
+                m.d.sync += index.eq(Mux(last_output, 0, index + 1))
+                with m.If(last_output):
+                    m.next = "SHIFTS"
+        with m.State("SHIFTS"):
+            m.d.comb += [self.waiting.eq(1), self.consume.eq(8)]
+            with m.If(self.valid):
+                m.d.comb += shift_in.en.eq(1)
+                m.d.sync += index.eq(Mux(last_output, 0, index + 1))
+                with m.If(~is_shift(self.bits[:8])):
+                    m.d.comb += self._found.eq(Cause.LAYER)
+                with m.If(last_output):
+                    m.next = "BIASES"
+        with m.State("BIASES"):
+            m.d.comb += [self.waiting.eq(1), self.consume.eq(h.bias_bytes[:3] << 3)]
+            with m.If(self.valid):
+                m.d.sync += [shifting.eq(1), index.eq(index + 1)]
+                with m.If(last_output):
+                    m.next = "TABLE"
 
-    def _to_word(self, m: Module, cause: Signal, defect: Cause) -> None:
-        """Drop the zeros up to the next word of the section."""
+    def _table_states(self, m: Module) -> None:
+        """Reads the code table, or with GAPS both tables one after the other."""
+        table, gaps = self._table, self.header.coding[0]
+        with m.State("TABLE"):
+            m.d.comb += table.start.eq(1)
+            m.next = "TABLE RUNS"
+        with m.State("TABLE RUNS"):
+            m.d.comb += [self.waiting.eq(table.waiting), self.consume.eq(table.consume)]
+            m.d.comb += self.choice.early.eq(table.early)
+            with m.If(table.done):
+                m.d.sync += table.second.eq(gaps & ~table.second)
+                with m.If(gaps & ~table.second):
+                    m.next = "TABLE"
+                with m.Else():
+                    m.next = "ALIGN"
+
+    def _stream_states(self, m: Module, entries_left: Signal, bits_left: Signal) -> None:
+        """Decodes the stream; the words around it must be zero where they are not its own."""
+        decoder, index, more = self._decoder, self._index, Signal()
+        with m.State("ALIGN"):
+            self._to_word(m, Cause.SECTION)
+            m.d.sync += more.eq(entries_left != 0)
+            with m.If(self.valid):
+                m.next = "DECODE"
+        with m.State("DECODE"):
+            m.d.comb += [self.decoding.eq(1), decoder.enable.eq(more), self.waiting.eq(more)]
+            m.d.comb += self.choice.early.eq(1)
+            with m.If(decoder.step):
+                m.d.sync += [entries_left.eq(entries_left - 1), more.eq(entries_left != 1)]
+            with m.If(~more & ~decoder.busy & self.settled):
+                m.next = "TAIL"
+        with m.State("TAIL"):
+            with m.If(bits_left != 0):
+                m.d.comb += self._found.eq(Cause.STREAM)
+            self._to_word(m, Cause.STREAM)
+            m.d.sync += index.eq(0)
+            with m.If(self.valid):
+                m.next = "GUARD"
+        with m.State("GUARD"):
+            m.d.comb += [self.waiting.eq(1), self.consume.eq(32)]
+            with m.If(self.valid):
+                m.d.sync += index.eq(1)
+                with m.If(self.bits != 0):
+                    m.d.comb += self._found.eq(Cause.STREAM)
+                with m.If(index == 1):
+                    m.next = "DONE"
+        with m.State("DONE"):
+            m.d.comb += self.done.eq(1)
+            m.next = "IDLE"
+
+    def _to_word(self, m: Module, defect: Cause) -> None:
+        """Drops the bits up to the section's next word, which must be zero."""
         rest = Signal(5, name=f"rest_{defect.name.lower()}")
         m.d.comb += [rest.eq(-self.offset), self.waiting.eq(1), self.consume.eq(rest)]
         inside = Cat(rest > i for i in range(32))
         with m.If(self.valid & (self.bits & inside).any()):
-            m.d.comb += cause.eq(defect)
+            m.d.comb += self._found.eq(defect)
 
 
 def _signed_of(word: Value, size: Value) -> Value:
