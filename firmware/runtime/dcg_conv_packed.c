@@ -1,15 +1,15 @@
 /* Convolution on packed planes: strip by strip the input is packed, then each filter is decoded, turned
  * into a list and run over the strip. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 /* What one filter is computed from. */
 typedef struct filter {
     const dcg_job *job;
-    const dcg_strip *strip;
-    const dcg_weights *weights; /* its taps */
-    const dcg_classes *classes; /* for the kernel by levels */
-    const uint8_t *words;       /* the packed planes, of the filter's first channel */
-    uint32_t positions;         /* of the strip */
+    const dcg_conv_strip *strip;
+    const dcg_weights *weights;      /* its taps */
+    const dcg_conv_classes *classes; /* for the kernel by levels */
+    const uint8_t *words;            /* the packed planes, of the filter's first channel */
+    uint32_t positions;              /* of the strip */
     uint32_t bias;
     dcg_requant requant;
 } filter;
@@ -22,11 +22,11 @@ static uint32_t direct_room(const dcg_net *net) {
 
 static void run_direct(const filter *f) {
     uint8_t *line = f->job->net->arena + f->job->node->packing.line;
-    dcg_direct direct = {
+    dcg_conv_direct direct = {
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .low = line,
-        .high = line + f->strip->count / DCG_PAIR,
+        .high = line + f->strip->count / DCG_PACKED_PAIRS,
         .words = f->words,
         .passes = f->strip->count / DCG_AT_ONCE,
         .bias = f->bias,
@@ -34,30 +34,30 @@ static void run_direct(const filter *f) {
         .n_taps = f->weights->n_taps,
         .requant = &f->requant,
     };
-    dcg_direct_run(&direct, direct_room(f->job->net), f->weights->largest);
+    dcg_conv_direct_run(&direct, direct_room(f->job->net), f->weights->largest);
 }
 
 static void run_levels(const filter *f) {
     const dcg_packing *p = &f->job->node->packing;
     uint8_t *arena = f->job->net->arena;
-    dcg_levels levels; /* large, so that fields are set one by one */
+    dcg_conv_levels levels; /* large, so that fields are set one by one */
     levels.mult = f->requant.mult;
     levels.zero_point = f->requant.zero_point;
     levels.out = arena + p->line;
-    levels.quarter = f->strip->count / DCG_FOUR;
+    levels.quarter = f->strip->count / DCG_PACKED_FOURS;
     levels.words = f->words;
     levels.passes = f->strip->count / DCG_AT_ONCE;
     levels.bias = f->bias;
     levels.requant = &f->requant;
-    uint32_t complement = dcg_packed_planes(f->job) * dcg_plane_words(p, f->strip);
+    uint32_t complement = dcg_conv_planes(f->job) * dcg_conv_plane_words(p, f->strip);
     int16_t *list = (void *)(arena + f->job->net->plan->scratch.runs);
-    dcg_levels_list(&levels, f->weights, f->classes, complement, list);
-    dcg_levels_run(&levels);
+    dcg_conv_levels_list(&levels, f->weights, f->classes, complement, list);
+    dcg_conv_levels_run(&levels);
 }
 
 static void run_bytes(const filter *f) {
     uint8_t *arena = f->job->net->arena;
-    dcg_bytes bytes = {
+    dcg_conv_bytes bytes = {
         .words = f->words,
         .list = f->weights->list,
         .out = arena + f->job->node->packing.line,
@@ -68,7 +68,7 @@ static void run_bytes(const filter *f) {
         .positions = f->positions,
         .requant = &f->requant,
     };
-    dcg_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
+    dcg_conv_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
 }
 
 /* Kernels clip to a byte; this does the rest where a layer asks for more. */
@@ -87,7 +87,8 @@ static uint32_t step_positions(const dcg_job *job) {
 }
 
 /* Copies a strip's outputs to the rows they belong to. */
-static void store_line(const dcg_job *job, const dcg_strip *strip, uint32_t output, const uint8_t *line) {
+static void store_line(const dcg_job *job, const dcg_conv_strip *strip, uint32_t output,
+                       const uint8_t *line) {
     const dcg_node *node = job->node;
     uint32_t pitch = node->packing.pitch, end = strip->first + strip->count;
     if (pitch == node->out_width &&
@@ -110,21 +111,21 @@ static void store_line(const dcg_job *job, const dcg_strip *strip, uint32_t outp
 
 /* Whether the strip is for the kernel by levels: it can work with the codebook, is the faster one, and its
  * planes and their complements find room. */
-static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_classes *classes,
+static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_conv_classes *classes,
                        uint32_t positions) {
-    const dcg_strip strip = {0, positions, DCG_FOUR};
-    uint32_t planes = dcg_packed_planes(job), words = dcg_plane_words(&job->node->packing, &strip);
+    const dcg_conv_strip strip = {0, positions, DCG_PACKED_FOURS};
+    uint32_t planes = dcg_conv_planes(job), words = dcg_conv_plane_words(&job->node->packing, &strip);
     return 2u * planes * words <= job->node->packing.words &&
-           dcg_levels_suit(classes, weights, planes, words);
+           dcg_conv_levels_suit(classes, weights, planes, words);
 }
 
 #if DCG_DENSE
 /* A packed strip through all filters, two at a time, by dot products. */
 static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, dcg_weights *weights,
-                            const dcg_strip *strip, const uint8_t *planes) {
+                            const dcg_conv_strip *strip, const uint8_t *planes) {
     uint32_t left = step_positions(job) - strip->first, outputs = job->node->out_channels;
-    dcg_dense dense;
-    dcg_dense_open(&dense, job, weights, strip);
+    dcg_conv_dense dense;
+    dcg_conv_dense_open(&dense, job, weights, strip);
     for (uint32_t o = 0; o < outputs; o += 2u) {
         uint32_t count = outputs - o < 2u ? 1u : 2u;
         for (uint32_t i = 0; i < 2u; i++) {
@@ -132,9 +133,9 @@ static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, d
             dcg_status status = i < count ? dcg_weights_next(weights) : DCG_OK;
             if (status != DCG_OK) return status;
             const dcg_requant requant = dcg_conv_requant(job, record, output);
-            dcg_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, output), &requant);
+            dcg_conv_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, output), &requant);
         }
-        dcg_dense_run(&dense, planes, left < strip->count ? left : strip->count);
+        dcg_conv_dense_run(&dense, planes, left < strip->count ? left : strip->count);
         for (uint32_t i = 0; i < count; i++) {
             clip_line(dense.line[i], strip->count, &dense.requant[i]);
             store_line(job, strip, o + i, dense.line[i]);
@@ -152,30 +153,31 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
     uint32_t group_inputs = (uint32_t)dcg_input(job, 0)->channels / node->groups;
     uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
     dcg_weights weights;
-    dcg_classes classes;
+    dcg_conv_classes classes;
     dcg_weights_open(&weights, job, record);
     /* The kernel that needs the fewest instructions, see docs/decisions/0007. */
-    uint32_t fold = DCG_PAIRS ? DCG_PAIR : DCG_ONE;
-    const dcg_strip beside = {first, count, DCG_BESIDE};
-    if (DCG_DENSE && dcg_dense_suits(job, &weights, &beside))
-        fold = DCG_BESIDE;
+    uint32_t fold = DCG_PAIRS ? DCG_PACKED_PAIRS : DCG_PACKED_BYTES;
+    const dcg_conv_strip beside = {first, count, DCG_PACKED_PIXELS};
+    if (DCG_DENSE && dcg_conv_dense_suits(job, &weights, &beside))
+        fold = DCG_PACKED_PIXELS;
     else if (DCG_HELIUM)
-        fold = DCG_ONE;
+        fold = DCG_PACKED_BYTES;
     else if (levels_suit(job, &weights, &classes, count))
-        fold = DCG_FOUR;
-    const dcg_strip strip = {first, count, fold};
-    if (fold == DCG_FOUR)
-        dcg_levels_relabel(&classes, &weights, (void *)(job->net->arena + job->net->plan->scratch.levels));
-    if (fold == DCG_PAIR) weights.list += direct_room(job->net);
-    uint32_t plane = 4u * dcg_plane_words(p, &strip); /* bytes */
-    if (fold == DCG_BESIDE)
+        fold = DCG_PACKED_FOURS;
+    const dcg_conv_strip strip = {first, count, fold};
+    if (fold == DCG_PACKED_FOURS)
+        dcg_conv_levels_relabel(&classes, &weights,
+                                (void *)(job->net->arena + job->net->plan->scratch.levels));
+    if (fold == DCG_PACKED_PAIRS) weights.list += direct_room(job->net);
+    uint32_t plane = 4u * dcg_conv_plane_words(p, &strip); /* bytes */
+    if (fold == DCG_PACKED_PIXELS)
         dcg_weights_start(&weights, job, record, 0, group_inputs);
     else
-        dcg_weights_start(&weights, job, record, fold == DCG_FOUR ? plane / 4u : plane,
-                          fold == DCG_PAIR ? 4u : 1u);
-    const uint8_t *planes = dcg_pack_strip(job, &strip);
+        dcg_weights_start(&weights, job, record, fold == DCG_PACKED_FOURS ? plane / 4u : plane,
+                          fold == DCG_PACKED_PAIRS ? 4u : 1u);
+    const uint8_t *planes = dcg_conv_pack_strip(job, &strip);
 #if DCG_DENSE
-    if (fold == DCG_BESIDE) return run_dense(job, record, &weights, &strip, planes);
+    if (fold == DCG_PACKED_PIXELS) return run_dense(job, record, &weights, &strip, planes);
 #endif
     uint32_t left = step_positions(job) - first;
     uint8_t *line = job->net->arena + p->line;
@@ -192,9 +194,9 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
                           .positions = left < count ? left : count,
                           .bias = dcg_conv_bias(job, record, o),
                           .requant = dcg_conv_requant(job, record, o)};
-        if (fold == DCG_FOUR)
+        if (fold == DCG_PACKED_FOURS)
             run_levels(&f);
-        else if (fold == DCG_PAIR)
+        else if (fold == DCG_PACKED_PAIRS)
             run_direct(&f);
         else
             run_bytes(&f);
@@ -205,8 +207,8 @@ static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, u
 }
 
 /* A step whose input is mostly zero, through all filters. */
-static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, dcg_events *events) {
-    const dcg_strip strip = {0, 8u * events->eights, DCG_ONE};
+static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, dcg_conv_events *events) {
+    const dcg_conv_strip strip = {0, 8u * events->eights, DCG_PACKED_BYTES};
     dcg_weights weights;
     dcg_weights_open(&weights, job, record);
     dcg_weights_start(&weights, job, record, 4u, 0); /* a tap says where its channel's start is */
@@ -220,7 +222,7 @@ static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, 
         events->mult = requant.mult;
         events->zero_point = requant.zero_point;
         events->requant = &requant;
-        dcg_events_run(events);
+        dcg_conv_events_run(events);
         clip_line((void *)events->sums, strip.count, &requant);
         store_line(job, &strip, o, (void *)events->sums);
     }
@@ -233,8 +235,8 @@ dcg_status dcg_conv_packed(const dcg_job *job) {
     uint32_t count = ((all + n_strips - 1u) / n_strips + DCG_AT_ONCE - 1u) / DCG_AT_ONCE * DCG_AT_ONCE;
     dcg_conv_record record;
     dcg_status status = dcg_conv_record_find(&record, job->layer, job->node);
-    dcg_events events;
-    if (status == DCG_OK && dcg_events_suit(&events, job, all)) return run_events(job, &record, &events);
+    dcg_conv_events events;
+    if (status == DCG_OK && dcg_conv_events_suit(&events, job, all)) return run_events(job, &record, &events);
     for (uint32_t first = 0; first < all && status == DCG_OK; first += count)
         status = run_strip(job, &record, first, count);
     return status;

@@ -50,13 +50,13 @@ static dcg_status check_tables(const dcg_conv_record *record, const dcg_scratch 
         if (level_bits < 1u || level_bits > 8u || run_bits > 12u) return DCG_ERR_LAYER;
         if (dcg_conv_header_n_levels(header) > 1u << level_bits) return DCG_ERR_LAYER;
         if (bytes2 != 0) return DCG_ERR_TABLE;
-        return dcg_table_check(record->table, bytes, DCG_ESCAPE, 1, scratch);
+        return dcg_weights_table_check(record->table, bytes, DCG_ESCAPE, 1, scratch);
     case DCG_CODING_GAPS: {
         if (level_bits != 8u || run_bits < 1u || run_bits > 8u) return DCG_ERR_LAYER;
         if (scratch->n_tables < 2u) return DCG_ERR_CAPACITY;
-        dcg_status status = dcg_table_check(record->table, bytes, 1u << run_bits, 0, scratch);
+        dcg_status status = dcg_weights_table_check(record->table, bytes, 1u << run_bits, 0, scratch);
         if (status != DCG_OK) return status;
-        return dcg_table_check(record->table2, bytes2, DCG_MAX_LEVELS, 0, scratch);
+        return dcg_weights_table_check(record->table2, bytes2, DCG_MAX_LEVELS, 0, scratch);
     }
     default:
         return DCG_ERR_LAYER;

@@ -86,7 +86,7 @@ uint8_t dcg_zero_point(const dcg_net *net, uint16_t tensor);
 /* The byte that a padded tap of a convolution reads. */
 uint8_t dcg_pad_byte(const dcg_job *job, uint32_t channel);
 
-/* ---- Requantisation ---- */
+/* ---- Requantization ---- */
 
 /* y = clip(zp + ((acc * m + 2^(s-1)) >> s), lo, hi), prepared. With m << (32 - s) in place of m the shift is
  * by 32: the result is the high word of a product, rounded. */
@@ -105,7 +105,7 @@ static inline int32_t dcg_signed(uint32_t v) {
     return v <= (uint32_t)INT32_MAX ? (int32_t)v : -(int32_t)~v - 1;
 }
 
-static inline uint8_t dcg_requantise(int32_t acc, const dcg_requant *r) {
+static inline uint8_t dcg_requantize(int32_t acc, const dcg_requant *r) {
     int64_t rounded = (int64_t)acc * r->mult + ((int64_t)1 << 31);
     int32_t y = dcg_signed((uint32_t)((uint64_t)rounded >> 32)) + r->zero_point;
     if (y < r->lo) y = r->lo;
@@ -146,7 +146,7 @@ static inline void dcg_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
 #endif
 }
 
-/* ---- Checksums (dcg_crc.c) ---- */
+/* ---- Checksums (dcg_blob_crc.c) ---- */
 
 /* CRC-32 (IEEE 802.3) of more bytes; start with crc = 0. */
 uint32_t dcg_crc32(uint32_t crc, const uint8_t *bytes, size_t count);
@@ -172,42 +172,42 @@ dcg_status dcg_conv_record_find(dcg_conv_record *record, const uint8_t *layer, c
 dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uint32_t in_channels,
                                  const dcg_scratch *scratch);
 
-/* Bias and requantisation of one output channel. */
+/* Bias and requantization of one output channel. */
 uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
 dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
 
-/* ---- Code tables (dcg_huffman.c) ---- */
+/* ---- Code tables (dcg_weights_table.c) ---- */
 
 /* Checks a packed code table, and that there is room for its decoding table. symbols: how many it may list;
  * escape: whether ESCAPE may have a code. */
-dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
-                           const dcg_scratch *scratch);
+dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
+                                   const dcg_scratch *scratch);
 
 /* A decoding table: what begins with each value of the stream's next bits, table_bits of them. Plain entries
  * have zeros before a weight + 1, its level and the length of the code at bits 16, 8 and 0; fillers, whose
  * level is zero, likewise. Where codes have more bits, a second level of the table says what begins with the
  * bits behind these: where it is, a mask of as many bits as it is found by and table_bits are at bits 16, 8
  * and 0. Others have a symbol and the length of its code at bits 8 and 0; no code is one of no bits. */
-#define DCG_ENTRY_OTHER 0x80000000u
-#define DCG_ENTRY_SECOND 0xA0000000u
-#define DCG_ENTRY_FILLER 0xC0000000u
+#define DCG_TABLE_OTHER 0x80000000u
+#define DCG_TABLE_SECOND 0xA0000000u
+#define DCG_TABLE_FILLER 0xC0000000u
 
 /* How many weights a plain entry or a filler stands for. */
-static inline uint32_t dcg_entry_weights(uint32_t entry) {
+static inline uint32_t dcg_weights_entry_span(uint32_t entry) {
     return entry >> 16 & 0x3FFFu;
 }
 
 /* What begins with these bits. mask: of table_bits bits */
-static inline uint32_t dcg_entry_at(const uint32_t *table, uint32_t mask, uint32_t bits) {
+static inline uint32_t dcg_weights_entry_at(const uint32_t *table, uint32_t mask, uint32_t bits) {
     uint32_t entry = table[bits & mask];
-    if (entry < DCG_ENTRY_SECOND || entry >= DCG_ENTRY_FILLER) return entry;
+    if (entry < DCG_TABLE_SECOND || entry >= DCG_TABLE_FILLER) return entry;
     return table[(entry >> 16 & 0x1FFFu) + (bits >> (entry & 0xFFu) & entry >> 8 & 0xFFu)];
 }
 
 /* Expands a checked table whose symbols end in so many bits of level. With levels, entries of zero
  * are fillers; of a level that there is not, no plain ones. */
-void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t n_levels, uint32_t table_bits, uint32_t *table);
+void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits,
+                             const int16_t *levels, uint32_t n_levels, uint32_t table_bits, uint32_t *table);
 
 /* ---- Weights (dcg_weights.c) ---- */
 

@@ -202,7 +202,7 @@ dcg_status dcg_avg_pool(const dcg_job *job) {
                 uint32_t k = (unit + n / 2u) / n;
                 uint32_t zeros = zero_point * length(rows) * length(columns);
                 uint32_t sum = window_sum(job, c, rows, columns) - zeros;
-                output[x] = dcg_requantise(dcg_signed(k * sum), &requant);
+                output[x] = dcg_requantize(dcg_signed(k * sum), &requant);
             }
         }
     }

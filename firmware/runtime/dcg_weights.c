@@ -3,11 +3,11 @@
  * The stream is a list of entries (zero run, level): skip as many weights, then the next weight has
  * that level. Bits are read by a 32-bit load at the current byte, which gives at least 25 of them;
  * the stream's guard makes that safe at every position up to its end. */
-#include "dcg_reader.h"
+#include "dcg_weights_read.h"
 
 /* Where the decoder is in a filter. */
 typedef struct cursor {
-    dcg_reader at;
+    dcg_weights_reader at;
     uint32_t entries; /* left in the stream */
     uint32_t place;   /* in the kernel */
 } cursor;
@@ -27,10 +27,10 @@ static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
 /* Next symbol of a code whose symbols end in so many bits of level, NO_SYMBOL where no code begins with these
  * bits. */
 static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *table, uint32_t level_bits) {
-    uint32_t entry = dcg_entry_at(table, w->mask, peek(w, c->at.bit));
+    uint32_t entry = dcg_weights_entry_at(table, w->mask, peek(w, c->at.bit));
     c->at.bit += entry & 0xFFu;
-    if (entry < DCG_ENTRY_OTHER || entry >= DCG_ENTRY_FILLER)
-        return (dcg_entry_weights(entry) - 1u) << level_bits | (entry >> 8 & 0xFFu);
+    if (entry < DCG_TABLE_OTHER || entry >= DCG_TABLE_FILLER)
+        return (dcg_weights_entry_span(entry) - 1u) << level_bits | (entry >> 8 & 0xFFu);
     return (entry & 0xFFu) != 0 ? entry >> 8 & 0xFFFu : NO_SYMBOL;
 }
 
@@ -84,7 +84,8 @@ static void read_plain(const dcg_weights *w, cursor *c) {
     if (count == 0) return;
     c->at.end = first + count - 1u;
     while (c->at.n < c->at.end)
-        if (!(w->chains ? dcg_read_chains : dcg_read_list)(&c->at) || !enter_place(w, c)) break;
+        if (!(w->chains ? dcg_weights_read_chains : dcg_weights_read_list)(&c->at) || !enter_place(w, c))
+            break;
     uint32_t fillers = first + count - 1u - c->at.end;
     c->entries -= c->at.n - first + fillers;
 }
@@ -127,7 +128,7 @@ dcg_status dcg_weights_next(dcg_weights *w) {
         c.at.left -= w->gap + 1u;
         if (w->held != 0) {                                                 /* no filler */
             if (c.at.n - w->first_tap == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
-            (w->chains ? dcg_chain_tap : dcg_list_tap)(&c.at, w->held);
+            (w->chains ? dcg_weights_chain_tap : dcg_weights_list_tap)(&c.at, w->held);
         }
     }
     w->bit = c.at.bit;
@@ -181,7 +182,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->held = 0;
     w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_ENTRY_OTHER >> 17;
+    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_TABLE_OTHER >> 17;
     w->places = (uint32_t)node->kernel_h * node->kernel_w;
     w->weights_after = w->group_channels * w->places * node->out_channels;
 }
@@ -197,11 +198,11 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
     w->table2 = tables2;
     w->mask = (1u << scratch->table_bits) - 1u;
     if (w->coding == DCG_CODING_GAPS) {
-        dcg_table_build(record->table, bytes, 0, NULL, 0, scratch->table_bits, tables);
-        dcg_table_build(record->table2, bytes2, w->level_bits, NULL, 0, scratch->table_bits, tables2);
+        dcg_weights_table_build(record->table, bytes, 0, NULL, 0, scratch->table_bits, tables);
+        dcg_weights_table_build(record->table2, bytes2, w->level_bits, NULL, 0, scratch->table_bits, tables2);
     } else {
-        dcg_table_build(record->table, bytes, w->level_bits, w->levels, w->n_levels, scratch->table_bits,
-                        tables);
+        dcg_weights_table_build(record->table, bytes, w->level_bits, w->levels, w->n_levels,
+                                scratch->table_bits, tables);
     }
     w->plane = plane;
     w->position_step = position;

@@ -14,7 +14,6 @@ from dcgen.plan.firmware.instructions import predict_instructions
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.qgraph import QConv, QGraph, QNode, QScores, QTensor, Requant
-from dcgen.quant.shapes import output_shape
 from dcgen.quant.verify import verify
 from dcgen.targets import Target, find
 from dcgen.verify import verify as verify_firmware
@@ -53,7 +52,7 @@ def one_conv(
         *(requant, stride, pads, groups),
     )
     picture = QTensor("input", (channels, *size), 1.0, 3, tuple(rng.integers(0, 256, channels).tolist()))
-    out = QTensor("conv", output_shape(op, [picture.shape]), 1.0, 9, (9,) * outputs)
+    out = QTensor("conv", op.shape([picture.shape]), 1.0, 9, (9,) * outputs)
     nodes = (QNode("conv", op, ("input",)), QNode("scores", QScores(False), ("conv",)))
     return verify(QGraph("one", picture, {"input": picture, "conv": out}, nodes, 1.0))
 
@@ -158,7 +157,7 @@ def every_kernel() -> QGraph:
             Requant(np.full(1, 40000, np.uint16), np.full(1, shift, np.uint8)),
             *((stride, stride), (pad, pad, pad, pad)),
         )
-        tensors[name] = QTensor(name, output_shape(op, [tensors[source].shape]), 1.0, 0, (0,) * outputs)
+        tensors[name] = QTensor(name, op.shape([tensors[source].shape]), 1.0, 0, (0,) * outputs)
         nodes.append(QNode(name, op, (source,)))
 
     conv("few", 16, list(range(-20, 21)), 2, 22)
@@ -172,13 +171,19 @@ def every_kernel() -> QGraph:
 
 
 EXPECTED = {
-    "cortex-m4": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable", "dcg_events_run"},
-    "cortex-m7": {"dcg_direct_dsp", "dcg_levels_run", "dcg_direct_portable", "dcg_events_run"},
+    "cortex-m4": {"dcg_conv_direct_dsp", "dcg_conv_levels_run", "dcg_conv_direct_portable", "dcg_conv_events_run"},
+    "cortex-m7": {"dcg_conv_direct_dsp", "dcg_conv_levels_run", "dcg_conv_direct_portable", "dcg_conv_events_run"},
     "cortex-m55": {
-        *("dcg_bytes_run", "dcg_bytes_short_16", "dcg_bytes_short_56", "dcg_bytes_wide", "dcg_dense_dot"),
-        "dcg_events_run",
+        *(
+            "dcg_conv_bytes_run",
+            "dcg_conv_bytes_short_16",
+            "dcg_conv_bytes_short_56",
+            "dcg_conv_bytes_wide",
+            "dcg_conv_dense_dot",
+        ),
+        "dcg_conv_events_run",
     },
-    "riscv32": {"dcg_bytes_run", "dcg_levels_run", "dcg_events_run"},
+    "riscv32": {"dcg_conv_bytes_run", "dcg_conv_levels_run", "dcg_conv_events_run"},
 }
 """The kernels that each core computes ``every_kernel`` with."""
 

@@ -18,7 +18,7 @@ WRITE = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32
 SEND = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
 WAIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 FLAGS = ("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-shared", "-fPIC")
-RUNTIME = ("dcg_blob.c", "dcg_crc.c", "dcg_text.c")
+RUNTIME = ("dcg_blob.c", "dcg_blob_crc.c", "dcg_status.c")
 """What the driver shares with the software runtime."""
 
 

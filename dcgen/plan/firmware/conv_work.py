@@ -1,6 +1,6 @@
 """What a convolution makes the runtime do: how often each of its loops runs.
 
-The counts follow ``firmware/runtime``: ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv.c``.
+The counts follow ``firmware/runtime``: ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv_plain.c``.
 A count's name says what is counted, as ``tap.levels``: a non-zero weight times a pass of that kernel.
 """
 
@@ -188,7 +188,7 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: i
 
 
 def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
-    """As ``dcg_dense_suits`` has it."""
+    """As ``dcg_conv_dense_suits`` has it."""
     outputs, row = len(op.bias), op.indices[0].size
     return (
         op.groups == 1

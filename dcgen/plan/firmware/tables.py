@@ -25,7 +25,7 @@ SECOND_COST = 19.5
 
 
 def table_words(n_symbols: Sequence[int], bits: int) -> int:
-    """32-bit words of a table that is entered with ``bits`` bits, as ``dcg_huffman.c`` lays it out.
+    """32-bit words of a table that is entered with ``bits`` bits, as ``dcg_weights_table.c`` lays it out.
 
     n_symbols : symbols with codes of 0 .. MAX_CODE_BITS bits
     """

@@ -1,6 +1,6 @@
 /* Packed convolution that adds before it multiplies: sorting a filter's taps by level, and the kernel in
  * portable C. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 /* ---- Classes: the different magnitudes of a codebook ---- */
 
@@ -21,7 +21,8 @@ static uint16_t size_of(int16_t level) {
     return (uint16_t)(size < 0 ? -size : size);
 }
 
-int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_planes, uint32_t plane_words) {
+int dcg_conv_levels_suit(dcg_conv_classes *classes, const dcg_weights *w, uint32_t n_planes,
+                         uint32_t plane_words) {
     classes->n = 0;
     if (w->largest > INT16_MAX || w->max_taps > UINT16_MAX - DCG_MAX_CLASSES - 1u) return 0;
     if (2u * n_planes * plane_words > 65536u) return 0;
@@ -37,7 +38,7 @@ int dcg_levels_suit(dcg_classes *classes, const dcg_weights *w, uint32_t n_plane
     return w->entries_left / w->node->out_channels > DCG_TAPS_A_CLASS * classes->n;
 }
 
-void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *w, int16_t *levels) {
+void dcg_conv_levels_relabel(const dcg_conv_classes *classes, dcg_weights *w, int16_t *levels) {
     w->chains = 1;
     w->first_tap = classes->n + 1u;
     for (uint32_t i = 0; i < w->n_levels; i++) {
@@ -53,9 +54,9 @@ void dcg_levels_relabel(const dcg_classes *classes, dcg_weights *w, int16_t *lev
 
 /* A list under construction: runs of taps of one magnitude, made of pieces that one entry leads through. */
 typedef struct builder {
-    dcg_levels *levels;
+    dcg_conv_levels *levels;
     const uint32_t *taps; /* chains */
-    uint32_t after_push;  /* row of dcg_levels_entry that the next entry is taken from */
+    uint32_t after_push;  /* row of dcg_conv_levels_entry that the next entry is taken from */
     int16_t *at;
     int16_t *entry;      /* of the piece under way */
     uint32_t room;       /* in it */
@@ -66,8 +67,8 @@ typedef struct builder {
 } builder;
 
 static void put_entry(builder *b, uint32_t what) {
-    *b->at++ = dcg_levels_entry[b->after_push][what];
-    b->after_push = what == DCG_ENTRY_PUSH;
+    *b->at++ = dcg_conv_levels_entry[b->after_push][what];
+    b->after_push = what == DCG_LEVELS_PUSH;
 }
 
 /* Sums go on from the run before, which so far has counted as the last one; or they begin at -2^15. */
@@ -80,7 +81,7 @@ static void begin_run(builder *b, uint16_t magnitude) {
 }
 
 static void end_run(builder *b, uint16_t magnitude) {
-    put_entry(b, DCG_ENTRY_PUSH);
+    put_entry(b, DCG_LEVELS_PUSH);
     *--b->difference = (int16_t)magnitude;
     b->n_runs++;
     b->in_run = 0;
@@ -90,7 +91,7 @@ static void end_run(builder *b, uint16_t magnitude) {
 static void open_piece(builder *b, uint16_t magnitude) {
     if (b->added == DCG_MOST_ADDED) {
         if (b->in_run) end_run(b, magnitude);
-        put_entry(b, DCG_ENTRY_CLEAR);
+        put_entry(b, DCG_LEVELS_CLEAR);
         b->added = 0;
     }
     if (!b->in_run) begin_run(b, magnitude);
@@ -101,7 +102,7 @@ static void open_piece(builder *b, uint16_t magnitude) {
 
 static void close_piece(builder *b) {
     uint32_t count = (uint32_t)(b->at - b->entry) - 1u;
-    *b->entry = dcg_levels_entry[b->after_push][count];
+    *b->entry = dcg_conv_levels_entry[b->after_push][count];
     b->after_push = 0;
     b->added += count;
     b->room = 0;
@@ -129,8 +130,8 @@ static uint32_t put_chain(builder *b, uint32_t number, uint32_t offset, uint16_t
     return count;
 }
 
-void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes *classes,
-                     uint32_t complement, int16_t *list) {
+void dcg_conv_levels_list(dcg_conv_levels *levels, const dcg_weights *w, const dcg_conv_classes *classes,
+                          uint32_t complement, int16_t *list) {
     const uint16_t *heads = (const void *)w->list;
     builder b = {.levels = levels, .taps = w->list, .at = list, .difference = levels->of_runs + DCG_MAX_RUNS};
     for (uint32_t c = 0; c < classes->n; c++) {
@@ -144,7 +145,7 @@ void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes
     }
     while (b.n_runs == 0 || b.n_runs % 2u != 0)
         end_run(&b, 0); /* the kernel multiplies two runs at a time */
-    put_entry(&b, DCG_ENTRY_DONE);
+    put_entry(&b, DCG_LEVELS_DONE);
     *b.at = (int16_t)(32u * b.n_runs);
     levels->list = list;
     levels->differences = b.difference;
@@ -157,8 +158,8 @@ void dcg_levels_list(dcg_levels *levels, const dcg_weights *w, const dcg_classes
 /* ---- The kernel in portable C ---- */
 
 #if !DCG_DSP
-#define ENTRIES {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, DCG_ENTRY_CLEAR, DCG_ENTRY_DONE}
-const int16_t dcg_levels_entry[2][DCG_ENTRY_DONE + 1] = {ENTRIES, ENTRIES};
+#define ENTRIES {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, DCG_LEVELS_CLEAR, DCG_LEVELS_DONE}
+const int16_t dcg_conv_levels_entry[2][DCG_LEVELS_DONE + 1] = {ENTRIES, ENTRIES};
 
 /* Sums of a pass: [2 * word] of its bytes 0 and 2, [2 * word + 1] of its bytes 1 and 3. */
 typedef uint32_t sums[8];
@@ -187,16 +188,16 @@ static void multiply(uint32_t acc[4][4], const uint32_t *sum, int16_t difference
     }
 }
 
-static void run_pass(const dcg_levels *levels, uint32_t acc[4][4]) {
+static void run_pass(const dcg_conv_levels *levels, uint32_t acc[4][4]) {
     const int16_t *list = levels->list;
     const int16_t *difference = levels->differences + 2u * levels->run_pairs;
     sums sum = {0};
     for (;;) {
         int16_t entry = *list++;
-        if (entry == DCG_ENTRY_DONE) return;
-        if (entry == DCG_ENTRY_PUSH)
+        if (entry == DCG_LEVELS_DONE) return;
+        if (entry == DCG_LEVELS_PUSH)
             multiply(acc, sum, *--difference);
-        else if (entry == DCG_ENTRY_CLEAR)
+        else if (entry == DCG_LEVELS_CLEAR)
             DCG_UNROLL
         for (uint32_t i = 0; i < 8u; i++)
             sum[i] = 0;
@@ -204,7 +205,7 @@ static void run_pass(const dcg_levels *levels, uint32_t acc[4][4]) {
     }
 }
 
-void dcg_levels_run(dcg_levels *levels) {
+void dcg_conv_levels_run(dcg_conv_levels *levels) {
     for (; levels->passes > 0; levels->passes--, levels->words += 16, levels->out += 4) {
         uint32_t acc[4][4];
         DCG_UNROLL
@@ -215,7 +216,7 @@ void dcg_levels_run(dcg_levels *levels) {
         for (uint32_t part = 0; part < 4u; part++)
             for (uint32_t i = 0; i < 4u; i++)
                 levels->out[part * levels->quarter + i] =
-                    dcg_requantise(dcg_signed(acc[part][i]), levels->requant);
+                    dcg_requantize(dcg_signed(acc[part][i]), levels->requant);
     }
 }
 #endif

@@ -5,7 +5,7 @@
  * A filter's sums lie in memory. Each channel's events are listed once, each with its value and where its
  * position's sum is; a filter's taps then walk the lists of their channels. Whether that is faster depends on
  * the picture: it is tried where a sample promises it, and given up where the lists grow too long. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if DCG_DSP
 /* As the assembly has it: addresses. */
@@ -23,7 +23,7 @@ static uint32_t place(const uint32_t *base, uint32_t i) {
 
 /* Lists under construction: groups of events, each behind its entry; a group of none ends a channel's. */
 typedef struct lister {
-    const dcg_events *events;
+    const dcg_conv_events *events;
     uint32_t *at; /* behind the last group that is complete */
     const uint32_t *end;
     uint32_t *entry; /* of the group under way */
@@ -49,7 +49,7 @@ static void put_event(lister *l, uint32_t position, uint32_t value) {
 static void close_group(lister *l) {
     while (l->count % DCG_EVENTS_BESIDE != 0)
         put_event(l, 8u * l->events->eights, 0); /* no output's sum */
-    *l->entry = dcg_events_entry[l->count];
+    *l->entry = dcg_conv_events_entry[l->count];
     l->at = l->entry + 1 + 2u * l->count;
 }
 
@@ -112,7 +112,7 @@ static int put_channel(lister *l, const pieces *p, uint32_t channel) {
     if (!open_group(l) || !put_piece(l, piece_of(p, channel, 0)) || !put_piece(l, piece_of(p, channel, 1)))
         return 0;
     close_group(l);
-    if (l->count != 0) *l->at++ = dcg_events_entry[0];
+    if (l->count != 0) *l->at++ = dcg_conv_events_entry[0];
     return 1;
 }
 
@@ -130,12 +130,12 @@ static int seems_sparse(const dcg_job *job) {
     return seen != 0 && DCG_BYTES_A_WORD * (2u * events + events / 4u) <= seen;
 }
 
-int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions) {
+int dcg_conv_events_suit(dcg_conv_events *events, const dcg_job *job, uint32_t positions) {
     const dcg_packing *packing = &job->node->packing;
     uint32_t channels = dcg_input(job, 0)->channels, eights = (positions + 7u) / 8u;
     uint32_t most = channels * positions / DCG_BYTES_A_WORD + channels; /* words of lists */
     uint32_t before = 8u * eights + 1u + channels + 1u;
-    if (job->node->groups != 1u || !dcg_is_plain(job) || packing->words < before) return 0;
+    if (job->node->groups != 1u || !dcg_conv_is_plain(job) || packing->words < before) return 0;
     if (!seems_sparse(job)) return 0;
     if (most > packing->words - before) most = packing->words - before;
     events->sums = (void *)(job->net->arena + packing->planes);
@@ -150,14 +150,14 @@ int dcg_events_suit(dcg_events *events, const dcg_job *job, uint32_t positions) 
         if (!put_channel(&l, &p, c)) return 0;
     }
     starts[channels] = place(lists, (uint32_t)(l.at - lists));
-    *l.at = dcg_events_entry[DCG_EVENTS_DONE];
+    *l.at = dcg_conv_events_entry[DCG_EVENTS_DONE];
     return 1;
 }
 
 /* ---- The kernel in portable C ---- */
 
 #if !DCG_DSP
-const uint32_t dcg_events_entry[DCG_EVENTS_DONE + 1] = {0, 1, 2, 3, 4, 5, 6, 7, 8, DCG_EVENTS_DONE};
+const uint32_t dcg_conv_events_entry[DCG_EVENTS_DONE + 1] = {0, 1, 2, 3, 4, 5, 6, 7, 8, DCG_EVENTS_DONE};
 
 /* Adds a channel's events times a weight; whether there was such a channel. */
 static int add_channel(uint32_t *sums, const uint32_t *at, uint32_t weight) {
@@ -170,7 +170,7 @@ static int add_channel(uint32_t *sums, const uint32_t *at, uint32_t weight) {
     return 1;
 }
 
-void dcg_events_run(dcg_events *e) {
+void dcg_conv_events_run(dcg_conv_events *e) {
     uint32_t *sums = e->sums;
     for (uint32_t i = 0; i < 8u * e->eights; i++)
         sums[i] = e->bias;
@@ -179,6 +179,6 @@ void dcg_events_run(dcg_events *e) {
         tap += 2;
     uint8_t *out = (void *)sums; /* behind what is still to be read */
     for (uint32_t i = 0; i < 8u * e->eights; i++)
-        out[i] = dcg_requantise(dcg_signed(sums[i]), e->requant);
+        out[i] = dcg_requantize(dcg_signed(sums[i]), e->requant);
 }
 #endif

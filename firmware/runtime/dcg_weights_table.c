@@ -101,8 +101,8 @@ static layout lay_out(const uint32_t count[DCG_MAX_CODE_BITS + 1], uint32_t bits
     return l;
 }
 
-dcg_status dcg_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
-                           const dcg_scratch *scratch) {
+dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32_t symbols, int escape,
+                                   const dcg_scratch *scratch) {
     if (bytes < PACKED_HEADER_BYTES) return DCG_ERR_TABLE;
     uint32_t escape_length = packed_escape_length(packed);
     if (packed_symbols(packed) > symbols || packed[3] != 0) return DCG_ERR_TABLE;
@@ -146,8 +146,8 @@ typedef struct builder {
 static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     uint32_t level = symbol & ((1u << b->level_bits) - 1u);
     if (symbol == DCG_ESCAPE || (b->levels != NULL && level >= b->n_levels))
-        return DCG_ENTRY_OTHER | symbol << 8 | length;
-    uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_ENTRY_FILLER : 0u;
+        return DCG_TABLE_OTHER | symbol << 8 | length;
+    uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_TABLE_FILLER : 0u;
     return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
 }
 
@@ -171,12 +171,12 @@ static void place(builder *b, uint32_t symbol, uint32_t length) {
     uint32_t width = longest - l->bits;
     uint32_t second = l->second[longest] + ((prefix - l->prefix[longest]) << width);
     b->table[reversed(prefix, l->bits)] =
-        DCG_ENTRY_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
+        DCG_TABLE_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
     fill(b->table + second, width, code & ((1u << rest) - 1u), rest, entry);
 }
 
-void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits, const int16_t *levels,
-                     uint32_t n_levels, uint32_t table_bits, uint32_t *table) {
+void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits,
+                             const int16_t *levels, uint32_t n_levels, uint32_t table_bits, uint32_t *table) {
     lengths l;
     uint32_t count[DCG_MAX_CODE_BITS + 1];
     uint32_t symbols = packed_symbols(packed), escape_length = packed_escape_length(packed);
@@ -186,7 +186,7 @@ void dcg_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits,
     builder b = {table, level_bits, levels, n_levels, lay_out(count, table_bits)};
 
     for (uint32_t i = 0; i < b.codes.words; i++)
-        table[i] = DCG_ENTRY_OTHER;
+        table[i] = DCG_TABLE_OTHER;
     lengths_open(&l, packed, bytes);
     for (uint32_t s = 0; s < symbols; s++) {
         uint32_t length = next_length(&l);

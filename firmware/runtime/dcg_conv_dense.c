@@ -4,11 +4,11 @@
  * Channels of a position lie side by side, bytes less 128, so that VMLADAVA.S8 takes sixteen of them at once.
  * What the 128 takes away is added to the bias. Two filters and three positions a pass: each chunk of weights
  * is loaded for three dot products, each chunk of inputs for two. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if DCG_DENSE
 
-int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights, const dcg_strip *strip) {
+int dcg_conv_dense_suits(const dcg_job *job, const dcg_weights *weights, const dcg_conv_strip *strip) {
     const dcg_node *node = job->node;
     const dcg_packing *p = &node->packing;
     uint32_t channels = weights->group_channels, row = channels * weights->places;
@@ -16,16 +16,17 @@ int dcg_dense_suits(const dcg_job *job, const dcg_weights *weights, const dcg_st
     if (channels % DCG_CHUNK != 0 || channels > DCG_MOST_BESIDE || weights->largest > 127u) return 0;
     /* One row of weights takes the place of lists by level; another, and a line, lie behind the input. */
     if (row > 2u * job->net->plan->scratch.tap_capacity) return 0;
-    if (4u * channels * dcg_plane_words(p, strip) + row + strip->count > 4u * p->words) return 0;
+    if (4u * channels * dcg_conv_plane_words(p, strip) + row + strip->count > 4u * p->words) return 0;
     return DCG_DENSE_ENTRY * weights->entries_left >
            (DCG_DENSE_WEIGHT * row + DCG_DENSE_FILTER) * node->out_channels;
 }
 
-void dcg_dense_open(dcg_dense *d, const dcg_job *job, const dcg_weights *weights, const dcg_strip *strip) {
+void dcg_conv_dense_open(dcg_conv_dense *d, const dcg_job *job, const dcg_weights *weights,
+                         const dcg_conv_strip *strip) {
     const dcg_node *node = job->node;
     const dcg_packing *p = &node->packing;
     uint8_t *arena = job->net->arena;
-    uint8_t *behind = arena + p->planes + 4u * weights->group_channels * dcg_plane_words(p, strip);
+    uint8_t *behind = arena + p->planes + 4u * weights->group_channels * dcg_conv_plane_words(p, strip);
     d->pixel = weights->group_channels;
     d->chunks = d->pixel / DCG_CHUNK * node->kernel_w;
     d->kernel_rows = node->kernel_h;
@@ -36,8 +37,8 @@ void dcg_dense_open(dcg_dense *d, const dcg_job *job, const dcg_weights *weights
     d->line[1] = behind + d->pixel * weights->places;
 }
 
-void dcg_dense_filter(dcg_dense *d, uint32_t which, const dcg_weights *weights, uint32_t bias,
-                      const dcg_requant *requant) {
+void dcg_conv_dense_filter(dcg_conv_dense *d, uint32_t which, const dcg_weights *weights, uint32_t bias,
+                           const dcg_requant *requant) {
     uint8_t *row = d->weights[which];
     uint32_t *words = (void *)row, total = 0;
     for (const uint32_t *end = words + d->chunks * d->kernel_rows * (DCG_CHUNK / 4u); words < end; words += 4)
@@ -56,7 +57,7 @@ void dcg_dense_filter(dcg_dense *d, uint32_t which, const dcg_weights *weights, 
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-#define AT_WORDS 0 /* offsets in dcg_dense */
+#define AT_WORDS 0 /* offsets in dcg_conv_dense */
 #define AT_PIXEL 4
 #define AT_KERNEL_ROWS 8
 #define AT_PASSES 12
@@ -66,14 +67,14 @@ void dcg_dense_filter(dcg_dense *d, uint32_t which, const dcg_weights *weights, 
 #define AT_BIAS 32
 #define AT_OUT 40
 #define AT_REQUANT 48
-typedef char dcg_dense_is_laid_out_so[offsetof(dcg_dense, words) == AT_WORDS && offsetof(dcg_dense, pixel) == AT_PIXEL &&
-                                              offsetof(dcg_dense, kernel_rows) == AT_KERNEL_ROWS &&
-                                              offsetof(dcg_dense, passes) == AT_PASSES &&
-                                              offsetof(dcg_dense, chunks) == AT_CHUNKS &&
-                                              offsetof(dcg_dense, gap) == AT_GAP &&
-                                              offsetof(dcg_dense, weights) == AT_WEIGHTS &&
-                                              offsetof(dcg_dense, bias) == AT_BIAS && offsetof(dcg_dense, out) == AT_OUT &&
-                                              offsetof(dcg_dense, requant) == AT_REQUANT &&
+typedef char dcg_conv_dense_is_laid_out_so[offsetof(dcg_conv_dense, words) == AT_WORDS && offsetof(dcg_conv_dense, pixel) == AT_PIXEL &&
+                                              offsetof(dcg_conv_dense, kernel_rows) == AT_KERNEL_ROWS &&
+                                              offsetof(dcg_conv_dense, passes) == AT_PASSES &&
+                                              offsetof(dcg_conv_dense, chunks) == AT_CHUNKS &&
+                                              offsetof(dcg_conv_dense, gap) == AT_GAP &&
+                                              offsetof(dcg_conv_dense, weights) == AT_WEIGHTS &&
+                                              offsetof(dcg_conv_dense, bias) == AT_BIAS && offsetof(dcg_conv_dense, out) == AT_OUT &&
+                                              offsetof(dcg_conv_dense, requant) == AT_REQUANT &&
  sizeof(dcg_requant) == 16 && offsetof(dcg_requant, mult) == 0 && offsetof(dcg_requant, zero_point) == 4
                                           ? 1
                                           : -1];
@@ -91,7 +92,7 @@ typedef char dcg_dense_is_laid_out_so[offsetof(dcg_dense, words) == AT_WORDS && 
 
 /* On the stack: the record's address, rows of the kernel left. Sums r0, r2, r4 and r6, r8, r10, of the positions at
  * r1, r3, r5; weights at r7 and r9; chunks r11 and gap r12. */
-__attribute__((naked)) static void dcg_dense_dot(dcg_dense *d) {
+__attribute__((naked)) static void dcg_conv_dense_dot(dcg_conv_dense *d) {
     (void)d;
     __asm__(
         "  push {r0, r1, r4-r11, lr}\n"
@@ -142,7 +143,7 @@ __attribute__((naked)) static void dcg_dense_dot(dcg_dense *d) {
 
 /* clang-format on */
 
-void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to) {
+void dcg_conv_dense_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to) {
     uint32_t eight = 8u * pixel;
     __asm__ volatile("  mov r0, #0\n"
                      "  vidup.u16 q1, r0, #1\n"
@@ -161,7 +162,7 @@ void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t
 }
 #else
 /* Their twins in portable C. */
-static uint32_t dot(const dcg_dense *d, const uint8_t *weights, uint32_t at) {
+static uint32_t dot(const dcg_conv_dense *d, const uint8_t *weights, uint32_t at) {
     uint32_t sum = 0;
     for (uint32_t row = 0; row < d->kernel_rows; row++, at += d->gap)
         for (uint32_t n = DCG_CHUNK * d->chunks; n > 0; n--)
@@ -169,36 +170,36 @@ static uint32_t dot(const dcg_dense *d, const uint8_t *weights, uint32_t at) {
     return sum;
 }
 
-static void dcg_dense_dot(dcg_dense *d) {
+static void dcg_conv_dense_dot(dcg_conv_dense *d) {
     for (; d->passes > 0; d->passes--, d->words += DCG_DENSE_AT_ONCE * d->pixel)
         for (uint32_t i = 0; i < DCG_DENSE_AT_ONCE; i++)
             for (uint32_t which = 0; which < 2u; which++) {
                 uint32_t sum = d->bias[which] + dot(d, d->weights[which], i * d->pixel);
-                *d->out[which]++ = dcg_requantise(dcg_signed(sum), &d->requant[which]);
+                *d->out[which]++ = dcg_requantize(dcg_signed(sum), &d->requant[which]);
             }
 }
 
-void dcg_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to) {
+void dcg_conv_dense_interleave(const uint8_t *line, uint32_t count, uint32_t pixel, uint8_t *to) {
     for (uint32_t i = 0; i < count; i++, to += pixel)
         *to = line[i] ^ 0x80u;
 }
 #endif
 
 /* Passes from position first on. */
-static void run(dcg_dense *d, const uint8_t *planes, uint32_t first, uint32_t passes) {
+static void run(dcg_conv_dense *d, const uint8_t *planes, uint32_t first, uint32_t passes) {
     d->words = planes + first * d->pixel;
     d->out[0] = d->line[0] + first;
     d->out[1] = d->line[1] + first;
     d->passes = passes;
-    if (passes > 0) dcg_dense_dot(d);
+    if (passes > 0) dcg_conv_dense_dot(d);
 }
 
-void dcg_dense_run(dcg_dense *d, const uint8_t *planes, uint32_t positions) {
+void dcg_conv_dense_run(dcg_conv_dense *d, const uint8_t *planes, uint32_t positions) {
     run(d, planes, 0, positions / DCG_DENSE_AT_ONCE);
     if (positions % DCG_DENSE_AT_ONCE == 0) return;
     /* The last pass begins ahead of the positions that are left; a strip has room for one. */
     run(d, planes, positions < DCG_DENSE_AT_ONCE ? 0 : positions - DCG_DENSE_AT_ONCE, 1);
 }
 #else
-typedef int dcg_dense_is_for_other_cores;
+typedef int dcg_conv_dense_is_for_other_cores;
 #endif

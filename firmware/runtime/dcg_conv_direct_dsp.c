@@ -3,10 +3,10 @@
  * A word holds two bytes a0 and a1, a halfword each. weight * word = weight * a0 + 2^16 * weight * a1, so MLA
  * sums both positions at once as long as the sums stay within their halfwords, which begin at 2^15: in
  * segments of a filter, whose weights above zero, and those below, come to at most 128. Behind a segment
- * UXTAH adds the halfwords to words on the stack, behind the last one to what is requantised. Eight words a
+ * UXTAH adds the halfwords to words on the stack, behind the last one to what is requantized. Eight words a
  * pass fill the registers. None is left to count taps with: the list is threaded, the word ahead of each
  * group of taps is the address of the code that does as many. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if DCG_DSP
 
@@ -35,7 +35,7 @@ static uint32_t entries(const uint32_t *tap, uint32_t n) {
 }
 
 /* Makes the list, from its room on over the taps themselves; completes bias. */
-static void thread(dcg_direct *d, uint32_t *list) {
+static void thread(dcg_conv_direct *d, uint32_t *list) {
     const uint32_t *tap = d->taps;
     uint32_t n = d->n_taps, segments = 0;
     d->list = list;
@@ -44,7 +44,7 @@ static void thread(dcg_direct *d, uint32_t *list) {
         n -= count;
         while (count > 0) {
             uint32_t group = count < DCG_GROUP ? count : DCG_GROUP;
-            *list++ = dcg_direct_entry[group];
+            *list++ = dcg_conv_direct_entry[group];
             for (const uint32_t *end = tap + 2u * group; tap < end; tap += 2, list += 2) {
                 list[0] = tap[0];
                 list[1] = tap[1];
@@ -53,7 +53,7 @@ static void thread(dcg_direct *d, uint32_t *list) {
         }
         uint32_t more = n > 0 ? DCG_DIRECT_NEXT : DCG_DIRECT_LAST;
         if (segments++ == 0) more = n > 0 ? DCG_DIRECT_FIRST : DCG_DIRECT_ONLY;
-        *list++ = dcg_direct_entry[more];
+        *list++ = dcg_conv_direct_entry[more];
     } while (n > 0);
     d->bias -= segments << 15;
     DCG_UNROLL
@@ -63,23 +63,25 @@ static void thread(dcg_direct *d, uint32_t *list) {
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-#define AT_MULT 32 /* offsets in dcg_direct */
+#define AT_MULT 32 /* offsets in dcg_conv_direct */
 #define AT_OUT 40
 #define AT_WORDS 48
 #define AT_PASSES 56
 #define AT_BIAS 60
-typedef char dcg_direct_is_laid_out_so
-    [DCG_GROUP == 8u && offsetof(dcg_direct, mult) == AT_MULT && offsetof(dcg_direct, low) == AT_OUT &&
-             offsetof(dcg_direct, words) == AT_WORDS && offsetof(dcg_direct, list) == AT_WORDS + 4 &&
-             offsetof(dcg_direct, passes) == AT_PASSES && offsetof(dcg_direct, bias) == AT_BIAS
-         ? 1
-         : -1];
+typedef char dcg_conv_direct_is_laid_out_so[DCG_GROUP == 8u && offsetof(dcg_conv_direct, mult) == AT_MULT &&
+                                                    offsetof(dcg_conv_direct, low) == AT_OUT &&
+                                                    offsetof(dcg_conv_direct, words) == AT_WORDS &&
+                                                    offsetof(dcg_conv_direct, list) == AT_WORDS + 4 &&
+                                                    offsetof(dcg_conv_direct, passes) == AT_PASSES &&
+                                                    offsetof(dcg_conv_direct, bias) == AT_BIAS
+                                                ? 1
+                                                : -1];
 
 /* clang-format off */
 
 /* One tap: r0 words of the pass, r1 list, r4..r11 sums of eight words; r2, r3, r12, lr are free. */
 #define TAP(n) \
-    "dcg_direct_" #n ":\n" \
+    "dcg_conv_direct_" #n ":\n" \
     "  ldrd r2, lr, [r1], #8\n" /* distance, weight */ \
     "  add r2, r0\n" \
     "  ldrd r3, r12, [r2]\n" \
@@ -110,13 +112,13 @@ typedef char dcg_direct_is_laid_out_so
     "  uxtah lr, lr, " y ", ror #16\n" \
     "  stm r0!, {r2, r3, r12, lr}\n"
 
-#define REQUANTISE(sum) /* zero_point r12 + (sum * mult r1 + 2^31 >> 32), to a byte */ \
+#define REQUANTIZE(sum) /* zero_point r12 + (sum * mult r1 + 2^31 >> 32), to a byte */ \
     "  smmlar " sum ", " sum ", r1, r12\n" \
     "  usat " sum ", #8, " sum "\n"
 
 /* Two words' sums to bytes: of their lower halves side by side in x, of the upper ones in y. */
 #define BYTES(x, y) /* x, y lower sums, r2, r3 upper ones */ \
-    REQUANTISE(x) REQUANTISE(y) REQUANTISE("r2") REQUANTISE("r3") \
+    REQUANTIZE(x) REQUANTIZE(y) REQUANTIZE("r2") REQUANTIZE("r3") \
     "  orr " x ", " x ", " y ", lsl #8\n" \
     "  orr " y ", r2, r3, lsl #8\n"
 #define FINISH_ONLY(x, y) /* lr bias */ \
@@ -134,34 +136,34 @@ typedef char dcg_direct_is_laid_out_so
     "  uxtah " y ", lr, " y "\n" \
     BYTES(x, y)
 
-/* dcg_direct_portable is its twin. */
-__attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
+/* dcg_conv_direct_portable is its twin. */
+__attribute__((naked)) static void dcg_conv_direct_dsp(dcg_conv_direct *direct) {
     (void)direct;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
         "  sub sp, #64\n"
-        "dcg_direct_pass:\n"
+        "dcg_conv_direct_pass:\n"
         "  ldr r12, [sp, #64]\n"
         "  ldrd r0, r1, [r12, #" STR(AT_WORDS) "]\n"
         "  ldm r12, {r4-r11}\n"
         "  ldr pc, [r1], #4\n"
         TAP(8) TAP(7) TAP(6) TAP(5) TAP(4) TAP(3) TAP(2) TAP(1)
         "  ldr pc, [r1], #4\n"
-        "dcg_direct_9:\n" /* DCG_DIRECT_FIRST */
+        "dcg_conv_direct_9:\n" /* DCG_DIRECT_FIRST */
         "  ldr r12, [sp, #64]\n"
         "  ldr lr, [r12, #" STR(AT_BIAS) "]\n"
         KEEP("r4", "0") KEEP("r5", "8") KEEP("r6", "16") KEEP("r7", "24")
         KEEP("r8", "32") KEEP("r9", "40") KEEP("r10", "48") KEEP("r11", "56")
         "  ldm r12, {r4-r11}\n"
         "  ldr pc, [r1], #4\n"
-        "dcg_direct_10:\n" /* DCG_DIRECT_NEXT */
+        "dcg_conv_direct_10:\n" /* DCG_DIRECT_NEXT */
         "  mov r0, sp\n"
         ADD("r4", "r5") ADD("r6", "r7") ADD("r8", "r9") ADD("r10", "r11")
         "  ldr r12, [r0]\n"
         "  ldr r0, [r12, #" STR(AT_WORDS) "]\n"
         "  ldm r12, {r4-r11}\n"
         "  ldr pc, [r1], #4\n"
-        "dcg_direct_0:\n" /* DCG_DIRECT_ONLY */
+        "dcg_conv_direct_0:\n" /* DCG_DIRECT_ONLY */
         "  ldr r0, [sp, #64]\n"
         "  ldrd r1, r12, [r0, #" STR(AT_MULT) "]\n"
         "  ldr lr, [r0, #" STR(AT_BIAS) "]\n"
@@ -181,37 +183,37 @@ __attribute__((naked)) static void dcg_direct_dsp(dcg_direct *direct) {
         "  str r1, [r0, #" STR(AT_WORDS) "]\n"
         "  subs r2, #1\n"
         "  str r2, [r0, #" STR(AT_PASSES) "]\n"
-        "  bne.w dcg_direct_pass\n"
+        "  bne.w dcg_conv_direct_pass\n"
         "  add sp, #64\n"
         "  pop {r0, r4-r11, pc}\n"
-        "dcg_direct_11:\n" /* DCG_DIRECT_LAST */
+        "dcg_conv_direct_11:\n" /* DCG_DIRECT_LAST */
         "  ldr r0, [sp, #64]\n"
         "  ldrd r1, r12, [r0, #" STR(AT_MULT) "]\n"
         FINISH_LAST("r4", "r5", "0", "8") FINISH_LAST("r6", "r7", "16", "24")
         FINISH_LAST("r8", "r9", "32", "40") FINISH_LAST("r10", "r11", "48", "56")
         "  b.w 1b\n"
-        "  .pushsection .rodata.dcg_direct_entry, \"a\"\n"
+        "  .pushsection .rodata.dcg_conv_direct_entry, \"a\"\n"
         "  .balign 4\n"
-        "  .global dcg_direct_entry\n"
-        "dcg_direct_entry:\n" /* addresses of Thumb code are odd */
+        "  .global dcg_conv_direct_entry\n"
+        "dcg_conv_direct_entry:\n" /* addresses of Thumb code are odd */
         "  .irp n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11\n"
-        "  .word dcg_direct_\\n + 1\n"
+        "  .word dcg_conv_direct_\\n + 1\n"
         "  .endr\n"
         "  .popsection\n");
 }
 
 /* clang-format on */
 
-void dcg_direct_run(dcg_direct *direct, uint32_t room, uint32_t largest) {
+void dcg_conv_direct_run(dcg_conv_direct *direct, uint32_t room, uint32_t largest) {
     const uint32_t *taps = direct->taps;
     uint32_t n = direct->n_taps;
     if (largest > DCG_SHORT_SUM || (2u * n + 1u > room && entries(taps, n) > room)) {
-        dcg_direct_portable(direct);
+        dcg_conv_direct_portable(direct);
         return;
     }
     thread(direct, direct->taps - room);
-    dcg_direct_dsp(direct);
+    dcg_conv_direct_dsp(direct);
 }
 #else
-typedef int dcg_direct_dsp_is_for_other_cores;
+typedef int dcg_conv_direct_dsp_is_for_other_cores;
 #endif

@@ -1,7 +1,7 @@
 /* Packs a convolution's input: a line of padded rows, one after the other, is cut into 2 or 4 equal parts
  * that are laid over each other, so that every position is at the head of a word in reach of aligned loads.
  */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 /* One plane of the packed input, not yet packed. */
 typedef struct plane {
@@ -48,7 +48,7 @@ static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end
     fill(to, end - x, p->pad);
 }
 
-int dcg_is_plain(const dcg_job *job) {
+int dcg_conv_is_plain(const dcg_job *job) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0);
     return node->kernel_h == 1u && node->kernel_w == 1u && node->stride_h == 1u && node->stride_w == 1u &&
@@ -58,7 +58,7 @@ int dcg_is_plain(const dcg_job *job) {
 
 /* Whether it is, and the step's input rows lie one behind the other. */
 static int is_unbroken(const dcg_job *job) {
-    return dcg_is_plain(job) && dcg_unbroken(dcg_input(job, 0), job->first_row, job->n_rows);
+    return dcg_conv_is_plain(job) && dcg_unbroken(dcg_input(job, 0), job->first_row, job->n_rows);
 }
 
 /* Positions first .. first + count - 1 of the plane. */
@@ -134,7 +134,7 @@ static void fold_in_four(const uint8_t *line, uint32_t quarter, uint32_t words, 
     }
 }
 
-uint32_t dcg_packed_planes(const dcg_job *job) {
+uint32_t dcg_conv_planes(const dcg_job *job) {
     const dcg_packing *p = &job->node->packing;
     return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
 }
@@ -148,31 +148,31 @@ static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, 
 }
 
 /* Whether the tensor is what its packed planes would be. */
-static int is_packed(const plane *p, const dcg_strip *strip, uint32_t count) {
-    return strip->fold == DCG_ONE && strip->first == 0 && is_unbroken(p->job) &&
+static int is_packed(const plane *p, const dcg_conv_strip *strip, uint32_t count) {
+    return strip->fold == DCG_PACKED_BYTES && strip->first == 0 && is_unbroken(p->job) &&
            p->job->first_row % p->input->rows == 0 && p->input->channel_stride == count && count % 4u == 0;
 }
 
-const uint8_t *dcg_pack_strip(const dcg_job *job, const dcg_strip *strip) {
+const uint8_t *dcg_conv_pack_strip(const dcg_job *job, const dcg_conv_strip *strip) {
     const dcg_node *node = job->node;
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
     uint32_t *planes = (void *)(job->net->arena + packing->planes), *to = planes;
     uint32_t fold = strip->fold, part = fold > 1u ? strip->count / fold : 0,
-             words = dcg_plane_words(packing, strip);
-    uint32_t count = strip->count + packing->halo, complement = dcg_packed_planes(job) * words;
+             words = dcg_conv_plane_words(packing, strip);
+    uint32_t count = strip->count + packing->halo, complement = dcg_conv_planes(job) * words;
     plane p = {job, node, dcg_input(job, 0), 0, 0, 0, 0};
     if (is_packed(&p, strip, count)) return dcg_input_row(job, 0, 0, job->first_row);
     for (; p.channel < p.input->channels; p.channel++) {
         p.pad = dcg_pad_byte(job, p.channel);
         for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
             for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                if (DCG_DENSE && fold == DCG_BESIDE)
-                    dcg_interleave(find_line(&p, strip->first, count, line), count, p.input->channels,
-                                   (uint8_t *)planes + p.channel);
-                else if (fold == DCG_ONE)
+                if (DCG_DENSE && fold == DCG_PACKED_PIXELS)
+                    dcg_conv_dense_interleave(find_line(&p, strip->first, count, line), count,
+                                              p.input->channels, (uint8_t *)planes + p.channel);
+                else if (fold == DCG_PACKED_BYTES)
                     put_line(&p, strip->first, count, (void *)to);
-                else if (fold == DCG_PAIR)
+                else if (fold == DCG_PACKED_PAIRS)
                     fold_in_two(find_line(&p, strip->first, count, line), part, words, to);
                 else
                     fold_in_four(find_line(&p, strip->first, count, line), part, words, to, to + complement);

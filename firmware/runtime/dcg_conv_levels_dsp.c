@@ -5,30 +5,33 @@
  * all taps so far, and they are multiplied by what a level differs from the next. A halfword starts at -2^15
  * and holds 257 bytes. There is no register left to count with: the list is threaded, its entries lead
  * through the code. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if DCG_DSP
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-#define AT_MULT 32 /* offsets in dcg_levels */
+#define AT_MULT 32 /* offsets in dcg_conv_levels */
 #define AT_OUT 40
 #define AT_WORDS 48
 #define AT_PASSES 56
 #define AT_DIFFERENCES 60
-typedef char dcg_levels_is_laid_out_so
-    [DCG_RUN_TAPS == 16u && DCG_MAX_RUNS % 2u == 0 && offsetof(dcg_levels, of_runs) % 4u == 0 &&
-             offsetof(dcg_levels, mult) == AT_MULT && offsetof(dcg_levels, out) == AT_OUT &&
-             offsetof(dcg_levels, words) == AT_WORDS && offsetof(dcg_levels, list) == AT_WORDS + 4 &&
-             offsetof(dcg_levels, passes) == AT_PASSES && offsetof(dcg_levels, differences) == AT_DIFFERENCES
-         ? 1
-         : -1];
+typedef char dcg_conv_levels_is_laid_out_so[DCG_RUN_TAPS == 16u && DCG_MAX_RUNS % 2u == 0 &&
+                                                    offsetof(dcg_conv_levels, of_runs) % 4u == 0 &&
+                                                    offsetof(dcg_conv_levels, mult) == AT_MULT &&
+                                                    offsetof(dcg_conv_levels, out) == AT_OUT &&
+                                                    offsetof(dcg_conv_levels, words) == AT_WORDS &&
+                                                    offsetof(dcg_conv_levels, list) == AT_WORDS + 4 &&
+                                                    offsetof(dcg_conv_levels, passes) == AT_PASSES &&
+                                                    offsetof(dcg_conv_levels, differences) == AT_DIFFERENCES
+                                                ? 1
+                                                : -1];
 
 /* clang-format off */
 
 /* One tap: r0 words of the pass, r1 list, r4..r11 sums of (bytes 0 and 2, bytes 1 and 3) of four words. */
 #define TAP(n) \
-    "dcg_levels_" #n ":\n" \
+    "dcg_conv_levels_" #n ":\n" \
     "  ldrh r2, [r1], #2\n" \
     "  add r2, r0, r2, lsl #2\n" \
     "  ldm r2, {r2, r3, r12, lr}\n" \
@@ -54,7 +57,7 @@ typedef char dcg_levels_is_laid_out_so
     "  smlab" half " r10, r3, r12, r10\n" \
     "  smlat" half " r11, r3, r12, r11\n"
 
-#define REQUANTISE(sum) /* zero_point + (sum * mult + 2^31 >> 32), to a byte */ \
+#define REQUANTIZE(sum) /* zero_point + (sum * mult + 2^31 >> 32), to a byte */ \
     "  smmlar " sum ", " sum ", r2, r3\n" \
     "  usat " sum ", #8, " sum "\n"
 
@@ -71,8 +74,8 @@ typedef char dcg_levels_is_laid_out_so
     "  bne " label "b\n" \
     "  ldr r1, [r0, #" record "]\n" \
     "  ldrd r2, r3, [r1, #" STR(AT_MULT) "]\n" \
-    REQUANTISE("r4") REQUANTISE("r5") REQUANTISE("r6") REQUANTISE("r7") \
-    REQUANTISE("r8") REQUANTISE("r9") REQUANTISE("r10") REQUANTISE("r11") \
+    REQUANTIZE("r4") REQUANTIZE("r5") REQUANTIZE("r6") REQUANTIZE("r7") \
+    REQUANTIZE("r8") REQUANTIZE("r9") REQUANTIZE("r10") REQUANTIZE("r11") \
     "  orr r4, r4, r8, lsl #8\n" \
     "  orr r5, r5, r9, lsl #8\n" \
     "  orr r6, r6, r10, lsl #8\n" \
@@ -84,14 +87,14 @@ typedef char dcg_levels_is_laid_out_so
     "  strh r5, [r12, #" column "]!\n" \
     "  strh r7, [r12, r3]\n"
 
-/* dcg_levels_run of dcg_levels.c is its twin. */
-__attribute__((naked)) void dcg_levels_run(dcg_levels *levels) {
+/* dcg_conv_levels_run of dcg_conv_levels.c is its twin. */
+__attribute__((naked)) void dcg_conv_levels_run(dcg_conv_levels *levels) {
     (void)levels;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
-        "dcg_levels_pass:\n"
+        "dcg_conv_levels_pass:\n"
         "  ldrd r0, r1, [r0, #" STR(AT_WORDS) "]\n"
-        "dcg_levels_clear:\n"
+        "dcg_conv_levels_clear:\n"
         "  mov r4, #0x80008000\n"
         "  mov r5, r4\n"
         "  mov r6, r4\n"
@@ -100,21 +103,21 @@ __attribute__((naked)) void dcg_levels_run(dcg_levels *levels) {
         "  mov r9, r4\n"
         "  mov r10, r4\n"
         "  mov r11, r4\n"
-        "  b dcg_levels_next\n"
+        "  b dcg_conv_levels_next\n"
         TAP(16) TAP(15) TAP(14) TAP(13) TAP(12) TAP(11) TAP(10) TAP(9)
         TAP(8) TAP(7) TAP(6) TAP(5) TAP(4) TAP(3) TAP(2) TAP(1)
-        "dcg_levels_next:\n"
+        "dcg_conv_levels_next:\n"
         "  ldrsh r2, [r1], #2\n"
         "  add pc, r2\n"
-        "dcg_levels_from_taps:\n"
+        "dcg_conv_levels_from_taps:\n"
         "  nop\n"
-        "dcg_levels_push:\n"
+        "dcg_conv_levels_push:\n"
         "  push {r4-r11}\n"
         "  ldrsh r2, [r1], #2\n"
         "  add pc, r2\n"
-        "dcg_levels_from_push:\n"
+        "dcg_conv_levels_from_push:\n"
         "  nop\n"
-        "dcg_levels_done:\n"
+        "dcg_conv_levels_done:\n"
         "  ldrh r2, [r1]\n" /* bytes pushed */
         "  add r2, sp\n"
         "  ldr r2, [r2]\n"
@@ -135,26 +138,26 @@ __attribute__((naked)) void dcg_levels_run(dcg_levels *levels) {
         "  str r2, [r0, #" STR(AT_WORDS) "]\n"
         "  subs r3, #1\n"
         "  str r3, [r0, #" STR(AT_PASSES) "]\n"
-        "  bne.w dcg_levels_pass\n"
+        "  bne.w dcg_conv_levels_pass\n"
         "  pop {r0, r4-r11, pc}\n"
         /* An entry is added to the program counter, which is two halfwords ahead. */
-        "  .pushsection .rodata.dcg_levels_entry, \"a\"\n"
+        "  .pushsection .rodata.dcg_conv_levels_entry, \"a\"\n"
         "  .balign 4\n"
-        "  .macro dcg_levels_row from\n"
-        "  .hword dcg_levels_push - (\\from + 2)\n"
+        "  .macro dcg_conv_levels_row from\n"
+        "  .hword dcg_conv_levels_push - (\\from + 2)\n"
         "  .irp n, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16\n"
-        "  .hword dcg_levels_\\n - (\\from + 2)\n"
+        "  .hword dcg_conv_levels_\\n - (\\from + 2)\n"
         "  .endr\n"
-        "  .hword dcg_levels_clear - (\\from + 2), dcg_levels_done - (\\from + 2)\n"
+        "  .hword dcg_conv_levels_clear - (\\from + 2), dcg_conv_levels_done - (\\from + 2)\n"
         "  .endm\n"
-        "  .global dcg_levels_entry\n"
-        "dcg_levels_entry:\n"
-        "  dcg_levels_row dcg_levels_from_taps\n"
-        "  dcg_levels_row dcg_levels_from_push\n"
+        "  .global dcg_conv_levels_entry\n"
+        "dcg_conv_levels_entry:\n"
+        "  dcg_conv_levels_row dcg_conv_levels_from_taps\n"
+        "  dcg_conv_levels_row dcg_conv_levels_from_push\n"
         "  .popsection\n");
 }
 
 /* clang-format on */
 #else
-typedef int dcg_levels_dsp_is_for_other_cores;
+typedef int dcg_conv_levels_dsp_is_for_other_cores;
 #endif

@@ -89,7 +89,7 @@ static void store_bytes(const dcg_job *job, const dcg_conv_record *record, uint3
     dcg_requant requant = dcg_conv_requant(job, record, o);
     uint8_t *output = dcg_output_row(job, o, y);
     for (uint32_t x = 0; x < job->node->out_width; x++)
-        output[x] = dcg_requantise(dcg_signed(row[x]), &requant);
+        output[x] = dcg_requantize(dcg_signed(row[x]), &requant);
 }
 
 static void store_scores(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,

@@ -3,7 +3,7 @@
  * Up to 56 positions a pass, from any address. With weights of eight bits, products are summed in halfwords
  * as long as no sum can overflow (weights of 128 in all, above zero as below) and then added to words; others
  * are summed in words. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if DCG_HELIUM
 
@@ -103,7 +103,7 @@
     "  vstrw.32 " x ", [sp, #" odd "]\n"
 
 /* Eight words, even positions in x, odd ones in y, to bytes: zero_point + (sum * mult + 2^31 >> 32). */
-#define REQUANTISE(x, y) \
+#define REQUANTIZE(x, y) \
     "  vrmulh.s32 " x ", " x ", q7\n" \
     "  vrmulh.s32 " y ", " y ", q7\n" \
     "  vqmovnb.s32 " x ", " x "\n" \
@@ -120,7 +120,7 @@
     "  vmovlt.s16 " sum ", " sum "\n" \
     "  vldrw.u32 " y ", [sp, #" odd "]\n" \
     "  vadd.i32 " sum ", " sum ", " y "\n" \
-    REQUANTISE(x, sum)
+    REQUANTIZE(x, sum)
 
 /* A sum's halfwords and the bias to bytes. */
 #define FINISH_ONLY(sum, x) \
@@ -128,10 +128,10 @@
     "  vadd.i32 " x ", " x ", r9\n" \
     "  vmovlt.s16 " sum ", " sum "\n" \
     "  vadd.i32 " sum ", " sum ", r9\n" \
-    REQUANTISE(x, sum)
+    REQUANTIZE(x, sum)
 
 /* The halfwords of one or two sums wait behind the words until registers are free. */
-__attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
+__attribute__((naked)) static void dcg_conv_bytes_short_56(dcg_conv_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
@@ -195,7 +195,7 @@ __attribute__((naked)) static void dcg_bytes_short_56(dcg_bytes *bytes) {
         LEAVE);
 }
 
-__attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
+__attribute__((naked)) static void dcg_conv_bytes_short_16(dcg_conv_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
@@ -234,7 +234,7 @@ __attribute__((naked)) static void dcg_bytes_short_16(dcg_bytes *bytes) {
     "  vstrb.32 " sum ", [r7], #4\n"
 
 /* Sums of 16 positions in the words of q2..q5. */
-__attribute__((naked)) static void dcg_bytes_wide(dcg_bytes *bytes) {
+__attribute__((naked)) static void dcg_conv_bytes_wide(dcg_conv_bytes *bytes) {
     (void)bytes;
     __asm__(
         BEGIN
@@ -268,10 +268,11 @@ __attribute__((naked)) static void dcg_bytes_wide(dcg_bytes *bytes) {
 
 /* clang-format on */
 
-typedef char dcg_bytes_is_laid_out_so[offsetof(dcg_bytes, bias) == 20 && offsetof(dcg_bytes, mult) == 24 &&
-                                              offsetof(dcg_bytes, n_taps) == 32
-                                          ? 1
-                                          : -1];
+typedef char dcg_conv_bytes_is_laid_out_so[offsetof(dcg_conv_bytes, bias) == 20 &&
+                                                   offsetof(dcg_conv_bytes, mult) == 24 &&
+                                                   offsetof(dcg_conv_bytes, n_taps) == 32
+                                               ? 1
+                                               : -1];
 
 /* What weights come to. */
 typedef struct total {
@@ -324,35 +325,36 @@ static void cut(const uint32_t *list, uint32_t n_taps, uint32_t largest, uint16_
 }
 
 /* Passes of a kernel from position first on. */
-static void run(const dcg_bytes *bytes, uint32_t first, uint32_t passes, void (*kernel)(dcg_bytes *bytes)) {
-    dcg_bytes part = *bytes;
+static void run(const dcg_conv_bytes *bytes, uint32_t first, uint32_t passes,
+                void (*kernel)(dcg_conv_bytes *bytes)) {
+    dcg_conv_bytes part = *bytes;
     part.words += first;
     part.out += first;
     part.passes = passes;
     if (passes > 0) kernel(&part);
 }
 
-void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
+void dcg_conv_bytes_run(dcg_conv_bytes *bytes, uint16_t *scratch, uint32_t largest) {
     uint32_t positions = bytes->positions, rest = positions % 56u;
     uint32_t all = (positions + DCG_AT_ONCE - 1u) / DCG_AT_ONCE,
              few = (rest + DCG_AT_ONCE - 1u) / DCG_AT_ONCE;
     if (largest > DCG_SHORT_SUM) {
-        run(bytes, 0, all, dcg_bytes_wide);
+        run(bytes, 0, all, dcg_conv_bytes_wide);
         return;
     }
     cut(bytes->list, bytes->n_taps, largest, scratch);
     bytes->segments = scratch;
     if (positions < 56u) {
-        run(bytes, 0, all, dcg_bytes_short_16);
+        run(bytes, 0, all, dcg_conv_bytes_short_16);
         return;
     }
     /* The last positions by up to two short passes or a long one, which begin ahead of them. */
-    run(bytes, 0, positions / 56u, dcg_bytes_short_56);
+    run(bytes, 0, positions / 56u, dcg_conv_bytes_short_56);
     if (few <= 2u)
-        run(bytes, positions - DCG_AT_ONCE * few, few, dcg_bytes_short_16);
+        run(bytes, positions - DCG_AT_ONCE * few, few, dcg_conv_bytes_short_16);
     else
-        run(bytes, positions - 56u, 1, dcg_bytes_short_56);
+        run(bytes, positions - 56u, 1, dcg_conv_bytes_short_56);
 }
 #else
-typedef int dcg_bytes_helium_is_for_other_cores;
+typedef int dcg_conv_bytes_helium_is_for_other_cores;
 #endif

@@ -1,8 +1,8 @@
 /* Packed convolution, a multiply-accumulate at a time: portable C. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 /* One pass: the sums of eight words, that is of sixteen positions. */
-static void sum_words(const dcg_direct *d, const uint8_t *words, uint32_t low[8], uint32_t high[8]) {
+static void sum_words(const dcg_conv_direct *d, const uint8_t *words, uint32_t low[8], uint32_t high[8]) {
     const uint32_t *tap = d->taps;
     DCG_UNROLL
     for (uint32_t i = 0; i < 8u; i++)
@@ -18,23 +18,23 @@ static void sum_words(const dcg_direct *d, const uint8_t *words, uint32_t low[8]
     }
 }
 
-void dcg_direct_portable(const dcg_direct *d) {
+void dcg_conv_direct_portable(const dcg_conv_direct *d) {
     const uint8_t *words = d->words;
     uint32_t low[8], high[8];
     for (uint32_t pass = 0; pass < d->passes; pass++, words += 32) {
         sum_words(d, words, low, high);
         DCG_UNROLL
         for (uint32_t i = 0; i < 8u; i++) {
-            d->low[8u * pass + i] = dcg_requantise(dcg_signed(low[i]), d->requant);
-            d->high[8u * pass + i] = dcg_requantise(dcg_signed(high[i]), d->requant);
+            d->low[8u * pass + i] = dcg_requantize(dcg_signed(low[i]), d->requant);
+            d->high[8u * pass + i] = dcg_requantize(dcg_signed(high[i]), d->requant);
         }
     }
 }
 
 #if !DCG_DSP
-void dcg_direct_run(dcg_direct *direct, uint32_t room, uint32_t largest) {
+void dcg_conv_direct_run(dcg_conv_direct *direct, uint32_t room, uint32_t largest) {
     (void)room;
     (void)largest;
-    dcg_direct_portable(direct);
+    dcg_conv_direct_portable(direct);
 }
 #endif

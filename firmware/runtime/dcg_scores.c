@@ -17,7 +17,7 @@ dcg_status dcg_add(const dcg_job *job) {
             const uint8_t *p = dcg_input_row(job, 0, c, y), *q = dcg_input_row(job, 1, c, y);
             uint8_t *output = dcg_output_row(job, c, y);
             for (uint32_t x = 0; x < node->out_width; x++, p += a->pixel_stride, q += b->pixel_stride)
-                output[x] = dcg_requantise(dcg_signed(factor_a * *p + factor_b * *q - zeros), &requant);
+                output[x] = dcg_requantize(dcg_signed(factor_a * *p + factor_b * *q - zeros), &requant);
         }
     }
     return DCG_OK;

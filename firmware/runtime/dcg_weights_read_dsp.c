@@ -1,19 +1,20 @@
-/* The decoder's inner loops for cores with a Cortex-M4's DSP instructions: what dcg_reader.c does, but two
- * entries from one load, as a load gives at least 25 bits and an entry that they read has at most 12. */
-#include "dcg_reader.h"
+/* The decoder's inner loops for cores with a Cortex-M4's DSP instructions: what dcg_weights_read.c does, but
+ * two entries from one load, as a load gives at least 25 bits and an entry that they read has at most 12. */
+#include "dcg_weights_read.h"
 
 #if DCG_DSP
 
 #define STR2(x) #x
 #define STR(x) STR2(x)
-#define AT_BIT 20 /* offsets in dcg_reader */
+#define AT_BIT 20 /* offsets in dcg_weights_reader */
 #define AT_END 40
-typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTHER == 1u << 31 &&
-                                               DCG_ENTRY_SECOND == 5u << 29 && DCG_ENTRY_FILLER == 3u << 30 &&
-                                               offsetof(dcg_reader, bit) == AT_BIT &&
-                                               offsetof(dcg_reader, end) == AT_END
-                                           ? 1
-                                           : -1];
+typedef char dcg_weights_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_TABLE_OTHER == 1u << 31 &&
+                                                       DCG_TABLE_SECOND == 5u << 29 &&
+                                                       DCG_TABLE_FILLER == 3u << 30 &&
+                                                       offsetof(dcg_weights_reader, bit) == AT_BIT &&
+                                                       offsetof(dcg_weights_reader, end) == AT_END
+                                                   ? 1
+                                                   : -1];
 
 /* clang-format off */
 
@@ -103,7 +104,7 @@ typedef char dcg_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_ENTRY_OTH
     TAP \
     "  strd lr, r12, [r8], #8\n"
 
-__attribute__((naked)) uint32_t dcg_read_list(dcg_reader *reader) {
+__attribute__((naked)) uint32_t dcg_weights_read_list(dcg_weights_reader *reader) {
     (void)reader;
     __asm__(
         BEGIN
@@ -130,7 +131,7 @@ __attribute__((naked)) uint32_t dcg_read_list(dcg_reader *reader) {
     "  str lr, [r4, r8, lsl #2]\n" \
     "  add r8, #1\n"
 
-__attribute__((naked)) uint32_t dcg_read_chains(dcg_reader *reader) {
+__attribute__((naked)) uint32_t dcg_weights_read_chains(dcg_weights_reader *reader) {
     (void)reader;
     __asm__(
         BEGIN
@@ -147,5 +148,5 @@ __attribute__((naked)) uint32_t dcg_read_chains(dcg_reader *reader) {
 
 /* clang-format on */
 #else
-typedef int dcg_reader_dsp_is_for_other_cores;
+typedef int dcg_weights_reader_dsp_is_for_other_cores;
 #endif

@@ -1,8 +1,8 @@
 /* Packed convolution on planes of bytes, a multiply-accumulate at a time: portable C. */
-#include "dcg_packed.h"
+#include "dcg_conv_packed.h"
 
 #if !DCG_HELIUM
-void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
+void dcg_conv_bytes_run(dcg_conv_bytes *bytes, uint16_t *scratch, uint32_t largest) {
     (void)scratch;
     (void)largest;
     const uint8_t *words = bytes->words;
@@ -22,7 +22,7 @@ void dcg_bytes_run(dcg_bytes *bytes, uint16_t *scratch, uint32_t largest) {
         }
         DCG_UNROLL
         for (uint32_t i = 0; i < DCG_AT_ONCE; i++)
-            out[i] = dcg_requantise(dcg_signed(sum[i]), bytes->requant);
+            out[i] = dcg_requantize(dcg_signed(sum[i]), bytes->requant);
     }
 }
 #endif

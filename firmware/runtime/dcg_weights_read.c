@@ -1,0 +1,35 @@
+/* The decoder's inner loops in portable C. */
+#include "dcg_weights_read.h"
+
+#if !DCG_DSP
+static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
+    dcg_weights_reader r = *reader;
+    uint32_t other_place = 0;
+    while (r.n < r.end) {
+        uint32_t bits = dcg_load_u32(r.stream + (r.bit >> 3)) >> (r.bit & 7u);
+        uint32_t entry = dcg_weights_entry_at(r.table, r.mask, bits), weights = dcg_weights_entry_span(entry);
+        if (entry >= DCG_TABLE_OTHER && entry < DCG_TABLE_FILLER) break;
+        other_place = weights > r.left;
+        if (other_place) break;
+        r.bit += entry & 0xFFu;
+        r.left -= weights;
+        int32_t weight = r.levels[entry >> 8 & 0xFFu];
+        if (entry >= DCG_TABLE_FILLER)
+            r.end--;
+        else if (chains)
+            dcg_weights_chain_tap(&r, weight);
+        else
+            dcg_weights_list_tap(&r, weight);
+    }
+    *reader = r;
+    return other_place;
+}
+
+uint32_t dcg_weights_read_list(dcg_weights_reader *reader) {
+    return read_plain(reader, 0);
+}
+
+uint32_t dcg_weights_read_chains(dcg_weights_reader *reader) {
+    return read_plain(reader, 1);
+}
+#endif
