@@ -16,7 +16,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from dcgen.targets import TARGETS
 
-FOR_TESTS = {"clang": "clang", "cmake": "cmake", "iverilog": "iverilog"}
+FOR_TESTS = {"ccache": "ccache", "clang": "clang", "cmake": "cmake", "iverilog": "iverilog"}
 APT = ("apt-get", "install", "-y", "--no-install-recommends")
 
 

@@ -11,10 +11,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.kept import CACHE
 from tests.process import ROOT, dcgen
 
 NO_SKIPS = bool(os.environ.get("DCGEN_NO_SKIPS"))
 """Set where everything that tests need is known to be there: a skipped test then fails."""
+
+COMPILERS = Path("/usr/lib/ccache")
+"""Debian's links to ccache, named as compilers: what any test compiles for the second time is taken from its cache."""
+
+
+def pytest_configure() -> None:
+    if COMPILERS.is_dir():
+        os.environ["PATH"] = os.pathsep.join((str(COMPILERS), os.environ["PATH"]))
+        os.environ |= {"CCACHE_DIR": str(CACHE / "ccache"), "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "2G"}
 
 
 @pytest.hookimpl(wrapper=True)

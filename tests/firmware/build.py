@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from dcgen.encode.schema import Status
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.plan.firmware.segments import Schedule
 from dcgen.quant.qgraph import I32, U8, QGraph
+from tests.kept import kept
 
 HERE = Path(__file__).parent
 STRICT = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic"]
@@ -46,22 +46,32 @@ def run(command: Sequence[str]) -> bytes:
 
 
 @cache
-def _runtime(flags: tuple[str, ...]) -> tempfile.TemporaryDirectory[str]:
-    """The runtime under sanitizers, compiled once: sources and objects in one folder."""
-    folder = tempfile.TemporaryDirectory(prefix="dcg-runtime-")
-    path = Path(folder.name)
-    write(path, runtime_files())
-    compile_all(["gcc", *STRICT, *SANITIZED, *flags], sorted(path.glob("*.c")), [path], path)
-    return folder
-
-
 def runtime_objects(*flags: str) -> Path:
-    """The folder with the runtime's headers and its objects, compiled under sanitizers."""
-    return Path(_runtime(flags).name)
+    """A folder with the runtime's headers and its objects, compiled under sanitizers."""
+
+    def make(folder: Path) -> None:
+        write(folder, runtime_files())
+        compile_all(["gcc", *STRICT, *SANITIZED, *flags], sorted(folder.glob("*.c")), [folder], folder)
+
+    return kept("runtime", (run(["gcc", "--version"]), *STRICT, *SANITIZED, *flags), runtime_files(), make)
+
+
+@cache
+def program(*flags: str) -> Path:
+    """program.c and the runtime under sanitizers, linked: it takes models as libraries that use its runtime."""
+    runtime = runtime_objects(*flags)
+    sources = {name: (HERE / name).read_bytes() for name in ("program.c", "model.h")}
+
+    def make(folder: Path) -> None:
+        objects = map(str, sorted(runtime.glob("*.o")))
+        command = ["gcc", "-std=gnu11", *SANITIZED, f"-I{runtime}", f"-I{HERE}", str(HERE / "program.c")]
+        run([*command, *objects, "-rdynamic", "-o", str(folder / "program")])
+
+    return kept("program", (str(runtime),), sources, make) / "program"
 
 
 class Program:
-    """tests/firmware/program.c with one model, under sanitizers."""
+    """program.c with one model, under sanitizers."""
 
     def __init__(
         self,
@@ -77,17 +87,16 @@ class Program:
         self.blob = blob or encode(graph)
         self.plan = plan_firmware(graph, self.blob, schedule, table_bits=table_bits)
         names = ModelNames.of("unit")
-        runtime = runtime_objects(*flags)
+        self._program, self._model = program(*flags), folder / "model.so"
         write(folder, model_files(graph, self.blob, self.plan, "unit", golden))
-        sources = [folder / names.plan_source, folder / names.blob_array]
+        sources = [folder / names.plan_source, folder / names.blob_array, HERE / "model.c"]
         sources += [folder / names.selftest_source] if golden else []
-        compile_all(["gcc", *STRICT, *SANITIZED], sources, [runtime, folder], folder)
-        compile_all(["gcc", *SANITIZED], [HERE / "program.c"], [runtime, folder], folder)
-        objects = [*sorted(folder.glob("*.o")), *sorted(runtime.glob("*.o"))]
-        run(["gcc", *SANITIZED, *map(str, objects), "-o", str(folder / "program")])
+        includes = [f"-I{i}" for i in (runtime_objects(*flags), folder, HERE)]
+        library = ["-shared", "-fPIC", "-o", str(self._model)]
+        run(["gcc", *STRICT, *SANITIZED, *includes, *map(str, sources), *library])
 
     def call(self, *arguments: str) -> bytes:
-        return run([str(self.folder / "program"), *arguments])
+        return run([str(self._program), str(self._model), *arguments])
 
     def trace(self, pictures: U8, blob: bytes | None = None) -> tuple[dict[str, U8], I32]:
         """Every traced tensor [N, C, H, W] and the scores [N, S] of pictures [N, H, W, C]."""

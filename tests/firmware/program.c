@@ -1,22 +1,26 @@
-/* Test program for one emitted model. All memory is from malloc, of exactly the stated sizes, so that
- * the address sanitizer sees the first byte read or written outside.
+/* Test program for emitted models. All memory is from malloc, of exactly the stated sizes, so that the
+ * address sanitizer sees the first byte read or written outside. The program is linked once; its first
+ * argument is the model, a shared library of model.c and the emitted files, and the others say what to do:
  *
- *   program trace BLOB PICTURES   runs every picture, every second one step by step; stdout: rows (u16 node,
+ *   trace BLOB PICTURES   runs every picture, every second one step by step; stdout: rows (u16 node,
  *                                 channel, row, count, then the bytes) and after each picture u16 0xFFFF and
  *                                 its scores
- *   program fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
- *   program selftest              stdout: status and first wrong node
- *   program argument              stdout: statuses of calls with wrong arguments
- *   program rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
+ *   fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
+ *   selftest              stdout: status and first wrong node
+ *   argument              stdout: statuses of calls with wrong arguments
+ *   rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
  *                                 order, and whether a picture pushed after all that has dcg_run's scores
- *   program steps PICTURE         stdout: statuses of calls in and out of turn, and whether a picture taken
+ *   steps PICTURE         stdout: statuses of calls in and out of turn, and whether a picture taken
  *                                 step by step, refusing rows between, has dcg_run's scores
  */
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "dcg_model.h"
+#include "model.h"
+
+static const struct model *model;
 
 static void *exact(size_t bytes) {
     void *p = NULL;
@@ -52,38 +56,36 @@ static dcg_status run_steps(dcg_net *net, dcg_status status) {
 
 /* One picture as its plan has it: whole, or row by row, each row's memory free again after its call. */
 static dcg_status run_picture(dcg_net *net, const uint8_t *picture, int32_t *scores, int steps) {
-#if DCG_MODEL_STREAMED
-    const size_t bytes = DCG_MODEL_INPUT_WIDTH * DCG_MODEL_INPUT_CHANNELS;
+    if (!model->plan->streamed)
+        return steps ? run_steps(net, dcg_begin_picture(net, picture, scores))
+                     : dcg_run(net, picture, scores);
+    const size_t bytes = model->input_bytes / model->input_height;
     dcg_status status = dcg_begin(net, scores);
-    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
+    for (size_t y = 0; y < model->input_height && status == DCG_OK; y++) {
         uint8_t *row = exact(bytes);
         memcpy(row, picture + y * bytes, bytes);
         status = steps ? run_steps(net, dcg_take_row(net, row)) : dcg_push_row(net, row);
         free(row);
     }
     return status;
-#else
-    if (steps) return run_steps(net, dcg_begin_picture(net, picture, scores));
-    return dcg_run(net, picture, scores);
-#endif
 }
 
 static int trace(const char *blob_name, const char *pictures_name) {
     size_t blob_bytes, bytes;
     uint8_t *blob = read_file(blob_name, &blob_bytes), *pictures = read_file(pictures_name, &bytes);
-    void *arena = exact(DCG_MODEL_ARENA_BYTES);
-    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+    void *arena = exact(model->arena_bytes);
+    int32_t *scores = exact(model->scores * sizeof *scores);
     dcg_net net;
-    dcg_status status = dcg_init(&net, &DCG_MODEL_PLAN, blob, blob_bytes, arena, DCG_MODEL_ARENA_BYTES);
-    for (size_t at = 0; status == DCG_OK && at < bytes; at += DCG_MODEL_INPUT_BYTES) {
-        uint8_t *picture = exact(DCG_MODEL_INPUT_BYTES);
-        memcpy(picture, pictures + at, DCG_MODEL_INPUT_BYTES);
+    dcg_status status = dcg_init(&net, model->plan, blob, blob_bytes, arena, model->arena_bytes);
+    for (size_t at = 0; status == DCG_OK && at < bytes; at += model->input_bytes) {
+        uint8_t *picture = exact(model->input_bytes);
+        memcpy(picture, pictures + at, model->input_bytes);
         dcg_set_trace(&net, write_row, stdout);
-        status = run_picture(&net, picture, scores, at / DCG_MODEL_INPUT_BYTES % 2 == 1);
-        if (memcmp(picture, pictures + at, DCG_MODEL_INPUT_BYTES) != 0) abort();
+        status = run_picture(&net, picture, scores, at / model->input_bytes % 2 == 1);
+        if (memcmp(picture, pictures + at, model->input_bytes) != 0) abort();
         uint16_t end = 0xFFFF;
         fwrite(&end, sizeof end, 1, stdout);
-        fwrite(scores, sizeof *scores, DCG_MODEL_SCORES, stdout);
+        fwrite(scores, sizeof *scores, model->scores, stdout);
         free(picture);
     }
     if (status != DCG_OK) fprintf(stderr, "%s\n", dcg_status_text(status));
@@ -101,10 +103,10 @@ static int fuzz(const char *blobs_name, const char *picture_name) {
         uint8_t *blob = exact(size);
         memcpy(blob, blobs + at, size);
         at += size;
-        void *arena = exact(DCG_MODEL_ARENA_BYTES);
-        int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+        void *arena = exact(model->arena_bytes);
+        int32_t *scores = exact(model->scores * sizeof *scores);
         dcg_net net;
-        dcg_status init = dcg_init(&net, &DCG_MODEL_PLAN, blob, size, arena, DCG_MODEL_ARENA_BYTES);
+        dcg_status init = dcg_init(&net, model->plan, blob, size, arena, model->arena_bytes);
         dcg_status run = init == DCG_OK ? run_picture(&net, picture, scores, 0) : DCG_OK;
         printf("%d %d\n", (int)init, (int)run);
         free(blob), free(arena), free(scores);
@@ -120,30 +122,30 @@ static dcg_status with_alignment(const uint8_t *blob, size_t blob_bytes, uint8_t
     dcg_net net;
     dcg_status found = DCG_ERR_ARGUMENT;
     for (size_t b = 1; b < blob_end; b++)
-        if (dcg_init(&net, &DCG_MODEL_PLAN, blob + b, blob_bytes, arena, DCG_MODEL_ARENA_BYTES) != found)
+        if (dcg_init(&net, model->plan, blob + b, blob_bytes, arena, model->arena_bytes) != found)
             return DCG_OK;
     for (size_t a = 1; a < arena_end; a++)
-        if (dcg_init(&net, &DCG_MODEL_PLAN, blob, blob_bytes, arena + a, DCG_MODEL_ARENA_BYTES) != found)
+        if (dcg_init(&net, model->plan, blob, blob_bytes, arena + a, model->arena_bytes) != found)
             return DCG_OK;
     return found;
 }
 
 static int argument(void) {
-    uint8_t *arena = exact(DCG_MODEL_ARENA_BYTES + 16);
-    uint8_t *blob = exact(DCG_MODEL_BLOB_BYTES + 16);
-    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
-    const size_t bytes = DCG_MODEL_BLOB_BYTES, space = DCG_MODEL_ARENA_BYTES;
+    uint8_t *arena = exact(model->arena_bytes + 16);
+    uint8_t *blob = exact(model->blob_bytes + 16);
+    int32_t *scores = exact(model->scores * sizeof *scores);
+    const size_t bytes = model->blob_bytes, space = model->arena_bytes;
     dcg_net net;
-    memcpy(blob, DCG_MODEL_BLOB, bytes);
+    memcpy(blob, model->blob, bytes);
     const dcg_status found[] = {
-        dcg_init(NULL, &DCG_MODEL_PLAN, blob, bytes, arena, space),
+        dcg_init(NULL, model->plan, blob, bytes, arena, space),
         dcg_init(&net, NULL, blob, bytes, arena, space),
-        dcg_init(&net, &DCG_MODEL_PLAN, NULL, bytes, arena, space),
-        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, NULL, space),
+        dcg_init(&net, model->plan, NULL, bytes, arena, space),
+        dcg_init(&net, model->plan, blob, bytes, NULL, space),
         with_alignment(blob, bytes, arena, DCG_BLOB_ALIGNMENT, 1),
         with_alignment(blob, bytes, arena, 1, DCG_ARENA_ALIGNMENT),
-        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes, arena, space - 1),
-        dcg_init(&net, &DCG_MODEL_PLAN, blob, bytes + 16, arena, space + 16),
+        dcg_init(&net, model->plan, blob, bytes, arena, space - 1),
+        dcg_init(&net, model->plan, blob, bytes + 16, arena, space + 16),
         dcg_run(NULL, arena, scores),
         dcg_run(&net, NULL, scores),
         dcg_run(&net, arena, NULL),
@@ -155,30 +157,26 @@ static int argument(void) {
 }
 
 static int selftest(void) {
-#ifdef DCG_MODEL_SELFTEST
-    void *arena = exact(DCG_MODEL_ARENA_BYTES);
-    int32_t *scores = exact(DCG_MODEL_SCORES * sizeof *scores);
+    void *arena = exact(model->arena_bytes);
+    int32_t *scores = exact(model->scores * sizeof *scores);
     uint16_t wrong = 0;
     dcg_net net;
     dcg_status status =
-        dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
-    if (status == DCG_OK) status = dcg_selftest(&net, &DCG_MODEL_SELFTEST, scores, &wrong);
-    printf("%d %d %s\n", (int)status, (int)wrong,
-           wrong == DCG_NO_NODE ? "-" : DCG_MODEL_SELFTEST.names[wrong]);
+        dcg_init(&net, model->plan, model->blob, model->blob_bytes, arena, model->arena_bytes);
+    if (status == DCG_OK) status = dcg_selftest(&net, model->selftest, scores, &wrong);
+    printf("%d %d %s\n", (int)status, (int)wrong, wrong == DCG_NO_NODE ? "-" : model->selftest->names[wrong]);
     free(arena), free(scores);
-#endif
     return 0;
 }
 
 static int rows(const char *picture_name) {
     size_t bytes;
-    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(DCG_MODEL_ARENA_BYTES);
-    int32_t *whole = exact(DCG_MODEL_SCORES * sizeof *whole),
-            *pushed = exact(DCG_MODEL_SCORES * sizeof *pushed);
-    const size_t stride = bytes / DCG_MODEL_INPUT_HEIGHT;
+    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(model->arena_bytes);
+    int32_t *whole = exact(model->scores * sizeof *whole), *pushed = exact(model->scores * sizeof *pushed);
+    const size_t stride = bytes / model->input_height;
     dcg_net net;
     dcg_status status =
-        dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+        dcg_init(&net, model->plan, model->blob, model->blob_bytes, arena, model->arena_bytes);
     if (status != DCG_OK) abort();
     printf("%d\n", (int)dcg_push_row(&net, picture)); /* not begun */
     printf("%d\n", (int)dcg_begin(NULL, pushed));
@@ -190,11 +188,11 @@ static int rows(const char *picture_name) {
     printf("%d\n", (int)dcg_run(&net, picture, whole)); /* in the middle of a picture */
     printf("%d\n", (int)dcg_push_row(&net, picture));   /* which is over */
     status = dcg_begin(&net, pushed);
-    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++)
+    for (size_t y = 0; y < model->input_height && status == DCG_OK; y++)
         status = dcg_push_row(&net, picture + y * stride);
     printf("%d\n", (int)status);
     printf("%d\n", (int)dcg_push_row(&net, picture)); /* a row too many */
-    printf("%d\n", memcmp(whole, pushed, DCG_MODEL_SCORES * sizeof *whole) == 0);
+    printf("%d\n", memcmp(whole, pushed, model->scores * sizeof *whole) == 0);
     free(picture), free(arena), free(whole), free(pushed);
     return 0;
 }
@@ -206,26 +204,25 @@ static dcg_status fail(const struct dcg_job *job) {
 
 /* The model's plan, but that its first step fails. */
 static dcg_status init_failing(dcg_net *net, dcg_plan *plan, dcg_node *nodes, void *arena) {
-    *plan = DCG_MODEL_PLAN;
+    *plan = *model->plan;
     memcpy(nodes, plan->nodes, plan->n_nodes * sizeof *nodes);
     nodes[plan->steps[0].node].kernel = fail;
     plan->nodes = nodes;
-    return dcg_init(net, plan, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES);
+    return dcg_init(net, plan, model->blob, model->blob_bytes, arena, model->arena_bytes);
 }
 
 static dcg_status begin(dcg_net *net, const uint8_t *picture, int32_t *scores) {
-    return DCG_MODEL_PLAN.streamed ? dcg_begin(net, scores) : dcg_begin_picture(net, picture, scores);
+    return model->plan->streamed ? dcg_begin(net, scores) : dcg_begin_picture(net, picture, scores);
 }
 
 static int steps(const char *picture_name) {
     size_t bytes;
-    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(DCG_MODEL_ARENA_BYTES);
-    int32_t *whole = exact(DCG_MODEL_SCORES * sizeof *whole),
-            *found = exact(DCG_MODEL_SCORES * sizeof *found);
-    const size_t stride = bytes / DCG_MODEL_INPUT_HEIGHT;
+    uint8_t *picture = read_file(picture_name, &bytes), *arena = exact(model->arena_bytes);
+    int32_t *whole = exact(model->scores * sizeof *whole), *found = exact(model->scores * sizeof *found);
+    const size_t stride = bytes / model->input_height;
     uint8_t *wrong = exact(stride); /* a row of no picture */
     dcg_net net;
-    if (dcg_init(&net, &DCG_MODEL_PLAN, DCG_MODEL_BLOB, DCG_MODEL_BLOB_BYTES, arena, DCG_MODEL_ARENA_BYTES) ||
+    if (dcg_init(&net, model->plan, model->blob, model->blob_bytes, arena, model->arena_bytes) ||
         dcg_run(&net, picture, whole))
         abort();
     printf("%d %d\n", dcg_has_step(NULL), dcg_has_step(&net));
@@ -237,8 +234,8 @@ static int steps(const char *picture_name) {
     printf("%d\n", (int)dcg_take_row(&net, NULL));
     unsigned n_steps = 0, refused = 0, early = 0;
     dcg_status status = DCG_OK;
-    for (size_t y = 0; y < DCG_MODEL_INPUT_HEIGHT && status == DCG_OK; y++) {
-        if (DCG_MODEL_PLAN.streamed) {
+    for (size_t y = 0; y < model->input_height && status == DCG_OK; y++) {
+        if (model->plan->streamed) {
             early += dcg_run_step(&net) != DCG_ERR_ARGUMENT; /* before its row */
             status = dcg_take_row(&net, picture + y * stride);
         }
@@ -249,12 +246,12 @@ static int steps(const char *picture_name) {
         }
     }
     printf("%d %u\n", (int)status, early);
-    printf("%d %d\n", n_steps == DCG_MODEL_PLAN.n_steps, refused == 2 * n_steps);
-    printf("%d\n", memcmp(whole, found, DCG_MODEL_SCORES * sizeof *whole) == 0);
+    printf("%d %d\n", n_steps == model->plan->n_steps, refused == 2 * n_steps);
+    printf("%d\n", memcmp(whole, found, model->scores * sizeof *whole) == 0);
     printf("%d %d\n", (int)dcg_run_step(&net), (int)dcg_take_row(&net, wrong)); /* the picture is complete */
 
     dcg_plan plan;
-    dcg_node *nodes = exact(DCG_MODEL_PLAN.n_nodes * sizeof *nodes);
+    dcg_node *nodes = exact(model->plan->n_nodes * sizeof *nodes);
     if (init_failing(&net, &plan, nodes, arena) || begin(&net, picture, found)) abort();
     while (!dcg_has_step(&net))
         if (dcg_take_row(&net, picture)) abort();
@@ -267,11 +264,14 @@ static int steps(const char *picture_name) {
 }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && strcmp(argv[1], "trace") == 0) return trace(argv[2], argv[3]);
-    if (argc == 4 && strcmp(argv[1], "fuzz") == 0) return fuzz(argv[2], argv[3]);
-    if (argc == 2 && strcmp(argv[1], "selftest") == 0) return selftest();
-    if (argc == 2 && strcmp(argv[1], "argument") == 0) return argument();
-    if (argc == 3 && strcmp(argv[1], "rows") == 0) return rows(argv[2]);
-    if (argc == 3 && strcmp(argv[1], "steps") == 0) return steps(argv[2]);
+    void *library = argc > 2 ? dlopen(argv[1], RTLD_NOW) : NULL;
+    if (!library || !(model = dlsym(library, "the_model"))) return 98;
+    const char *what = argv[2];
+    if (argc == 5 && strcmp(what, "trace") == 0) return trace(argv[3], argv[4]);
+    if (argc == 5 && strcmp(what, "fuzz") == 0) return fuzz(argv[3], argv[4]);
+    if (argc == 3 && strcmp(what, "selftest") == 0 && model->selftest) return selftest();
+    if (argc == 3 && strcmp(what, "argument") == 0) return argument();
+    if (argc == 4 && strcmp(what, "rows") == 0) return rows(argv[3]);
+    if (argc == 4 && strcmp(what, "steps") == 0) return steps(argv[3]);
     return 99;
 }
