@@ -143,9 +143,9 @@ def parameter_values(p: EngineParameters) -> dict[str, int]:
     Raises ValueError where a value does not fit its register.
     """
     if p.command_words > MAX_COMMAND_WORDS:
-        raise ValueError(f"{p.command_words} command words, the window holds {MAX_COMMAND_WORDS}")
+        raise ValueError(f"command_words must be at most {MAX_COMMAND_WORDS} behind a bus, not {p.command_words}")
     if len(p.strides) > 32 // STRIDE_BITS:
-        raise ValueError(f"{len(p.strides)} strides, the register holds {32 // STRIDE_BITS}")
+        raise ValueError(f"strides must be at most {32 // STRIDE_BITS} behind a bus, not {p.strides}")
     values = {name: getattr(p, name) for name, _ in _PARAMETERS if name != "strides"}
     values["strides"] = sum(stride << STRIDE_BITS * i for i, stride in enumerate(p.strides))
     return values
