@@ -79,89 +79,97 @@ class WeightListBuilder(wiring.Component):
                 "publish": Out(stream.Signature(head_layout(p))),
             }
         )
+        # The next weight's position. Behind it lie ``room`` weights of its tap.
+        self._output = Signal(bits(p.max_outputs + 1), name="output")
+        self._tap, self._channel, self._room = Signal(bits(p.max_taps)), Signal(16), Signal(16, name="room")
+        self._whole = Signal(16, name="whole")  # room at the begin of a tap
+        self._in_group, self._group_base = Signal(16), Signal(bits(p.words), name="group_base")
+        self._last_output, self._last_tap = Signal(), Signal(name="last_tap")
+        self._count = Signal(bits(p.list_entries + 1), name="count")  # weights of this list
+        self._flushing = Signal(name="flushing")
+        # While an entry goes on into further taps, ``rest`` is what is left of its run.
+        self._wrapping, self._rest = Signal(), Signal(12, name="rest")
 
     def elaborate(self, platform: object) -> Module:
-        p, shape = self._p, self.shape
         m = Module()
-
-        # Position of the next weight. ``room`` weights of this tap are left behind that one.
-        output = Signal(bits(p.max_outputs + 1))
-        tap, channel, room = Signal(bits(p.max_taps)), Signal(16), Signal(16)
-        whole = Signal(16)
-        m.d.sync += whole.eq(shape.channels - 1)
-        in_group, group_base = Signal(16), Signal(bits(p.words))
-        last_output, last_tap = Signal(), Signal()
-        count = Signal(bits(p.list_entries + 1))
-        flushing = Signal()
-
-        wrapping, rest = Signal(), Signal(12)
+        m.d.sync += self._whole.eq(self.shape.channels - 1)
         run, move = Signal(16), Signal()
-        m.d.comb += run.eq(Mux(wrapping, rest, self.entries.payload.run))
+        m.d.comb += run.eq(Mux(self._wrapping, self._rest, self.entries.payload.run))
         entry, fits, leaves, ends = Signal(), Signal(), Signal(), Signal()
         weight, closes = Signal(), Signal()
         m.d.comb += [
             entry.eq(self.entries.valid & move),
-            fits.eq(run <= room),
+            fits.eq(run <= self._room),
             self.entries.ready.eq(move & fits),
             self.beyond.eq(entry & self.exhausted),
             weight.eq(entry & fits & (self.entries.payload.level != 0)),
-            leaves.eq(entry & (run >= room)),
-            ends.eq(leaves & last_tap),
-            closes.eq((ends & ~last_output) | (flushing & move)),
-            self.full.eq(weight & (count == p.list_entries)),
+            leaves.eq(entry & (run >= self._room)),
+            ends.eq(leaves & self._last_tap),
+            closes.eq((ends & ~self._last_output) | (self._flushing & move)),
+            self.full.eq(weight & (self._count == self._p.list_entries)),
         ]
         with m.If(entry):
-            m.d.sync += [wrapping.eq(~fits), rest.eq(run + ~room)]  # + ~: less one more
-            m.d.sync += [channel.eq(channel + run + 1), room.eq(room + ~run)]
+            m.d.sync += [self._wrapping.eq(~fits), self._rest.eq(run + ~self._room)]  # a + ~b is a - b - 1
+            m.d.sync += [self._channel.eq(self._channel + run + 1), self._room.eq(self._room + ~run)]
         with m.If(leaves):
-            m.d.sync += [channel.eq(0), room.eq(whole), tap.eq(tap + 1)]
-            m.d.sync += last_tap.eq(tap + 2 == shape.taps)
+            m.d.sync += [self._channel.eq(0), self._room.eq(self._whole), self._tap.eq(self._tap + 1)]
+            m.d.sync += self._last_tap.eq(self._tap + 2 == self.shape.taps)
         with m.If(weight):
-            m.d.sync += count.eq(count + 1)
-            with m.If(count == self.most):
-                m.d.sync += self.most.eq(count + 1)
-        with m.If(ends & last_output):
+            m.d.sync += self._count.eq(self._count + 1)
+            with m.If(self._count == self.most):
+                m.d.sync += self.most.eq(self._count + 1)
+        with m.If(ends & self._last_output):
             m.d.sync += self.exhausted.eq(1)
         with m.If(closes):
-            m.d.sync += [
-                tap.eq(0),
-                last_tap.eq(shape.taps == 1),
-                count.eq(0),
-                output.eq(output + 1),
-                last_output.eq(output + 2 == shape.outputs),
-                in_group.eq(in_group + 1),
-            ]
-            with m.If(in_group + 1 == shape.group_outputs):
-                m.d.sync += [in_group.eq(0), group_base.eq(group_base + shape.group_words)]
-            with m.If(flushing & last_output):
-                m.d.sync += [flushing.eq(0), self.finished.eq(1)]
+            self._next_filter(m)
         with m.If(self.flush):
-            m.d.sync += flushing.eq(1)
+            m.d.sync += self._flushing.eq(1)
         with m.If(self.start):
-            m.d.sync += [
-                output.eq(0),
-                tap.eq(0),
-                channel.eq(0),
-                room.eq(shape.channels - 1),
-                in_group.eq(0),
-                group_base.eq(0),
-                last_output.eq(shape.outputs == 1),
-                last_tap.eq(shape.taps == 1),
-                count.eq(0),
-                self.most.eq(0),
-                self.exhausted.eq(0),
-                self.finished.eq(0),
-                wrapping.eq(0),
-            ]
-
+            self._first_filter(m)
         # A list without weights gets one of zero, at tap 0 of channel 0.
         filler = Signal()
         m.d.comb += [
-            filler.eq(closes & ~weight & (count == 0)),
+            filler.eq(closes & ~weight & (self._count == 0)),
             self.level.eq(self.entries.payload.level),
-            self.output.eq(output),
+            self.output.eq(self._output),
             self.moving.eq(move),
         ]
+        self._carry(m, run, move, weight, closes, filler)
+        return m
+
+    def _next_filter(self, m: Module) -> None:
+        """Goes on to the first weight of the next filter."""
+        shape, output, in_group = self.shape, self._output, self._in_group
+        m.d.sync += [
+            self._tap.eq(0),
+            self._last_tap.eq(shape.taps == 1),
+            self._count.eq(0),
+            output.eq(output + 1),
+            self._last_output.eq(output + 2 == shape.outputs),
+            in_group.eq(in_group + 1),
+        ]
+        with m.If(in_group + 1 == shape.group_outputs):
+            m.d.sync += [in_group.eq(0), self._group_base.eq(self._group_base + shape.group_words)]
+        with m.If(self._flushing & self._last_output):
+            m.d.sync += [self._flushing.eq(0), self.finished.eq(1)]
+
+    def _first_filter(self, m: Module) -> None:
+        """Begins a step at the first weight of filter 0."""
+        zeroed = (self._output, self._tap, self._channel, self._in_group, self._group_base, self._count)
+        m.d.sync += [register.eq(0) for register in zeroed]
+        m.d.sync += [
+            self._room.eq(self.shape.channels - 1),
+            self._last_output.eq(self.shape.outputs == 1),
+            self._last_tap.eq(self.shape.taps == 1),
+            self.most.eq(0),
+            self.exhausted.eq(0),
+            self.finished.eq(0),
+            self._wrapping.eq(0),
+        ]
+
+    def _carry(self, m: Module, run: Signal, move: Signal, weight: Signal, closes: Signal, filler: Signal) -> None:
+        """The three stages from a position to the list memory."""
+        p = self._p
         token = {"write": 1, "publish": 1, "filler": 1}
         one = data.StructLayout({**token, "tap": bits(p.max_taps), "channel": 16, "base": bits(p.words)})
         two = data.StructLayout({**token, "entry": entry_layout(p), "base": bits(p.words), "head": head_layout(p)})
@@ -169,15 +177,15 @@ class WeightListBuilder(wiring.Component):
         offering = Signal()  # stage 3 writes or publishes
         filled = Signal(bits(p.list_entries))
         product = Signal(bits(p.words))
-        m.d.comb += [self.tap.eq(stage_1.tap), product.eq(stage_1.channel * shape.in_words)]
+        m.d.comb += [self.tap.eq(stage_1.tap), product.eq(stage_1.channel * self.shape.in_words)]
         with m.If(move):
             m.d.sync += [
                 stage_1.write.eq(weight | filler),
                 stage_1.publish.eq(closes),
                 stage_1.filler.eq(filler),
-                stage_1.tap.eq(tap),
-                stage_1.channel.eq(channel + run),
-                stage_1.base.eq(group_base),
+                stage_1.tap.eq(self._tap),
+                stage_1.channel.eq(self._channel + run),
+                stage_1.base.eq(self._group_base),
                 stage_2.write.eq(stage_1.write),
                 stage_2.publish.eq(stage_1.publish),
                 stage_2.filler.eq(stage_1.filler),
@@ -206,4 +214,3 @@ class WeightListBuilder(wiring.Component):
             m.d.sync += filled.eq(filled + 1)
         with m.If(self.publish.valid & self.publish.ready):
             m.d.sync += filled.eq(0)
-        return m
