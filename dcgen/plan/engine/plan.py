@@ -94,12 +94,7 @@ def plan_engine(graph: QGraph, blob: Blob, parameters: EngineParameters) -> Engi
     first = {"op": commands.Op.TENSORS, "outputs": len(graph.nodes), "channels": c}
     steps = [Step(-1, first)]
     for segment in found.segments:
-        before = (0,) * (segment.last - segment.first)
-        for ends in segment.ends:
-            for op, start, end in zip(work.ops[segment.first : segment.last], before, ends, strict=True):
-                if end > start:
-                    steps.append(maker.step(op, start, end))
-            before = ends
+        steps += [maker.step(work.ops[index], begin, end) for _, index, begin, end in segment.shares()]
     steps.append(Step(-1, {"op": commands.Op.END}))
     _check_fields(graph, steps, parameters)
     program = (TENSORS, *(s.node for s in steps if s.has_section))

@@ -8,15 +8,17 @@ dynamic programming over the cuts: fewest extra steps whose memory fits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.plan import recurrence
 from dcgen.plan.cuts import cheapest_cuts
 from dcgen.plan.engine.ops import ConvOp, Op, Work
 from dcgen.plan.places import Block, place
+from dcgen.plan.recurrence import Recurrence, ring_size
 
 STEP_COST = 60
 """Cycles between the work of one step and that of the next, about."""
@@ -28,16 +30,12 @@ SECTION_COST = 200
 
 
 @dataclass(frozen=True)
-class Segment:
-    """Operations ``first .. last - 1``, done strip by strip.
+class Segment(recurrence.Segment):
+    """Operations ``first .. last - 1``, done strip by strip, and the memory that this takes.
 
-    ends : units of each operation that exist after each strip; [strips][operations]
     words : of each channel of every plane that the segment touches or keeps
     """
 
-    first: int
-    last: int
-    ends: tuple[tuple[int, ...], ...]
     words: Mapping[int, int]
 
 
@@ -105,12 +103,22 @@ class _Search:
         for index, op in enumerate(work.ops):
             for n in {v.planes for v in op.sources} | ({op.out.planes} if op.out else set()):
                 self.span[n] = (self.span.get(n, (index, index))[0], index)
+        self.readers: dict[int, list[int]] = {}
+        for index, op in enumerate(work.ops):
+            for n in dict.fromkeys(v.planes for v in op.sources):
+                self.readers.setdefault(n, []).append(index)
         self.units = [op.units(work.planes, parameters) for op in work.ops]
         self.memo: dict[tuple[int, int, int], Segment] = {}
         self.reads = cache(lambda index, units: work.ops[index].reads(units, work.planes, parameters))
         self.holds = cache(lambda index, units: work.ops[index].holds(units, work.planes, parameters))
         self.made = cache(lambda index, units: work.ops[index].made(units, work.planes, parameters))
         self.units_for = cache(lambda index, pixels: work.ops[index].units_for(pixels, work.planes, parameters))
+        self.recurrence = Recurrence(
+            self.units,
+            [self.readers.get(op.out.planes, []) if op.out else [] for op in work.ops],
+            lambda maker, reader, units: self.units_for(maker, self.reads(reader, units)),
+            frozenset(index for index, op in enumerate(work.ops) if op.out is None),
+        )
 
     def total(self, words: Mapping[int, int]) -> int:
         """Words of all channels."""
@@ -145,14 +153,7 @@ class _Search:
 
     def cost(self, segment: Segment) -> int:
         """Cycles that steps cost beside their work."""
-        before = (0,) * (segment.last - segment.first)
-        total = 0
-        for ends in segment.ends:
-            for k, op in enumerate(self.work.ops[segment.first : segment.last]):
-                if ends[k] > before[k]:
-                    total += _step_cost(op)
-            before = ends
-        return total
+        return sum(_step_cost(self.work.ops[index]) for _, index, _, _ in segment.shares())
 
     def _meets(self, n: int, first: int, last: int) -> bool:
         return n in self.span and self.span[n][0] < last and self.span[n][1] >= first
@@ -167,41 +168,9 @@ class _Search:
         """Operations ``first .. last - 1`` in ``strips`` strips."""
         key = first, last, strips
         if key not in self.memo:
-            ends = self._ends(first, last, strips)
+            ends = self.recurrence.ends(first, last, strips)
             self.memo[key] = Segment(first, last, ends, self._words(first, last, ends))
         return self.memo[key]
-
-    @cached_property
-    def _readers(self) -> dict[int, list[int]]:
-        found: dict[int, list[int]] = {}
-        for index, op in enumerate(self.work.ops):
-            for n in dict.fromkeys(v.planes for v in op.sources):
-                found.setdefault(n, []).append(index)
-        return found
-
-    def _ends(self, first: int, last: int, strips: int) -> tuple[tuple[int, ...], ...]:
-        """Units after each strip, from the last operation back to the first."""
-        ops = self.work.ops
-        found: list[tuple[int, ...]] = []
-        before = [0] * (last - first)
-        for strip in range(1, strips + 1):
-            ends = [0] * (last - first)
-            for index in range(last - 1, first - 1, -1):
-                op, units = ops[index], self.units[index]
-                end = before[index - first]
-                readers = [] if op.out is None else self._readers.get(op.out.planes, [])
-                inside = [r for r in readers if r < last]
-                if strip == strips:
-                    end = units
-                elif op.out is not None and (len(inside) < len(readers) or not readers):
-                    # One share of what later segments read; scores come whole, at the end.
-                    end = max(end, units * strip // strips)
-                for r in inside:
-                    end = max(end, self.units_for(index, self.reads(r, ends[r - first])))
-                ends[index - first] = end
-            found.append(tuple(ends))
-            before = ends
-        return tuple(found)
 
     def _words(self, first: int, last: int, ends: tuple[tuple[int, ...], ...]) -> dict[int, int]:
         """Words of each channel: the whole plane, or a ring as long as what is alive at once."""
@@ -217,21 +186,19 @@ class _Search:
         return words
 
     def _ring(self, n: int, first: int, ends: tuple[tuple[int, ...], ...]) -> int:
-        ops, lanes = self.work.ops, self.p.lanes
         if len(ends) == 1:
             return self.whole[n]
+        return min(max(1, ring_size(self._spans(n, first, ends))), self.whole[n])
+
+    def _spans(self, n: int, first: int, ends: tuple[tuple[int, ...], ...]) -> Iterator[tuple[int, int]]:
+        """After each strip, the end of the words made of planes ``n``, and the first word still to be read."""
+        ops, lanes = self.work.ops, self.p.lanes
         start, stop = self.span[n]
-        inside = range(start, stop + 1)
-        makers = [i for i in inside if (out := ops[i].out) is not None and out.planes == n]
-        readers = self._readers.get(n, [])
-        held = made = 0
-        most = 1
+        makers = [i for i in range(start, stop + 1) if (out := ops[i].out) is not None and out.planes == n]
         for strip in ends:
-            oldest = min(held, made)
             made = max(self.made(i, strip[i - first]) for i in makers)
-            most = max(most, -(-made // lanes) - oldest // lanes)
-            held = min((self.holds(i, strip[i - first]) for i in readers), default=0)
-        return min(most, self.whole[n])
+            held = min((self.holds(i, strip[i - first]) for i in self.readers.get(n, [])), default=0)
+            yield -(-made // lanes), min(held, made) // lanes
 
 
 def _step_cost(op: Op) -> int:

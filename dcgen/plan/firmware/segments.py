@@ -17,31 +17,11 @@ from functools import cached_property
 from dcgen.plan.firmware.arena import Buffer, buffers
 from dcgen.plan.firmware.kernels import ConvPlan, choose_kernel
 from dcgen.plan.firmware.rows import holds, reads, rows_of
+from dcgen.plan.recurrence import Recurrence, Segment, ring_size
 from dcgen.quant.qgraph import QConcat, QConv, QGraph
 
 Cut = tuple[int, int, int]
 """A segment's first node, the one behind its last, and its strips."""
-
-
-@dataclass(frozen=True)
-class Segment:
-    """Nodes ``first .. last - 1``, computed strip by strip.
-
-    ends : rows of each node that exist after each strip, [strips][nodes]; see ``rows.rows_of``
-    """
-
-    first: int
-    last: int
-    ends: tuple[tuple[int, ...], ...]
-
-    def shares(self) -> Iterator[tuple[int, int, int, int]]:
-        """In execution order: strip, node, and the first and the end of the rows that the node makes then."""
-        before = (0,) * (self.last - self.first)
-        for strip, ends in enumerate(self.ends):
-            for node, (begin, end) in enumerate(zip(before, ends, strict=True), self.first):
-                if begin < end:
-                    yield strip, node, begin, end
-            before = ends
 
 
 @dataclass(frozen=True)
@@ -124,6 +104,9 @@ class Cutter:
             last = max(self.readers[graph.input.name])
             self.whole = (Buffer({graph.input.name: 0}, w * c, h, 0, last), *self.whole)
         self.makers = {node.name: i for i, node in enumerate(graph.nodes)}
+        self.recurrence = Recurrence(
+            self.heights, [self.readers.get(n.name, []) for n in graph.nodes], self._needed
+        )
 
     def schedule(self, cuts: Sequence[Cut]) -> Schedule:
         """The schedule of these segments."""
@@ -132,23 +115,10 @@ class Cutter:
 
     def segment(self, first: int, last: int, strips: int) -> Segment:
         """Nodes ``first .. last - 1`` in ``strips`` strips, rows shared evenly where later segments read them."""
-        found: list[tuple[int, ...]] = []
-        before = [0] * (last - first)
-        for strip in range(1, strips + 1):
-            ends = list(before)
-            for i in range(last - 1, first - 1, -1):
-                name, height = self.graph.nodes[i].name, self.heights[i]
-                readers = self.readers.get(name, [])
-                inside = [r for r in readers if r < last]
-                end = ends[i - first]
-                if len(inside) < len(readers) or not readers:
-                    end = max(end, height * strip // strips)
-                for r in inside:
-                    end = max(end, reads(self.graph.nodes[r].op, ends[r - first], height))
-                ends[i - first] = height if strip == strips else end
-            found.append(tuple(ends))
-            before = ends
-        return Segment(first, last, tuple(found))
+        return Segment(first, last, self.recurrence.ends(first, last, strips))
+
+    def _needed(self, maker: int, reader: int, rows: int) -> int:
+        return reads(self.graph.nodes[reader].op, rows, self.heights[maker])
 
     def held(self, segments: Sequence[Segment]) -> tuple[Buffer, ...]:
         """Every buffer with the rows that it holds and the nodes that it lives through."""
@@ -165,23 +135,21 @@ class Cutter:
         inside = segment.first <= buffer.first and buffer.last < segment.last
         return replace(
             buffer,
-            rows=self._ring(buffer, segment) if inside else buffer.rows,
+            rows=ring_size(self._spans(buffer, segment)) if inside else buffer.rows,
             first=min(buffer.first, segment.first),
             last=max(buffer.last, segment.last - 1),
         )
 
-    def _ring(self, buffer: Buffer, segment: Segment) -> int:
-        """The most rows between the oldest that is still needed and the newest."""
+    def _spans(self, buffer: Buffer, segment: Segment) -> Iterator[tuple[int, int]]:
+        """After each strip, the end of the rows made of a buffer, and the first row still to be read or made."""
         nodes, first, height = self.graph.nodes, segment.first, buffer.rows
         makers = [self.makers[m] for m in buffer.members if m in self.makers]
         readers = [r for m in buffer.members for r in self.readers.get(m, [])]
-        most = oldest = 0
         for number, ends in enumerate(segment.ends, 1):
             if makers:
                 made = [ends[i - first] for i in makers]
-            else:  # the picture, all of which comes
+            elif number == len(segment.ends):  # the picture, all of which comes
+                made = [height]
+            else:
                 made = [max(reads(nodes[r].op, ends[r - first], height) for r in readers)]
-                made = [height] if number == len(segment.ends) else made
-            most = max(most, max(made) - oldest)
-            oldest = min([*made, *(holds(nodes[r].op, ends[r - first], height) for r in readers)])
-        return most
+            yield max(made), min([*made, *(holds(nodes[r].op, ends[r - first], height) for r in readers)])

@@ -16,7 +16,7 @@ from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.models.spec import SqueezeNetSpec
 from dcgen.plan.engine.plan import TENSORS, summary
-from dcgen.quant.qgraph import QAvgPool, QConv, QGraph, QNode, QScores, QTensor, Requant
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QNode, QScores, QTensor, Requant
 from tests.plan.engine.engine_run import assert_equal_to_golden, planned
 from tests.squeezenets import squeezenet
 from tests.strategies import qgraphs
@@ -81,6 +81,19 @@ def test_digits_in_little_memory_run_in_strips() -> None:
     assert any(len(s.ends) > 1 for s in plan.schedule.segments)
     assert any(b.ring for b in plan.buffers)
     assert_equal_to_golden(graph, plan)
+
+
+def test_a_branch_may_be_read_before_its_concat_is_complete() -> None:
+    """Nodes b and d read the first channels of the joined planes before c has made the others."""
+    shape = (1, 6, 6)
+    inputs = {"a": "picture", "b": "a", "d": "b", "e": "a", "c": "d"}
+    tensors = {name: QTensor(name, shape, 1.0, 0, (0,)) for name in ("picture", *inputs)}
+    tensors["joined"] = QTensor("joined", (2, 6, 6), 1.0, 0, (0, 0))
+    nodes = [QNode(name, QAdd((1,), ONE), (source,)) for name, source in inputs.items()]
+    nodes += [QNode("joined", QConcat(), ("a", "c")), QNode("scores", QScores(True), ("joined",))]
+    graph = QGraph("net", tensors["picture"], tensors, tuple(nodes), 1.0)
+    for words in (1000, 30):
+        assert_equal_to_golden(graph, planned(graph, EngineParameters(4, words, requantizers=2, picture_bytes=4)))
 
 
 SIMPLE = replace(V1_0, bypass="simple")
