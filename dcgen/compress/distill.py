@@ -1,8 +1,9 @@
-"""Distillation: what second-order error cannot see is learnt from the float network's answers.
+"""Distillation: a network that a search has found is trained on the float network's answers.
 
-Rounds of training (``teaching``) and of choosing levels anew (``student``) follow one another. After each the
-held-out pictures judge; where they have seen nothing better for some rounds, it ends, and the best round is
-lowered, encoded and run as integers beside the network it began with. The better one is kept, whichever it is.
+A round is some steps of training (``teaching``), after which levels are chosen anew (``student``) and the
+network is measured on the held-out pictures. When these have shown no improvement for some rounds, or all steps
+are done, the network of the best round is lowered, encoded and run as integers like the one that training
+started from. The better of the two is kept.
 """
 
 from __future__ import annotations
@@ -19,29 +20,32 @@ import numpy as np
 from dcgen.compress.evidence import Divergence, Trial
 from dcgen.compress.goals import RANGE, SLOPES, Goal, Try
 from dcgen.compress.point import Point, fingerprint, point_bytes
+from dcgen.compress.saved import Saved, resume, resume_start, save, save_start
 from dcgen.compress.secondorder import Prices, Quantizer
-from dcgen.compress.student import Layers, Sites, point_of, requantized, student
+from dcgen.compress.student import Layers, Rates, Sites, parametrized, point_of, requantized, student, trained
 from dcgen.progress import counted
-from dcgen.train.checkpoint import Saved, resume, resume_start, save, save_start
 from dcgen.train.teaching import Lesson, Teacher
 
 SWEEPS = 1
-"""Sweeps of coordinate descent in which levels are chosen anew."""
-TRADE = 4.3
-"""Power of a file's size that divergence falls by, measured on SqueezeNet v1.1: networks of unlike sizes are
-compared by it."""
-HOLD = 8.0
-"""Power of the size by which the price of a bit follows it, where a size is to be held."""
-MOST = 0.25
-"""Most that the logarithm of the price moves after a round."""
-DAMPED = 0.5
-"""Share of the way to the price that a divergence asks for: levels answer over more than one round."""
-ROOM = 0.002
-"""Share of a size that is left, for what estimated bits do not tell."""
-WARM = 20
-"""Steps in which learning rates rise: the first ones have Adam's deviations from few pictures."""
-MARGIN = 0.01
-"""Share of a divergence that is left between rounds, for what float activations do not tell."""
+"""Sweeps of coordinate descent by which levels are chosen anew after a round."""
+SIZE_POWER = 4.3
+"""Divergence falls with this power of the file's size, measured on SqueezeNet v1.1. Networks of different sizes
+are compared by divergence times size to this power."""
+HOLD_POWER = 8.0
+"""Where a size is to be held, a file that is x times too large multiplies the price of a bit by x to this
+power."""
+MOST_PRICE_CHANGE = 0.25
+"""Most that the natural logarithm of the price of a bit changes after a round."""
+DAMPING = 0.5
+"""Share of a change of price that is made where a divergence asks for it: levels take more than one round to
+follow a price, and the whole change would overshoot."""
+SIZE_MARGIN = 0.002
+"""Share of a size by which a file may differ from the size that is estimated between rounds."""
+KL_MARGIN = 0.01
+"""Share of a divergence by which the integer network's may differ from the one that is estimated between
+rounds."""
+WARM_UP = 20
+"""Steps in which the learning rates rise to their full values, while Adam's mean squares are of few pictures."""
 
 
 @dataclass(frozen=True)
@@ -49,42 +53,47 @@ class Training:
     """How long a student is taught, and how.
 
     steps : of the optimizer, at most
-    round_steps : of them between two choices of levels
-    patience : rounds without anything better after which it ends
-    seed : of pictures and augmentation
-    folder : where checkpoints are kept, None: nowhere
+    round_steps : steps between two choices of levels
+    patience : rounds in a row without an improvement after which training ends
+    seed : of the order of the pictures and of their augmentation
+    rates : learning rates at full speed
+    folder : where checkpoints are kept; None: none are written
     """
 
     steps: int
     round_steps: int
     patience: int
     seed: int
+    rates: Rates
     lesson: Lesson
     folder: Path | None = None
 
     @property
     def rounds(self) -> int:
+        """Rounds of a training that is not ended early."""
         return -(-self.steps // self.round_steps)
 
     def speeds(self, number: int) -> list[float]:
-        """Factors of the learning rates in a round: a half cosine from 1 to 0 over all rounds, after a rise."""
+        """Factors of the learning rates at the steps of round ``number``, from 0: over the whole training they
+        fall from 1 to 0 along half a cosine, and rise linearly in the first ``WARM_UP`` steps."""
         first = number * self.round_steps
         return [
-            min(1.0, (step + 1) / WARM) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
+            min(1.0, (step + 1) / WARM_UP) * 0.5 * (1 + math.cos(math.pi * step / self.steps))
             for step in range(first, min(first + self.round_steps, self.steps))
         ]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """The better of the start and of the best round, and what is to be said of how it came about."""
+    """The better of the start and of the best round, and a report of the training, as plain data."""
 
     found: Try
     report: dict[str, Any]
 
 
-def begun(quantizer: Quantizer, search: Callable[[], Try], settings: object) -> Try:
-    """What ``search`` finds, or what it had found when it was run for the same folder and ``settings``."""
+def searched(quantizer: Quantizer, search: Callable[[], Try], settings: object) -> Try:
+    """What ``search`` finds; or what it found before, if the checkpoint folder has that for the same network,
+    pictures and ``settings``."""
     folder = quantizer.evidence.checkpoint
     if folder is None:
         return search()
@@ -92,15 +101,16 @@ def begun(quantizer: Quantizer, search: Callable[[], Try], settings: object) -> 
     kept = resume_start(folder, key, quantizer.graph)
     if kept is None:
         found = search()
-        save_start(folder, key, point_bytes(found.point, quantizer.graph), found.prices)
+        save_start(folder, key, found.point, found.prices, quantizer.graph)
         return found
     point, paid = kept
     graph = point.applied(quantizer.graph)
     return Try(point, graph, quantizer.evidence.trial(graph), paid)
 
 
-def holding(quantizer: Quantizer, sites: Sites, layers: Layers, prices: Prices) -> Prices:
-    """The prices at which levels chosen anew would take as many bits as the layers' do: what a point cost."""
+def found_prices(quantizer: Quantizer, sites: Sites, layers: Layers, prices: Prices) -> Prices:
+    """``prices`` with the price of a bit at which levels chosen anew take as many bits as the layers' levels do:
+    for a point of which it is not known at what price it was made."""
     wanted = point_of(quantizer, sites, layers).bits
     low, high = map(math.log, RANGE)
     for _ in range(12):
@@ -111,10 +121,12 @@ def holding(quantizer: Quantizer, sites: Sites, layers: Layers, prices: Prices) 
 
 
 class Distillation:
-    """One training, of a network that ``quantizer`` has made at some prices.
+    """The training of one network.
 
-    start : what it is of; where the price of a bit in it is 0, it is not known and is found first
-    goal : if a divergence, the file shrinks while that is kept to; else the size is held and divergence falls
+    quantizer : what made the network
+    start : the network; a price of a bit of 0 in it means that the price is not known, and it is found first
+    goal : where it is a divergence, the file is made smaller and the divergence kept to; otherwise the size is
+        held and the divergence lowered
     density : largest share of weights that are not zero
     """
 
@@ -130,23 +142,25 @@ class Distillation:
         self._goal, self._density, self._training = goal, density, training
         evidence = quantizer.evidence
         self._sites, self._layers = student(quantizer, start.point)
-        self._teacher = Teacher(quantizer.graph, evidence.measure, self._sites, training.lesson)
-        self._judge = Divergence(quantizer.graph, evidence.held_out)
+        self._teacher = Teacher(quantizer.graph, evidence.measure, training.lesson)
+        self._divergence = Divergence(quantizer.graph, evidence.held_out)
         if not self._prices.bit:
-            self._prices = holding(quantizer, self._sites, self._layers, self._prices)
-        # Between rounds activations are float and bytes are estimated: how far off that is was seen at the start.
-        self._kl = self._judge(start.point.weights, start.point.biases)
-        self._off = start.trial.mean_kl / max(self._kl, 1e-9)
-        self._bits = point_of(quantizer, self._sites, self._layers).bits
+            self._prices = found_prices(quantizer, self._sites, self._layers, self._prices)
+        # Between rounds the divergence is measured with float activations and the bits are estimated. The start
+        # has been tried as integers: the ratio of its divergences, and the difference of its sizes, hold for all
+        # rounds.
+        self._start_kl = self._divergence(start.point.weights, start.point.biases)
+        self._integer_ratio = start.trial.mean_kl / max(self._start_kl, 1e-9)
+        self._start_bits = point_of(quantizer, self._sites, self._layers).bits
 
     def run(self) -> Outcome:
-        """Train, resumed from the checkpoint where there is one."""
+        """Train, from the checkpoint on where there is one, and choose between the start and the best round."""
         training, teacher = self._training, self._teacher
         key = self._key()
         state = resume(training.folder, key, tuple(self._layers)) if training.folder else None
         if state is None:
-            state = Saved((), self._prices.bit, self._layers, self._layers, teacher.memory())
-        teacher.remember(state.memory)
+            state = Saved((), self._prices.bit, self._layers, self._layers, teacher.optimizer.state())
+        teacher.optimizer.restore(state.optimizer)
         batch = training.lesson.batch
         done = counted(self._quantizer.evidence.progress, "distilling", training.steps * batch)
         done(min(len(state.rounds) * training.round_steps, training.steps) * batch)
@@ -170,16 +184,19 @@ class Distillation:
         return Outcome(best if best is not None and helped else self._start, report)
 
     def _round(self, state: Saved, done: Callable[[int], None]) -> Saved:
-        number, quantizer = len(state.rounds), self._quantizer
-        rng = np.random.default_rng((self._training.seed, number))
-        layers, taught = self._teacher.round(state.layers, self._training.speeds(number), rng, done)
+        """The training after one more round."""
+        number, quantizer, training = len(state.rounds), self._quantizer, self._training
+        rng = np.random.default_rng((training.seed, number))
+        convs = {n: parametrized(self._sites[n], layer, training.rates) for n, layer in state.layers.items()}
+        parameters, taught_kl = self._teacher.round(convs, training.speeds(number), rng, done)
+        layers = trained(self._sites, state.layers, parameters)
         prices = replace(self._prices, bit=state.price)
-        if self._training.lesson.rates[0] or self._by_size:
+        if training.rates.offset or self._by_size:
             layers = requantized(quantizer, self._sites, layers, prices, SWEEPS)
         point = point_of(quantizer, self._sites, layers)
-        kl = self._judge(point.weights, point.biases)
-        said = {
-            "taught_kl": taught,
+        kl = self._divergence(point.weights, point.biases)
+        report = {
+            "taught_kl": taught_kl,
             "held_out_kl": kl,
             "estimated_bytes": round(self._expected(kl, point.bits).blob_bytes),
             "changed": _changed(state.layers, layers),
@@ -187,64 +204,72 @@ class Distillation:
             "merit": self._merit(kl, point.bits),
             "cost": self._cost(kl, point.bits),
         }
-        begun = self._merit(self._kl, self._bits), self._cost(self._kl, self._bits)
-        said["better"] = said["merit"] < min([begun[0], *(r["merit"] for r in state.rounds)])
-        least = min([begun[1], *(r["cost"] for r in state.rounds if r["best"])])
-        said["best"] = self._allowed(kl, point) and said["cost"] < least
+        merits = [self._merit(self._start_kl, self._start_bits), *(r["merit"] for r in state.rounds)]
+        report["better"] = report["merit"] < min(merits)
+        costs = [self._cost(self._start_kl, self._start_bits), *(r["cost"] for r in state.rounds if r["best"])]
+        report["best"] = self._allowed(kl, point) and report["cost"] < min(costs)
+        change = min(MOST_PRICE_CHANGE, max(-MOST_PRICE_CHANGE, self._price_change(kl, point.bits)))
         return Saved(
-            (*state.rounds, said),
-            state.price * math.exp(min(MOST, max(-MOST, self._dearer(kl, point.bits)))),
+            (*state.rounds, report),
+            state.price * math.exp(change),
             layers,
-            layers if said["best"] else state.best,
-            self._teacher.memory(),
+            layers if report["best"] else state.best,
+            self._teacher.optimizer.state(),
         )
 
     def _expected(self, kl: float, bits: float) -> Trial:
-        """What a trial should come to."""
-        return Trial(round(self._start.trial.blob_bytes + (bits - self._bits) / 8), kl * self._off, 0.0)
+        """The trial to expect of a network with this divergence, measured with float activations, and estimated
+        bits."""
+        size = self._start.trial.blob_bytes + (bits - self._start_bits) / 8
+        return Trial(round(size), kl * self._integer_ratio, 0.0)
 
     def _merit(self, kl: float, bits: float) -> float:
-        """How far training has come, at any size; less is better."""
-        return math.log(max(kl, 1e-9)) + TRADE * math.log(max(bits, 1.0))
+        """How good a network is among networks of any size, as a logarithm; less is better. It tells whether
+        training still helps, also where the size is on its way to the one that is wanted."""
+        return math.log(max(kl, 1e-9)) + SIZE_POWER * math.log(max(bits, 1.0))
 
     def _cost(self, kl: float, bits: float) -> float:
-        """What the goal leaves free and the best round has least of."""
+        """Logarithm of what the best round has least of: the size where the goal is a divergence, else the
+        divergence."""
         return math.log(max(bits, 1.0)) if self._by_size else math.log(max(kl, 1e-9))
 
     @property
     def _by_size(self) -> bool:
+        """Whether the goal is a divergence, so that the smaller network is the better one."""
         return self._goal is not None and self._goal.name == "max_kl"
 
     def _allowed(self, kl: float, point: Point) -> bool:
-        """Whether a trial should meet the goal and the density."""
+        """Whether a trial of the network is expected to meet the goal and the density."""
         expected = self._expected(kl, point.bits)
         if self._by_size:
             assert self._goal is not None
-            kept = expected.mean_kl <= self._goal.limit * (1 - MARGIN)
+            kept = expected.mean_kl <= self._goal.limit * (1 - KL_MARGIN)
         else:
             kept = expected.blob_bytes <= self._most_bytes
         return kept and point.density <= self._density
 
     @property
     def _most_bytes(self) -> float:
-        """Where the size is held: the goal's limit, or that of the start and a little."""
+        """Most bytes of the blob where the size is held: the goal's limit, or a little more than the start has."""
         if self._goal is not None and self._goal.name == "max_bytes":
             return self._goal.limit
-        return self._start.trial.blob_bytes * (1 + ROOM)
+        return self._start.trial.blob_bytes * (1 + SIZE_MARGIN)
 
-    def _dearer(self, kl: float, bits: float) -> float:
-        """By how much the logarithm of the price of a bit should move before the next choice of levels."""
+    def _price_change(self, kl: float, bits: float) -> float:
+        """By how much the natural logarithm of the price of a bit should change before levels are next chosen."""
         if self._by_size:
             assert self._goal is not None
-            aim = self._goal.limit * (1 - 2 * MARGIN)
-            return DAMPED * math.log(aim / max(kl * self._off, 1e-9)) / SLOPES["max_kl"]
-        aim = self._bits
-        if self._goal is not None and self._goal.name == "max_bytes":  # what a search has left of it is used
-            aim += 8 * (self._goal.limit * (1 - ROOM) - self._start.trial.blob_bytes)
-        return HOLD * math.log(max(bits, 1.0) / max(aim, 1.0))
+            aim = self._goal.limit * (1 - 2 * KL_MARGIN)
+            return DAMPING * math.log(aim / max(kl * self._integer_ratio, 1e-9)) / SLOPES["max_kl"]
+        aim = self._start_bits
+        if (
+            self._goal is not None and self._goal.name == "max_bytes"
+        ):  # the bytes that the search left are used, too
+            aim += 8 * (self._goal.limit * (1 - SIZE_MARGIN) - self._start.trial.blob_bytes)
+        return HOLD_POWER * math.log(max(bits, 1.0) / max(aim, 1.0))
 
     def _better(self, best: Try) -> bool:
-        """Whether the trial of the best round beats that of the start and keeps to what was asked for."""
+        """Whether the best round's network, as integers, meets the goal and the density and beats the start."""
         goal, one, two = self._goal, best.trial, self._start.trial
         if (goal is not None and goal.figure(one) > goal.limit) or best.point.density > self._density:
             return False
@@ -253,7 +278,7 @@ class Distillation:
         return one.mean_kl < two.mean_kl and one.blob_bytes <= self._most_bytes
 
     def _key(self) -> str:
-        """What this is a training of: the checkpoint of another one is refused."""
+        """The checkpoint's key: a hash of the network, the pictures and all settings."""
         quantizer = self._quantizer
         point = hashlib.sha256(point_bytes(self._start.point, quantizer.graph)).hexdigest()
         training = replace(self._training, folder=None)
@@ -261,6 +286,7 @@ class Distillation:
 
 
 def _hash(quantizer: Quantizer, network: str, settings: object) -> str:
+    """SHA-256, in hexadecimal, of a network (itself a hash), settings, the target's work and all pictures."""
     about = hashlib.sha256(
         f"{network} {settings!r} {quantizer.work_bits} {sorted(quantizer.evidence.work.items())}".encode()
     )
@@ -270,10 +296,10 @@ def _hash(quantizer: Quantizer, network: str, settings: object) -> str:
 
 
 def _changed(before: Layers, after: Layers) -> int:
-    """Weights that took another level."""
+    """Number of weights that have another level than before."""
     return sum(int((after[n].integers != layer.integers).sum()) for n, layer in before.items())
 
 
 def _waiting(rounds: Sequence[Mapping[str, Any]]) -> int:
-    """Rounds since anything was better."""
+    """Rounds since the last one that improved."""
     return next((n for n, r in enumerate(reversed(rounds)) if r["best"] or r["better"]), len(rounds))

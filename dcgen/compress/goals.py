@@ -70,7 +70,7 @@ class Goal:
     def figure(self, trial: Trial) -> float:
         if self.name == "max_top1_drop":
             if trial.top1_drop is None:
-                raise ConfigError("max_top1_drop", "needs labels of the calibration pictures", "give --labels")
+                raise ConfigError("max_top1_drop", "needs labels of the calibration pictures", "give `labels`")
             return trial.top1_drop
         return trial.mean_kl if self.name == "max_kl" else float(trial.blob_bytes)
 

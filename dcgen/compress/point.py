@@ -1,4 +1,4 @@
-"""A quantized network on its own: what a search found, kept in a file to be compiled later."""
+"""A point: a quantized network without its graph, as it is kept in a file to be compiled later."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from dcgen.ir.verify import verify
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """Everything in which a quantized network differs from its float one, by Conv node.
+    """Everything in which a quantized network differs from its float one.
 
-    bits : estimated size of all levels in the file, without tables and biases
-    kl_of_error : nats of divergence for each unit of ``fidelity.score_error``, on the pictures that the levels
-        were made from; files do not keep it, None where it is not known
+    weights, biases : by Conv node
+    bits : estimated size of the coded levels in the blob, without tables and biases
+    kl_of_error : divergence in nats over ``fidelity.score_error``, both on the pictures that the levels were made
+        from; None where it is not known, as for a point from a file
     """
 
     weights: Mapping[str, Weight]
@@ -42,7 +43,7 @@ class Point:
 
 
 def fingerprint(graph: Graph) -> str:
-    """Hash of a float graph's convolutions: their names, shapes, weights and biases."""
+    """SHA-256, in hexadecimal, of the convolutions of a float graph: names, shapes, weights and biases."""
     found = hashlib.sha256()
     for node, conv in graph.convs():
         found.update(f"{node.name} {conv.weight.values.shape}".encode())
@@ -51,9 +52,15 @@ def fingerprint(graph: Graph) -> str:
     return found.hexdigest()
 
 
-def point_bytes(point: Point, graph: Graph) -> bytes:
-    """The point as an .npz file: for each convolution ``NAME.levels`` int16 OIHW, ``NAME.codebook`` int16
-    in the order of the levels, ``NAME.step`` and ``NAME.bias``; ``graph`` is what it was made from."""
+def point_arrays(point: Point, graph: Graph) -> dict[str, np.ndarray]:
+    """The point as the arrays of an .npz file.
+
+    graph : the float network that the point was made from
+
+    ``graph`` is its fingerprint and ``bits`` is ``Point.bits``. Of each convolution there are ``NAME.levels``,
+    uint8 OIHW, indices into ``NAME.codebook``, int16, multiples of ``NAME.step``, float64; and ``NAME.bias``,
+    float32 [O].
+    """
     arrays: dict[str, np.ndarray] = {"graph": np.array(fingerprint(graph)), "bits": np.array(point.bits)}
     for name, weight in point.weights.items():
         levels = weight.levels
@@ -62,15 +69,22 @@ def point_bytes(point: Point, graph: Graph) -> bytes:
         arrays[f"{name}.levels"] = levels.indices
         arrays[f"{name}.step"] = np.array(levels.step)
         arrays[f"{name}.bias"] = point.biases[name]
+    return arrays
+
+
+def point_bytes(point: Point, graph: Graph) -> bytes:
+    """``point_arrays`` as an .npz file."""
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, allow_pickle=False, **point_arrays(point, graph))
     return buffer.getvalue()
 
 
 def read_point(path: Path, graph: Graph) -> Point:
-    """The point in a file, for the float graph that it was made from.
+    """The point in a file.
 
-    Raises ConfigError for a file that holds none, or one of other weights.
+    graph : the float network that the point was made from
+
+    Raises ConfigError for a file that holds no point, or one that was made from another network.
     """
     try:
         with np.load(path, allow_pickle=False) as found:

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from dcgen.compress.distill import Distillation, Training, begun
+from dcgen.codings import CodingName
+from dcgen.compress.distill import Distillation, Training, searched
 from dcgen.compress.evidence import Evidence
 from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
 from dcgen.compress.point import Point
@@ -20,6 +21,7 @@ from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.settings import configured
 from dcgen.compress.share import Init, existing, share
+from dcgen.compress.student import Rates
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
 from dcgen.extras import Device, import_torch
@@ -28,7 +30,6 @@ from dcgen.ir.verify import verify
 from dcgen.train.teaching import Lesson
 
 Pass = Callable[[Graph, Evidence], Graph]
-CodingName = Literal["joint", "deep-compression", "smallest"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +157,7 @@ class SecondOrder(Recipe):
 
         if not self.distill:
             return search().graph
-        return self._distilled(quantizer, begun(quantizer, search, self), goal)
+        return self._distilled(quantizer, searched(quantizer, search, self), goal)
 
     def from_point(self, point: Point, graph: Graph, evidence: Evidence) -> Graph:
         """A point of a frontier in place of the search for a goal; distilled if that is asked for, at its
@@ -173,13 +174,11 @@ class SecondOrder(Recipe):
     def _check_distill(self) -> None:
         """Before minutes are spent on where training starts: raises ToolError where it could not."""
         if self.distill:
-            import_torch("for --distill", self.distill_device)
+            import_torch("for `distill`", self.distill_device)
 
     def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
-        rates = self.distill_rate, self.distill_scale_rate, self.distill_bias_rate
         lesson = Lesson(
             self.distill_batch,
-            rates,
             self.distill_augment,
             self.distill_mix,
             self.distill_features,
@@ -190,6 +189,7 @@ class SecondOrder(Recipe):
             self.distill_round,
             self.distill_patience,
             self.seed,
+            Rates(self.distill_rate, self.distill_scale_rate, self.distill_bias_rate),
             lesson,
             quantizer.evidence.checkpoint,
         )

@@ -1,7 +1,7 @@
-"""A training on disk: everything that a later run needs to end as an uninterrupted one would.
+"""A checkpoint: one .npz file of named arrays and JSON facts, from which long work goes on where it was stopped.
 
-A folder holds the network that a search has found, and the training since. Each file is replaced as a whole,
-so that a run that is ended at any time leaves whole ones.
+A file is replaced as a whole, so that work that is ended at any time leaves a whole one. It carries a key, a
+hash of everything that the work depends on; a file of another key is refused.
 """
 
 from __future__ import annotations
@@ -10,116 +10,59 @@ import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from dcgen.compress.point import Point, read_point
-from dcgen.compress.secondorder import Prices
-from dcgen.compress.student import Layer
 from dcgen.errors import ConfigError, OutputError
-from dcgen.ir.graph import Graph
 
-FILE = "distill.npz"
-START, PAID = "start.npz", "start.json"
-"""The network that training starts from, as a point, and the prices that gave it, written last."""
-LAYER = tuple(f.name for f in fields(Layer))
+T = TypeVar("T")
+Facts = Mapping[str, Any]
+Arrays = Mapping[str, np.ndarray]
+
+ABOUT = "about"
+"""The array that holds the key and the facts, as a JSON text."""
 
 
-@dataclass(frozen=True, eq=False)
-class Saved:
-    """A training after some rounds.
+def save(path: Path, key: str, facts: Facts, arrays: Arrays) -> None:
+    """Write the file, and its folder if need be. Raises OutputError.
 
-    rounds : what each round came to, as plain data
-    price : of a bit, for the next round, in nats
-    layers, best : as they are, and where they were best
-    memory : of the optimizer
+    key : of the work
+    facts : what JSON can express
+    arrays : by any name but ``ABOUT``
     """
-
-    rounds: tuple[dict[str, Any], ...]
-    price: float
-    layers: Mapping[str, Layer]
-    best: Mapping[str, Layer]
-    memory: Mapping[str, np.ndarray]
-
-
-def save(folder: Path, key: str, saved: Saved) -> None:
-    """Write the training into the folder; ``key`` says what it is a training of. Raises OutputError."""
-    arrays: dict[str, np.ndarray] = {f"memory.{k}": a for k, a in saved.memory.items()}
-    for kind, layers in (("layers", saved.layers), ("best", saved.best)):
-        for name, layer in layers.items():
-            arrays.update({f"{kind}.{name}.{field}": np.asarray(getattr(layer, field)) for field in LAYER})
-    about = {"key": key, "rounds": saved.rounds, "price": saved.price}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, about=np.array(json.dumps(about)), **arrays)
-    _write(folder, FILE, buffer.getvalue())
-
-
-def save_start(folder: Path, key: str, point: bytes, prices: Prices) -> None:
-    """Write what a search has found, ``point`` being the bytes of a point; ``key`` says what it searched for."""
-    _write(folder, START, point)
-    about = {"key": key, "bit": prices.bit, "nonzero": dict(prices.nonzero)}
-    _write(folder, PAID, json.dumps(about).encode())
-
-
-def resume_start(folder: Path, key: str, graph: Graph) -> tuple[Point, Prices] | None:
-    """What a search of this key had found, None if it had not yet. Raises ConfigError as ``resume`` does."""
-    path = folder / PAID
-    if not path.exists():
-        return None
+    about = np.array(json.dumps({"key": key, "facts": facts}))
+    np.savez(buffer, allow_pickle=False, **{ABOUT: about}, **arrays)
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
-        _check(path, key, about["key"])
-        prices = Prices(float(about["bit"]), {str(k): float(v) for k, v in about["nonzero"].items()})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"{path.name}.new")
+        new.write_bytes(buffer.getvalue())
+        os.replace(new, path)
     except OSError as e:
-        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except (KeyError, ValueError, TypeError, AttributeError) as e:
-        raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e
-    return read_point(folder / START, graph), prices
+        raise OutputError(path.parent, f"a checkpoint cannot be written: {e.strerror or e}") from e
 
 
-def _write(folder: Path, name: str, data: bytes) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        new = folder / f"{name}.new"
-        new.write_bytes(data)
-        os.replace(new, folder / name)
-    except OSError as e:
-        raise OutputError(folder, f"a checkpoint cannot be written: {e.strerror or e}") from e
+def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None:
+    """What ``read`` makes of the facts and arrays in the file, None if there is no file yet.
 
-
-def _check(path: Path, key: str, found: str) -> None:
-    if found != key:
-        raise ConfigError(
-            path, "is a training of another network, other pictures or settings", "name another folder"
-        )
-
-
-def resume(folder: Path, key: str, names: tuple[str, ...]) -> Saved | None:
-    """The training in the folder, None if there is none yet.
-
-    Raises ConfigError for one that cannot be read, or of another network, other pictures or settings.
+    Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises a
+    KeyError, TypeError or ValueError.
     """
-    path = folder / FILE
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-        about = json.loads(str(arrays["about"]))
-        _check(path, key, about["key"])
-        kinds = [{name: _layer(arrays, f"{kind}.{name}") for name in names} for kind in ("layers", "best")]
-        memory = {k.removeprefix("memory."): a for k, a in arrays.items() if k.startswith("memory.")}
-        return Saved(tuple(about["rounds"]), float(about["price"]), kinds[0], kinds[1], memory)
+        about = json.loads(str(arrays.pop(ABOUT)))
+        if about["key"] != key:
+            raise ConfigError(
+                path, "is a training of another network, other pictures or settings", "name another folder"
+            )
+        return read(about["facts"], arrays)
     except OSError as e:
         raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
     except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as e:
         raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e
-
-
-def _layer(arrays: Mapping[str, np.ndarray], prefix: str) -> Layer:
-    target, integers, step, centre = (arrays[f"{prefix}.{field}"] for field in LAYER)
-    return Layer(target, integers, float(step), centre)

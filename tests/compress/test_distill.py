@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dcgen.compress import distill
+from dcgen.compress import distill, saved
 from dcgen.compress.goals import prices
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError, ToolError
-from dcgen.train import checkpoint
 from tests.compress.nets import density, evidence, net
 
 torch = pytest.importorskip("torch")
@@ -81,10 +80,9 @@ class Stopped(Exception):
 
 def stop_at(monkeypatch, number):
     """Make the training end after it has saved a round."""
-    saved = checkpoint.save
 
     def save(folder, key, state):
-        saved(folder, key, state)
+        saved.save(folder, key, state)
         if len(state.rounds) == number:
             raise Stopped
 
@@ -112,21 +110,17 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, 
 
 def test_checkpoints_of_something_else_are_refused(tmp_path):
     distilled({"max_kl": 0.02}, checkpoint=tmp_path)
-    with pytest.raises(ConfigError, match=r"start.json: is a training of another network, .* another folder"):
+    with pytest.raises(ConfigError, match=r"start.npz: is a training of another network, .* another folder"):
         distilled({"max_kl": 0.02, "distill_rate": 0.002}, checkpoint=tmp_path)
     with pytest.raises(ConfigError, match="another network, other pictures or settings"):
         distilled({"max_kl": 0.03}, checkpoint=tmp_path)
-    for text in ("", "[]", "{}"):
-        kept = (tmp_path / checkpoint.PAID).read_text()
-        (tmp_path / checkpoint.PAID).write_text(text)
-        with pytest.raises(ConfigError, match=r"start.json: is no checkpoint: .*remove it"):
-            distilled({"max_kl": 0.02}, checkpoint=tmp_path)
-        (tmp_path / checkpoint.PAID).write_text(kept)
-    file = tmp_path / checkpoint.FILE
-    for damaged in (b"", file.read_bytes()[:-4000], b"PK" + bytes(100)):
-        file.write_bytes(damaged)
-        with pytest.raises(ConfigError, match=r"is no checkpoint: .*remove it"):
-            distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+    for file in (tmp_path / saved.START, tmp_path / saved.TRAINING):
+        kept = file.read_bytes()
+        for damaged in (b"", b"[]", b"{}", kept[:-4000], b"PK" + bytes(100)):
+            file.write_bytes(damaged)
+            with pytest.raises(ConfigError, match=rf"{file.name}: is no checkpoint: .*remove it"):
+                distilled({"max_kl": 0.02}, checkpoint=tmp_path)
+        file.write_bytes(kept)
 
 
 def test_a_point_is_distilled_at_its_size():
@@ -148,10 +142,10 @@ def test_a_point_is_distilled_at_its_size():
 def test_what_torch_lacks_is_said_before_anything_is_searched(monkeypatch):
     begun = []
     seen = {"progress": lambda *stage: begun.append(stage)}
-    with monkeypatch.context() as without, pytest.raises(ToolError, match=r"torch: is needed for --distill \(pip"):
+    with monkeypatch.context() as without, pytest.raises(ToolError, match=r"torch: is needed for `distill` \(pip"):
         without.setitem(__import__("sys").modules, "torch", None)
         distilled({"max_kl": 0.02}, **seen)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(ToolError, match=r"torch: finds no CUDA device for --distill \(use the CPU or PyTorch's"):
+    with pytest.raises(ToolError, match=r"torch: finds no CUDA device for `distill` \(use the CPU or PyTorch's"):
         distilled({"max_kl": 0.02, "distill_device": "cuda"}, **seen)
     assert not begun
