@@ -31,9 +31,10 @@ from dcgen.hw.back.scores import Scores
 from dcgen.hw.back.sequencer import Sequencer
 from dcgen.hw.back.tap_table import TapTable
 from dcgen.hw.back.write_path import WritePath
+from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.multiplier import MultiplierKind
 from dcgen.hw.common.pipeline import delay
-from dcgen.hw.common.record_reader import command_port, step_field
+from dcgen.hw.common.record_reader import step_field
 from dcgen.hw.common.replay_lists import read_signature
 from dcgen.hw.common.signatures import head_layout
 from dcgen.hw.contract.back_timing import REQUANTIZE_CYCLES, read_path_cycles
@@ -74,7 +75,7 @@ class BackEnd(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "commands": Out(command_port(p)),
+                "commands": Out(CommandPort(p)),
                 "head": In(stream.Signature(head_layout(p))),
                 "read": Out(read_signature(p)),
                 "picture": In(stream.Signature(picture_layout(p))),

@@ -11,7 +11,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from dcgen.hw.common.record_reader import RECORD, RecordReader, command_port, step_field
+from dcgen.hw.common.command_memory import CommandPort
+from dcgen.hw.common.record_reader import RECORD, RecordReader, step_field
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.back_timing import setup_cycles
 from dcgen.hw.contract.commands import RECORD_WORDS, Op
@@ -30,12 +31,12 @@ class Sequencer(wiring.Component):
         super().__init__(
             {
                 "start": In(1),
-                "commands": Out(command_port(p)),
+                "commands": Out(CommandPort(p)),
                 "record": Out(RECORD),
                 "step": Out(16),
                 "conv_setup": Out(1),
                 "tap_address": Out(bits(p.command_words)),
-                "tap_commands": In(command_port(p)),
+                "tap_commands": In(CommandPort(p)),
                 "taps_loaded": In(1),
                 "conv_start": Out(1),
                 "load_start": Out(1),

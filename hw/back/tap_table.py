@@ -11,7 +11,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from dcgen.hw.common.record_reader import command_port
+from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.commands import TAP_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
@@ -30,7 +30,7 @@ class TapTable(wiring.Component):
                 "start": In(1),
                 "address": In(bits(p.command_words)),
                 "taps": In(8),
-                "commands": Out(command_port(p)),
+                "commands": Out(CommandPort(p)),
                 "done": Out(1),
                 "index": In(bits(p.max_taps)),
                 "tap": Out(TAP),

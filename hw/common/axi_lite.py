@@ -89,10 +89,7 @@ class AxiLiteSlave(wiring.Component):
             self.read_word.eq(bus.araddr[2:]),
         ]
         with m.If(take):
-            m.d.sync += [
-                bus.bvalid.eq(1),
-                bus.bresp.eq(self.write_response),
-            ]
+            m.d.sync += [bus.bvalid.eq(1), bus.bresp.eq(self.write_response)]
             with m.If(~whole):
                 m.d.sync += bus.bresp.eq(Response.SLVERR)
         with m.Elif(bus.bready):

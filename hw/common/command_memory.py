@@ -10,7 +10,7 @@ from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
 
-class ReadPort(wiring.Signature):
+class CommandPort(wiring.Signature):
     """A walker's view of the command memory.
 
     address : word number
@@ -33,7 +33,7 @@ class CommandMemory(wiring.Component):
     def __init__(self, p: EngineParameters) -> None:
         self._words = p.command_words
         write = wiring.Signature({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
-        super().__init__({"write": In(write), "front": In(ReadPort(p)), "back": In(ReadPort(p))})
+        super().__init__({"write": In(write), "front": In(CommandPort(p)), "back": In(CommandPort(p))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

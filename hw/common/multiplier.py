@@ -31,11 +31,7 @@ class Multiplier(wiring.Component):
         m = Module()
         if self.kind == "ecp5":
             m.submodules.primitive = primitive = Multiplier18()
-            m.d.comb += [
-                primitive.a.eq(self.a),
-                primitive.b.eq(self.b),
-                self.product.eq(primitive.product),
-            ]
+            m.d.comb += [primitive.a.eq(self.a), primitive.b.eq(self.b), self.product.eq(primitive.product)]
             return m
         a, b = Signal.like(self.a), Signal.like(self.b)
         m.d.sync += [a.eq(self.a), b.eq(self.b), self.product.eq(a * b)]

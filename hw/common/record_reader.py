@@ -10,19 +10,12 @@ from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.signatures import bits
-from dcgen.hw.contract.back_timing import READ_CYCLES
 from dcgen.hw.contract.commands import RECORD_WORDS, STEP_FIELDS
 from dcgen.hw.contract.parameters import EngineParameters
 
-__all__ = ["READ_CYCLES", "RECORD", "RecordReader", "command_port", "step_field"]
-
 RECORD = data.ArrayLayout(32, RECORD_WORDS)
-
-
-def command_port(p: EngineParameters) -> wiring.Signature:
-    """Synchronous read port of the command memory, seen from the reader: data one cycle after address."""
-    return wiring.Signature({"address": Out(bits(p.command_words)), "data": In(32)})
 
 
 def step_field(record: data.View, name: str) -> Value:
@@ -41,7 +34,7 @@ class RecordReader(wiring.Component):
             {
                 "start": In(1),
                 "address": In(address),
-                "commands": Out(command_port(parameters)),
+                "commands": Out(CommandPort(parameters)),
                 "record": Out(RECORD),
                 "done": Out(1),
             }
@@ -60,10 +53,7 @@ class RecordReader(wiring.Component):
                 self.done.eq(0),
             ]
         with m.Elif(count != RECORD_WORDS):
-            m.d.sync += [
-                count.eq(count + 1),
-                self.commands.address.eq(self.commands.address + 1),
-            ]
+            m.d.sync += [count.eq(count + 1), self.commands.address.eq(self.commands.address + 1)]
         for word in range(RECORD_WORDS):
             with m.If(arriving == word):
                 m.d.sync += self.record[word].eq(self.commands.data)

@@ -25,6 +25,12 @@ escape : ``escape_width`` bits, as they were in the cycle before
 One of the three, the latter two only with ``valid`` bits; with none of them the next bits mean nothing. While
 ``early`` is not set, ``idle`` is ignored and the other two are 0.
 """
+CONSUMER = {"bits": In(32), "valid": In(1), "consume": Out(6), "waiting": Out(1)}
+"""Members of a block that takes bits of a ``BitReader``.
+
+bits, valid, consume : as the reader's, seen from the block
+waiting : the block cannot go on without bits, so its packet is too short if it has no more of them
+"""
 DEPTH = 4
 
 
@@ -123,11 +129,5 @@ class BitReader(wiring.Component):
             with m.If(self.words.payload.last):
                 m.d.sync += [active.eq(0), self.ended.eq(1)]
         with m.If(self.begin):
-            m.d.sync += [
-                active.eq(1),
-                self.ended.eq(0),
-                self.count.eq(0),
-                self.offset.eq(0),
-                state.eq(START),
-            ]
+            m.d.sync += [active.eq(1), self.ended.eq(0), self.count.eq(0), self.offset.eq(0), state.eq(START)]
         return m

@@ -21,6 +21,7 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.front.bit_reader import CONSUMER
 
 MAX_CODE_BITS = 12
 SYMBOL_BITS = 12
@@ -74,12 +75,9 @@ class CodeTableReader(wiring.Component):
                 "most": In(13),
                 "escapes": In(1),
                 "second": In(1),
-                "bits": In(32),
-                "valid": In(1),
-                "consume": Out(6),
+                **CONSUMER,
                 "early": Out(1),
                 "nibbles": Out(3),
-                "waiting": Out(1),
                 "done": Out(1),
                 "malformed": Out(1),
                 "full": Out(1),

@@ -11,7 +11,7 @@ from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.signatures import WEIGHT_BITS, bits
 from dcgen.hw.contract.blob_format import Cause
 from dcgen.hw.contract.parameters import EngineParameters
-from dcgen.hw.front.bit_reader import CHOICE
+from dcgen.hw.front.bit_reader import CHOICE, CONSUMER
 from dcgen.hw.front.code_table import CodeTableReader
 from dcgen.hw.front.huffman import ENTRY, HuffmanDecoder
 from dcgen.hw.front.section_header import HEADER, is_shift
@@ -43,12 +43,9 @@ class ConvSectionReader(wiring.Component):
                 "start": In(1),
                 "header": In(HEADER),
                 "outputs": In(16),
-                "bits": In(32),
-                "valid": In(1),
+                **CONSUMER,
                 "offset": In(5),
-                "consume": Out(6),
                 "choice": Out(CHOICE),
-                "waiting": Out(1),
                 "entries": Out(stream.Signature(ENTRY)),
                 "settled": In(1),
                 "done": Out(1),
@@ -109,16 +106,11 @@ class ConvSectionReader(wiring.Component):
         memories = (codebook, mults, shifts, biases)
         inputs = [memory.write_port() for memory in memories]
         level_out, mult_out, shift_out, bias_out = (memory.read_port() for memory in memories)
-        for port in (mult_out, shift_out, bias_out):
+        constants = {"mult": mult_out, "shift": shift_out, "bias": bias_out}
+        for port in constants.values():
             m.d.comb += [port.addr.eq(self.output), port.en.eq(self.moving)]
-        m.d.comb += [
-            level_out.addr.eq(self.level),
-            level_out.en.eq(self.moving),
-            self.weight.eq(level_out.data),
-            self.constants.mult.eq(mult_out.data),
-            self.constants.shift.eq(shift_out.data),
-            self.constants.bias.eq(bias_out.data),
-        ]
+        m.d.comb += [level_out.addr.eq(self.level), level_out.en.eq(self.moving), self.weight.eq(level_out.data)]
+        m.d.comb += [self.constants[name].eq(port.data) for name, port in constants.items()]
         return inputs
 
     def _connect_bits(self, m: Module) -> None:
@@ -182,13 +174,11 @@ class ConvSectionReader(wiring.Component):
     ) -> None:
         """Reads the levels, then with PER_CHANNEL multipliers and shifts, then the biases."""
         h, index, last_output = self.header, self._index, self._last_output
+        plain = (mult_in, shift_in)
+        m.d.comb += [level_in.addr.eq(index + 1), *(port.addr.eq(index) for port in plain)]
         m.d.comb += [
-            level_in.addr.eq(index + 1),
-            mult_in.addr.eq(index),
-            shift_in.addr.eq(index),
             level_in.data.eq(_signed_of(self.bits, h.level_bytes)),
-            mult_in.data.eq(self.bits),
-            shift_in.data.eq(self.bits),
+            *(p.data.eq(self.bits) for p in plain),
         ]
         with m.State("LEVELS"):
             m.d.comb += [self.waiting.eq(1), self.consume.eq(h.level_bytes[:2] << 3)]

@@ -10,7 +10,7 @@ from amaranth.hdl import Array, Module, Mux, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from dcgen.hw.common.command_memory import ReadPort
+from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.record_reader import RecordReader, step_field
 from dcgen.hw.common.replay_lists import write_signature
@@ -36,7 +36,7 @@ class FrontEnd(wiring.Component):
     Members
         start : In(1), pulse that begins the command list; once after each reset
         blob : In(stream of BLOB), a packet for each section, in the order of the steps that read one
-        commands : Out(ReadPort), the front end's port of the command memory
+        commands : Out(CommandPort), the front end's port of the command memory
         write, publish : Out, the producer's side of ``ReplayLists``
         busy : Out(1), 1 from ``start`` to the END record or an error
         error : Out(1), 1 from a defect until reset; nothing is published and no word of the blob is taken
@@ -56,7 +56,7 @@ class FrontEnd(wiring.Component):
             {
                 "start": In(1),
                 "blob": In(stream.Signature(BLOB)),
-                "commands": Out(ReadPort(p)),
+                "commands": Out(CommandPort(p)),
                 "write": Out(write_signature(p)),
                 "publish": Out(stream.Signature(head_layout(p))),
                 "busy": Out(1),
@@ -114,10 +114,7 @@ class FrontEnd(wiring.Component):
             reader.consume.eq(consume),
             reader.choice.eq(conv.choice),
             header.word.eq(reader.bits),
-            header.kind.eq(kind),
-            header.raw.eq(self._step("raw")),
-            header.outputs.eq(self._step("outputs")),
-            header.taps.eq(self._step("taps")),
+            *(getattr(header, name).eq(self._step(name)) for name in ("kind", "raw", "outputs", "taps")),
         ]
         for block in (conv, tensors):
             m.d.comb += [block.bits.eq(reader.bits), block.valid.eq(reader.valid)]
@@ -128,8 +125,7 @@ class FrontEnd(wiring.Component):
             tensors.tensors.eq(self._step("outputs")),
             tensors.channels.eq(self._step("channels")),
             plain.average.eq(kind == Kind.AVG_POOL),
-            plain.factor0.eq(h.factor0),
-            plain.factor1.eq(h.factor1),
+            *(getattr(plain, name).eq(h[name]) for name in ("factor0", "factor1")),
             plain.taps.eq(self._step("taps")),
         ]
         # Zero points of the step's tensors.

@@ -10,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.blob_format import Cause
 from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.front.bit_reader import CONSUMER
 
 MAX_CHANNELS = 16
 INFINITY = 0x7F800000
@@ -33,10 +34,7 @@ class TensorTableReader(wiring.Component):
                 "start": In(1),
                 "tensors": In(16),
                 "channels": In(16),
-                "bits": In(32),
-                "valid": In(1),
-                "consume": Out(6),
-                "waiting": Out(1),
+                **CONSUMER,
                 "done": Out(1),
                 "cause": Out(8),
                 "tensor": In(bits(p.max_tensors)),
@@ -63,12 +61,8 @@ class TensorTableReader(wiring.Component):
         ]
 
         index = Signal(16)
-        m.d.comb += [
-            zero_in.addr.eq(index),
-            zero_in.data.eq(self.bits),
-            pad_in.addr.eq(index[2:]),
-            pad_in.data.eq(self.bits),
-        ]
+        m.d.comb += [zero_in.addr.eq(index), zero_in.data.eq(self.bits)]
+        m.d.comb += [pad_in.addr.eq(index[2:]), pad_in.data.eq(self.bits)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.sync += index.eq(0)
