@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from dcgen.errors import DcgenError
 from dcgen.hw.boards.board import BOARDS, ULX3S_85F
 from dcgen.synth.bitstream import SEEDS, build
-from dcgen.synth.tools import NEXTPNR
 from dcgen.targets.engines import ULX3S_85F as TARGET
 
 
@@ -30,7 +28,9 @@ def main() -> None:
     parser.add_argument("--megahertz", type=float, help="the board's if not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each of which takes about 3 GB")
-    parser.add_argument("--nextpnr", type=Path, help="a nextpnr-ecp5 built for this machine, faster")
+    parser.add_argument(
+        "--nextpnr", type=Path, help="a nextpnr built for this machine, faster"
+    )
     chosen = parser.parse_args()
     try:
         build(
@@ -40,7 +40,7 @@ def main() -> None:
             seeds=chosen.seeds,
             megahertz=chosen.megahertz,
             jobs=chosen.jobs,
-            nextpnr=replace(NEXTPNR, program=chosen.nextpnr),
+            program=chosen.nextpnr,
             progress=show,
         )
     except DcgenError as e:

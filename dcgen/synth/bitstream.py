@@ -13,29 +13,21 @@ from typing import Any, Final
 from dcgen.emit.render import render
 from dcgen.errors import ConfigError, PlanError, ToolError
 from dcgen.files import temporary_folder, write_file
-from dcgen.hw.boards.board import ULX3S_85F, Board
+from dcgen.hw.boards.board import Board, Family
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.progress import Progress
-from dcgen.synth.tools import ECPPACK, NEXTPNR, YOSYS, Tool, require_amaranth
+from dcgen.synth.tools import YOSYS, Tool, require_amaranth
 
 SEEDS: Final = (1, 2, 3)
-_RESOURCES: Final = {
-    "LUT4 and carry": "TRELLIS_COMB",
-    "flip-flops": "TRELLIS_FF",
-    "block RAMs": "DP16KD",
-    "multipliers": "MULT18X18D",
-}
-"""What people call it -> what nextpnr's report calls it."""
-
-
 _SCRIPT: Final = (
     "read_rtlil top.il",
     "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",  # as tests/rtl/collisions.py shows
-    "synth_ecp5 -top top -run :map_luts",
+    "{synthesis} -top top -run :map_luts",
     "splitnets",  # ABC stumbles over wires of which only some bits are left
-    "synth_ecp5 -top top -run map_luts: -json top.json",
+    "{synthesis} -top top -run map_luts: -json top.json",
     "tee -q -o stat.json stat -json",
 )
+"""What Yosys is told; ``{synthesis}`` is the command of the board's family."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +57,7 @@ class BitstreamReport:
     megahertz : the engine's clock, which the PLL makes and the placement was asked to reach
     gateware : of the design, see there
     tools : package -> version
-    luts : LUT4 after synthesis; ``resources`` counts carries and route-throughs besides
+    luts : look-up tables after synthesis, to which ``resources`` adds carries and route-throughs
     best_seed : whose bitstream was written
     sha256 : of the bitstream
     """
@@ -107,18 +99,18 @@ def build(
     parameters: EngineParameters,
     folder: Path,
     *,
-    board: Board = ULX3S_85F,
+    board: Board,
     seeds: Sequence[int] = SEEDS,
     megahertz: float | None = None,
     jobs: int = 1,
-    nextpnr: Tool = NEXTPNR,
+    program: Path | None = None,
     progress: Progress,
 ) -> BitstreamReport:
     """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
 
     megahertz : clock of the engine, None for the board's; its PLL must be able to make it
     jobs : seeds that are placed and routed at once, each by a process of about 3 GB
-    nextpnr : the package's, or a build for this machine
+    program : a nextpnr that was built for this machine, None for the package's
 
     Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
     where a tool is missing or fails, ConfigError for settings that are none, OutputError.
@@ -126,12 +118,14 @@ def build(
     if not seeds:
         raise ConfigError("seeds", "expected at least one, found none")
     megahertz = board.megahertz if megahertz is None else megahertz
+    family = board.family
+    nextpnr = Tool(*family.nextpnr, program=program)
     tools = {"amaranth": require_amaranth()} | {tool.source: tool.version() for tool in (YOSYS, nextpnr)}
     steps = 2 + len(seeds)
     with temporary_folder("dcgen-bitstream-") as work:
         progress("synthesis", 0, steps)
         files = design(parameters, board, megahertz)
-        luts = _synthesise(files, work)
+        luts = _synthesize(files, family, work)
         placements = []
         resources: dict[str, Resource] = {}
         with ThreadPoolExecutor(jobs) as pool:
@@ -147,8 +141,8 @@ def build(
             found = report.best.fmax_mhz
             raise PlanError(board.name, f"expected {megahertz:g} MHz, the best of the seeds reached {found:g} MHz")
         progress("bitstream", steps - 1, steps)
-        config = f"seed{report.best.seed}.config"
-        ECPPACK.run("--compress", "--input", config, "--bit", "engine.bit", folder=work)
+        names = {"routed": f"seed{report.best.seed}.config", "bitstream": "engine.bit"}
+        Tool(*family.packer).run(*(part.format(**names) for part in family.packing), folder=work)
         bitstream = (work / "engine.bit").read_bytes()
     report = replace(report, sha256=hashlib.sha256(bitstream).hexdigest())
     folder.mkdir(parents=True, exist_ok=True)
@@ -166,17 +160,15 @@ def write_report(report: BitstreamReport, folder: Path) -> None:
 
 
 def design(parameters: EngineParameters, board: Board, megahertz: float) -> dict[str, bytes]:
-    """What the tools are given: ``top.il``, the whole board's gateware, and ``top.lpf``, its pins and clocks.
+    """What the tools are given: ``top.il``, the whole board's gateware, and the file of its pins and clocks.
 
     Raises ConfigError for a clock that the board cannot make.
     """
-    from dcgen.hw.boards.ulx3s import plan
-
     try:
-        files = plan(parameters, board, megahertz).files
+        files = board.plan(parameters, megahertz).files
     except ValueError as e:
         raise ConfigError(board.name, str(e)) from e
-    texts = {name: files[name] for name in ("top.il", "top.lpf")}
+    texts = {name: files[name] for name in ("top.il", board.family.pins[1])}
     return {name: text.encode() if isinstance(text, str) else text for name, text in texts.items()}
 
 
@@ -185,25 +177,25 @@ def gateware(files: Mapping[str, bytes]) -> str:
     return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
 
 
-def _synthesise(files: Mapping[str, bytes], work: Path) -> int:
-    """``top.json`` and ``top.lpf`` in ``work``; LUT4s of the netlist."""
+def _synthesize(files: Mapping[str, bytes], family: Family, work: Path) -> int:
+    """Write ``files`` and the synthesized ``top.json`` to ``work``; the number of look-up tables."""
     for name, text in files.items():
         (work / name).write_bytes(text)
-    YOSYS.run("-q", "-p", "; ".join(_SCRIPT), folder=work)
+    YOSYS.run("-q", "-p", "; ".join(_SCRIPT).format(synthesis=family.synthesis), folder=work)
     cells = _read_json(work / "stat.json")["design"]["num_cells_by_type"]
-    return int(cells.get("LUT4", 0))
+    return int(cells.get(family.lut, 0))
 
 
 def _place(
     nextpnr: Tool, board: Board, megahertz: float, seed: int, work: Path
 ) -> tuple[float, dict[str, Resource]]:
     """``seed<n>.config`` in ``work``; Fmax of the engine's clock in MHz, and the cells used."""
+    family = board.family
     nextpnr.run(
         *board.nextpnr,
-        *("--json", "top.json", "--lpf", "top.lpf", "--textcfg", f"seed{seed}.config"),
+        *("--json", "top.json", *family.pins, family.routed, f"seed{seed}.config"),
         *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
-        *("--placer", "static", "--router", "router1"),  # docs/engine.md says why
-        *("--timing-allow-fail", "--quiet"),
+        *(*family.placing, "--timing-allow-fail", "--quiet"),
         folder=work,
     )
     report = _read_json(work / f"seed{seed}.json")
@@ -211,9 +203,7 @@ def _place(
     if not clocks:
         raise ToolError(nextpnr.name, "its report has no clock of the engine's frequency")
     cells = report["utilization"]
-    resources = {
-        name: Resource(cells[kind]["used"], cells[kind]["available"]) for name, kind in _RESOURCES.items()
-    }
+    resources = {n: Resource(cells[kind]["used"], cells[kind]["available"]) for n, kind in family.resources}
     return round(min(clocks), 2), resources
 
 

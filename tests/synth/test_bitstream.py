@@ -12,7 +12,7 @@ import pytest
 
 from dcgen.errors import ConfigError, PlanError, ToolError
 from dcgen.hw.boards import ulx3s
-from dcgen.hw.boards.board import ULX3S_25F, ULX3S_85F
+from dcgen.hw.boards.board import ECP5, ULX3S_25F, ULX3S_85F
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.synth import bitstream
 from dcgen.synth.bitstream import Resource, build, design, gateware
@@ -144,13 +144,13 @@ def test_a_program_built_for_the_machine_takes_the_packages_place(tmp_path: Path
     program = tmp_path / "nextpnr-ecp5"
     program.write_text('#!/bin/sh\necho "nextpnr-ecp5 (Version nextpnr-0.11.1) $*"\n')
     program.chmod(0o755)
-    native = replace(bitstream.NEXTPNR, program=program)
+    native = Tool(*ECP5.nextpnr, program=program)
     assert (native.source, native.version()) == ("nextpnr-ecp5, built for the machine", "0.11.1")
     assert native.run("--json", "top.json", folder=tmp_path).endswith("--json top.json\n")
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
-    native = replace(bitstream.NEXTPNR, program=tmp_path / "none")
+    native = Tool(*ECP5.nextpnr, program=tmp_path / "none")
     with pytest.raises(ToolError, match=r"none: cannot be started: No such file"):
         native.version()
 
