@@ -1,12 +1,21 @@
-"""From what a user asks for to the prices that give it.
+"""The search for the prices at which a network meets what a user has asked for.
 
-The price of a bit is the one unknown: divergence grows and the file shrinks with it, both about as a
-power of it. Every try quantizes the whole network and runs it as integers. Bytes hardly scatter: the next
-try is interpolated, in logarithms, between the closest ones on both sides of the limit. Divergence and
-accuracy of few pictures do: every try so far votes for the price. Of a divergence it votes by what the errors of
-all scores let expect, which scatters far less; the try that is taken keeps to the limit by its own figure, too.
-A density is met by a surcharge on all weights that are not zero; since who asks for one wants less to compute, it
-grows with what a weight has to do.
+One number is searched for: the price of a bit in nats (``Prices``). The higher it is, the smaller is the file
+and the larger the divergence, both about in proportion to a power of the price; so everything is computed with
+logarithms. A *try* quantizes the whole network at one price and runs it as integers on the held-out pictures.
+Its *figure* is the quantity that the goal limits.
+
+A size hardly scatters about that power. The next price is interpolated between the closest tries on both sides
+of the limit.
+
+A divergence or an accuracy of few pictures scatters, as the slightest change of the price gives another network.
+From each try so far follows an estimate of the price at which the limit is met, and the next price is the
+weighted mean of these. A divergence is not taken as it was measured there, but as the errors of all scores let
+expect it, which scatters far less (``expected_kl``). The try that is chosen keeps to the limit by its measured
+divergence, too.
+
+A density is met by a surcharge, in bits, on every weight that is not zero. About half of it is in proportion to
+the weight's work, because who asks for a density wants less to be computed.
 """
 
 from __future__ import annotations
@@ -24,50 +33,67 @@ from dcgen.ir.graph import Graph
 GoalName = Literal["max_kl", "max_bytes", "max_top1_drop"]
 
 DEFAULT_KL = 0.11
-"""Nats that a network may diverge where nothing is asked for."""
+"""Limit of the divergence, in nats, for a user who asks for nothing. What it comes to on SqueezeNet stands in
+docs/decisions/0006."""
 SPARSE_KL = 0.07
-"""The same for the price of a bit where a density is all that is asked for: what is pruned costs more by far."""
+"""Divergence in nats that sets the price of a bit for a user who asks for a density alone: the price is the one
+that would meet it without the density. It is below ``DEFAULT_KL`` because pruning then costs most of the
+fidelity, and coarser levels would save few bytes for what they cost on top."""
 TRIES = 8
+"""Most tries of a search."""
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.25, "max_top1_drop": 0.7}
-"""Powers of the price of a bit that figures grow by, until two tries tell."""
+"""By goal, the power of the price of a bit to which its figure is about proportional."""
 SLACK = {"max_kl": 0.06, "max_bytes": 0.01, "max_top1_drop": 0.3}
-"""Share of a limit that may stay unused."""
+"""By goal, the range below the limit that tries aim into the middle of, as a share of the limit. A size in this
+range ends the search."""
 NOISY = ("max_kl", "max_top1_drop")
-"""Goals whose figures scatter by a tenth from one price to the next: each try is another network."""
+"""Goals whose figures scatter by about a tenth from one price to the next."""
 SCATTER = 0.15
-"""By how much the logarithm of a price differs that is read off one such figure."""
-ENOUGH = 4
-"""Tries of a noisy goal, of which the best that meets it is taken; more only until one does."""
-TRUST = 2
-"""Tries that have to diverge otherwise than expected before that is half believed."""
+"""Standard deviation of the logarithm of the price that is estimated from one noisy figure: a tenth over the
+slope."""
+ENOUGH_TRIES = 4
+"""Tries for a noisy goal after which the search ends, if one of them meets the goal close to the limit
+(``NEAR``)."""
 NEAR = 0.1
-"""By how much the logarithm of a price may lie below the one voted for: one try at least does not lie farther."""
+"""Difference of the logarithms of two prices, that of a try and the one at which the limit is expected to be
+met, up to which the try is close to the limit."""
+PRIOR_TRIES = 2
+"""While tries lie on both sides of the limit, the mean difference between measured and expected divergences is
+taken as if this many further tries had shown none: a few differences are half chance."""
 KL_PER_POINT = 0.05
-"""Nats at which a percentage point of accuracy may be lost, for a first guess."""
+"""Divergence in nats that is taken to lose one percentage point of accuracy, for the first price alone."""
 RANGE = (1e-13, 1e-1)
-"""Prices of a bit in nats; beyond them no network gets better or smaller."""
-NARROW = {"max_kl": 0.015, "max_bytes": 0.003, "max_top1_drop": 0.05}
-"""Logarithm of the price: no two tries lie closer."""
-LEAP = 1.5
-"""Most that the logarithm of the price moves at once while tries lie on one side of the limit."""
+"""Lowest and highest price of a bit, in nats: beyond them no network gets better or smaller."""
+LEAST_STEP = {"max_kl": 0.015, "max_bytes": 0.003, "max_top1_drop": 0.05}
+"""By goal, the least difference between two tries in the logarithm of the price: closer prices tell nothing
+new."""
+MOST_STEP = 1.5
+"""Most by which the logarithm of the price that a try suggests differs from its own: slopes do not hold
+farther."""
 WORK_SHARE = 0.53
-"""Of a surcharge, the share that is for a weight's work; the rest is the same for every weight."""
+"""Share of a surcharge that is in proportion to a weight's work; the rest is the same for every weight. How it was
+chosen stands in docs/decisions/0006."""
 MOST_SURCHARGE = 64.0
-"""Bits on a weight that is not zero which leave none."""
+"""Largest surcharge in bits on the average weight: it leaves no weight that is not zero."""
 MARGINS = (0.005, 0.005, 0.02, 0.05)
-"""Shares of a density to stay below it by, try after try: small networks come in coarse steps."""
+"""For each attempt at a density that misses it, the share of the density by which the next one aims lower. Later
+ones aim lower still, as the density of a small network changes in coarse steps."""
 DENSE_ENOUGH = 0.99
-"""Share of a density that a surcharge must leave: what is pruned beyond it is fidelity given away."""
+"""Least share of a density that must be used: weights that are pruned beyond it cost fidelity for nothing."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """``limit``: nats, bytes, or percentage points of accuracy on the held-out pictures."""
+    """A limit that a network must not exceed on the held-out pictures.
+
+    limit : in nats, bytes or percentage points of accuracy, by ``name``
+    """
 
     name: GoalName
     limit: float
 
     def figure(self, trial: Trial) -> float:
+        """The quantity that is limited. Raises ConfigError where it needs labels and there are none."""
         if self.name == "max_top1_drop":
             if trial.top1_drop is None:
                 raise ConfigError("max_top1_drop", "needs labels of the calibration pictures", "give `labels`")
@@ -77,7 +103,7 @@ class Goal:
 
 @dataclass(frozen=True, eq=False)
 class Try:
-    """A quantized network, as its point and as a graph, what it came to, and the prices that gave it."""
+    """A quantized network, as a point and as a graph, what its trial measured, and the prices that gave it."""
 
     point: Point
     graph: Graph
@@ -86,43 +112,49 @@ class Try:
 
 
 @dataclass(frozen=True, eq=False)
-class _Seen:
-    """A try at the logarithm of a price of a bit, and the logarithm of its figure: of a divergence, where that is
-    known, the one to expect."""
+class _Placed:
+    """A try between price and figure.
 
-    at: float
+    log_price : natural logarithm of its price of a bit
+    log_figure : natural logarithm of its figure, or of the divergence to expect where that is known
+    """
+
+    log_price: float
     log_figure: float
     found: Try
 
 
 def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
-    """The network that keeps to the goal and to the density (1: any), with little room left.
+    """A network that keeps to the goal and the density and uses nearly all that they allow.
 
-    Raises ConfigError naming what was reached where the goal is out of reach.
+    density : largest share of weights that are not zero, 1: any
+
+    Raises ConfigError with what was reached where no try keeps to the goal.
     """
     tries: list[tuple[float, Try]] = []
     surcharge = Surcharge(quantizer, density)
-    at = math.log(first_price(quantizer, goal))
+    log_price = math.log(first_price(quantizer, goal))
     for number in range(1, TRIES + 1):
-        found = attempt(quantizer, surcharge, math.exp(at), f"quantizing, try {number}")
-        tries.append((at, found))
+        found = attempt(quantizer, surcharge, math.exp(log_price), f"quantizing, try {number}")
+        tries.append((log_price, found))
         inside, outside = _judged(tries, goal)
         if goal.name in NOISY:
-            at = _voted(inside + outside, goal, _aim(goal))
-            if number >= ENOUGH and any(s.at > at - NEAR for s in inside):
+            log_price = _estimated(inside + outside, goal, _aim(goal))
+            if number >= ENOUGH_TRIES and any(p.log_price > log_price - NEAR for p in inside):
                 break
             if not inside:
-                at = min(at, min(s.at for s in outside) - 2 * NARROW[goal.name])
+                log_price = min(log_price, min(p.log_price for p in outside) - 2 * LEAST_STEP[goal.name])
         else:
             if goal.limit * (1 - SLACK[goal.name]) <= goal.figure(found.trial) <= goal.limit:
                 break
-            at = _interpolated(inside, outside, goal)
-        at = min(max(at, math.log(RANGE[0])), math.log(RANGE[1]))
-        near = [tried for tried, _ in tries if abs(at - tried) < NARROW[goal.name]]
+            log_price = _interpolated(inside, outside, goal)
+        log_price = min(max(log_price, math.log(RANGE[0])), math.log(RANGE[1]))
+        near = [tried for tried, _ in tries if abs(log_price - tried) < LEAST_STEP[goal.name]]
         if near and goal.name not in NOISY:
-            break  # figures jump by more than what such a step changes
-        at = max([at, *(n + NARROW[goal.name] for n in near)])  # another network, a little smaller
-    inside = inside or [s for s in outside if goal.figure(s.found.trial) <= goal.limit]
+            break  # the size jumps over the range that was aimed at
+        # Under a noisy goal, a price a little higher gives another network, a little smaller.
+        log_price = max([log_price, *(tried + LEAST_STEP[goal.name] for tried in near)])
+    inside = inside or [p for p in outside if goal.figure(p.found.trial) <= goal.limit]
     if not inside:
         best = min((found for _, found in tries), key=lambda found: goal.figure(found.trial))
         raise ConfigError(
@@ -132,64 +164,78 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
             "loosen it or a constraint",
         )
     if goal.name == "max_bytes":
-        return min(inside, key=lambda s: s.found.trial.mean_kl).found
+        return min(inside, key=lambda p: p.found.trial.mean_kl).found
     if not quantizer.work_bits:
-        return min(inside, key=lambda s: s.found.trial.blob_bytes).found
-    return max(inside, key=lambda s: s.at).found
+        return min(inside, key=lambda p: p.found.trial.blob_bytes).found
+    return max(inside, key=lambda p: p.log_price).found
 
 
 def expected_kl(found: Try) -> float | None:
-    """The divergence to be expected on pictures like the held-out ones, in nats; None where nothing tells.
+    """The divergence to expect on pictures like the held-out ones, in nats; None where nothing tells.
 
-    Of 200 pictures and networks of one size, mean divergences scatter by 6 %, errors of scores by 2 %, and so does
-    what these cost on the 800 pictures that levels were made from.
+    It is the error of the held-out scores, times the divergence for each unit of error on the pictures that the
+    levels were made from. From network to network of one size, on 200 held-out pictures, divergences scatter by
+    6 % and errors of scores by 2 %; the factor hardly scatters (docs/decisions/0006).
     """
     error, kl_of_error = found.trial.score_error, found.point.kl_of_error
     return None if error is None or kl_of_error is None else error * kl_of_error
 
 
 def _expected(tries: list[tuple[float, Try]], figures: list[float], goal: Goal) -> list[float] | None:
-    """The logarithms of the divergences to expect, corrected by what the tries' own (``figures``, logarithms) say
-    differently on average: by all of it unless they stand on both sides of the limit. None where nothing tells."""
+    """The natural logarithms of the divergences to expect of the tries, None where they are not known of all.
+
+    figures : natural logarithms of the measured divergences
+
+    They are shifted by the mean difference of the measured ones from them: by all of it while the tries lie on one
+    side of the limit, else by less (``PRIOR_TRIES``).
+    """
     told = [expected_kl(found) for _, found in tries if goal.name == "max_kl"]
     known = [_log(kl) for kl in told if kl is not None]
     if len(known) < len(tries):
         return None
-    sides = {figure <= _log(goal.limit) for figure in figures}
-    off = sum(figure - k for figure, k in zip(figures, known, strict=True))
-    off /= len(tries) + TRUST * (len(sides) - 1)
-    return [k + off for k in known]
+    both_sides = len({figure <= _log(goal.limit) for figure in figures}) - 1
+    difference = sum(figure - kl for figure, kl in zip(figures, known, strict=True))
+    difference /= len(tries) + PRIOR_TRIES * both_sides
+    return [kl + difference for kl in known]
 
 
-def _judged(tries: list[tuple[float, Try]], goal: Goal) -> tuple[list[_Seen], list[_Seen]]:
-    """The tries that meet the goal and those that do not."""
+def _judged(tries: list[tuple[float, Try]], goal: Goal) -> tuple[list[_Placed], list[_Placed]]:
+    """The tries that meet the goal and those that do not.
+
+    Where divergences to expect are known, a try meets it if its measured divergence does and its price is not
+    above the one at which the divergence to expect is the limit.
+    """
     figures = [_log(goal.figure(found.trial)) for _, found in tries]
     expected = _expected(tries, figures, goal)
-    seen = [_Seen(at, log, found) for (at, found), log in zip(tries, expected or figures, strict=True)]
-    dearest = _voted(seen, goal, _log(goal.limit)) if expected else math.inf
-    inside: list[_Seen] = []
-    outside: list[_Seen] = []
-    for s in seen:
-        met = s.at <= dearest and goal.figure(s.found.trial) <= goal.limit
-        (inside if met else outside).append(s)
+    placed = [_Placed(at, log, found) for (at, found), log in zip(tries, expected or figures, strict=True)]
+    highest = _estimated(placed, goal, _log(goal.limit)) if expected else math.inf
+    inside: list[_Placed] = []
+    outside: list[_Placed] = []
+    for p in placed:
+        met = p.log_price <= highest and goal.figure(p.found.trial) <= goal.limit
+        (inside if met else outside).append(p)
     return inside, outside
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
-    """The network of a density that is the only wish, at the price that ``SPARSE_KL`` would have without it."""
+    """A network for a density alone, at the price of a bit that ``SPARSE_KL`` says."""
     price = first_price(quantizer, Goal("max_kl", SPARSE_KL))
     return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
 
 
 class Surcharge:
-    """Bits on the average weight that is not zero which give a density, learnt from sketches and tries."""
+    """Finds the surcharge that gives a density: bits on the average weight that is not zero.
+
+    It is found with sketches of the network. Whole networks differ from these, so the density to aim for in
+    sketches is corrected by each whole network that is made.
+    """
 
     def __init__(self, quantizer: Quantizer, density: float) -> None:
         self._quantizer, self.density = quantizer, density
         self._aim = density
 
     def at(self, bit: float) -> float:
-        """The surcharge at a price of a bit."""
+        """The surcharge in bits at a price of a bit in nats; 0 where the network is sparse enough without."""
         if self.density >= 1 or self._sketched(bit, 0.0) <= self._aim:
             return 0.0
         low, high = 0.0, MOST_SURCHARGE
@@ -199,7 +245,8 @@ class Surcharge:
         return high
 
     def missed(self, density: float, margin: float) -> None:
-        """A whole network came out at ``density``: aim as much higher or lower, and ``margin`` below the limit."""
+        """Correct the aim: a whole network came out at ``density``, and the next one is to lie ``margin``, a
+        share, below the limit."""
         self._aim *= (1 - margin) * self.density / density
 
     def _sketched(self, bit: float, surcharge: float) -> float:
@@ -207,7 +254,11 @@ class Surcharge:
 
 
 def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
-    """A price of a bit, with the target's price of every weight and a surcharge on top."""
+    """The prices of a network, with what the target's work is worth and a surcharge.
+
+    bit : price of a bit in nats
+    surcharge : bits on the average weight that is not zero
+    """
     by_work = quantizer.work_bits + WORK_SHARE * surcharge
     work = quantizer.evidence.work
     return Prices(
@@ -216,7 +267,13 @@ def prices(quantizer: Quantizer, bit: float, surcharge: float) -> Prices:
 
 
 def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) -> Try:
-    """Quantize the network at a price of a bit, within the density and close to it, and try it."""
+    """Quantize the network at a price of a bit, with the surcharge that gives the density, and run its trial.
+
+    bit : price of a bit in nats
+    stage : what progress is reported as
+
+    Raises ConfigError with what was reached where no surcharge gives the density.
+    """
     tried: list[tuple[Point, Prices]] = []
     for margin in MARGINS:
         extra = surcharge.at(bit)
@@ -239,49 +296,57 @@ def attempt(quantizer: Quantizer, surcharge: Surcharge, bit: float, stage: str) 
 
 
 def first_price(quantizer: Quantizer, goal: Goal) -> float:
-    """The price of a bit at which a sketch without surcharges would meet the goal."""
+    """The price of a bit in nats at which a sketch without surcharges just meets the goal."""
     low, high = map(math.log, RANGE)
     for _ in range(10):
         middle = (low + high) / 2
         sketch = quantizer.sketch(prices(quantizer, math.exp(middle), 0.0))
         match goal.name:
             case "max_kl":
-                dear = sketch.kl > goal.limit
+                too_high = sketch.kl > goal.limit
             case "max_bytes":
-                dear = sketch.bits / 8 < goal.limit
+                too_high = sketch.bits / 8 < goal.limit
             case "max_top1_drop":
-                dear = sketch.kl > KL_PER_POINT * goal.limit
-        low, high = (low, middle) if dear else (middle, high)
+                too_high = sketch.kl > KL_PER_POINT * goal.limit
+        low, high = (low, middle) if too_high else (middle, high)
     return math.exp(low)
 
 
-def _interpolated(inside: list[_Seen], outside: list[_Seen], goal: Goal) -> float:
-    """The logarithm of the price to try next, between the closest tries on both sides of the limit."""
-    target = _aim(goal)
-    met = min(inside, key=lambda s: s.at, default=None)
-    missed = max(outside, key=lambda s: s.at, default=None)
+def _interpolated(inside: list[_Placed], outside: list[_Placed], goal: Goal) -> float:
+    """The logarithm of the price to try next: on the line through the closest tries on both sides of the limit,
+    or, while all lie on one side, on the line through the closest one with the usual slope."""
+    aim = _aim(goal)
+    met = min(inside, key=lambda p: p.log_price, default=None)
+    missed = max(outside, key=lambda p: p.log_price, default=None)
     if met and missed:
-        share = (target - met.log_figure) / (missed.log_figure - met.log_figure or 1.0)
-        if len(inside) + len(outside) > 4:  # figures that jump make straight lines fail
+        share = (aim - met.log_figure) / (missed.log_figure - met.log_figure or 1.0)
+        if len(inside) + len(outside) > 4:  # a figure that jumps is no line: halve what lies between
             share = 0.5
-        return met.at + min(0.9, max(0.1, share)) * (missed.at - met.at)
+        return met.log_price + min(0.9, max(0.1, share)) * (missed.log_price - met.log_price)
     last = met or missed
     assert last is not None
-    return last.at + min(LEAP, max(-LEAP, (target - last.log_figure) / SLOPES[goal.name]))
+    return last.log_price + _step(last, goal, aim)
+
+
+def _estimated(placed: list[_Placed], goal: Goal, log_figure: float) -> float:
+    """The logarithm of the price that gives a figure: a weighted mean over what each try alone lets expect."""
+    steps = [(log_figure - p.log_figure) / SLOPES[goal.name] for p in placed]
+    # The variance of an estimate: that of the figure, and that of the slope, which is known to a half.
+    weights = [1 / (SCATTER**2 + (step / 2) ** 2) for step in steps]
+    prices = [p.log_price + _step(p, goal, log_figure) for p in placed]
+    return sum(w * price for w, price in zip(weights, prices, strict=True)) / sum(weights)
+
+
+def _step(placed: _Placed, goal: Goal, log_figure: float) -> float:
+    """How far the logarithm of the price is to move from a try for a figure, by the usual slope."""
+    return min(MOST_STEP, max(-MOST_STEP, (log_figure - placed.log_figure) / SLOPES[goal.name]))
 
 
 def _aim(goal: Goal) -> float:
-    """The logarithm of the figure to try for, a little below the limit."""
+    """The logarithm of the figure to aim for, a little below the limit."""
     return _log(goal.limit * (1 - SLACK[goal.name] / 2))
 
 
-def _voted(seen: list[_Seen], goal: Goal, log_figure: float) -> float:
-    """The logarithm of the price for a figure: each try votes for the one at which it would have that."""
-    steps = [(log_figure - s.log_figure) / SLOPES[goal.name] for s in seen]
-    weights = [1 / (SCATTER**2 + (step / 2) ** 2) for step in steps]  # the slope is known to a half
-    votes = [s.at + min(LEAP, max(-LEAP, step)) for s, step in zip(seen, steps, strict=True)]
-    return sum(w * vote for w, vote in zip(weights, votes, strict=True)) / sum(weights)
-
-
 def _log(figure: float) -> float:
+    """The natural logarithm of a figure; of one that is 0, that of a small one."""
     return math.log(max(figure, 1e-6))
