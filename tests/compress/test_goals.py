@@ -104,8 +104,7 @@ def test_a_goal_is_met_also_where_errors_of_scores_let_expect_too_much_or_too_li
     assert least * 370_000 <= np.median([chosen.blob_bytes for chosen in found]) <= most * 370_000
 
 
-def test_a_goal_that_only_one_network_meets_by_chance_is_met_with_that_network(monkeypatch: pytest.MonkeyPatch)
--> None:
+def test_a_goal_that_one_network_meets_by_chance_is_met_with_that_network(monkeypatch: pytest.MonkeyPatch) -> None:
     def attempt(quantizer, surcharge, bit: float, stage: str) -> Try:
         trial = Trial(370_000, next(figures), 0.9, score_error=0.2)
         return Try(Point({}, {}, 0.0, 1.0), None, trial, Prices(bit, {}))
