@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -10,27 +9,32 @@ from dataclasses import dataclass
 import numpy as np
 
 from dcgen.encode.coding import CodingSettings
+from dcgen.encode.operators import NodeFields, fits, node_fields
 from dcgen.encode.schema import (
+    CRC_START,
     HEADER,
     MAGIC,
     NODE_TOPOLOGY,
     TENSOR_SCALE,
     TENSOR_SHAPE,
     VERSION,
-    TopologyFlag,
+    hash_topology,
 )
-from dcgen.encode.sections import BlobLayer, fits, kind_of, layer_section
+from dcgen.encode.sections import BlobLayer, layer_section
 from dcgen.errors import NumericError
-from dcgen.quant.qgraph import QAvgPool, QConv, QGraph, QMaxPool, QOp, QPad, QScores
+from dcgen.quant.qgraph import QGraph
 from dcgen.quant.verify import verify
-
-CRC_START = HEADER.offset("topology_hash")
-"""The blob's CRC covers everything from here on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Blob:
-    """A whole blob. ``header + topology + tensors + sum of the layers`` is ``len(data)``."""
+    """A whole blob.
+
+    header, topology, tensors : bytes of these sections; with those of the layers they add up to ``len(data)``
+    layers : one for each node
+    max_filter_entries : most non-zero weights in one output channel of any layer
+    max_code_bits : length of the longest code of any table
+    """
 
     data: bytes
     header: int
@@ -43,7 +47,9 @@ class Blob:
 
 
 def encode(graph: QGraph, settings: CodingSettings | None = None) -> Blob:
-    """The blob of ``graph``, equal for equal inputs.
+    """The blob of ``graph``. Equal arguments give equal bytes.
+
+    settings : default ``CodingSettings()``
 
     Scales are rounded to float32 and level indices permuted; everything else is kept exactly.
 
@@ -52,9 +58,10 @@ def encode(graph: QGraph, settings: CodingSettings | None = None) -> Blob:
     verify(graph)
     settings = settings or CodingSettings()
     number = {name: i for i, name in enumerate((graph.input.name, *(n.name for n in graph.nodes)))}
-    topology = _topology(graph, number)
+    fields = [node_fields(n.name, n.op) for n in graph.nodes]
+    topology = _topology(graph, number, fields)
     tensors = _tensors(graph)
-    sections = [layer_section(n, graph, settings) for n in graph.nodes]
+    sections = [layer_section(n, graph, f, settings) for n, f in zip(graph.nodes, fields, strict=True)]
     topology_hash = hash_topology(topology)
     max_filter = max(s.max_filter_entries for s in sections)
     max_bits = max(s.max_code_bits for s in sections)
@@ -93,36 +100,25 @@ def encode(graph: QGraph, settings: CodingSettings | None = None) -> Blob:
     )
 
 
-def hash_topology(section: bytes) -> int:
-    """The topology hash: the first eight bytes of the section's SHA-256, little endian."""
-    return int.from_bytes(hashlib.sha256(section).digest()[:8], "little")
-
-
 def _pad4(data: bytes) -> bytes:
     return data + bytes(-len(data) % 4)
 
 
 def _single(thing: str, scale: float) -> float:
+    """``scale`` if it is a float32 above zero, else NumericError."""
     if not (np.isfinite(scale) and 0 < np.float32(scale) < np.inf):
         raise NumericError(thing, f"scale {scale!r} is no positive float32")
     return scale
 
 
-def _topology(graph: QGraph, number: dict[str, int]) -> bytes:
+def _topology(graph: QGraph, number: dict[str, int], fields: list[NodeFields]) -> bytes:
+    """The topology section. ``number`` : of each tensor, by name."""
     out = bytearray()
     for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1])):
         c, h, w = (fits(tensor.name, "a dimension", d, 16, 1) for d in tensor.shape)
         out += TENSOR_SHAPE.pack(channels=c, height=h, width=w)
-    for node in graph.nodes:
-        values = {"kind": int(kind_of(node.op)), "n_inputs": len(node.inputs), "flags": _flags(node.op)}
-        op = node.op
-        if isinstance(op, QConv):
-            values |= {"out_channels": len(op.bias), "groups": op.groups}
-        if isinstance(op, QConv | QMaxPool | QAvgPool):
-            values |= dict(zip(("kernel_h", "kernel_w"), op.kernel, strict=True))
-            values |= dict(zip(("stride_h", "stride_w"), op.stride, strict=True))
-        if isinstance(op, QConv | QMaxPool | QAvgPool | QPad):
-            values |= dict(zip(("pad_top", "pad_left", "pad_bottom", "pad_right"), op.pads, strict=True))
+    for node, f in zip(graph.nodes, fields, strict=True):
+        values = {"kind": int(f.kind), "n_inputs": len(node.inputs), "flags": int(f.flags), **f.topology}
         for what, value in values.items():
             fits(node.name, what, value, 16)
         out += NODE_TOPOLOGY.pack(**values)
@@ -130,18 +126,8 @@ def _topology(graph: QGraph, number: dict[str, int]) -> bytes:
     return bytes(out)
 
 
-def _flags(op: QOp) -> int:
-    flags = TopologyFlag(0)
-    if isinstance(op, QMaxPool | QAvgPool) and op.ceil:
-        flags |= TopologyFlag.CEIL
-    if isinstance(op, QAvgPool) and op.count_include_pad:
-        flags |= TopologyFlag.COUNT_INCLUDE_PAD
-    if (isinstance(op, QConv) and op.requant is None) or (isinstance(op, QScores) and op.total):
-        flags |= TopologyFlag.RAW
-    return int(flags)
-
-
 def _tensors(graph: QGraph) -> bytes:
+    """The tensors section."""
     out = bytearray()
     for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1])):
         if tensor is not graph.input and set(tensor.pad) != {tensor.zero_point}:

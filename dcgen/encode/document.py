@@ -10,7 +10,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from dcgen.encode import schema
-from dcgen.encode.schema import RECORDS, Coding, Kind, LayerFlag, Record, Status, TopologyFlag
+from dcgen.encode.schema import KINDS, RECORDS, Coding, Kind, LayerFlag, Record, Status, TopologyFlag
 
 DEFAULT_PATH = Path("docs/blob-format.md")
 CODE_ROWS = "    "
@@ -50,16 +50,7 @@ def _rules() -> str:
     Beside `kind`, `n_inputs` and the checks and sizes of its section, a node has the fields of its kind. All
     others are zero, but `hi`, which is 255 where nothing is clipped.
 
-    * CONV, of 1 input: RAW, kernel, stride, pads, `out_channels`, `groups`, PER_CHANNEL, `bias_shift`, and without
-      RAW `lo`, `hi`, `mult`, `shift`. Its output has `out_channels` channels of windows.
-    * MAX_POOL, of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.
-    * AVG_POOL, of 1 input: CEIL, COUNT_INCLUDE_PAD, kernel, stride, pads, `lo`, `hi`, `mult`, `shift`, `factor0`.
-      Its output has the input's channels, of windows.
-    * ADD, of 1 or 2 inputs of one shape: `lo`, `hi`, `mult`, `shift`, `factor0`, and with 2 inputs `factor1`. Its
-      output has that shape.
-    * PAD, of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.
-    * CONCAT, of 1 or more inputs of one height and width: none. Its output has the channels of all inputs.
-    * SCORES, of 1 input: RAW. Its output has the input's shape, with RAW the shape channels, 1, 1.
+    KINDS
 
     Kernels, strides, `out_channels` and `groups` are at least 1. `groups` divides the channels of the input and
     `out_channels`; a convolution has `out_channels` x channels / `groups` x `kernel_h` x `kernel_w` weights. Each
@@ -136,7 +127,8 @@ def _rules() -> str:
     * AVG_POOL: -zero_point and 255 - zero_point, each times (unit + `kernel_h` * `kernel_w`).
     * SCORES: -zero_point and 255 - zero_point, with RAW each times height * width.
     """
-    return inspect.cleandoc(_rules.__doc__ or "")
+    kinds = "\n".join(f"* {kind.name}, {KINDS[kind].doc}" for kind in Kind)
+    return inspect.cleandoc(_rules.__doc__ or "").replace("KINDS", kinds, 1)
 
 
 def _prose(text: str) -> str:

@@ -6,10 +6,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from dcgen.encode.blob import CRC_START, hash_topology
 from dcgen.encode.schema import (
-    CONV_HEADER,
+    CRC_START,
     HEADER,
+    KINDS,
     MAGIC,
     MAX_CODE_BITS,
     NODE_HEADER,
@@ -19,26 +19,24 @@ from dcgen.encode.schema import (
     VERSION,
     Kind,
     TopologyFlag,
+    hash_topology,
 )
 from dcgen.errors import BlobError
 from dcgen.ir.graph import Pads, Pair, Shape
 
 MAX_TENSOR_ELEMENTS = 1 << 31
+"""Each tensor has fewer elements than this."""
 MAX_CHANNELS = 1 << 22
-"""Channels of all tensors together."""
-
-_FLAGS = {
-    Kind.CONV: TopologyFlag.RAW,
-    Kind.MAX_POOL: TopologyFlag.CEIL,
-    Kind.AVG_POOL: TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
-    Kind.SCORES: TopologyFlag.RAW,
-}
-_WINDOWED = (Kind.CONV, Kind.MAX_POOL, Kind.AVG_POOL)
+"""All tensors together have at most so many channels."""
 
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """One node as the topology section has it. ``inputs`` are numbers of tensors."""
+    """One node as the topology section has it.
+
+    inputs : numbers of tensors, 0 for the network's input, n + 1 for the output of node n
+    kernel, stride, pads, out_channels, groups : zeros where its kind does not have them
+    """
 
     kind: Kind
     flags: TopologyFlag
@@ -52,11 +50,17 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class Section:
-    """One layer section. ``fields`` and ``conv`` are its headers; ``body`` is what follows them."""
+    """One layer section.
+
+    offset : from the start of the blob, in bytes
+    fields : of its NodeHeader
+    record : fields of the record that follows the NodeHeader (``KindRules.record``), none without one
+    body : what follows the headers
+    """
 
     offset: int
     fields: dict[str, int]
-    conv: dict[str, int]
+    record: dict[str, int]
     body: memoryview
 
 
@@ -64,7 +68,7 @@ class Section:
 class Layout:
     """A blob's records.
 
-    header : fields of ``schema.HEADER``
+    header : fields of the Header
     score_scale : real value of one unit of a score
     shapes, scales, zero_points : one per tensor
     input_pad : the byte a padded tap of the input reads, one per channel
@@ -82,7 +86,7 @@ class Layout:
 
 
 def take_apart(data: bytes) -> Layout:
-    """The records of ``data``. Raises BlobError whose code names the first defect."""
+    """The records of the blob ``data``. Raises BlobError whose code names the first defect."""
     header = _header(data)
     view = memoryview(data)
     start = header["topology_offset"]
@@ -183,27 +187,23 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
 
     require(f["kind"] in list(Kind), f"has kind {f['kind']}, expected 1..{max(Kind)}")
     kind = Kind(f["kind"])
-    allowed = int(_FLAGS.get(kind, 0))
-    require(f["flags"] | allowed == allowed, f"has flags {f['flags']}, a {kind.name} cannot")
-    arity = {Kind.ADD: (1, 2), Kind.CONCAT: (1, 0xFFFF)}.get(kind, (1, 1))
-    require(arity[0] <= len(inputs) <= arity[1], f"has {len(inputs)} inputs, a {kind.name} takes {arity}")
+    rules = KINDS[kind]
+    require(f["flags"] | rules.flags == rules.flags, f"has flags {f['flags']}, a {kind.name} cannot")
+    fewest, most = rules.inputs
+    require(fewest <= len(inputs) <= most, f"has {len(inputs)} inputs, a {kind.name} takes {rules.inputs}")
     require(all(i <= n for i in inputs), f"reads tensors {inputs[:8]}, which no earlier node makes")
-    kernel = f["kernel_h"], f["kernel_w"]
-    stride = f["stride_h"], f["stride_w"]
-    pads = f["pad_top"], f["pad_left"], f["pad_bottom"], f["pad_right"]
-    conv = f["out_channels"], f["groups"]
-    if kind in _WINDOWED:
-        require(min(kernel + stride) > 0, f"has kernel {kernel} and stride {stride}, expected at least 1")
-    else:
-        require(kernel + stride == (0, 0, 0, 0), f"has a kernel or stride, a {kind.name} has none")
+    for field in (x.name for x in NODE_TOPOLOGY.fields if x.name not in ("kind", "flags", "n_inputs")):
+        if field not in rules.topology:
+            require(f[field] == 0, f"has {field} {f[field]}, a {kind.name} has none")
+        elif not field.startswith("pad_"):
+            require(f[field] > 0, f"has {field} {f[field]}, expected at least 1")
+    kernel, pads = (f["kernel_h"], f["kernel_w"]), (f["pad_top"], f["pad_left"], f["pad_bottom"], f["pad_right"])
     if kind in (Kind.MAX_POOL, Kind.AVG_POOL):
         # Each window then has a tap inside the input.
-        require(
-            max(pads[::2]) < kernel[0] and max(pads[1::2]) < kernel[1], f"has pads {pads} around kernel {kernel}"
-        )
-    require(kind in _WINDOWED or kind is Kind.PAD or not any(pads), f"has pads {pads}, a {kind.name} has none")
-    require(min(conv) > 0 if kind is Kind.CONV else conv == (0, 0), f"has channels and groups {conv}")
-    return NodeRecord(kind, TopologyFlag(f["flags"]), inputs, kernel, stride, pads, *conv)
+        inside = max(pads[::2]) < kernel[0] and max(pads[1::2]) < kernel[1]
+        require(inside, f"has pads {pads} around kernel {kernel}")
+    stride, flags = (f["stride_h"], f["stride_w"]), TopologyFlag(f["flags"])
+    return NodeRecord(kind, flags, inputs, kernel, stride, pads, f["out_channels"], f["groups"])
 
 
 def _tensors(
@@ -230,8 +230,8 @@ def _tensors(
 def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple[Section, ...]:
     sections = []
     for n, node in enumerate(nodes):
-        name = f"section {n}"
-        head = NODE_HEADER.size + (CONV_HEADER.size if node.kind is Kind.CONV else 0)
+        name, rules = f"section {n}", KINDS[node.kind]
+        head = NODE_HEADER.size + (rules.record.size if rules.record else 0)
         if at + head > len(view):
             raise _defect("SECTION", f"starts at {at}, the blob ends at {len(view)}", name)
         fields = NODE_HEADER.unpack(view, at)
@@ -242,10 +242,10 @@ def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple
             raise _defect("SECTION_CRC", f"is damaged: its CRC is not {fields['section_crc']:#010x}", name)
         if fields["kind"] != node.kind:
             raise _defect("LAYER", f"is of kind {fields['kind']}, its topology says {node.kind}", name)
-        if node.kind is not Kind.CONV and size != head:
+        if size != head and not rules.body:
             raise _defect("SECTION", f"has {size} bytes, expected {head}", name)
-        conv = CONV_HEADER.unpack(view, at + NODE_HEADER.size) if node.kind is Kind.CONV else {}
-        sections.append(Section(at, fields, conv, view[at + head : at + size]))
+        record = rules.record.unpack(view, at + NODE_HEADER.size) if rules.record else {}
+        sections.append(Section(at, fields, record, view[at + head : at + size]))
         at += size
     if at != len(view):
         raise _defect("SECTION", f"the last one ends at {at}, the blob at {len(view)}")

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
 
-from dcgen.encode.layers import Convolution, plain_op, weight_shape
+from dcgen.encode.layers import Convolution, weight_shape
 from dcgen.encode.layout import Layout, take_apart
+from dcgen.encode.operators import plain_op
 from dcgen.encode.schema import Coding, Kind
 from dcgen.errors import BlobError, GraphError, NumericError
 from dcgen.ir.graph import Shape
@@ -86,7 +87,7 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
             conv = Convolution(name, layout, node, section)
             op: QOp = conv.op()
             max_code_bits = max(max_code_bits, conv.code.max_code_bits)
-            max_filter = max(max_filter, section.conv["max_filter_entries"])
+            max_filter = max(max_filter, section.record["max_filter_entries"])
         else:
             op = plain_op(name, node, section.fields)
         nodes.append(QNode(name, op, tuple(names[i] for i in node.inputs)))
@@ -113,7 +114,7 @@ def describe(data: bytes) -> BlobSummary:
     h = layout.header
     layers = []
     for n, (node, section) in enumerate(zip(layout.nodes, layout.sections, strict=True)):
-        conv = section.conv
+        conv = section.record
         if node.kind is not Kind.CONV:
             layers.append(LayerSummary(n, node.kind, section.fields["section_bytes"]))
             continue
@@ -161,7 +162,7 @@ def _check_weights(layout: Layout) -> None:
         if channels % node.groups or node.out_channels % node.groups:
             raise BlobError(f"node {n}", f"has {node.groups} groups for {channels} channels", code="TOPOLOGY")
         weights = prod(weight_shape(layout, node))
-        entries = min(section.conv["n_entries"], section.conv["stream_bits"], 8 * len(section.body))
+        entries = min(section.record["n_entries"], section.record["stream_bits"], 8 * len(section.body))
         total += weights
         unjustified += max(0, weights - WEIGHTS_PER_ENTRY * entries)
         if weights > MAX_LAYER_WEIGHTS or total > MAX_WEIGHTS or unjustified > FREE_WEIGHTS:

@@ -44,6 +44,7 @@ then by symbol, ESCAPE last. The Kraft sum is at most one; a table of one symbol
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
@@ -196,8 +197,8 @@ NODE_HEADER = Record(
         Field("flags", "B", "LayerFlag"),
         Field("lo", "B", "lowest output byte; PAD: the byte to pad with"),
         Field("hi", "B", "highest output byte"),
-        Field("mult", "H", "requantisation m (0 with PER_CHANNEL and where there is none)"),
-        Field("shift", "B", "requantisation s"),
+        Field("mult", "H", "requantization m (0 with PER_CHANNEL and where there is none)"),
+        Field("shift", "B", "requantization s"),
         Field("bias_shift", "B", "CONV: left shift of stored biases"),
         Field("factor0", "i", "ADD: factor of the first input; AVG_POOL: unit"),
         Field("factor1", "i", "ADD: factor of the second input, 0 if there is one"),
@@ -223,6 +224,96 @@ CONV_HEADER = Record(
     ),
 )
 RECORDS: Final = (HEADER, TENSOR_SHAPE, NODE_TOPOLOGY, TENSOR_SCALE, NODE_HEADER, CONV_HEADER)
+CRC_START: Final = HEADER.offset("topology_hash")
+"""The blob's CRC covers everything from here on."""
+
+
+@dataclass(frozen=True)
+class KindRules:
+    """What the records of a node of one kind hold. Fields that it lacks are zero, but ``hi``, which is 255.
+
+    inputs : fewest and most input tensors
+    flags : topology flags that it may have
+    topology : its fields of NodeTopology, beside ``kind``, ``flags`` and ``n_inputs``
+    layer : its fields of NodeHeader, beside check sum, size and ``kind``
+    doc : the same, and the shape of the output, as a sentence
+    record : what follows the NodeHeader; none where None
+    body : whether bytes follow the headers; without, the section ends with them
+    """
+
+    inputs: tuple[int, int]
+    flags: TopologyFlag
+    topology: tuple[str, ...]
+    layer: tuple[str, ...]
+    doc: str
+    record: Record | None = None
+    body: bool = False
+
+
+_WINDOW = ("kernel_h", "kernel_w", "stride_h", "stride_w")
+_PADS = ("pad_top", "pad_left", "pad_bottom", "pad_right")
+_REQUANT = ("lo", "hi", "mult", "shift")
+KINDS: Final = {
+    Kind.CONV: KindRules(
+        (1, 1),
+        TopologyFlag.RAW,
+        (*_WINDOW, *_PADS, "out_channels", "groups"),
+        ("flags", "bias_shift", *_REQUANT),
+        "of 1 input: RAW, kernel, stride, pads, `out_channels`, `groups`, PER_CHANNEL, `bias_shift`, and without\n"
+        "  RAW `lo`, `hi`, `mult`, `shift`. Its output has `out_channels` channels of windows.",
+        CONV_HEADER,
+        body=True,
+    ),
+    Kind.MAX_POOL: KindRules(
+        (1, 1),
+        TopologyFlag.CEIL,
+        (*_WINDOW, *_PADS),
+        (),
+        "of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.",
+    ),
+    Kind.AVG_POOL: KindRules(
+        (1, 1),
+        TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
+        (*_WINDOW, *_PADS),
+        ("factor0", *_REQUANT),
+        "of 1 input: CEIL, COUNT_INCLUDE_PAD, kernel, stride, pads, `lo`, `hi`, `mult`, `shift`, `factor0`.\n"
+        "  Its output has the input's channels, of windows.",
+    ),
+    Kind.ADD: KindRules(
+        (1, 2),
+        TopologyFlag(0),
+        (),
+        ("factor0", "factor1", *_REQUANT),
+        "of 1 or 2 inputs of one shape: `lo`, `hi`, `mult`, `shift`, `factor0`, and with 2 inputs `factor1`. Its\n"
+        "  output has that shape.",
+    ),
+    Kind.PAD: KindRules(
+        (1, 1),
+        TopologyFlag(0),
+        _PADS,
+        ("lo",),
+        "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
+    ),
+    Kind.CONCAT: KindRules(
+        (1, 0xFFFF),
+        TopologyFlag(0),
+        (),
+        (),
+        "of 1 or more inputs of one height and width: none. Its output has the channels of all inputs.",
+    ),
+    Kind.SCORES: KindRules(
+        (1, 1),
+        TopologyFlag.RAW,
+        (),
+        (),
+        "of 1 input: RAW. Its output has the input's shape, with RAW the shape channels, 1, 1.",
+    ),
+}
+
+
+def hash_topology(section: bytes) -> int:
+    """The topology hash: the first eight bytes of the section's SHA-256, little endian."""
+    return int.from_bytes(hashlib.sha256(section).digest()[:8], "little")
 
 
 class Status(IntEnum):

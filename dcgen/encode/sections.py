@@ -10,31 +10,18 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.encode.coding import CodedStream, CodingSettings, code_entries
-from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, Coding, Kind, LayerFlag
+from dcgen.encode.coding import CodingSettings, code_entries
+from dcgen.encode.operators import NodeFields
+from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, Coding, Kind
+from dcgen.encode.stream import CodedStream
 from dcgen.encode.symbols import Entries, frequency_order
-from dcgen.errors import NumericError
 from dcgen.ir.graph import Shape
-from dcgen.quant.qgraph import (
-    FACTOR_BITS,
-    UNIT_BITS,
-    QAdd,
-    QAvgPool,
-    QConcat,
-    QConv,
-    QGraph,
-    QMaxPool,
-    QNode,
-    QOp,
-    QPad,
-    QScores,
-    Requant,
-)
+from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 
 @dataclass(frozen=True)
 class LayerSize:
-    """Bytes of one layer section, part by part."""
+    """Bytes of one layer section, part by part; ``header`` is all of its headers."""
 
     header: int
     levels: int = 0
@@ -46,6 +33,7 @@ class LayerSize:
 
     @property
     def total(self) -> int:
+        """Bytes of the section."""
         return sum(getattr(self, f.name) for f in fields(self))
 
 
@@ -75,7 +63,7 @@ class StreamFigures:
 
 @dataclass(frozen=True)
 class BlobLayer:
-    """One node's section in a blob; ``stream`` for convolutions only."""
+    """One node's section in a blob; only a convolution has a ``stream``."""
 
     name: str
     kind: Kind
@@ -83,35 +71,9 @@ class BlobLayer:
     stream: StreamFigures | None = None
 
 
-def kind_of(op: QOp) -> Kind:
-    """The format's number of an operator."""
-    match op:
-        case QConv():
-            return Kind.CONV
-        case QMaxPool():
-            return Kind.MAX_POOL
-        case QAvgPool():
-            return Kind.AVG_POOL
-        case QAdd():
-            return Kind.ADD
-        case QPad():
-            return Kind.PAD
-        case QConcat():
-            return Kind.CONCAT
-        case QScores():
-            return Kind.SCORES
-
-
-def fits(thing: str, what: str, value: int, bits: int, lowest: int = 0) -> int:
-    """``value`` if ``lowest <= value < 2**bits``, else NumericError naming ``thing`` and ``what``."""
-    if not lowest <= value < 1 << bits:
-        raise NumericError(thing, f"{what} is {value}, the blob holds {lowest}..{(1 << bits) - 1}")
-    return value
-
-
 @dataclass(frozen=True)
 class WrittenSection:
-    """A section's bytes, and what the header of the blob has to know of it."""
+    """A section's bytes, and what the header of the blob states about it."""
 
     data: bytes
     layer: BlobLayer
@@ -119,60 +81,36 @@ class WrittenSection:
     max_code_bits: int = 0
 
 
-def layer_section(node: QNode, graph: QGraph, settings: CodingSettings) -> WrittenSection:
+def layer_section(node: QNode, graph: QGraph, fields: NodeFields, settings: CodingSettings) -> WrittenSection:
     """The section of ``node``. Raises NumericError where the format cannot hold its constants."""
-    op = node.op
-    values = {"kind": int(kind_of(op)), "hi": 255}
-    requant = getattr(op, "requant", None)
-    if isinstance(requant, Requant):
-        values |= _constants(node.name, requant, isinstance(op, QConv))
-    if isinstance(op, QConv):
-        return _conv_section(node.name, op, graph.tensors[node.inputs[0]].shape, values, settings)
-    if isinstance(op, QAdd):
-        if not 1 <= len(op.factors) <= 2:
-            raise NumericError(node.name, f"adds {len(op.factors)} tensors, the blob holds sums of 1 or 2")
-        factors = [fits(node.name, "a factor", f, FACTOR_BITS, 1 - (1 << FACTOR_BITS)) for f in op.factors]
-        values |= dict(zip(("factor0", "factor1"), factors, strict=False))
-    if isinstance(op, QAvgPool):
-        values["factor0"] = fits(node.name, "the unit", op.unit, UNIT_BITS, 1)
-    if isinstance(op, QPad):
-        values["lo"] = fits(node.name, "the value", op.value, 8)
-    layer = BlobLayer(node.name, kind_of(op), LayerSize(NODE_HEADER.size))
-    return WrittenSection(seal_section(NODE_HEADER.pack(section_bytes=NODE_HEADER.size, **values)), layer)
+    if isinstance(node.op, QConv):
+        return _conv_section(node, node.op, graph.tensors[node.inputs[0]].shape, fields, settings)
+    size = LayerSize(NODE_HEADER.size)
+    return WrittenSection(_sealed(fields, size), BlobLayer(node.name, fields.kind, size))
 
 
-def seal_section(section: bytes) -> bytes:
-    """``section`` with its CRC."""
+def _sealed(fields: NodeFields, size: LayerSize, rest: bytes = b"") -> bytes:
+    """A section of which ``rest`` follows the NodeHeader."""
+    values = {"kind": int(fields.kind), "hi": 255, **fields.layer}
+    section = NODE_HEADER.pack(section_bytes=size.total, **values) + rest
     return struct.pack("<I", zlib.crc32(section[4:])) + section[4:]
 
 
-def _constants(name: str, requant: Requant, per_channel: bool) -> dict[str, int]:
-    values = {"lo": requant.lo, "hi": requant.hi}
-    if len(requant.mult) == 1:
-        return values | {"mult": int(requant.mult[0]), "shift": int(requant.shift[0])}
-    if not per_channel:
-        raise NumericError(name, f"has {len(requant.mult)} multipliers; only a convolution may have more than one")
-    return values | {"flags": int(LayerFlag.PER_CHANNEL)}
-
-
 def _conv_section(
-    name: str, op: QConv, input_shape: Shape, values: dict[str, int], settings: CodingSettings
+    node: QNode, op: QConv, input_shape: Shape, fields: NodeFields, settings: CodingSettings
 ) -> WrittenSection:
-    o, i, kh, kw = op.indices.shape
     n_levels = len(op.levels)
     order = frequency_order(op.indices.reshape(-1), n_levels)
     rank = np.zeros(256, np.uint8)
     rank[order] = np.arange(n_levels)
     entries = Entries.of(rank[op.indices])
-    fully_connected = input_shape[1:] == (kh, kw) and op.groups == 1 and not any(op.pads)
+    fully_connected = input_shape[1:] == op.kernel and op.groups == 1 and not any(op.pads)
     coded = code_entries(entries, n_levels, settings, fully_connected)
 
     levels = _narrowest(op.levels[order[1:]].astype(np.int64), (1, 2))
-    stored = op.bias.astype(np.int64) >> op.bias_shift
-    bias = _narrowest(stored, (1, 2, 4))
-    per_channel = values.get("flags", 0) & LayerFlag.PER_CHANNEL
+    bias = _narrowest(op.bias.astype(np.int64) >> op.bias_shift, (1, 2, 4))
     requant = b""
-    if per_channel and op.requant:
+    if op.requant and len(op.requant.mult) > 1:
         requant = op.requant.mult.astype("<u2").tobytes() + op.requant.shift.astype("u1").tobytes()
     tables = b"".join(coded.tables)
     arrays = levels.tobytes() + requant + bias.tobytes() + tables
@@ -186,7 +124,8 @@ def _conv_section(
         stream=len(coded.data),
         padding=padding,
     )
-    per_filter = entries.per_filter((o, i, kh, kw))
+    o, i, kh, kw = op.indices.shape
+    most = int(entries.per_filter((o, i, kh, kw)).max())
     conv = CONV_HEADER.pack(
         n_levels=n_levels,
         level_bytes=levels.itemsize,
@@ -195,17 +134,15 @@ def _conv_section(
         level_bits=coded.code.level_bits,
         run_bits=coded.code.run_bits,
         n_entries=coded.n_entries,
-        max_filter_entries=int(per_filter.max()),
+        max_filter_entries=most,
         stream_bits=coded.bits,
         stream_bytes=len(coded.data),
         table_bytes=len(coded.tables[0]),
-        table2_bytes=len(coded.tables[1]) if len(coded.tables) > 1 else 0,
+        table2_bytes=sum(map(len, coded.tables[1:])),
     )
-    bias_shift = fits(name, "bias_shift", op.bias_shift, 5)
-    head = NODE_HEADER.pack(section_bytes=size.total, bias_shift=bias_shift, **values)
-    section = seal_section(head + conv + arrays + bytes(padding) + coded.data)
-    layer = BlobLayer(name, Kind.CONV, size, _figures(op, entries, coded))
-    return WrittenSection(section, layer, int(per_filter.max()), coded.code.max_code_bits)
+    section = _sealed(fields, size, conv + arrays + bytes(padding) + coded.data)
+    layer = BlobLayer(node.name, fields.kind, size, _figures(op, entries, coded))
+    return WrittenSection(section, layer, most, coded.code.max_code_bits)
 
 
 def _narrowest(values: NDArray[np.int64], sizes: Sequence[int]) -> NDArray[np.signedinteger]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from dcgen.encode.blob import hash_topology
-from dcgen.encode.schema import HEADER, NODE_TOPOLOGY, TENSOR_SCALE, TENSOR_SHAPE, Record
+from dcgen.encode.schema import HEADER, NODE_TOPOLOGY, TENSOR_SCALE, TENSOR_SHAPE, Record, hash_topology
 from tests.firmware.damage import reseal
 
 

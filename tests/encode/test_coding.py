@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgen.encode import coding
-from dcgen.encode.coding import CodedStream, code_gaps, code_joint, read_entries, stream_size
+from dcgen.encode import stream
+from dcgen.encode.gaps import code_gaps
+from dcgen.encode.joint import code_joint
 from dcgen.encode.schema import Coding
+from dcgen.encode.stream import CodedStream, read_entries, stream_size
 from dcgen.encode.symbols import Entries, frequency_order
 from dcgen.errors import BlobError
 
@@ -62,7 +64,7 @@ def test_streams_come_back(indices: np.ndarray, gap_bits: int) -> None:
 
 
 def test_streams_longer_than_one_piece_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coding, "CHAIN_BITS", 64)
+    monkeypatch.setattr(stream, "CHAIN_BITS", 64)
     rng = np.random.default_rng(5)
     indices = rng.integers(0, 20, (1, 3000, 1, 1)).astype(np.uint8) * (rng.random((1, 3000, 1, 1)) < 0.3)
     entries = Entries.of(indices.astype(np.uint8))

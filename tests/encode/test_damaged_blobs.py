@@ -14,10 +14,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgen.encode.blob import CRC_START, encode
-from dcgen.encode.coding import CodingName, CodingSettings
+from dcgen.codings import CodingName
+from dcgen.encode.blob import encode
+from dcgen.encode.coding import CodingSettings
 from dcgen.encode.reader import decode, describe
-from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, NODE_TOPOLOGY, TENSOR_SHAPE, Kind, Record, Status
+from dcgen.encode.schema import (
+    CONV_HEADER,
+    CRC_START,
+    HEADER,
+    NODE_HEADER,
+    NODE_TOPOLOGY,
+    TENSOR_SHAPE,
+    Kind,
+    Record,
+    Status,
+)
 from dcgen.errors import BlobError
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.verify import verify

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dcgen.codings import CodingName
 from dcgen.encode.blob import encode
-from dcgen.encode.coding import CodingName, CodingSettings
+from dcgen.encode.coding import CodingSettings
 from dcgen.encode.reader import decode, describe
 from dcgen.encode.schema import HEADER, Coding, Kind
 from dcgen.errors import ConfigError, GraphError, NumericError

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgen.encode.blob import CRC_START, encode
+from dcgen.encode.blob import encode
 from dcgen.encode.layout import take_apart
-from dcgen.encode.schema import HEADER, NODE_HEADER, Status
+from dcgen.encode.schema import CRC_START, HEADER, NODE_HEADER, Status
 from dcgen.output import open_output
 from dcgen.pictures import files, load_all
 from dcgen.plan.engine.plan import plan_engine

@@ -12,8 +12,9 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from dcgen.encode.layers import Convolution, plain_op
+from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import Layout, Section, take_apart
+from dcgen.encode.operators import plain_op
 from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, TENSOR_SCALE, Kind
 from dcgen.errors import BlobError
 from dcgen.quant.qgraph import QGraph, QNode, QTensor

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 
-from dcgen.encode.coding import read_entries
 from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import Layout as BlobLayout
 from dcgen.encode.layout import NodeRecord, Section, take_apart
 from dcgen.encode.schema import Coding, Kind, LayerFlag
+from dcgen.encode.stream import read_entries
 from dcgen.hw.contract.front_timing import StreamFacts, length_cycles
 
 
@@ -22,7 +22,7 @@ def stream_facts(blob: bytes) -> tuple[StreamFacts | None, ...]:
 
 
 def _facts(layout: BlobLayout, node: NodeRecord, section: Section) -> StreamFacts:
-    c = section.conv
+    c = section.record
     conv = Convolution("section", layout, node, section)
     entries = read_entries(conv.stream, c["stream_bits"], c["n_entries"], conv.code)
     per_channel = bool(section.fields["flags"] & LayerFlag.PER_CHANNEL)

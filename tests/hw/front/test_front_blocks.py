@@ -12,8 +12,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from dcgen.encode.coding import CodedStream, CodingSettings, code_entries, read_entries
+from dcgen.encode.coding import CodingSettings, code_entries
 from dcgen.encode.schema import Coding, Status
+from dcgen.encode.stream import CodedStream, read_entries
 from dcgen.encode.symbols import Entries
 from dcgen.errors import BlobError
 from dcgen.hw.contract.blob_format import Cause

@@ -1,0 +1,166 @@
+"""An operator as the fields of its two records, and the operator that such fields stand for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dcgen.encode.layout import NodeRecord
+from dcgen.encode.schema import KINDS, NODE_HEADER, Kind, LayerFlag, TopologyFlag
+from dcgen.errors import BlobError, NumericError
+from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
+from dcgen.quant.qgraph import (
+    FACTOR_BITS,
+    U8,
+    UNIT_BITS,
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QMaxPool,
+    QOp,
+    QPad,
+    QScores,
+    Requant,
+)
+
+NO_FLAGS = TopologyFlag(0)
+
+
+@dataclass(frozen=True)
+class NodeFields:
+    """What an operator has in its records, all else being zero.
+
+    topology : fields of NodeTopology, without ``kind``, ``flags`` and ``n_inputs``
+    layer : fields of NodeHeader, without check sum, size and ``kind``; ``hi`` is 255 if it is not given
+    """
+
+    kind: Kind
+    flags: TopologyFlag = NO_FLAGS
+    topology: dict[str, int] = field(default_factory=dict)
+    layer: dict[str, int] = field(default_factory=dict)
+
+
+def node_fields(name: str, op: QOp) -> NodeFields:
+    """The fields of node ``name``. Raises NumericError where the format cannot hold its constants."""
+    ceil, raw = TopologyFlag.CEIL, TopologyFlag.RAW
+    match op:
+        case QConv():
+            channels = {"out_channels": len(op.bias), "groups": op.groups}
+            layer = {"bias_shift": fits(name, "bias_shift", op.bias_shift, 5), **_scaled(name, op.requant, True)}
+            return NodeFields(Kind.CONV, NO_FLAGS if op.requant else raw, {**_window(op), **channels}, layer)
+        case QMaxPool():
+            return NodeFields(Kind.MAX_POOL, ceil if op.ceil else NO_FLAGS, _window(op))
+        case QAvgPool():
+            counting = TopologyFlag.COUNT_INCLUDE_PAD if op.count_include_pad else NO_FLAGS
+            unit = {"factor0": fits(name, "the unit", op.unit, UNIT_BITS, 1)}
+            flags = (ceil if op.ceil else NO_FLAGS) | counting
+            return NodeFields(Kind.AVG_POOL, flags, _window(op), {**unit, **_scaled(name, op.requant)})
+        case QAdd():
+            if not 1 <= len(op.factors) <= 2:
+                raise NumericError(name, f"adds {len(op.factors)} tensors, the blob holds sums of 1 or 2")
+            factors = (fits(name, "a factor", f, FACTOR_BITS, 1 - (1 << FACTOR_BITS)) for f in op.factors)
+            layer = {**_scaled(name, op.requant), **dict(zip(("factor0", "factor1"), factors, strict=False))}
+            return NodeFields(Kind.ADD, layer=layer)
+        case QPad():
+            return NodeFields(Kind.PAD, NO_FLAGS, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
+        case QConcat():
+            return NodeFields(Kind.CONCAT)
+        case QScores():
+            return NodeFields(Kind.SCORES, raw if op.total else NO_FLAGS)
+
+
+def fits(thing: str, what: str, value: int, bits: int, lowest: int = 0) -> int:
+    """``value`` if ``lowest <= value < 2**bits``, else NumericError naming ``thing`` and ``what``."""
+    if not lowest <= value < 1 << bits:
+        raise NumericError(thing, f"{what} is {value}, the blob holds {lowest}..{(1 << bits) - 1}")
+    return value
+
+
+def _window(op: QConv | QMaxPool | QAvgPool) -> dict[str, int]:
+    kernel = dict(zip(("kernel_h", "kernel_w"), op.kernel, strict=True))
+    return {**kernel, **dict(zip(("stride_h", "stride_w"), op.stride, strict=True)), **_pads(op)}
+
+
+def _pads(op: QConv | QMaxPool | QAvgPool | QPad) -> dict[str, int]:
+    return dict(zip(("pad_top", "pad_left", "pad_bottom", "pad_right"), op.pads, strict=True))
+
+
+def _scaled(name: str, requant: Requant | None, per_channel: bool = False) -> dict[str, int]:
+    """The fields of a requantization; ``per_channel`` where it may have a factor for each channel."""
+    if requant is None:
+        return {}
+    values = {"lo": requant.lo, "hi": requant.hi}
+    if len(requant.mult) == 1:
+        return values | {"mult": int(requant.mult[0]), "shift": int(requant.shift[0])}
+    if not per_channel:
+        raise NumericError(name, f"has {len(requant.mult)} multipliers; only a convolution may have more than one")
+    return values | {"flags": int(LayerFlag.PER_CHANNEL)}
+
+
+def require(condition: bool, thing: str, problem: str, code: str) -> None:
+    """Raise BlobError with status ``code`` unless ``condition`` holds."""
+    if not condition:
+        raise BlobError(thing, problem, code=code)
+
+
+def check_layer(name: str, node: NodeRecord, f: dict[str, int]) -> None:
+    """Raise BlobError LAYER for a NodeHeader with fields that the node's kind does not have."""
+    kept = (*KINDS[node.kind].layer, "section_crc", "section_bytes", "kind")
+    for found in (x.name for x in NODE_HEADER.fields if x.name not in kept):
+        rest = 255 if found == "hi" else 0
+        require(f[found] == rest, name, f"a {node.kind.name} has {found} {f[found]}, expected {rest}", "LAYER")
+
+
+def plain_op(name: str, node: NodeRecord, f: dict[str, int]) -> QOp:
+    """The operator of a node without weights: ``f`` are the fields of its NodeHeader.
+
+    Raises BlobError LAYER where its constants are out of range.
+    """
+    check_layer(name, node, f)
+    ceil = TopologyFlag.CEIL in node.flags
+    match node.kind:
+        case Kind.MAX_POOL:
+            return QMaxPool(node.kernel, node.stride, node.pads, ceil)
+        case Kind.AVG_POOL:
+            unit = f["factor0"]
+            require(1 <= unit < 1 << UNIT_BITS, name, f"has unit {unit}, expected 1..2**{UNIT_BITS} - 1", "LAYER")
+            include = TopologyFlag.COUNT_INCLUDE_PAD in node.flags
+            return QAvgPool(node.kernel, node.stride, node.pads, ceil, include, unit, read_requant(name, f))
+        case Kind.ADD:
+            factors = (f["factor0"], f["factor1"])[: len(node.inputs)]
+            small = all(abs(k) < 1 << FACTOR_BITS for k in factors)
+            require(small, name, f"factors {factors} exceed 16 bits", "LAYER")
+            require(len(factors) == 2 or not f["factor1"], name, "has two factors for one input", "LAYER")
+            return QAdd(factors, read_requant(name, f))
+        case Kind.PAD:
+            return QPad(node.pads, f["lo"])
+        case Kind.CONCAT:
+            return QConcat()
+        case Kind.SCORES:
+            return QScores(TopologyFlag.RAW in node.flags)
+        case Kind.CONV:
+            raise TypeError(f"{name} has weights")
+
+
+def read_requant(
+    name: str, f: dict[str, int], per_channel: tuple[NDArray[np.uint16], U8] | None = None
+) -> Requant:
+    """The requantization that a NodeHeader's fields stand for.
+
+    per_channel : the multiplier and the shift of each channel, where the section has them
+
+    Raises BlobError LAYER where its constants are out of range.
+    """
+    if per_channel is None:
+        mult, shift = np.array([f["mult"]], np.uint16), np.array([f["shift"]], np.uint8)
+    else:
+        mult, shift = per_channel
+        require(f["mult"] == f["shift"] == 0, name, "has constants for all channels and for each", "LAYER")
+    low, high = int(shift.min()), int(shift.max())
+    within = low >= MIN_SHIFT and high <= MAX_SHIFT
+    require(within, name, f"has shifts {low}..{high}, allowed are {MIN_SHIFT}..{MAX_SHIFT}", "LAYER")
+    require(f["lo"] <= f["hi"], name, f"clip bounds {f['lo']}..{f['hi']} are empty", "LAYER")
+    return Requant(mult, shift, f["lo"], f["hi"])
