@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.layout import NodeRecord
-from dcgen.encode.schema import KINDS, NODE_HEADER, Kind, LayerFlag, TopologyFlag
+from dcgen.encode.schema import KINDS, NODE_HEADER, PADS, WINDOW, Kind, LayerFlag, TopologyFlag
 from dcgen.errors import BlobError, NumericError
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import (
@@ -80,12 +80,11 @@ def fits(thing: str, what: str, value: int, bits: int, lowest: int = 0) -> int:
 
 
 def _window(op: QConv | QMaxPool | QAvgPool) -> dict[str, int]:
-    kernel = dict(zip(("kernel_h", "kernel_w"), op.kernel, strict=True))
-    return {**kernel, **dict(zip(("stride_h", "stride_w"), op.stride, strict=True)), **_pads(op)}
+    return dict(zip(WINDOW, (*op.kernel, *op.stride), strict=True)) | _pads(op)
 
 
 def _pads(op: QConv | QMaxPool | QAvgPool | QPad) -> dict[str, int]:
-    return dict(zip(("pad_top", "pad_left", "pad_bottom", "pad_right"), op.pads, strict=True))
+    return dict(zip(PADS, op.pads, strict=True))
 
 
 def _scaled(name: str, requant: Requant | None, per_channel: bool = False) -> dict[str, int]:

@@ -250,14 +250,14 @@ class KindRules:
     body: bool = False
 
 
-_WINDOW = ("kernel_h", "kernel_w", "stride_h", "stride_w")
-_PADS = ("pad_top", "pad_left", "pad_bottom", "pad_right")
+WINDOW: Final = ("kernel_h", "kernel_w", "stride_h", "stride_w")
+PADS: Final = ("pad_top", "pad_left", "pad_bottom", "pad_right")
 _REQUANT = ("lo", "hi", "mult", "shift")
 KINDS: Final = {
     Kind.CONV: KindRules(
         (1, 1),
         TopologyFlag.RAW,
-        (*_WINDOW, *_PADS, "out_channels", "groups"),
+        (*WINDOW, *PADS, "out_channels", "groups"),
         ("flags", "bias_shift", *_REQUANT),
         "of 1 input: RAW, kernel, stride, pads, `out_channels`, `groups`, PER_CHANNEL, `bias_shift`, and without\n"
         "  RAW `lo`, `hi`, `mult`, `shift`. Its output has `out_channels` channels of windows.",
@@ -267,14 +267,14 @@ KINDS: Final = {
     Kind.MAX_POOL: KindRules(
         (1, 1),
         TopologyFlag.CEIL,
-        (*_WINDOW, *_PADS),
+        (*WINDOW, *PADS),
         (),
         "of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.",
     ),
     Kind.AVG_POOL: KindRules(
         (1, 1),
         TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
-        (*_WINDOW, *_PADS),
+        (*WINDOW, *PADS),
         ("factor0", *_REQUANT),
         "of 1 input: CEIL, COUNT_INCLUDE_PAD, kernel, stride, pads, `lo`, `hi`, `mult`, `shift`, `factor0`.\n"
         "  Its output has the input's channels, of windows.",
@@ -290,7 +290,7 @@ KINDS: Final = {
     Kind.PAD: KindRules(
         (1, 1),
         TopologyFlag(0),
-        _PADS,
+        PADS,
         ("lo",),
         "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
     ),

@@ -1,4 +1,4 @@
-"""A coded stream of entries, whatever its coding; a coding is a subclass of ``StreamCode`` (``joint``, ``gaps``)."""
+"""A coded stream of entries. Each coding is a subclass of ``StreamCode``: see ``joint`` and ``gaps``."""
 
 from __future__ import annotations
 

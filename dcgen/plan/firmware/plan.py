@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dcgen.encode.blob import Blob
-from dcgen.encode.schema import MAX_LEVELS, Coding, Kind, TopologyFlag
+from dcgen.encode.operators import node_fields
+from dcgen.encode.schema import MAX_LEVELS, PADS, WINDOW, Kind, TopologyFlag
 from dcgen.errors import PlanError
 from dcgen.ir.graph import Pads, Pair, Shape
 from dcgen.plan.firmware.arena import ALIGNMENT, Buffer, align, assign, extent, largest_gap, live_bytes
@@ -15,7 +16,7 @@ from dcgen.plan.firmware.limits import MAX_ARENA_BYTES, check_limits
 from dcgen.plan.firmware.segments import Schedule, whole_layers
 from dcgen.plan.firmware.tables import capacity, fastest_bits
 from dcgen.plan.places import Block, place
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
+from dcgen.quant.qgraph import QConv, QGraph, QMaxPool, QNode
 
 SPARE_TAPS = 1024
 """Non-zero weights of one filter that later weights of the same network may have without a new plan."""
@@ -283,46 +284,25 @@ def _layout(graph: QGraph, name: str, places: Mapping[str, tuple[Buffer, int, in
 
 
 def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | None, workspace: int) -> NodePlan:
-    op = node.op
-    kernel, kind, flags = _kernel(op, conv)
+    fields = node_fields(node.name, node.op)
+    top, left, bottom, right, *window = (fields.topology.get(name, 0) for name in (*PADS, *WINDOW, "groups"))
+    placed = fields.kind is Kind.CONCAT  # inputs lie side by side already: no kernel, nothing to read
     output = index.get(node.name, 0)
     return NodePlan(
         name=node.name,
-        kernel=kernel,
-        kind=kind,
-        flags=flags,
-        inputs=(0, 0) if isinstance(op, QConcat) else (index[node.inputs[0]], index[node.inputs[-1]]),
+        kernel=conv.kernel if conv else None if placed else f"dcg_{fields.kind.name.lower()}",
+        kind=fields.kind,
+        flags=fields.flags,
+        inputs=(0, 0) if placed else (index[node.inputs[0]], index[node.inputs[-1]]),
         output=output,
         out_shape=graph.tensors[node.name].shape if output else graph.score_shape,
-        kernel_size=op.kernel if isinstance(op, QConv | QMaxPool | QAvgPool) else (0, 0),
-        stride=op.stride if isinstance(op, QConv | QMaxPool | QAvgPool) else (0, 0),
-        pads=op.pads if isinstance(op, QConv | QMaxPool | QAvgPool | QPad) else (0, 0, 0, 0),
-        groups=op.groups if isinstance(op, QConv) else 0,
+        kernel_size=(window[0], window[1]),
+        stride=(window[2], window[3]),
+        pads=(top, left, bottom, right),
+        groups=window[4],
         conv=conv,
         workspace=workspace,
     )
-
-
-def _kernel(op: QOp, conv: ConvPlan | None) -> tuple[str | None, Kind, TopologyFlag]:
-    """C function, kind and flags (as the blob's topology has them) of an operator."""
-    none, ceil, raw = TopologyFlag(0), TopologyFlag.CEIL, TopologyFlag.RAW
-    match op:
-        case QConv():
-            assert conv is not None
-            return conv.kernel, Kind.CONV, none if op.requant else raw
-        case QMaxPool():
-            return "dcg_max_pool", Kind.MAX_POOL, ceil if op.ceil else none
-        case QAvgPool():
-            counting = TopologyFlag.COUNT_INCLUDE_PAD if op.count_include_pad else none
-            return "dcg_avg_pool", Kind.AVG_POOL, (ceil if op.ceil else none) | counting
-        case QAdd():
-            return "dcg_add", Kind.ADD, none
-        case QPad():
-            return "dcg_pad", Kind.PAD, none
-        case QConcat():
-            return None, Kind.CONCAT, none
-        case QScores():
-            return "dcg_scores", Kind.SCORES, raw if op.total else none
 
 
 def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
@@ -334,9 +314,7 @@ def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
     # In a picture, the bytes of all channels lie between those of one. Pooling reads three bytes further.
     columns = [t.shape[2] * (t.shape[0] if t is graph.input else 1) + 3 for t in pooled]
     row_capacity = max((*outputs, *(-(-n // 4) for n in columns)), default=0)
-    # Gaps and levels that are coded apart take a second decoding table.
-    gaps = any(layer.stream is not None and layer.stream.coding == Coding.GAPS for layer in blob.layers)
-    n_tables = 2 if gaps else 1
+    n_tables = max((len(layer.stream.n_symbols) for layer in blob.layers if layer.stream), default=1)
     table_words = capacity(blob, table_bits)
     filters = [op.indices[0].size for _, op in convs]
     tap_capacity = max(blob.max_filter_entries, min(max(filters, default=0), SPARE_TAPS))
