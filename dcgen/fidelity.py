@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -59,25 +59,12 @@ class Fidelity:
     top1_change: Change | None = None
 
     def to_json(self) -> dict[str, Any]:
-        data: dict[str, Any] = {
-            "n": self.n,
-            "agreement": self.agreement,
-            "agreement_interval": list(self.agreement_interval),
-            "mean_kl": self.mean_kl,
-            "mean_kl_interval": list(self.mean_kl_interval),
-        }
-        for key, accuracy in (("float", self.float_), ("compressed", self.compressed)):
-            if accuracy is not None:
-                data[key] = {"top1": accuracy.top1, "top5": accuracy.top5}
-        if (change := self.top1_change) is not None:
-            data["top1_change"] = {
-                "value": change.value,
-                "interval": list(change.interval),
-                "lost": change.lost,
-                "gained": change.gained,
-                "mcnemar_p": change.p,
-            }
-        return data
+        """The figures that are known, but for ``score_error``, under stable keys."""
+        known = {key.rstrip("_"): value for key, value in asdict(self).items() if value is not None}
+        del known["score_error"]
+        if "top1_change" in known:
+            known["top1_change"]["mcnemar_p"] = known["top1_change"].pop("p")
+        return known
 
 
 def ranking(scores: NDArray[Any], k: int = 5) -> NDArray[np.int64]:

@@ -76,12 +76,12 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
     check_writable(out)
     recipe = job.recipe
     if not isinstance(recipe, SecondOrder):
-        raise ConfigError(recipe.name, "has no frontier", "use --recipe second-order")
+        raise ConfigError(recipe.name, "has no frontier", f"only {SecondOrder.name} has one")
     if not 0 < sizes[0] < sizes[1]:
         raise ConfigError(
-            "sizes", f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range", "give --from below --to"
+            "sizes", f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range", "the first must be the smaller one"
         )
-    bench = Bench.of(job, progress)
+    bench = Bench(job, progress)
     quantizer = recipe.quantizer(bench.graph, bench.evidence)
     surcharge = Surcharge(quantizer, recipe.density)
     ratio = (sizes[0] / sizes[1]) ** (1 / (points - 1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,16 +47,16 @@ from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import clip_owners, with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Calibration, Compiled, EngineCompiled, Job, trial_of
+from dcgen.result import Calibration, Compiled, EngineCompiled, Integers, Job, Source, trial_of
 from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
 GOLDEN_PICTURES = 1
-"""Pictures that travel with an output for its own tests."""
+"""Held-out pictures that are written into an output, with their scores, for its own tests."""
 ACTIVE_PICTURES = 16
-"""Pictures by whose zeros work is weighed and instructions are predicted."""
+"""Calibration pictures on which zeros in tensors are counted; they decide what work costs on the target."""
 RANGE_PICTURES = 64
-"""Measured pictures that activation ranges are taken from, at most."""
+"""Most measured pictures that activation ranges are taken from."""
 
 
 @one_blas_thread
@@ -66,23 +66,11 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
     Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
-    if job.checkpoint is not None and not (isinstance(job.recipe, SecondOrder) and job.recipe.distill):
-        raise ConfigError("--checkpoint", "is for a training", "give --distill")
-    on_board = isinstance(job.target, EngineTarget) and job.target.board is not None
-    if job.bitstream and not on_board:
-        raise ConfigError("--bitstream", f"needs an engine on a board, not {job.target.name}", "see dcgen targets")
-    if job.best_lanes and not on_board:
-        raise ConfigError(
-            "--lanes", f"auto needs an engine on a board, not {job.target.name}", "see dcgen targets"
-        )
-    if job.ram is not None and (isinstance(job.target, EngineTarget) or job.target.stack_bytes is None):
-        raise ConfigError("--ram", f"is for microcontrollers, not {job.target.name}", "see dcgen targets")
-    job.budget.require_prediction(job.target)
-    bench = Bench.of(job, progress)
+    bench = Bench(job, progress)
     compiled = bench.compiled(compressed(job, bench))
     data = manifest(compiled)
     files = output_files(compiled, data)
-    if job.bitstream:
+    if job.engine.bitstream:
         assert compiled.engine is not None and isinstance(job.target, EngineTarget)
         engine = replace(job.target, parameters=compiled.engine.plan.parameters)
         report, made = make_bitstream(engine, progress)
@@ -93,7 +81,7 @@ def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
 
 
 def compressed(job: Job, bench: Bench) -> Graph:
-    """The network that the job's recipe makes, or that its point is."""
+    """The network with the levels of the job's point, or with those that its recipe finds."""
     if job.point is None:
         return job.recipe.apply(bench.graph, bench.evidence)
     point = read_point(job.point, bench.graph)
@@ -103,65 +91,75 @@ def compressed(job: Job, bench: Bench) -> Graph:
 
 
 def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, Any], FileSet]:
-    """The board's bitstream and its report. The same one serves every network that fits the engine."""
+    """The report and the files of a bitstream for the engine's board, which it must have.
+
+    One bitstream serves every network that fits the engine.
+    """
     assert engine.board is not None
     with temporary_folder("dcgen-bitstream-") as folder:
         report = bitstream.build(engine.parameters, folder, board=engine.board, progress=progress)
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
-def import_model(job: Job) -> tuple[ImportedModel, Preprocess]:
-    """The float model and the preprocessing it is to be fed by."""
-    default = job.preprocess.size if job.preprocess else None
-    model = load(job.model, weights=job.weights, input_size=job.size, default_size=default)
-    chosen = job.preprocess
+def import_model(source: Source) -> tuple[ImportedModel, Preprocess]:
+    """The float model, and the preprocessing for its input size.
+
+    Raises ConfigError where neither the user nor the model says what the preprocessing is.
+    """
+    chosen = source.preprocess
+    default = chosen.size if chosen else None
+    model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
     if chosen is None:
         if model.preprocess_hint is None:
             raise ConfigError(
-                job.model, "does not say how its input is made", "give --preprocess, or --mean, --std and --order"
+                source.model,
+                "does not say how its input is made",
+                "give `preprocess`, or `mean`, `std` and `order`",
             )
         chosen = host.preset(model.preprocess_hint)
     return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
 
 
 def draw(files: list[Path], job: Job, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
-    """A seeded draw of calibration pictures: some measured, some held out for choices."""
+    """Calibration pictures of the given (height, width), drawn with the recipe's seed.
+
+    The recipe's share of them is held out for choices, the others are measured; a single picture is both.
+    Raises PictureError where the job has labels, but none for a picture that is held out.
+    """
     order = np.random.default_rng(job.recipe.seed).permutation(len(files))[: job.recipe.pictures]
     loaded = host.load_all([files[i] for i in order], preprocess, size)
     n = min(max(1, round(job.recipe.held_out * len(loaded))), len(loaded) - 1)
     held_out = loaded[:n] if n else loaded
-    if job.labels is None:
+    if (labels := job.pictures.labels) is None:
         return Calibration(loaded[n:], held_out)
-    known = host.labels(job.labels)
+    known = host.labels(labels)
     names = [files[i].name for i in order[: len(held_out)]]
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise PictureError(job.labels, f"says nothing of {unknown[0]}", "label every calibration picture")
+        raise PictureError(labels, f"says nothing of {unknown[0]}", "label every calibration picture")
     return Calibration(loaded[n:], held_out, np.array([known[name] for name in names], np.int64))
 
 
-@dataclass(frozen=True, eq=False)
-class Integers:
-    """A compressed graph as a machine will have it, and what it is worth on the held-out pictures."""
-
-    compressed: Graph
-    ranges: dict[str, Range]
-    qgraph: QGraph
-    blob: Blob
-    held_out: Fidelity
-
-
 class Bench:
-    """A job's float graph and pictures, and the way from weights with levels to integers."""
+    """A job's float graph and pictures, and the way from weights with levels to integers.
 
-    def __init__(
-        self, job: Job, model: ImportedModel, preprocess: Preprocess, calibration: Calibration, progress: Progress
-    ) -> None:
-        self.job, self._model, self._preprocess = job, model, preprocess
-        self._calibration, self._progress = calibration, progress
-        self.graph = canonical(model.graph, preprocess)
-        measure, held_out = (preprocess.centred(x) for x in (calibration.measure, calibration.held_out))
-        on_engine = isinstance(job.target, EngineTarget)  # where zeros of inputs are no less work
+    graph : the float model in canonical form
+    evidence : what the recipe's passes may look at; ``said`` collects what they report for the manifest
+
+    Reads the model and the pictures when it is made, and raises what is wrong with them.
+    """
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        files = host.files(job.pictures.folder)
+        progress("importing", 0, 1)
+        self._model, self._preprocess = import_model(job.source)
+        progress("importing", 1, 1)
+        self._calibration = draw(files, job, self._preprocess, self._model.graph.inputs[0].shape[1:])
+        self.job, self._progress = job, progress
+        self.graph = canonical(self._model.graph, self._preprocess)
+        pictures = self._calibration.measure, self._calibration.held_out
+        measure, held_out = (self._preprocess.centred(x) for x in pictures)
+        on_engine = isinstance(job.target, EngineTarget)  # its lanes spend as much time on zeros of an input
         active = {} if on_engine else active_shares(self.graph, measure[:ACTIVE_PICTURES])
         work = work_of_weights(self.graph, job.target, active)
         self.said: dict[str, Mapping[str, Any]] = {}
@@ -170,24 +168,13 @@ class Bench:
         )
         self._made: list[tuple[Graph, Integers]] = []
 
-    @classmethod
-    def of(cls, job: Job, progress: Progress) -> Bench:
-        """Reads the job's model and pictures."""
-        pictures = host.files(job.calibration)
-        progress("importing", 0, 1)
-        model, preprocess = import_model(job)
-        progress("importing", 1, 1)
-        return cls(
-            job, model, preprocess, draw(pictures, job, preprocess, model.graph.inputs[0].shape[1:]), progress
-        )
-
     @cached_property
     def _reference(self) -> F32:
         """The float model's scores on the held-out pictures: float32 [N, S]."""
         return FloatRunner(self._model.graph).run(self._preprocess.normalise(self._calibration.held_out))
 
     def integers(self, candidate: Graph) -> Integers:
-        """Lower, encode and run a graph whose every convolution has levels; once for each graph."""
+        """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
         for known, result in self._made:
             if known is candidate:
                 return result
@@ -209,34 +196,21 @@ class Bench:
         return self._made[-1][1]
 
     def compiled(self, candidate: Graph) -> Compiled:
-        """All that is known of the graph as it will be written."""
+        """The graph with its plans for the target. Raises PlanError or BudgetError where it does not fit."""
         made = self.integers(candidate)
         self._progress("planning", 0, 1)
         active = self.active(made.qgraph) if is_predicted(self.job.target) else {}
         plan = firmware_plan_for(self.job, made.qgraph, made.blob, active)
         needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, active)
         if needs is not None:
-            check_budget(self.job.budget, needs, made.blob)
+            check_budget(self.job.limits.budget, needs, made.blob)
         engine = engine_plan_for(self.job, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
-        return Compiled(
-            self.job,
-            self._model,
-            self._preprocess,
-            self._calibration,
-            made.compressed,
-            made.ranges,
-            made.qgraph,
-            made.blob,
-            plan,
-            made.held_out,
-            needs,
-            engine,
-            self.said,
-        )
+        inputs = self.job, self._model, self._preprocess, self._calibration
+        return Compiled(*inputs, made, plan, needs, engine, self.said)
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
-        """Bytes that are not zero in its tensors, on some of the held-out pictures."""
+        """How many bytes of each tensor are not zero, on some of the held-out pictures."""
         return active_bytes(qgraph, self._calibration.held_out[:ACTIVE_PICTURES])
 
     def _trial(self, candidate: Graph) -> Trial:
@@ -245,27 +219,31 @@ class Bench:
 
 
 def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob, active: Active) -> FirmwarePlan:
-    """The fastest plan, or the fastest within the job's RAM. PlanError where none fits."""
-    if job.ram is None:
-        return plan_firmware(qgraph, blob, table_bits=job.table_bits)
+    """The fastest plan, within the job's RAM if it limits that. Raises PlanError where none fits."""
+    limits = job.limits
+    if limits.ram is None:
+        return plan_firmware(qgraph, blob, table_bits=limits.table_bits)
     assert isinstance(job.target, Target)
-    return plan_within(qgraph, blob, job.ram, job.target, active, job.table_bits)
+    return plan_within(qgraph, blob, limits.ram, job.target, active, limits.table_bits)
 
 
 def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:
-    """The engine's plan and its cycles. PlanError, before anything else is done, where it cannot run this."""
+    """The engine's plan and its cycles; None where the target is no engine.
+
+    Raises PlanError where the engine cannot run the network.
+    """
     if not isinstance(target := job.target, EngineTarget):
         return None
     plan, prediction = (
-        fastest(target, qgraph, blob) if job.best_lanes else planned(target.parameters, qgraph, blob)
+        fastest(target, qgraph, blob) if job.engine.best_lanes else planned(target.parameters, qgraph, blob)
     )
     board = target.board
     return EngineCompiled(plan, prediction, pace(board, plan, qgraph, blob, prediction.total) if board else None)
 
 
 def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:
-    """Activation ranges of the compressed network over centred pictures."""
-    fused = set(clip_owners(graph).values())  # never seen outside of the operator
+    """Activation ranges of the compressed network by node, over centred pictures float32 [N, C, H, W]."""
+    fused = set(clip_owners(graph).values())  # clips that lowering fuses into these: their inputs are never stored
     runner = FloatRunner(graph, [n.name for n in graph.nodes if n.name not in fused])
 
     def run() -> Iterator[Mapping[str, F32]]:
@@ -287,10 +265,11 @@ def compare(
     scores: NDArray[np.int32] | None = None,
     reference: F32 | None = None,
 ) -> Fidelity:
-    """The integer network against the float model before any pass, on camera pictures.
+    """The integer network against the float model before any pass, on camera pictures uint8 [N, H, W, C].
 
-    scores : int32 [N, S] if something else than the golden model has computed them
-    reference : float32 [N, S], the float model's, if they are known
+    labels : int64 [N], the pictures' classes, or None where accuracy is not asked for
+    scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
+    reference : float32 [N, S], the float model's scores; None to compute them
     """
     if reference is None:
         reference = FloatRunner(model).run(preprocess.normalise(pictures))
@@ -302,15 +281,16 @@ def compare(
 
 def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     """Everything in the output folder, by relative path; ``data`` is its manifest."""
-    golden = Golden.of(compiled.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
-    firmware = emit_firmware(compiled.qgraph, compiled.blob, compiled.plan, compiled.qgraph.name, golden)
+    made = compiled.integers
+    golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
+    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden)
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:
-        firmware = merged(firmware, below("engine", emit_driver(compiled.qgraph, engine.plan)))
-        rtl = emit_hdl(compiled.qgraph, compiled.blob.data, engine.plan, engine.prediction, golden)
+        firmware = merged(firmware, below("engine", emit_driver(made.qgraph, engine.plan)))
+        rtl = emit_hdl(made.qgraph, made.blob.data, engine.plan, engine.prediction, golden)
     return {
         "manifest.json": manifest_json(data),
-        "model.dcb": compiled.blob.data,
+        "model.dcb": made.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
         "README.md": output_readme(data),
         **{f"golden/{path}": data for path, data in golden.files().items()},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,48 +27,89 @@ from dcgen.quant.ranges import Range
 from dcgen.targets import EngineTarget, Target
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a user asks to be compiled.
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """The float model, and how pictures become its input.
 
-    model : path or catalogue name
-    preprocess : None for what the model itself expects
-    size : input height and width, or None for the model's or the preset's own
-    calibration : folder of pictures
-    labels : classes of those pictures, for a goal of accuracy only
-    weigh : whether work on the target counts beside the bytes of the file
-    point : file of a point that ``frontier`` wrote: its levels are taken instead of the recipe's
-    ram : bytes that the firmware may take of the target's memory, None for as many as make it fast
-    table_bits : that the firmware's decoding tables are entered with, None for what makes it fast
-    budget : what the firmware may need on the target
-    checkpoint : folder in which a training keeps what it has done so far, None for nowhere
-    bitstream : whether to place and route the target's engine for its board
-    best_lanes : whether the engine gets the lanes that suit the network best, instead of the target's
+    model : path of a model file, or name in the catalogue
+    weights : file of weights for a named model; None for a model file, or for the weights that ship with the name
+    preprocess : None for the preprocessing that the model states itself
+    size : input height and width in pixels, or None for the preset's or the model's own
     """
 
     model: str
-    weights: Path | None
-    preprocess: Preprocess | None
-    size: int | None
-    calibration: Path
-    recipe: Recipe
-    target: Target | EngineTarget
-    bitstream: bool = False
+    weights: Path | None = None
+    preprocess: Preprocess | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """The calibration pictures on disk.
+
+    folder : folder of picture files
+    labels : file with the class of each picture, which only the goal of accuracy reads
+    """
+
+    folder: Path
     labels: Path | None = None
-    weigh: bool = False
-    point: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What the firmware may take of the target.
+
+    ram : most bytes of RAM; None for as many as make the firmware fastest
+    table_bits : bits that index the firmware's decoding tables; None for the number that makes it fastest
+    budget : most bytes of flash, and most instructions for a picture
+    """
+
     ram: int | None = None
     table_bits: int | None = None
     budget: Budget = UNLIMITED
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoices:
+    """What is asked of the engine; nothing where the target is a microcontroller.
+
+    best_lanes : give the engine the lanes on which this network is fastest, instead of the target's lanes
+    bitstream : place and route the engine for its board
+    """
+
     best_lanes: bool = False
+    bitstream: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a user asks to be compiled.
+
+    recipe : how the network is compressed
+    point : file of a point that ``frontier`` wrote; its levels are taken instead of those the recipe would find
+    checkpoint : folder in which a training keeps its state; None to keep it in memory only
+    target : the machine that the network is compiled for
+    weigh : whether work on the target counts beside the bytes of the file when levels are chosen
+    """
+
+    source: Source
+    pictures: Pictures
+    recipe: Recipe
+    point: Path | None = None
     checkpoint: Path | None = None
+    target: Target | EngineTarget
+    weigh: bool = False
+    limits: Limits = Limits()
+    engine: EngineChoices = EngineChoices()
 
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Camera pictures uint8 [N, H, W, C] in their two roles, disjoint unless there is only one.
+    """Calibration pictures as camera bytes, uint8 [N, H, W, C].
 
-    labels : int64 [N], classes of the held-out ones, where they are known
+    measure : pictures for statistics
+    held_out : pictures for choices; none is in both unless there is only one
+    labels : int64 [N], classes of the held-out pictures, where they are known
     """
 
     measure: NDArray[np.uint8]
@@ -77,8 +118,29 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
+class Integers:
+    """A compressed network as integers, and what it is worth.
+
+    compressed : canonical float graph, every convolution with its levels
+    ranges : activation range of each node of ``compressed`` whose values a machine stores
+    held_out : fidelity of the integer network to the float model on the held-out pictures
+    """
+
+    compressed: Graph
+    ranges: dict[str, Range]
+    qgraph: QGraph
+    blob: Blob
+    held_out: Fidelity
+
+
+@dataclass(frozen=True, eq=False)
 class EngineCompiled:
-    """What an engine is told, how long it will take, and what its board makes of that (None without a board)."""
+    """A network on an engine.
+
+    plan : the engine's command list and where tensors lie
+    prediction : cycles that the engine takes for a picture
+    pace : pictures a second on the engine's board, None where it has none
+    """
 
     plan: EnginePlan
     prediction: Prediction
@@ -89,30 +151,25 @@ class EngineCompiled:
 class Compiled:
     """All that a compilation knows; manifest and report say nothing that is not from here.
 
-    compressed : canonical float graph, every convolution with its levels
-    held_out : the integer network against the float one on the held-out calibration pictures
-    needs : of the firmware on the target; None where the target has no such figures
-    engine : None where the target has none
-    said : what passes had to say, by its key in the manifest
+    plan : of the firmware, which is emitted for every target
+    needs : what the firmware takes of the target; None where that cannot be predicted
+    engine : None where the target is no engine
+    said : what the recipe's passes reported, by key of the manifest
     """
 
     job: Job
     model: ImportedModel
     preprocess: Preprocess
     calibration: Calibration
-    compressed: Graph
-    ranges: dict[str, Range]
-    qgraph: QGraph
-    blob: Blob
+    integers: Integers
     plan: FirmwarePlan
-    held_out: Fidelity
-    needs: Needs | None = None
-    engine: EngineCompiled | None = None
-    said: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    needs: Needs | None
+    engine: EngineCompiled | None
+    said: Mapping[str, Mapping[str, Any]]
 
 
 def trial_of(blob: Blob, held_out: Fidelity) -> Trial:
-    """The figures that goals are about."""
+    """The figures that goals are about, of a blob and its fidelity on the held-out pictures."""
     drop = None
     if held_out.float_ is not None and held_out.compressed is not None:
         drop = 100 * (held_out.float_.top1 - held_out.compressed.top1)

@@ -1,20 +1,68 @@
-"""What users write on the command line, read: amounts, preprocessing, an engine's lanes.
+"""Reads what users write on the command line, and says which flags exclude or need each other.
 
-Errors are ConfigError and name the flag.
+Library code knows no flags: in its messages the name of a setting stands in backquotes, e.g. `max_bytes`, and
+``with_flags`` replaces it by the flag, --max-bytes, before people see it.
 """
 
 from __future__ import annotations
 
+import re
+
 from dcgen import pictures as host
+from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
 from dcgen.plan.engine.lanes import with_lanes
-from dcgen.targets import EngineTarget, Target
+from dcgen.plan.firmware.instructions import is_predicted
+from dcgen.result import Job
+from dcgen.targets import DEFAULT_TARGET, EngineTarget, Target, find
+
+FLAGS = {
+    name: "--" + name.replace("_", "-")
+    for name in (
+        *("weights", "preprocess", "mean", "std", "order", "labels", "max_bytes", "density", "distill", "target"),
+        *("ram", "flash", "max_instructions", "lanes"),
+    )
+}
+"""Settings that library code names in its messages, and their flags."""
+
+
+def with_flags(message: str) -> str:
+    """A message with the settings that stand in backquotes replaced by their flags."""
+    return re.sub("`([a-z0-9_]+)`", lambda name: FLAGS.get(name[1], name[0]), message)
+
+
+def check(job: Job) -> None:
+    """Raise ConfigError where a flag was given that is of no use with the job's target or recipe."""
+    target, limits, budget = job.target, job.limits, job.limits.budget
+    trains = isinstance(job.recipe, SecondOrder) and job.recipe.distill
+    has_board = isinstance(target, EngineTarget) and target.board is not None
+    has_ram = isinstance(target, Target) and target.stack_bytes is not None
+    board, figure = f"needs an engine on a board, not {target.name}", f"{target.name} has no such figure"
+    see, name = "see dcgen targets", "name a microcontroller with --target"
+    for flag, given, useful, problem, hint in (
+        ("--checkpoint", job.checkpoint is not None, trains, "is for a training", "give --distill"),
+        ("--bitstream", job.engine.bitstream, has_board, board, see),
+        ("--lanes", job.engine.best_lanes, has_board, f"auto {board}", see),
+        ("--ram", limits.ram is not None, has_ram, f"is for microcontrollers, not {target.name}", see),
+        ("--flash", budget.flash is not None, is_predicted(target), figure, name),
+        ("--max-instructions", budget.instructions is not None, is_predicted(target), figure, name),
+    ):
+        if given and not useful:
+            raise ConfigError(flag, problem, hint)
 
 
 def preprocess(
-    name: str | None, mean: str | None, std: str | None, order: str | None, fit: str | None, size: int | None
+    name: str | None,
+    mean: str | None = None,
+    std: str | None = None,
+    order: str | None = None,
+    fit: str | None = None,
+    size: int | None = None,
 ) -> host.Preprocess | None:
-    """The chosen preset, the explicit settings, or None for the model's own."""
+    """The preset of that name or the explicit settings; None, for the model's own, where nothing is given.
+
+    Raises ConfigError where both are given, or only some of --mean, --std and --order.
+    """
     flags = (("--mean", mean), ("--std", std), ("--order", order), ("--fit", fit))
     given = [flag for flag, value in flags if value is not None]
     if name is not None:
@@ -29,8 +77,23 @@ def preprocess(
     return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
 
 
+def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarget:
+    """The target of that name, or the default one; an engine has ``lanes`` lanes unless they are ``auto``."""
+    found = find(target or DEFAULT_TARGET)
+    if lanes is None or lanes == "auto":
+        return found
+    if not isinstance(found, EngineTarget):
+        raise ConfigError("--lanes", f"needs an engine, not {found.name}", "see dcgen targets")
+    if not lanes.isdecimal():
+        raise ConfigError("--lanes", f"expected a number or auto, found {lanes!r}")
+    return with_lanes(found, int(lanes))
+
+
 def amount(flag: str, text: str, kilo: int = 1000) -> int:
-    """``365000``, ``380K`` or ``1.2M``: files are measured in thousands of bytes, memories in 1,024."""
+    """A number such as ``365000``, ``380K`` or ``1.2M``.
+
+    kilo : what K stands for: 1000 for sizes of files and counts, 1024 for memories
+    """
     unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
     try:
         return int(float(text if unit == 1 else text[:-1]) * unit)
@@ -38,13 +101,9 @@ def amount(flag: str, text: str, kilo: int = 1000) -> int:
         raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
 
 
-def engine_with_lanes(machine: Target | EngineTarget, lanes: str) -> EngineTarget:
-    """An engine of so many lanes."""
-    if not isinstance(machine, EngineTarget):
-        raise ConfigError("--lanes", f"needs an engine, not {machine.name}", "see dcgen targets")
-    if not lanes.isdecimal():
-        raise ConfigError("--lanes", f"expected a number or auto, found {lanes!r}")
-    return with_lanes(machine, int(lanes))
+def amount_or_none(flag: str, text: str | None, kilo: int = 1000) -> int | None:
+    """``amount`` of a flag that need not be given."""
+    return None if text is None else amount(flag, text, kilo)
 
 
 def _numbers(flag: str, text: str) -> list[float]:

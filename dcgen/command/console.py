@@ -1,8 +1,8 @@
-"""What people see while they wait and when it is done: everything but the result goes to stderr."""
+"""What people see: progress, warnings and errors on stderr, results on stdout."""
 
 from __future__ import annotations
 
-import json
+import json as json_text
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,10 @@ stdout = Console()
 
 @contextmanager
 def progress() -> Iterator[Report]:
-    """A bar per stage on stderr, if that is a terminal; gives the callback that stages report to."""
+    """Shows a bar for each stage on stderr while the block runs; yields the callback that stages report to.
+
+    Nothing is shown where stderr is no terminal.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
         tasks: dict[str, TaskID] = {}
@@ -34,24 +37,24 @@ def progress() -> Iterator[Report]:
 
 
 def print_error(message: str) -> None:
-    """One line on stderr."""
+    """An error as one line on stderr."""
     stderr.print(f"dcgen: error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_warning(message: str) -> None:
-    """One line on stderr."""
+    """A warning as one line on stderr."""
     stderr.print(f"dcgen: warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on stdout."""
-    sys.stdout.write(json.dumps(data) + "\n")
+    sys.stdout.write(json_text.dumps(data) + "\n")
 
 
 def print_table(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[object]], console: Console = stdout
 ) -> None:
-    """A table, on stdout if nothing else is said; numbers are right aligned."""
+    """A table on ``console``. A column is right aligned if all its values are numbers."""
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(headings):
         numeric = all(isinstance(r[i], int | float) for r in rows)
@@ -59,6 +62,22 @@ def print_table(
     for row in rows:
         table.add_row(*(_text(v) for v in row))
     console.print(table)
+
+
+def print_records(title: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]], json: bool) -> None:
+    """Records as a table, or with ``json`` as one JSON object that lists them under the title in lower case.
+
+    columns : each value's key in JSON, and its heading in the table
+    """
+    if json:
+        print_json({title.lower(): [dict(zip(columns, row, strict=True)) for row in rows]})
+    else:
+        print_table(title, tuple(columns.values()), rows)
+
+
+def interval(bounds: Sequence[float]) -> str:
+    """An interval's two bounds with four decimals."""
+    return f"{bounds[0]:.4f} .. {bounds[1]:.4f}"
 
 
 def _text(value: object) -> str:

@@ -58,7 +58,7 @@ def _load_named(model: Model, weights: str | Path | None, input_size: int | None
     spec = model.spec if input_size is None else replace(model.spec, size=input_size)
     source = weights or model.checkpoint_path
     if source is None:
-        raise ConfigError(model.name, "needs a file of trained weights", "--weights FILE")
+        raise ConfigError(model.name, "needs a file of trained weights", "give `weights`")
     graph = build_graph(spec, load_params(source, spec))
     return ImportedModel(graph, "none", model.name, model.preprocess)
 
@@ -69,5 +69,5 @@ def _refuse_path(path: Path) -> None:
     raise ModelError(
         path,
         f"expected a known name or a model file ({', '.join(LOADERS)}), found suffix {path.suffix!r}",
-        "a state dict goes with a name: MODEL_NAME --weights FILE",
+        "a state dict goes with a name: give the model's name, and the file as `weights`",
     )

@@ -1,9 +1,9 @@
-"""``manifest.json``: every size, setting and per-layer figure of an output, under stable keys."""
+"""``manifest.json``: every size, setting and figure of an output, layer by layer, under stable keys."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -19,21 +19,21 @@ from dcgen.result import Compiled, trial_of
 
 
 def manifest(compiled: Compiled) -> dict[str, Any]:
-    """The manifest as plain data. Counts of parameters hold weights and biases."""
+    """The manifest as plain data. A layer's parameters are its weights and its biases."""
+    job, source, calibration, made = compiled.job, compiled.job.source, compiled.calibration, compiled.integers
     layers = list(_layers(compiled))
-    clips = {owner: clip for clip, owner in clip_owners(compiled.compressed).items()}
-    ranges = {n.name: compiled.ranges[clips.get(n.name, n.name)] for n in compiled.compressed.nodes}
-    job, qgraph, calibration = compiled.job, compiled.qgraph, compiled.calibration
+    clips = {owner: clip for clip, owner in clip_owners(made.compressed).items()}
+    ranges = {n.name: made.ranges[clips.get(n.name, n.name)] for n in made.compressed.nodes}
     measured, held_out = digests(calibration.measure), digests(calibration.held_out)
-    c, h, w = qgraph.input.shape
+    c, h, w = made.qgraph.input.shape
     return {
         "dcgen": __version__,
-        "name": qgraph.name,
-        "model": job.model,
-        "weights": None if job.weights is None else job.weights.name,
+        "name": made.qgraph.name,
+        "model": source.model,
+        "weights": None if source.weights is None else source.weights.name,
         "target": job.target.name,
         "head": compiled.model.head,
-        "blob_bytes": len(compiled.blob.data),
+        "blob_bytes": len(made.blob.data),
         "parameters": sum(a["parameters"] for a in layers),
         "nonzeros": sum(a["nonzeros"] for a in layers),
         "macs": sum(a["macs"] for a in layers),
@@ -47,7 +47,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "bytes": c * h * w,
         },
         "preprocess": compiled.preprocess.to_json(),
-        "scores": {"count": qgraph.n_scores, "scale": qgraph.score_scale},
+        "scores": {"count": made.qgraph.n_scores, "scale": made.qgraph.score_scale},
         "settings": job.recipe.settings(),
         "calibration": {
             "measured": len(calibration.measure),
@@ -58,7 +58,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "held_out_pictures": list(held_out),
             "in_both": len(set(measured) & set(held_out)),
         },
-        "held_out": compiled.held_out.to_json(),
+        "held_out": made.held_out.to_json(),
         **_goal(compiled),
         **compiled.said,
         "arena_bytes": compiled.plan.arena_bytes,
@@ -66,10 +66,10 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         **_needs(compiled),
         **_engine(compiled),
         "blob_sections": {
-            "header": compiled.blob.header,
-            "topology": compiled.blob.topology,
-            "tensors": compiled.blob.tensors,
-            "layers": sum(layer.size.total for layer in compiled.blob.layers),
+            "header": made.blob.header,
+            "topology": made.blob.topology,
+            "tensors": made.blob.tensors,
+            "layers": sum(layer.size.total for layer in made.blob.layers),
         },
         "layers": layers,
         "tensors": [
@@ -78,12 +78,13 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
                 "shape": list(t.shape),
                 "scale": t.scale,
                 "zero_point": t.zero_point,
-                # of its calibration values, outside its own range: a shared scale can only widen that
+                # Share of the tensor's calibration values outside of its own range. Its scale may be shared with
+                # other tensors, which makes the range wider and the share no larger.
                 "saturated_at_most": found.saturated if (found := ranges.get(t.name)) else 0.0,
             }
-            for t in qgraph.tensors.values()
+            for t in made.qgraph.tensors.values()
         ],
-        "nodes": [n.name for n in qgraph.nodes],
+        "nodes": [n.name for n in made.qgraph.nodes],
     }
 
 
@@ -93,24 +94,26 @@ def manifest_json(data: Mapping[str, Any]) -> bytes:
 
 
 def _goal(compiled: Compiled) -> dict[str, Any]:
-    """What was asked for, if it was a figure, and what was reached; fidelity on held-out pictures."""
+    """The recipe's goal, if it has one, and the figure that was reached; fidelity is that on held-out pictures."""
     if (goal := compiled.job.recipe.goal()) is None:
         return {}
-    reached = goal.figure(trial_of(compiled.blob, compiled.held_out))
+    reached = goal.figure(trial_of(compiled.integers.blob, compiled.integers.held_out))
     return {"goal": {"name": goal.name, "limit": goal.limit, "reached": reached}}
 
 
 def _schedule(compiled: Compiled) -> dict[str, Any]:
-    """What follows from the RAM: bits that decoding tables are entered with, whether the picture is taken row by
-    row, and then its segments, first and last node and strips."""
-    schedule, nodes = compiled.plan.schedule, compiled.qgraph.nodes
+    """What depends on the limit of RAM.
+
+    The limit itself, the bits that index decoding tables, whether the picture is taken row by row, and the segments
+    of a network that takes it so, each by its first node, its last node and its number of strips.
+    """
+    schedule, nodes, ram = compiled.plan.schedule, compiled.integers.qgraph.nodes, compiled.job.limits.ram
     segments = [
         {"first": nodes[s.first].name, "last": nodes[s.last - 1].name, "strips": len(s.ends)}
         for s in schedule.segments
     ]
-    limit = {} if compiled.job.ram is None else {"ram_limit": compiled.job.ram}
     return {
-        **limit,
+        **({} if ram is None else {"ram_limit": ram}),
         "table_bits": compiled.plan.scratch.table_bits,
         "streamed": schedule.streamed,
         "segments": segments if schedule.streamed else [],
@@ -118,17 +121,17 @@ def _schedule(compiled: Compiled) -> dict[str, Any]:
 
 
 def _needs(compiled: Compiled) -> dict[str, Any]:
-    """What the firmware is predicted to take on its microcontroller, if the target is one."""
+    """Predicted flash and instructions of the firmware, if the target is a microcontroller."""
     if (needs := compiled.needs) is None:
         return {}
-    found = needs.instructions
+    found, nodes = needs.instructions, compiled.integers.qgraph.nodes
     return {
         "predicted": {
             "flash_bytes": needs.flash_bytes,
             "instructions": found.total,
             "most_instructions": needs.most_instructions.total,
             "init_instructions": found.init,
-            "node_instructions": {compiled.qgraph.nodes[i].name: count for i, count in found.nodes.items()},
+            "node_instructions": {nodes[i].name: count for i, count in found.nodes.items()},
         }
     }
 
@@ -151,18 +154,20 @@ def _engine(compiled: Compiled) -> dict[str, Any]:
     }
 
 
-def _layers(compiled: Compiled) -> Any:
-    dense = macs(compiled.compressed)
-    sizes = {layer.name: layer.size for layer in compiled.blob.layers}
-    convs = {n.name: n.op for n in compiled.qgraph.nodes if isinstance(n.op, QConv)}
+def _layers(compiled: Compiled) -> Iterator[dict[str, Any]]:
+    """The figures of each convolution."""
+    made = compiled.integers
+    dense = macs(made.compressed)
+    sizes = {layer.name: layer.size for layer in made.blob.layers}
+    convs = {n.name: n.op for n in made.qgraph.nodes if isinstance(n.op, QConv)}
     kernels = {n.name: n.conv for n in compiled.plan.nodes if n.conv is not None}
-    names = [n.name for n in compiled.qgraph.nodes]
+    names = [n.name for n in made.qgraph.nodes]
     loops = {names[i]: kind for i, kind in compiled.needs.instructions.loops.items()} if compiled.needs else {}
-    for node in compiled.compressed.nodes:
+    for node in made.compressed.nodes:
         if not isinstance(node.op, Conv):
             continue
         op = convs[node.name]
-        _, h, w = compiled.compressed.shapes[node.name]
+        _, h, w = made.compressed.shapes[node.name]
         nonzeros = int(np.count_nonzero(op.weights))
         size = sizes[node.name]
         yield {

@@ -69,7 +69,7 @@ def verify_rtl(
 def _open(out_dir: Path, graph: QGraph) -> _Engine:
     folder = out_dir / "rtl"
     if not (folder / "plan.json").is_file():
-        raise OutputError(out_dir, "holds no engine", "compile it with --target ulx3s-85f")
+        raise OutputError(out_dir, "holds no engine", "compile it with `target` ulx3s-85f")
     try:
         plan = json.loads((folder / "plan.json").read_text(encoding="utf-8"))
         data = (out_dir / "model.dcb").read_bytes()

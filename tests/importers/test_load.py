@@ -69,7 +69,7 @@ def test_what_cannot_be_found(weights: Path, model: str, with_weights: bool, kin
 
 
 def test_a_state_dict_is_not_a_model(weights: Path) -> None:
-    with pytest.raises(ModelError, match="a state dict goes with a name: MODEL_NAME --weights FILE"):
+    with pytest.raises(ModelError, match="a state dict goes with a name: give the model's name, and the file as `weights`"):
         load(weights)
 
 

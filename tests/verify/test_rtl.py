@@ -24,7 +24,7 @@ from tests.process import dcgen, dcgen_json
 
 def test_an_output_without_an_engine_says_how_to_get_one(tmp_path: Path) -> None:
     graph = fire_net()
-    with pytest.raises(OutputError, match=r"holds no engine \(compile it with --target ulx3s-85f\)"):
+    with pytest.raises(OutputError, match=r"holds no engine \(compile it with `target` ulx3s-85f\)"):
         verify_rtl(tmp_path, np.zeros((1, 14, 14, 3), np.uint8), graph)
 
 

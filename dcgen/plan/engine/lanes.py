@@ -13,7 +13,7 @@ from typing import Final
 from dcgen.encode.blob import Blob
 from dcgen.errors import ConfigError, PlanError
 from dcgen.hw.boards.board import Board
-from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.hw.contract.parameters import MAX_LANES, MAX_WORDS, EngineParameters
 from dcgen.plan.engine.cycles import Prediction, conv_sizes, predict
 from dcgen.plan.engine.plan import EnginePlan, plan_engine
 from dcgen.quant.qgraph import QGraph
@@ -39,7 +39,7 @@ def with_lanes(engine: EngineTarget, lanes: int) -> EngineTarget:
         parameters = _fitted(parameters, engine.board)
     if parameters is None:
         raise ConfigError(
-            "--lanes",
+            "`lanes`",
             f"{lanes} are too few for a beat of the picture ({engine.parameters.picture_bytes} bytes), "
             f"or too many for {engine.name}'s multipliers or block RAMs",
             "try another number, or auto",
@@ -88,7 +88,7 @@ def _choices(like: EngineParameters, board: Board) -> Iterator[EngineParameters]
 
 def _widened(like: EngineParameters, lanes: int) -> EngineParameters | None:
     """``like`` with other lanes and as few requantizers as keep its pace."""
-    if lanes < like.picture_bytes:
+    if not like.picture_bytes <= lanes <= MAX_LANES:
         return None
     dividing = (n for n in range(1, lanes + 1) if lanes % n == 0 and lanes // n <= like.groups)
     return replace(like, lanes=lanes, requantizers=next(dividing))
@@ -99,7 +99,7 @@ def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | No
     words = (int(PLACEABLE * board.block_rams) - OTHER_BLOCK_RAMS) // parameters.lanes * BANK_WORDS
     if not words or multipliers(parameters) > board.multipliers:
         return None
-    return replace(parameters, words=words)
+    return replace(parameters, words=min(words, MAX_WORDS))
 
 
 def multipliers(parameters: EngineParameters) -> int:

@@ -68,7 +68,7 @@ def plan_within(
     smallest = _smallest(graph, blob, search, bits)
     raise PlanError(
         graph.name,
-        f"needs {smallest.arena_bytes + reserved:,} bytes of RAM, --ram gives {ram:,}: "
+        f"needs {smallest.arena_bytes + reserved:,} bytes of RAM, `ram` gives {ram:,}: "
         f"{smallest.scratch.size:,} of scratch, {smallest.activation_bytes:,} for tensors and packed inputs "
         f"({_peaks(smallest)}), {c * w:,} for a row of the picture, {SCORE_BYTES * graph.n_scores:,} for scores, "
         f"{target.stack_bytes:,} of stack, {STATIC_BYTES} static",

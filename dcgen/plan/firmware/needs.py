@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 
 from dcgen.encode.blob import Blob
-from dcgen.errors import BudgetError, ConfigError
+from dcgen.errors import BudgetError
 from dcgen.plan.firmware.flash import predict_flash
 from dcgen.plan.firmware.instructions import Active, Instructions, is_predicted, predict_instructions
 from dcgen.plan.firmware.plan import FirmwarePlan
@@ -25,14 +25,6 @@ class Budget:
 
     flash: int | None = None
     instructions: int | None = None
-
-    def require_prediction(self, target: Target | EngineTarget) -> None:
-        """Raise ConfigError where there is a limit that ``target`` has no figure for."""
-        for flag, limit in (("--flash", self.flash), ("--max-instructions", self.instructions)):
-            if limit is not None and not is_predicted(target):
-                raise ConfigError(
-                    flag, f"{target.name} has no such figure", "name a microcontroller with --target"
-                )
 
 
 UNLIMITED = Budget()
@@ -67,17 +59,17 @@ def predict_needs(
 def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
     """Raise BudgetError, with a table of what each layer takes, where ``needs`` are above ``budget``."""
     parts = list(_parts(needs, blob))
-    for flag, unit, limit, found, of in (
-        ("--flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
-        ("--max-instructions", "instructions", budget.instructions, needs.most_instructions.total, 2),
+    for setting, unit, limit, found, of in (
+        ("flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
+        ("max_instructions", "instructions", budget.instructions, needs.most_instructions.total, 2),
     ):
         if limit is None or found <= limit:
             continue
         rows = sorted(parts, key=itemgetter(of), reverse=True)
         raise BudgetError(
             needs.target.name,
-            f"needs {found:,} {unit}, {flag} allows {limit:,}; {rows[0][of]:,} of them are for {rows[0][0]}",
-            "fewer weights that are not zero (--density) take less of both, --max-bytes less flash",
+            f"needs {found:,} {unit}, `{setting}` allows {limit:,}; {rows[0][of]:,} of them are for {rows[0][0]}",
+            "fewer weights that are not zero (`density`) take less of both, `max_bytes` less flash",
             ("what for", "bytes of flash", "instructions"),
             (*rows, ("all", needs.flash_bytes, needs.most_instructions.total)),
         )

@@ -48,7 +48,7 @@ def test_without_a_board_nothing_but_lanes_and_requantizers_changes() -> None:
 @pytest.mark.parametrize("lanes", [0, 15, 53, 148, 10_000])
 def test_lanes_that_make_no_engine_are_refused(lanes: int) -> None:
     """Too few for the picture; a prime whose requantizers need more multipliers; too many for block RAMs."""
-    with pytest.raises(ConfigError, match=rf"^--lanes: {lanes} are too few .* or too many for ulx3s-85f's"):
+    with pytest.raises(ConfigError, match=rf"^`lanes`: {lanes} are too few .* or too many for ulx3s-85f's"):
         with_lanes(ULX3S_85F, lanes)
 
 

@@ -3,11 +3,11 @@
 import pytest
 
 from dcgen.encode.blob import encode
-from dcgen.errors import BudgetError, ConfigError
+from dcgen.errors import BudgetError
 from dcgen.plan.firmware.needs import Budget, check_budget, predict_needs
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
-from dcgen.targets import HOST, ULX3S_85F, find
+from dcgen.targets import find
 from tests.firmware.nets import pictures, rectified
 from tests.verify.small import small_graph
 
@@ -47,16 +47,9 @@ def test_a_budget_is_for_pictures_that_leave_no_zeros_to_skip() -> None:
 
 
 def test_the_table_of_a_budget_adds_up() -> None:
-    with pytest.raises(BudgetError, match=f"needs {NEEDS.flash_bytes:,} bytes of flash, --flash allows") as e:
+    with pytest.raises(BudgetError, match=f"needs {NEEDS.flash_bytes:,} bytes of flash, `flash` allows") as e:
         check_budget(Budget(flash=NEEDS.flash_bytes - 1), NEEDS, BLOB)
     *parts, (_, flash, instructions) = e.value.rows
     assert sum(p[1] for p in parts) == flash == NEEDS.flash_bytes
     assert sum(p[2] for p in parts) == instructions == NEEDS.most_instructions.total
     assert {p[0] for p in parts} > {n.name for n in GRAPH.nodes}
-
-
-@pytest.mark.parametrize("target", [HOST, ULX3S_85F], ids=lambda t: t.name)
-def test_a_target_without_figures_takes_no_budget(target) -> None:
-    Budget().require_prediction(target)
-    with pytest.raises(ConfigError, match=r"--flash: .* has no such figure"):
-        Budget(flash=1).require_prediction(target)

@@ -1,0 +1,230 @@
+"""``dcgen compile``: a model and calibration pictures become an output folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Option
+
+from dcgen.command import arguments, console, options
+from dcgen.compress.recipes import DEFAULT
+from dcgen.config import load_recipe
+from dcgen.encode.schema import MAX_CODE_BITS
+from dcgen.pipeline import compile_model
+from dcgen.plan.firmware.needs import Budget
+from dcgen.plan.firmware.tables import MIN_TABLE_BITS
+from dcgen.result import EngineChoices, Job, Limits, Pictures, Source
+from dcgen.targets import HOST
+
+Mean = Annotated[
+    str | None, Option(help="Explicit preprocessing: mean of each channel in bytes, e.g. 104,117,123.")
+]
+Std = Annotated[str | None, Option(help="Explicit preprocessing: standard deviation of each channel in bytes.")]
+Order = Annotated[str | None, Option(help="Explicit preprocessing: rgb, bgr or grey.")]
+Fit = Annotated[str | None, Option(help="Explicit preprocessing: squash (default) or short-side.")]
+RecipeName = Annotated[str, Option(help="second-order, deep-compression, keep, or a TOML file.")]
+MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 365000 or 380K (K is 1,000).")]
+MaxKl = Annotated[
+    float | None,
+    Option(help="Goal: largest mean KL divergence from the float network, nats on held-out pictures."),
+]
+MaxTop1Drop = Annotated[
+    float | None, Option(help="Goal: most percentage points of top-1 accuracy lost on held-out pictures.")
+]
+Labels = Annotated[
+    Path | None, Option(help="Lines of 'file index' for the calibration pictures, for --max-top1-drop.")
+]
+Density = Annotated[float | None, Option(help="Constraint: largest share of weights that are not zero.")]
+Levels = Annotated[int | None, Option(help="Constraint: most different weights in a layer, zero included.")]
+Symmetric = Annotated[
+    bool, Option("--symmetric", help="Constraint: with each value, a layer's weights have its negative, too.")
+]
+Point = Annotated[Path | None, Option(help="A point that 'frontier' wrote for this MODEL: compile it as it is.")]
+Distill = Annotated[
+    bool,
+    Option(
+        "--distill",
+        help="Train the compressed network on the float network's answers to augmented pictures; needs PyTorch. "
+        "The trained network is kept only if it is better.",
+    ),
+]
+Checkpoint = Annotated[
+    Path | None, Option(help="With --distill: folder that the training is saved in and resumed from.")
+]
+Ram = Annotated[
+    str | None,
+    Option(
+        help="Most bytes of the target's RAM, e.g. 144K (K is 1,024), for arena, picture, scores, static data and "
+        "stack together. Where whole layers do not fit, the firmware takes the picture row by row."
+    ),
+]
+TableBits = Annotated[
+    int | None,
+    Option(
+        min=MIN_TABLE_BITS,
+        max=MAX_CODE_BITS,
+        help="Bits of a code that index the firmware's decoding tables: fewer bits take less RAM, but codes that "
+        "are longer take a second look-up. Default: the fastest number that fits --ram.",
+    ),
+]
+Flash = Annotated[
+    str | None, Option(help="Budget: most bytes of flash (blob, code and constants), e.g. 400K (K is 1,024).")
+]
+MaxInstructions = Annotated[
+    str | None, Option(help="Budget: most instructions of a picture that leaves no zeros to skip, e.g. 200M.")
+]
+Lanes = Annotated[
+    str | None,
+    Option(
+        help="Lanes of the engine, or auto: as many as make this network fastest on the board. Default: the "
+        "target's, whose bitstream serves all networks."
+    ),
+]
+Bitstream = Annotated[bool, Option("--bitstream", help="Place and route the engine for its board: takes long.")]
+
+
+def compile_(
+    model: options.ModelName,
+    out: options.NewFolder,
+    calibration: options.Calibration,
+    weights: options.Weights = None,
+    preprocess: options.PreprocessName = None,
+    mean: Mean = None,
+    std: Std = None,
+    order: Order = None,
+    fit: Fit = None,
+    input_size: options.InputSize = None,
+    recipe: RecipeName = DEFAULT,
+    max_bytes: MaxBytes = None,
+    max_kl: MaxKl = None,
+    max_top1_drop: MaxTop1Drop = None,
+    labels: Labels = None,
+    density: Density = None,
+    levels: Levels = None,
+    symmetric: Symmetric = False,
+    settings: options.Settings = None,
+    point: Point = None,
+    distill: Distill = False,
+    checkpoint: Checkpoint = None,
+    target: options.TargetName = None,
+    ram: Ram = None,
+    table_bits: TableBits = None,
+    flash: Flash = None,
+    max_instructions: MaxInstructions = None,
+    lanes: Lanes = None,
+    bitstream: Bitstream = False,
+    json: options.Json = False,
+) -> None:
+    """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest.
+
+    Firmware is emitted for every machine. An engine as --target adds its gateware, in OUT/rtl.
+    """
+    asked = {
+        "max_bytes": arguments.amount_or_none("--max-bytes", max_bytes),
+        "max_kl": max_kl,
+        "max_top1_drop": max_top1_drop,
+        "density": density,
+        "levels": levels,
+        "symmetric": symmetric or None,
+        "distill": distill or None,
+    }
+    machine = arguments.machine(target, lanes)
+    chosen = arguments.preprocess(preprocess, mean, std, order, fit, input_size)
+    budget = Budget(
+        arguments.amount_or_none("--flash", flash, 1024),
+        arguments.amount_or_none("--max-instructions", max_instructions),
+    )
+    job = Job(
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
+        pictures=Pictures(folder=calibration, labels=labels),
+        recipe=load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
+        point=point,
+        checkpoint=checkpoint,
+        target=machine,
+        weigh=target is not None and machine is not HOST,
+        limits=Limits(ram=arguments.amount_or_none("--ram", ram, 1024), table_bits=table_bits, budget=budget),
+        engine=EngineChoices(best_lanes=lanes == "auto", bitstream=bitstream),
+    )
+    arguments.check(job)
+    with console.progress() as progress:
+        data = compile_model(job, out, progress)
+    if json:
+        console.print_json(data)
+    else:
+        show(data, out)
+
+
+def show(data: Mapping[str, Any], out: Path) -> None:
+    """The figures of a compilation."""
+    held = data["held_out"]
+    low, high = held["agreement_interval"]
+    kl_interval = console.interval(held["mean_kl_interval"])
+    rows = [
+        ("blob", f"{data['blob_bytes']:,} bytes"),
+        ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
+        ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
+        ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
+        (
+            "agreement with float",
+            f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}] "
+            f"of {held['n']} held-out calibration pictures",
+        ),
+        ("mean KL from float", f"{held['mean_kl']:.4f} nats [{kl_interval}] on them"),
+        *distillation_rows(data),
+        *_predicted_rows(data),
+        *_engine_rows(data),
+        ("written to", str(out)),
+    ]
+    console.print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Whether training helped, if there was any."""
+    if (found := data.get("distillation")) is None:
+        return []
+    start, best, rounds = found["start"], found["best"], len(found["rounds"])
+
+    def figures(trial: Mapping[str, Any]) -> str:
+        return f"{trial['blob_bytes']:,} bytes at {trial['mean_kl']:.4f} nats"
+
+    if best is None:
+        return [("distillation", f"did not help: nothing better than {figures(start)} in {rounds} rounds")]
+    if not found["helped"]:
+        return [("distillation", f"did not help: {figures(start)} kept, {rounds} rounds gave {figures(best)}")]
+    return [("distillation", f"{figures(start)} became {figures(best)} in {rounds} rounds")]
+
+
+def _predicted_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """What is expected of the firmware, if the target is a microcontroller."""
+    if (predicted := data.get("predicted")) is None:
+        return []
+    return [
+        ("expected instructions", f"{predicted['instructions']:,} a picture on {data['target']}"),
+        ("expected flash", f"{predicted['flash_bytes']:,} bytes"),
+    ]
+
+
+def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """What is expected of the engine, if the target is one."""
+    if (engine := data.get("engine")) is None:
+        return []
+    return [
+        ("engine", f"{engine['lanes']} lanes, {engine['steps']} steps in {engine['segments']} segments"),
+        ("expected cycles", f"{engine['predicted_cycles']:,}"),
+        *_pace_rows(engine),
+        ("utilisation", f"{100 * engine['utilisation']:.1f} % of the multipliers' cycles"),
+        ("activation memory", f"{engine['memory_words_used']:,} of {engine['memory_words']:,} words"),
+        ("command list", f"{engine['command_words_used']:,} of {engine['command_words']:,} words"),
+    ]
+
+
+def _pace_rows(engine: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """Pictures a second on the engine's board, if it has one."""
+    if (found := engine.get("pace")) is None:
+        return []
+    return [
+        ("engine computes", f"{found['compute']:.2f} pictures a second at {found['megahertz']:g} MHz"),
+        ("serial port carries", f"{found['link']:.3f} pictures a second, {found['bytes']:,} bytes each"),
+    ]

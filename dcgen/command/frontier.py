@@ -1,0 +1,69 @@
+"""``dcgen frontier``: the curve of a model's file sizes and what each of them costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from typer import Option
+
+from dcgen.command import arguments, console, options
+from dcgen.compress.recipes import DEFAULT
+from dcgen.config import load_recipe
+from dcgen.frontier import Row, frontier
+from dcgen.result import Job, Pictures, Source
+from dcgen.targets import HOST
+
+
+def frontier_(
+    model: options.ModelName,
+    out: options.NewFolder,
+    calibration: options.Calibration,
+    smallest: Annotated[str, Option("--from", help="Bytes of the smallest file, e.g. 250K (K is 1,000).")],
+    largest: Annotated[str, Option("--to", help="Bytes of the largest file, e.g. 450K (K is 1,000).")],
+    points: Annotated[int, Option(min=2, max=99, help="Number of files, evenly spaced in size.")] = 12,
+    weights: options.Weights = None,
+    preprocess: options.PreprocessName = None,
+    input_size: options.InputSize = None,
+    settings: options.Settings = None,
+    target: options.TargetName = None,
+    json: options.Json = False,
+) -> None:
+    """Write the curve of bytes, fidelity, density and work of MODEL, every point ready for compile --point."""
+    machine = arguments.machine(target)
+    chosen = arguments.preprocess(preprocess, size=input_size)
+    job = Job(
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
+        pictures=Pictures(folder=calibration),
+        recipe=load_recipe(DEFAULT, settings or ()),
+        target=machine,
+        weigh=target is not None and machine is not HOST,
+    )
+    sizes = arguments.amount("--from", smallest), arguments.amount("--to", largest)
+    with console.progress() as progress:
+        rows = frontier(job, out, points, sizes, progress)
+    if json:
+        console.print_json({"points": [asdict(r) for r in rows]})
+    else:
+        show(rows, out)
+
+
+def show(rows: Sequence[Row], out: Path) -> None:
+    """The points of a curve as a table."""
+    headings = ("point", "bytes", "mean KL", "agreement", "density", "MACs", "instr.", "cycles")
+    shown = [
+        (
+            *(Path(r.point).stem, r.blob_bytes, r.mean_kl, r.agreement, r.density),
+            *(
+                "" if count is None else f"{count / 1e6:.2f}"
+                for count in (r.nonzero_macs, r.instructions, r.cycles)
+            ),
+        )
+        for r in rows
+    ]
+    console.print_table("On held-out calibration pictures; non-zero MACs and work in millions", headings, shown)
+    plotted = (out / "frontier.svg").exists()
+    print(f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one"))
+    print(f"compile a point of this model with --point {out / rows[0].point}")

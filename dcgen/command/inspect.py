@@ -1,0 +1,85 @@
+"""``dcgen inspect``: what an output folder, a blob or a model holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument
+
+from dcgen.command import console, options
+from dcgen.encode.reader import describe
+from dcgen.errors import BlobError, ConfigError
+from dcgen.importers import load
+from dcgen.ir.graph import Graph, macs
+from dcgen.output import open_output
+
+
+def inspect_(
+    what: Annotated[str, Argument(help="An output folder, a .dcb blob, or a model.", metavar="OUT|BLOB|MODEL")],
+    weights: options.Weights = None,
+    json: options.Json = False,
+) -> None:
+    """Say what an output folder, a blob or a model holds."""
+    data = inspect(what, weights)
+    if json:
+        console.print_json(data)
+    else:
+        show(data)
+
+
+def inspect(what: str, weights: Path | None) -> dict[str, Any]:
+    """A description of an output folder (its manifest), a blob or a model."""
+    path = Path(what)
+    if weights is not None and (path.is_dir() or path.suffix == ".dcb"):
+        raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
+    if path.is_dir():
+        return {"kind": "output", **open_output(path).manifest}
+    if path.suffix == ".dcb":
+        try:
+            data = path.read_bytes()
+        except OSError as e:
+            raise BlobError(path, f"cannot be read: {e.strerror}", code="ARGUMENT") from e
+        try:
+            return {"kind": "blob", "file": what, **describe(data).to_json()}
+        except BlobError as e:
+            raise BlobError(path, str(e), code=e.code) from e
+    return {"kind": "model", **_describe_graph(load(what, weights=weights).graph)}
+
+
+def _describe_graph(graph: Graph) -> dict[str, Any]:
+    dense = macs(graph)
+    return {
+        "name": graph.name,
+        "inputs": {i.name: list(i.shape) for i in graph.inputs},
+        "outputs": {o: list(graph.shapes[o]) for o in graph.outputs},
+        "parameters": sum(c.weight.values.size + c.bias.size for _, c in graph.convs()),
+        "macs": sum(dense.values()),
+        "nodes": [
+            {
+                "name": n.name,
+                "operator": type(n.op).__name__,
+                "shape": list(graph.shapes[n.name]),
+                "macs": dense.get(n.name, 0),
+            }
+            for n in graph.nodes
+        ],
+    }
+
+
+def show(data: Mapping[str, Any]) -> None:
+    """Plain values first, then every list of records as a table."""
+    plain = [(k, v) for k, v in data.items() if not isinstance(v, list | dict)]
+    console.print_table(str(data["kind"]), ("", ""), plain)
+    for key, value in data.items():
+        if isinstance(value, dict):
+            console.print_table(key, ("", ""), [(k, _counted(v)) for k, v in value.items()])
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            columns = [c for c, v in value[0].items() if not isinstance(v, dict)]
+            console.print_table(key, columns, [[row[c] for c in columns] for row in value])
+
+
+def _counted(value: object) -> object:
+    """Long lists by their length; ``--json`` shows them whole."""
+    return f"{len(value)} entries" if isinstance(value, list) and len(value) > 8 else value

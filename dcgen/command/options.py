@@ -1,0 +1,41 @@
+"""Options that several commands take, each declared once: its type, its name and its help text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from typer import Argument, Option
+
+Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
+OutFolder = Annotated[Path, Argument(help="Output folder of 'compile'.", metavar="OUT")]
+
+ModelName = Annotated[
+    str, Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL")
+]
+Weights = Annotated[Path | None, Option(help="State dict for a named model: .npz, .safetensors or .pth.")]
+InputSize = Annotated[
+    int | None, Option(help="Input height and width in pixels; default: the preset's, or the model's own.")
+]
+NewFolder = Annotated[Path, Option("--out", "-o", help="Folder to write.")]
+Calibration = Annotated[Path, Option(help="Folder of pictures, without labels.")]
+PreprocessName = Annotated[
+    str | None, Option(help="caffe, torchvision or digits; default: what a named model was trained with.")
+]
+Settings = Annotated[
+    list[str] | None,
+    Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="A setting of the recipe, which is second-order if no other is named; repeats. A wrong name lists "
+        "all settings.",
+    ),
+]
+TargetName = Annotated[
+    str | None,
+    Option(
+        "--target",
+        help="The machine to compile for, as 'dcgen targets' lists it. If one is named that is not the "
+        "host, the work of a picture on it counts beside the bytes of the file.",
+    ),
+]

@@ -1,0 +1,95 @@
+"""``dcgen verify``: the emitted firmware and gateware, run and compared with the golden model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from typer import Exit, Option
+
+from dcgen import pictures as host
+from dcgen.command import console, options
+from dcgen.output import open_output
+from dcgen.progress import Progress
+from dcgen.targets import CHECK_NAME, TARGETS, find_check
+from dcgen.verify import Check, verify, verify_rtl
+
+
+def verify_(
+    out: options.OutFolder,
+    on: Annotated[
+        list[str] | None,
+        Option(
+            help=f"Repeats; default all of {', '.join(t.check_name for t in TARGETS)}. "
+            f"{CHECK_NAME} simulates the engine."
+        ),
+    ] = None,
+    images: Annotated[Path | None, Option(help="Folder of pictures; default: those in OUT/golden.")] = None,
+    count: Annotated[int | None, Option(min=1, help="Use the first COUNT pictures.")] = None,
+    cycles: Annotated[bool, Option("--cycles", help="Show the engine's cycles by layer and by cause.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Build the firmware, run it, and compare every byte of every layer with the golden model."""
+    with console.progress() as progress:
+        checks = run(out, on or [], images, count, progress)
+    if json:
+        console.print_json({"checks": [c.to_json() for c in checks]})
+    else:
+        show(checks)
+        if cycles:
+            show_cycles(checks)
+    if not all(c.passed for c in checks):
+        raise Exit(1)
+
+
+def run(
+    out: Path, on: Sequence[str], images: Path | None, count: int | None, progress: Progress
+) -> tuple[Check, ...]:
+    """Verify the output folder on the named machines (all of them if none is named)."""
+    output = open_output(out)
+    machines = tuple(dict.fromkeys(find_check(name) for name in on if name != CHECK_NAME))
+    files = host.files(images or out / "golden")[:count]
+    loaded = host.load_all(files, output.preprocess, output.size)
+
+    def said(step: str) -> None:
+        progress(step, 1, 1)
+
+    checks: tuple[Check, ...] = ()
+    if machines or not on:
+        checks = verify(out, machines or TARGETS, loaded, output.qgraph, said)
+    if CHECK_NAME in on:
+        checks = (*checks, verify_rtl(out, loaded, output.qgraph, said))
+    return checks
+
+
+def show(checks: Sequence[Check]) -> None:
+    """One row a machine."""
+    rows = []
+    for c in checks:
+        d = c.to_json()
+        verdict = "equal" if c.passed else c.failure or f"{c.mismatches} bytes differ"
+        if c.cycles and not c.failure and not c.mismatches and not c.passed:
+            verdict = f"equal, but not the {c.cycles.predicted:,} cycles expected"
+        figures = (d.get(k) for k in ("instructions", "cycles", "flash_bytes", "ram_bytes", "stack_bytes"))
+        rows.append((c.target, verdict, c.layers, c.bytes_compared, *figures))
+    console.print_table(
+        "Against the golden model",
+        ("machine", "verdict", "layers", "bytes compared", "instructions", "cycles", "flash", "RAM", "stack"),
+        rows,
+    )
+    for c in checks:
+        if c.first_mismatch:
+            print(f"{c.target}: first difference at {c.first_mismatch}")
+
+
+def show_cycles(checks: Sequence[Check]) -> None:
+    """Predicted against counted cycles of each layer, and what the engine did in them."""
+    for c in checks:
+        if (found := c.cycles) is None:
+            continue
+        rows: list[tuple[object, ...]] = [(k, p, n) for k, (p, n) in found.layers.items()]
+        rows.append(("all", found.predicted, found.counted))
+        console.print_table("Cycles by layer", ("layer", "predicted", "counted"), rows)
+        causes = [(k, p, n, f"{100 * n / max(1, found.counted):.1f} %") for k, (p, n) in found.causes.items()]
+        console.print_table("Cycles by cause", ("cause", "predicted", "counted", "share"), causes)
