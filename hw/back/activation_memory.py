@@ -1,14 +1,6 @@
-"""P banks of bytes that read and write P consecutive bytes at any byte offset, one of each a cycle.
+"""Activation memory: P banks of bytes, from which any P consecutive bytes can be read while P others are written.
 
-Bank b keeps byte lane b of every word. A request names two words, the one that the first byte is in and
-the one that follows it in its ring, and the lane of the first byte:
-
-* read: output lane l is bank (l + lane) % P, of ``word0`` if l + lane < P, else of ``word1``;
-  ``read_cycles(p)`` after the request.
-* write: lane l < count of ``data`` goes to bank (l + lane) % P likewise; in memory ``write_cycles(p)``
-  after the request, that is, a read requested so much later minus ``READ_AHEAD`` sees it.
-
-Requests are taken every cycle. A cell is never read and written in the same cycle.
+Bank b keeps byte b of every word, so that P consecutive bytes lie in P different banks, wherever the first one is.
 """
 
 from __future__ import annotations
@@ -26,17 +18,43 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 def byte_lanes(p: EngineParameters) -> data.ArrayLayout:
-    """P unsigned bytes."""
+    """P unsigned bytes, the first one in lane 0."""
     return data.ArrayLayout(8, p.lanes)
 
 
 def place_signature(p: EngineParameters) -> wiring.Signature:
-    """Where P consecutive bytes lie, seen from the requester."""
+    """Where P consecutive bytes lie, seen from the requester.
+
+    word0 : word that holds the first byte
+    word1 : word that follows ``word0`` in its ring
+    lane : lane of the first byte in ``word0``
+    """
     return wiring.Signature({"word0": Out(bits(p.words)), "word1": Out(bits(p.words)), "lane": Out(bits(p.lanes))})
 
 
 class ActivationMemory(wiring.Component):
-    """``words`` words of P bytes; see the module."""
+    """``words`` words of P = ``lanes`` bytes with a read and a write port, both for P consecutive bytes.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    read : In(place_signature), the P bytes to be read, requested in every cycle
+    bytes : Out(P x 8), lane l is bank (l + lane) % P, of ``word0`` where l + lane < P, else of ``word1``
+    write : In(place_signature), where the bytes to be written go
+    write_valid : In(1), this cycle requests a write
+    write_count : In(bits(P + 1)), how many bytes are written, 1 to P
+    write_bytes : In(P x 8), lane l < ``write_count`` goes to bank (l + lane) % P, words being chosen as above
+
+    Latency: ``read_cycles(p)`` from a read's request to ``bytes``, ``write_cycles(p)`` from a write's request
+    until its bytes are in the banks. As banks are read ``READ_AHEAD`` cycles after a request, a read sees every
+    write that was requested at least ``write_cycles(p)`` - ``READ_AHEAD`` cycles before it.
+
+    Back-pressure: none; a read and a write are taken in every cycle. No byte may be read from its bank in the
+    cycle in which it is written there: what such a read gives is undefined.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -57,7 +75,8 @@ class ActivationMemory(wiring.Component):
         m.submodules.to_lanes = to_lanes = Rotator(p.lanes, 8, towards_zero=True)
         m.submodules.to_banks = to_banks = Rotator(p.lanes, 9, towards_zero=False)
 
-        # The writer's bytes turn with a ninth bit, "to be written"; the address keeps pace.
+        # Each byte to be written is rotated with a ninth bit, which enables the write; the request waits
+        # meanwhile.
         turning = rotate_cycles(p.lanes)
         for lane in range(p.lanes):
             chosen = self.write_valid & (self.write_count > lane)
@@ -94,10 +113,12 @@ class ActivationMemory(wiring.Component):
     def bank_addresses(
         self, m: Module, request: Value, lane: Value, name: str, thermometer_cycles: int = 0
     ) -> list[Signal]:
-        """Registered address of each bank, one cycle after ``request`` (word0, word1).
+        """The address register of each bank: ``word0`` or ``word1`` of ``request``, a cycle later.
 
-        ``lane`` belongs to ``request`` or is ``thermometer_cycles`` earlier, which spares that many
-        levels of logic before the address registers.
+        request : ``word0`` below ``word1``
+        lane : of the same request, but ``thermometer_cycles`` earlier, so that its comparison with each bank's
+            number is done before ``request`` comes
+        name : prefix of the signals' names
         """
         width = bits(self.parameters.words)
         addresses = []

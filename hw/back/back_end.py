@@ -1,12 +1,4 @@
-"""The back end: executes the command list on the activation memory, taking the front end's lists.
-
-``start`` (a pulse) begins at the first record; ``done`` is a level from the END record to the next start,
-``fault`` one from an unknown operation to the reset. ``head`` and ``read`` are the consumer's side of the
-replay lists.
-
-``trace`` shows every write, before its rotation: ``count`` bytes from ``word``, ``lane`` on.
-Exactly one of ``CAUSES`` is 1 in each cycle of ``busy``, for the counters.
-"""
+"""The back end: executes the command list on the activation memory, taking the front end's lists of weights."""
 
 from __future__ import annotations
 
@@ -42,13 +34,17 @@ from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.parameters import EngineParameters
 
 CAUSES = ("mac", "list_wait", "drain_wait", "pool", "load", "other")
+"""What a cycle can be spent on; ``dcgen.hw.contract.regmap.COUNTERS`` says what each means."""
 
 
 def trace_signature(p: EngineParameters) -> wiring.Signature:
-    """A write to activation memory, for simulation: ``count`` bytes of ``data`` from ``lane`` of ``word`` on.
+    """A write to the activation memory as it is requested, for simulation.
 
-    step : number of the record in the command list, also while nothing is written
-    data : the first byte lowest
+    valid : this cycle requests a write
+    step : number, in the command list, of the record at work; also while nothing is written
+    word, lane : where the first byte goes
+    count : how many bytes are written
+    data : the bytes, the first one lowest
     """
     return wiring.Signature(
         {
@@ -63,10 +59,32 @@ def trace_signature(p: EngineParameters) -> wiring.Signature:
 
 
 class BackEnd(wiring.Component):
-    """start, commands, lists, picture -> scores, trace, busy, done, fault, a cause a cycle.
+    """All blocks that walk, read, multiply, pool and write, under the sequencer.
 
-    score_last : the score on the stream is the last of its step
+    Parameters
+    ----------
+    parameters : sizes of the engine
     kind : how multipliers are built
+
+    Members
+    -------
+    start : In(1), pulse that begins at the first record of the command list
+    commands : Out(command_port), the reader's side of a port of the command memory
+    head, read : In(stream of head_layout), Out(read_signature), the consumer's side of the replay lists
+    picture : In(stream of picture_layout), camera bytes, taken by LOAD steps
+    scores : Out(stream of signed(32)), the scores of all steps in their order
+    score_last : Out(1), the score on the stream is the last one of its step
+    trace : Out(trace_signature), every write to the activation memory
+    busy : Out(1), from the cycle after ``start`` to the END record or a fault
+    done : Out(1), from the END record to the next start
+    fault : Out(1), from a record of an unknown operation to the reset
+    mac, list_wait, drain_wait, pool, load, other : Out(1), what this cycle is spent on; while ``busy`` exactly one
+        of them is 1
+
+    Latency: ``dcgen.hw.contract.back_timing`` gives the exact cycles of every step.
+
+    Back-pressure: a step waits for its lists and for the picture as long as need be. While the consumer does not
+    take scores, no more are begun than ``ScoreQueue`` has room for.
     """
 
     def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
@@ -115,7 +133,7 @@ class BackEnd(wiring.Component):
         return m
 
     def connect_steps(self, m: Module, b: Any) -> None:
-        """The sequencer's record and starts to the blocks, their ends back to it, and the state of this block."""
+        """Sequencer: record and starts to the blocks ``b`` (``m.submodules``), their ends to it; the states."""
         sequencer, head = b.sequencer, self.head
         connect(m, sequencer.commands, flipped(self.commands))
         connect(m, sequencer.tap_commands, b.taps.commands)
@@ -149,7 +167,7 @@ class BackEnd(wiring.Component):
         ]
 
     def connect_reads(self, m: Module, b: Any) -> None:
-        """The list's entries and their taps to the convolution; the requests of the step at work to the memory."""
+        """Reads: lists and taps to the convolution's walker, the requests of the step at work to the memory."""
         read_path, record = b.read_path, b.sequencer.record
         connect(m, b.conv_walker.list, flipped(self.read))
         connect(m, read_path.memory, b.memory.read)
@@ -168,7 +186,7 @@ class BackEnd(wiring.Component):
                     m.d.comb += read_path.request.eq(block.request)
 
     def connect_lanes(self, m: Module, b: Any) -> None:
-        """The bytes read, with what they are read for, to the lanes, the windows and the sums; sums to bytes."""
+        """Arithmetic: the bytes read, with their purpose, to lanes, windows and sums; the lanes' sums to bytes."""
         p, payload = self.parameters, self.head.payload
         lanes, drain, requantizer = b.lanes, b.drain, b["requantiser"]
         work = delay(m, b.conv_walker.work.as_value(), read_path_cycles(p), "work")
@@ -198,7 +216,7 @@ class BackEnd(wiring.Component):
         ]
 
     def connect_writes(self, m: Module, b: Any) -> None:
-        """The bytes of the step at work to the memory, and to the trace."""
+        """Writes: what the step at work makes, to the memory and to the trace."""
         write_path, memory = b.write_path, b.memory
         connect(m, write_path.memory, memory.write)
         m.d.comb += [
@@ -225,7 +243,7 @@ class BackEnd(wiring.Component):
         connect(m, b.loader.picture, flipped(self.picture))
 
     def connect_scores(self, m: Module, b: Any) -> None:
-        """Raw accumulators or sums to the stream of scores; what the cycle is spent on."""
+        """Scores: raw accumulators or sums to the queue, the queue to the stream. Besides, the cycle's cause."""
         queue, drain, sums, conv = b.queue, b.drain, b.sums, b.conv_walker
         raw = step_field(b.sequencer.record, "op") == Op.CONV
         m.d.comb += [

@@ -1,10 +1,8 @@
-"""Walks the lists of a CONV step: for each output channel, for each tile, every entry, one a cycle.
+"""Walks the lists of a CONV step: for each output channel, for each tile, every entry of the channel's list.
 
-An entry issued in cycle 0 is at the list memory's output in 1, asks the tap table in 2, gets its tap in 3,
-its place in the ring in 4 and 5, and is a read request in cycle ``CONV_REQUEST_CYCLES``, with its weight.
-
-The last entry of a tile waits until the shadow accumulators are free: ``groups`` cycles after the last
-entry of the tile before, or, while ``raw``, until ``raw_done`` has come for it.
+An entry is a read of P bytes, and a weight to multiply them with. If it is issued in cycle 0, the list memory
+shows it in cycle 1, it asks the tap table in 2 and gets its tap in 3, its place in the ring is found in 4 and 5,
+and it is a read request in cycle ``CONV_REQUEST_CYCLES``.
 """
 
 from __future__ import annotations
@@ -25,11 +23,32 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class ConvWalker(wiring.Component):
-    """start, record -> requests and work.
+    """Issues an entry a cycle as a read request with its weight.
 
-    start : the first entry may be issued in the next cycle; tap table and columns are ready
-    list_start : an output channel's first entry is issued; ``head.payload`` is its head
-    issuing, waiting_list, waiting_drain : of this cycle, while the step is walked
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; tap table and lane columns are ready, and the first entry may be issued in the next cycle
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    head : In(stream of head_layout), head of the oldest list, released with the last entry of its last tile
+    list : Out(read_signature), entries of the oldest list
+    tap_index, tap : Out(bits(max_taps)), In(TAP), look-up in the tap table, which answers a cycle later
+    raw_done : In(1), pulse of ``Drain``: a tile's raw scores have all set out
+    request : Out(request_layout), the read
+    work : Out(WORK), what the lanes do with its bytes, in the cycle of ``request``
+    list_start : Out(1), the first entry of an output channel is issued; ``head.payload`` is the channel's head
+    issuing : Out(1), an entry is issued in this cycle
+    waiting_list : Out(1), none is issued, as the next list is not published yet
+    waiting_drain : Out(1), none is issued, as the shadow accumulators still hold an earlier tile
+
+    Latency: ``CONV_REQUEST_CYCLES`` from an entry's issue to ``request`` and ``work``.
+
+    Back-pressure: ``request`` cannot be refused. The last entry of a tile waits until the shadow accumulators are
+    free, which is ``groups`` cycles after the last entry of the tile before or, in a raw step, when ``raw_done``
+    has come.
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
@@ -59,7 +78,7 @@ class ConvWalker(wiring.Component):
         return m
 
     def issue(self, m: Module) -> tuple[Signal, Signal]:
-        """Cycle 0; returns what the entry ends, meaningful while ``issuing``."""
+        """Cycle 0: count entries, tiles and channels. Returns whether the entry issued ends its tile, its list."""
         p, head = self.parameters, self.head
         running, raw_pending = Signal(), Signal()
         entry = Signal(bits(p.list_entries))
@@ -105,7 +124,7 @@ class ConvWalker(wiring.Component):
         return tile_end, list_end
 
     def address(self, m: Module, tile_end: Signal, list_end: Signal) -> None:
-        """Cycles 1 to 5: from the entry to its read request."""
+        """Cycles 1 to 5: from the entry to its read request. Names end in the cycle that a signal belongs to."""
         p = self.parameters
         request = self.request
         place_bits = bits(p.words)
@@ -121,7 +140,7 @@ class ConvWalker(wiring.Component):
         tile_end4 = delay(m, self.issuing & tile_end, 4, "tile_end")
         list_end4 = delay(m, list_end, 4, "list_end")
 
-        # Cycle 4: the tile's place and first pixel, kept here so that they need not travel.
+        # Cycle 4: the tile's place and first pixel, counted again here, so that they need no pipeline registers.
         place, pixel = Signal(place_bits), Signal(PIXEL_BITS)
         with m.If(tile_end4):
             m.d.sync += [place.eq(Mux(place + 1 == ring, 0, place + 1)), pixel.eq(pixel + p.lanes)]
@@ -147,7 +166,7 @@ class ConvWalker(wiring.Component):
             lane5.eq(tap4.lane),
         ]
 
-        # Cycle 5: one turn of the ring back or forth.
+        # Cycle 5: a place outside the ring is brought back into it; it is less than one turn away.
         m.d.sync += [
             request.place.eq(Mux(moved < 0, moved + ring, Mux(moved >= ring, moved - ring, moved))),
             request.base.eq(base5),

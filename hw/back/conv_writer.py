@@ -1,7 +1,4 @@
-"""Where a CONV step's bytes go: group by group, tile by tile, channel by channel.
-
-Each ``valid`` stands for R requantized bytes; ``write`` is theirs, in the same cycle.
-"""
+"""Says where a CONV step's bytes go: group by group, tile by tile, channel by channel."""
 
 from __future__ import annotations
 
@@ -16,7 +13,21 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class ConvWriter(wiring.Component):
-    """start, record, valid -> write."""
+    """Follows the output of the requantizers through the planes of a step.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine; a group is R = ``requantizers`` bytes
+
+    Members
+    -------
+    start : In(1), pulse, before the step's first group
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    valid : In(1), the requantizers give a group in this cycle
+    write : Out(write_layout), where this group goes
+
+    Latency: none, ``write`` is of the cycle of ``valid``. Back-pressure: none.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = parameters

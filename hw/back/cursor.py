@@ -1,4 +1,4 @@
-"""Arithmetic of cursors: a byte's (place, lane) in a ring of words, moved on by (words, lanes)."""
+"""Arithmetic of cursors: the place and lane of a byte in a ring of words, moved on by words and lanes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,33 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 def cursor_layout(p: EngineParameters) -> data.StructLayout:
-    """place : word in the ring; lane : byte in the word"""
+    """A byte of a channel's plane.
+
+    place : word in the ring
+    lane : byte in the word
+    """
     return data.StructLayout({"place": bits(p.words), "lane": bits(p.lanes)})
 
 
 def distance_layout(p: EngineParameters) -> data.StructLayout:
-    """words : less than the ring's; less : words minus the ring's; lanes : 0 .. P, P for one word more."""
+    """A distance between two bytes.
+
+    words : whole words, fewer than the ring has
+    less : ``words`` minus the words of the ring
+    lanes : bytes besides, 0 to P; P of them are one word more
+    """
     return data.StructLayout({"words": 16, "less": signed(17), "lanes": bits(p.lanes + 1)})
 
 
 def distance(m: Module, p: EngineParameters, words: Value, lanes: Value, ring: Value, name: str) -> data.View:
-    """Registers of a distance that stands still during a step; right one cycle after its fields are."""
+    """Registers of a distance that stays the same during a step; they follow their inputs a cycle later."""
     held = Signal(distance_layout(p), name=name)
     m.d.sync += [held.words.eq(words), held.less.eq(words - ring), held.lanes.eq(lanes)]
     return held
 
 
 def moved(m: Module, p: EngineParameters, cursor: data.View, by: data.View, name: str) -> data.View:
-    """``cursor`` moved on by ``by``: words + lanes carried over must not exceed the ring."""
+    """``cursor`` moved on by ``by``, within the cycle. The distance must not exceed the ring."""
     result = Signal(cursor_layout(p), name=name)
     lane = Signal(range(2 * p.lanes), name=f"{name}_lane")
     carry = Signal(name=f"{name}_carry")

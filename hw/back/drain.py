@@ -1,8 +1,4 @@
-"""Empties the shadow accumulators: R sums a cycle to the requantizer, or one by one as raw scores.
-
-Keeps the constants of the lists under way in a small queue: a list's are put in when its first entry is
-issued and wanted when its first tile is loaded, which is a pipeline later.
-"""
+"""Empties the shadow accumulators: R sums a cycle to the requantizers, or one by one to the scores."""
 
 from __future__ import annotations
 
@@ -17,16 +13,40 @@ from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.contract.parameters import EngineParameters
 
 LISTS_UNDER_WAY = 32
-"""At least the cycles from an entry's issue to its sum: lists of one entry and one tile."""
+"""Lists whose constants can be queued. As a list may have a single entry and a single tile, that is at least as many
+as there are cycles from an entry's issue to its sum."""
 
 
 class Drain(wiring.Component):
-    """put, loading, front -> shift, and what leaves.
+    """Takes the sums of each tile out of ``MacLanes``, with the constants of their output channel.
 
-    loading, list_end : the shadow accumulators are full in the next cycle; last tile of the list
-    valid : ``front`` with ``constants`` are to be requantized in this cycle
-    shift : a register; a raw group's first score is taken from ``following`` while it is on its way
-    reserve, push, score, room : of the score queue, for raw steps; ``raw_done``: their tile is sent
+    The constants of a list are known when its first entry is issued, and wanted a pipeline later, when its first
+    tile is loaded into the shadow accumulators. A queue keeps them in between.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine; a group is R = ``requantizers`` lanes
+
+    Members
+    -------
+    start : In(1), pulse, before the step's first tile
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    put, put_constants : In(1), In(CONSTANTS), a list begins, and these are its constants
+    loading : In(1), the shadow accumulators have a tile's sums from the next cycle on
+    list_end : In(1), with ``loading``: the tile is the list's last
+    front : In(R x signed(32)), the group at the front of the shadow accumulators
+    following : In(signed(32)), first sum of the group behind the front
+    shift : Out(1), a register: the next cycle's front is the group behind this one
+    valid : Out(1), ``front`` and ``constants`` are to be requantized in this cycle
+    constants : Out(CONSTANTS), of the tile in the shadow accumulators
+    room : In(1), the score queue has room
+    reserve : Out(1), this cycle takes room for one score
+    push, score : Out(1), Out(SCORE), a cycle after ``reserve``, the score
+    raw_done : Out(1), pulse: the last score of a raw step's tile has been given room
+
+    Latency: the first group is ``valid`` in the cycle after ``loading``, the last ``groups`` cycles after it.
+
+    Back-pressure: ``valid`` cannot be refused. In a raw step a tile stays where it is while the queue has no room.
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
@@ -74,9 +94,10 @@ class Drain(wiring.Component):
         with m.If(self.valid):
             m.d.sync += groups.eq(groups - 1)
 
-        # Raw: the lanes of the front one after the other, as many pixels as the plane has.
+        # Raw: the sums of the front one after the other, until the tile or the plane's pixels end. A score that is
+        # the first of its group comes from ``following``, as the front is shifted in that very cycle.
         lane = Signal(range(p.requantizers))
-        pixels, outputs = Signal(32), Signal(16)  # that remain of the channel; channels that remain
+        pixels, outputs = Signal(32), Signal(16)  # pixels left of the channel; channels left, this one included
         tile_sent = Signal()
         with m.If((groups != 0) & raw):
             m.d.comb += [

@@ -1,11 +1,9 @@
-"""Which of P lanes read inside the plane: by column for each lane, and by a range of lanes.
+"""Says which of the P lanes read inside the plane: by a range of lanes, and by the column of each lane.
 
-Lane l of a tile is the pixel f + l; its column is kept in register x[l] and steps by ``x_advance`` modulo
-``pitch`` from tile to tile. A ``setup`` pulse finds the columns of the first tile, (first_x + l) % pitch,
-by doubling: x = first_x, then lanes whose number has bit k add 2**k % pitch. The registers are ready
-``setup_cycles(p)`` after the pulse.
-
-``query`` names the lanes that one read wants; ``inside`` is the answer one cycle later.
+Lane l of a tile computes pixel f + l of the flat plane, f being the tile's first one. The column of that pixel is
+kept in the lane's register x, which steps on by ``x_advance`` modulo ``pitch`` from tile to tile. The columns of
+the first tile, (first_x + l) % pitch, are found without a division: all lanes begin with ``first_x``, and then,
+for each k, those lanes whose number has bit k add 2**k % pitch.
 """
 
 from __future__ import annotations
@@ -18,12 +16,17 @@ from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
 X_BITS = 16
+"""Width of a column's number."""
 
 
 def query_layout(p: EngineParameters) -> data.StructLayout:
-    """Lanes from ``low`` up to below ``high``; if ``by_column`` also only those with x_low <= x < x_high.
+    """One question.
 
-    ``tile_end`` steps the columns to the next tile, with ``list_end`` back to the first one.
+    low, high : lanes l with low <= l < high are asked for
+    by_column : only those of them are meant whose column x has x_low <= x < x_high
+    x_low, x_high : bounds of the column
+    tile_end : the columns step on to the next tile behind this question ...
+    list_end : ... or, with this bit too, back to the first tile
     """
     return data.StructLayout(
         {
@@ -39,7 +42,25 @@ def query_layout(p: EngineParameters) -> data.StructLayout:
 
 
 class LaneMask(wiring.Component):
-    """setup, first_x, pitch, x_advance; query -> inside. See the module."""
+    """Keeps the column of each lane, and answers one question a cycle.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    setup : In(1), pulse that finds the columns of a step's first tile
+    first_x : In(16), column of the first tile's first pixel
+    pitch : In(16), pixels from row to row
+    x_advance : In(16), ``lanes`` % ``pitch``; all three are steady from ``setup`` to the end of the step
+    query : In(query_layout), the question
+    inside : Out(P), bit l: lane l is among those meant
+
+    Latency: ``setup_cycles(p)`` from ``setup`` to the first question, one cycle from ``query`` to ``inside``.
+
+    Back-pressure: none.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -58,10 +79,10 @@ class LaneMask(wiring.Component):
         lanes = self.parameters.lanes
         m = Module()
         levels = bits(lanes)
-        amount = Signal(X_BITS)  # columns that lanes step on by ...
+        amount = Signal(X_BITS)  # columns that the lanes step on by ...
         less = Signal(signed(X_BITS + 1))  # ... and the same minus the pitch
         power = Signal(X_BITS)  # 2**level % pitch of the coming level
-        phase = Signal(range(levels + 3), init=0)  # of the setup: 0 idle, 1 first_x, 2 .. levels + 1, copy
+        phase = Signal(range(levels + 3), init=0)  # of the setup: 0 idle, 1 first_x, 2 + k for bit k, ``copy``
         copy = levels + 2
 
         def step_by(value: Signal) -> list:
@@ -87,7 +108,7 @@ class LaneMask(wiring.Component):
             on, back = Signal(X_BITS + 1, name=f"on_{lane}"), Signal(signed(X_BITS + 2), name=f"back_{lane}")
             stepped = Signal(X_BITS, name=f"stepped_{lane}")
             m.d.comb += [on.eq(x + amount), back.eq(x + less), stepped.eq(Mux(back >= 0, back, on))]
-            joins = Const(2 | lane << 2, copy)  # bit of each phase: 1 always, level k if the lane has bit k
+            joins = Const(2 | lane << 2, copy)  # the phases in which the lane steps: 1, and 2 + k for its bits k
             stepping = Signal(name=f"stepping_{lane}")
             m.d.comb += stepping.eq(query.tile_end | joins.bit_select(phase, 1))
             with m.If(self.setup):

@@ -1,8 +1,4 @@
-"""LOAD: bytes of the picture stream into memory, one beat a cycle.
-
-Beats are taken while ``active``; the beat's ``write`` is in the same cycle. The last beat may carry fewer
-bytes than it has room for.
-"""
+"""LOAD: writes bytes of the picture stream into memory, a beat a cycle."""
 
 from __future__ import annotations
 
@@ -17,12 +13,29 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 def picture_layout(p: EngineParameters) -> data.StructLayout:
-    """A beat of the picture stream: its first byte lowest."""
+    """A beat of the picture stream: ``picture_bytes`` bytes, the first one lowest."""
     return data.StructLayout({"data": 8 * p.picture_bytes})
 
 
 class Loader(wiring.Component):
-    """start, record, picture -> write, with the beat's data as its bytes."""
+    """Says where each beat of the picture goes.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; beats are taken from the next cycle on
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    picture : In(stream of picture_layout), the beats; the last one may have fewer bytes than it has room for
+    write : Out(write_layout), where the beat on the stream goes; its bytes are the beat's
+    active : Out(1), the step is at work, also while it waits for the picture
+
+    Latency: none, ``write`` is of the cycle in which the beat is taken.
+
+    Back-pressure: a beat is taken in every cycle with ``active``; ``write`` cannot be refused.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters

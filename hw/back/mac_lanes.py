@@ -1,11 +1,9 @@
-"""P multiply-accumulate lanes under one broadcast weight, with shadow accumulators that drain meanwhile.
+"""P multiply-accumulate lanes under one weight, which goes to all of them.
 
-Cycle 0 takes P bytes and a weight; the products are summed in cycle ``MULTIPLY_CYCLES``. The weight marked
-``tile_end`` moves the sums to the shadow accumulators and clears the others: ``loading`` is 1 in that
-cycle, ``front`` holds the first R sums from the next one on. ``shift`` brings the following R to the front, the
-first of which is ``following`` until then.
+Each lane has a second accumulator, its shadow: when a tile's last product has been added, the sums move to the
+shadows, from where they leave while the next tile is being summed.
 
-The lanes lie all over a chip: what goes to all of them comes straight from a register of its own.
+The lanes lie all over a chip, so each signal that goes to all of them comes straight from a register of its own.
 """
 
 from __future__ import annotations
@@ -22,11 +20,39 @@ from dcgen.hw.contract.back_timing import MULTIPLY_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 
 WORK = data.StructLayout({"valid": 1, "weight": signed(WEIGHT_BITS), "tile_end": 1, "list_end": 1})
-"""What the lanes do with their bytes. list_end : this is the last tile of an output channel"""
+"""What the lanes do with their bytes.
+
+valid : multiply them with ``weight`` and add the products
+tile_end : they are the last ones of a tile
+list_end : the tile is the last one of its output channel
+"""
 
 
 class MacLanes(wiring.Component):
-    """bytes, work, shift -> front, following, loading, loading_list_end."""
+    """Multiplies and sums, and gives the sums of finished tiles, R at a time.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine; R = ``requantizers``
+    kind : how the multipliers are built
+
+    Members
+    -------
+    bytes : In(P x 8), an activation for each lane, unsigned
+    work : In(WORK), the weight, signed, and what is to be done; of the same cycle
+    shift : In(1), the next cycle's ``front`` is the group of R sums behind this one
+    loading : Out(1), the sums of a tile move to the shadows: ``front`` has its first group from the next cycle on
+    loading_list_end : Out(1), with ``loading``: the tile is the last one of its output channel
+    front : Out(R x signed(32)), the group at the front of the shadows
+    following : Out(signed(32)), the first sum behind the front
+    Sums wrap at 32 bits.
+
+    Latency: a product is added ``MULTIPLY_CYCLES`` after its bytes came; if it ends a tile, ``loading`` is of that
+    cycle.
+
+    Back-pressure: none. A tile may end only when the groups of the one before have left, or are leaving in that
+    cycle.
+    """
 
     def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
         self.parameters, self.kind = parameters, kind

@@ -1,8 +1,10 @@
-"""Walks the reads of a POOL step: channel, row, chunk, window row, read of the window row.
+"""Walks the reads of a POOL step, in five nested loops.
 
-Five nested cursors; the outermost loop that goes on moves its cursor by its distance, and all inner ones
-take the result over, so one adder serves them all and there is no bubble anywhere. A read is issued every
-cycle and is a request one cycle later.
+From outside to inside they go over output channels ("channel"), output rows ("window"), chunks of an output row,
+which are as many outputs as one pass over the lanes makes ("chunk"), rows of the windows ("row"), and reads of a
+window's row ("x"). Each loop but the first has a cursor, the place of its current iteration. In each cycle one
+loop goes on: its cursor moves by its distance, and the cursors of the loops inside take the result over. So one
+adder serves them all, and no cycle is lost between loops.
 """
 
 from __future__ import annotations
@@ -18,13 +20,32 @@ from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
 READ_ROLE = data.StructLayout({"valid": 1, "first": 1, "last": 1})
-"""first, last : of a chunk"""
+"""What a read is: one at all; the first, the last one of its chunk."""
 
-LOOPS = ["x", "row", "chunk", "window"]  # inner to outer; the channel is outside them
+LOOPS = ["x", "row", "chunk", "window"]
+"""The loops that have cursors, inner to outer; the channel's is outside them."""
 
 
 class PoolWalker(wiring.Component):
-    """start, record, fill -> request and its role. The first read is issued one cycle after ``start``."""
+    """Issues a read a cycle.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; the first read is issued in the next cycle
+    record : In(RECORD), the step's, steady from the cycle before ``start`` to the end of the step
+    fill : In(8), byte that lanes outside the plane read
+    request : Out(request_layout), the read
+    role : Out(READ_ROLE), what the read is, in the cycle of ``request``
+    issuing : Out(1), a read is issued in this cycle
+
+    Latency: one cycle from ``issuing`` to ``request`` and ``role``.
+
+    Back-pressure: none; there is a read in every cycle from the first to the last.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters

@@ -1,8 +1,8 @@
-"""Maximum over windows: lanes of one read, reads of one chunk; then every s-th lane, and their place.
+"""Finds the maximum of each window: over neighbouring lanes of one read, then over the reads of a chunk.
 
-Cycle 0 takes a read's bytes and role. Lanes become the maximum of 1, 2 or 3 neighbours in cycles 0 and 1,
-reads of a chunk are combined in 2, strided lanes are brought together in 3, and cycle
-``WINDOW_CYCLES`` writes.
+Bytes that come in cycle 0 become the maximum of 1, 2 or 3 neighbours in cycles 0 and 1, and are combined with the
+earlier reads of their chunk in cycle 2. In cycle 3 every s-th lane is kept, s being the step's stride, and cycle
+``WINDOW_CYCLES`` writes these outputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,24 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class PoolWindow(wiring.Component):
-    """start, record; bytes, role -> write, with ``outputs`` as its bytes."""
+    """Makes the outputs of a POOL step, and says where they go.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse, before the bytes of the step's first read
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    bytes, role : In(P x 8), In(READ_ROLE), the bytes of a read, and what read of its chunk it is
+    write : Out(write_layout), where a chunk's outputs go
+    outputs : Out(P x 8), these outputs, the first one in lane 0
+
+    Latency: ``WINDOW_CYCLES`` from a chunk's last bytes to its ``write`` and ``outputs``.
+
+    Back-pressure: none; ``write`` cannot be refused.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -63,7 +80,7 @@ class PoolWindow(wiring.Component):
         return m
 
     def larger_neighbours(self, m: Module, lanes: list[Value], enable: Value, name: str) -> list[Signal]:
-        """Registers of the maximum of lanes l and l + 1, or of lane l alone."""
+        """Registers of the maximum of lanes l and l + 1 or, without ``enable``, of lane l alone."""
         registers = []
         for number, lane in enumerate(lanes):
             register = Signal(8, name=f"{name}_{number}", reset_less=True)
@@ -73,7 +90,7 @@ class PoolWindow(wiring.Component):
         return registers
 
     def place_writes(self, m: Module) -> None:
-        """The output cursor: chunk by chunk, row by row, channel by channel."""
+        """The cursor of the output moves chunk by chunk, row by row, channel by channel."""
         p = self.parameters
         ring = step_field(self.record, "out_words")
         chunk_outputs = step_field(self.record, "chunk_outputs")
@@ -87,7 +104,7 @@ class PoolWindow(wiring.Component):
         ]
         cursor, row_cursor = Signal(cursor_layout(p)), Signal(cursor_layout(p))
         base = Signal(bits(p.words))
-        columns, rows, channels = Signal(16), Signal(16), Signal(16)  # that remain
+        columns, rows, channels = Signal(16), Signal(16), Signal(16)  # left, those at work included
         row_end, channel_end = Signal(), Signal()
         by = Signal(distance_layout(p))
         m.d.comb += [

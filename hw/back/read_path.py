@@ -1,8 +1,4 @@
-"""From a place in a ring and the lanes inside the plane to P bytes, the others replaced by ``fill``.
-
-Cycle 0 takes the request, cycle 2 reads the memory, cycle ``read_path_cycles(p)`` gives the bytes;
-one request a cycle, in order, no stalls.
-"""
+"""Reads P consecutive bytes of a ring, and replaces those that lie outside the plane."""
 
 from __future__ import annotations
 
@@ -18,15 +14,17 @@ from dcgen.hw.contract.back_timing import MEMORY_REQUEST, read_path_cycles
 from dcgen.hw.contract.parameters import EngineParameters
 
 PIXEL_BITS = 25
+"""Width of a flat pixel's number, which is 24 bits in a record, and of sums of two of them."""
 
 
 def request_layout(p: EngineParameters) -> data.StructLayout:
     """One read of P consecutive bytes.
 
-    base, place, lane : first byte: word ``base + place`` with ``place`` in the ring of ``ring`` words
-    low, length : lanes low <= l < low + length are inside the plane
-    by_column, x_low, x_high, tile_end, list_end : see ``lane_mask``
-    fill : what the lanes outside read
+    base : first word of the channel's plane
+    place, lane : where the first byte is: word of the plane's ring, byte of the word
+    low, length : lanes l with low <= l < low + length are inside the plane
+    by_column, x_low, x_high, tile_end, list_end : as in ``lane_mask.query_layout``
+    fill : byte that the lanes outside read
     """
     return data.StructLayout(
         {
@@ -46,7 +44,25 @@ def request_layout(p: EngineParameters) -> data.StructLayout:
 
 
 class ReadPath(wiring.Component):
-    """request, ring -> bytes, by way of the memory's read port; carries the lane mask's setup too."""
+    """Turns requests into reads of the activation memory, and masks what it answers.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    request : In(request_layout), the read
+    ring : In(16), words of a channel's ring, steady during a step
+    setup, first_x, pitch, x_advance : In(1), In(16), In(16), In(16), those of ``LaneMask``
+    memory : Out(place_signature), the read port of the activation memory
+    memory_bytes : In(P x 8), its answer
+    bytes : Out(P x 8), the bytes read, or ``fill`` in lanes outside the plane
+
+    Latency: ``read_path_cycles(p)`` from ``request`` to ``bytes``, ``MEMORY_REQUEST`` of them before ``memory``.
+
+    Back-pressure: none; a request is taken in every cycle, and answers keep their order.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -71,7 +87,7 @@ class ReadPath(wiring.Component):
         request = self.request
         place_bits = bits(p.words)
 
-        # Cycle 0, 1: the word after the first one, wrapped; the range of lanes, cut to 0 .. lanes.
+        # Cycles 0 and 1: the word behind the first one in its ring; the range of lanes, cut to 0 .. lanes.
         base, following = Signal(place_bits), Signal(place_bits)
         word0 = Signal(place_bits)
         ring_end = Signal(16)
@@ -94,7 +110,8 @@ class ReadPath(wiring.Component):
             high.eq(cut(above, p.lanes)),
         ]
 
-        # The mask is asked two cycles before the masked bytes are there.
+        # The mask is asked two cycles before ``bytes``: one for its answer, one for the register of the masked
+        # bytes.
         asking = read_path_cycles(p) - 2
         m.d.comb += [
             mask.setup.eq(self.setup),

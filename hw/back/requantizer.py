@@ -1,7 +1,8 @@
-"""R accumulators to R bytes a cycle: clip(zero_out + (((acc + bias) * mult + 2**(shift - 1)) >> shift), lo, hi).
+"""Requantization: clip(zero_out + (((acc + bias) * mult + 2**(shift - 1)) >> shift), lo, hi) of R sums a cycle.
 
-The product of 32 x 16 bits is exact: 48 bits out of two multipliers. ``constants`` belong to the sums of
-their cycle; the bytes come ``REQUANTIZE_CYCLES`` later. Sums wrap at 32 bits; shift is 17 .. 32.
+``acc + bias`` wraps at 32 bits. Its product with the 16 bits of ``mult`` is exact, 48 bits out of two multipliers.
+As ``shift`` is 17 to 32, the lowest 16 bits of the product decide nothing: what is kept are its upper 32, which
+are shifted by ``shift`` - 17 and then halved with rounding.
 """
 
 from __future__ import annotations
@@ -16,11 +17,25 @@ from dcgen.hw.contract.back_timing import MULTIPLY_CYCLES, REQUANTIZE_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 
 CONSTANTS = data.StructLayout({"bias": signed(32), "mult": 16, "shift": 6, "lo": 8, "hi": 8, "zero_out": 8})
-"""Of one output channel; as in ``dcgen.hw.common.signatures.head_layout``."""
+"""Constants of one output channel, as in ``dcgen.hw.common.signatures.head_layout``."""
 
 
 class Requantizer(wiring.Component):
-    """sums, constants -> bytes."""
+    """R = ``requantizers`` copies of the formula.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+    kind : how the multipliers are built
+
+    Members
+    -------
+    sums : In(R x signed(32)), accumulators
+    constants : In(CONSTANTS), of the channel that the sums of this cycle belong to
+    bytes : Out(R x 8), the requantized bytes, unsigned
+
+    Latency: ``REQUANTIZE_CYCLES``. Back-pressure: none.
+    """
 
     def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
         self.parameters, self.kind = parameters, kind
@@ -36,9 +51,9 @@ class Requantizer(wiring.Component):
         m = Module()
         constants = self.constants
         biased = 1
-        joined = biased + MULTIPLY_CYCLES + 1  # the cycle in which the product is whole
+        joined = biased + MULTIPLY_CYCLES + 1  # the cycle in which the halves of the product are one
         mult = delay(m, constants.mult, biased, "mult")
-        distance = delay(m, (constants.shift - 17)[:4], joined, "distance")  # product bits above 16 go right
+        distance = delay(m, (constants.shift - 17)[:4], joined, "distance")
         finer = delay(m, distance[:2], 1, "finer")
         rounding = delay(m, Cat(Const(1, 1), constants.zero_out), joined + 2, "rounding")
         lo = delay(m, constants.lo, REQUANTIZE_CYCLES - 1, "lo")
@@ -65,7 +80,7 @@ class Requantizer(wiring.Component):
                 product.eq(sum_of_halves),
                 coarse.eq(product >> (distance & 0b1100)),
                 shifted.eq(coarse >> finer),
-                rounded.eq((shifted + rounding) >> 1),  # (v + 1) >> 1, plus the zero point
+                rounded.eq((shifted + rounding) >> 1),  # (shifted + 1 + 2 * zero_out) >> 1
                 byte.eq(Mux(rounded < 0, 0, Mux(rounded > 255, 255, rounded[:8]))),
                 self.bytes[lane].eq(Mux(byte > hi, hi, Mux(byte < lo, lo, byte))),
             ]

@@ -1,6 +1,7 @@
-"""Barrel rotation of P lanes, P any number: a register after every two levels.
+"""Barrel rotation of lanes, any number of them.
 
-Level k rotates by 2**k modulo P where bit k of ``amount`` is set, so that P need not be a power of two.
+Level k rotates by 2**k lanes where bit k of the amount is set. A rotation wraps at the number of lanes, so that it
+need not be a power of two. There is a register behind every two levels, and behind the last.
 """
 
 from __future__ import annotations
@@ -14,9 +15,21 @@ from dcgen.hw.contract.back_timing import LEVELS_A_STAGE
 
 
 class Rotator(wiring.Component):
-    """``towards_zero``: output lane l is input lane (l + amount) % lanes, else (l - amount) % lanes.
+    """Rotates ``lanes`` values.
 
-    values, amount (below ``lanes``) -> rotated, ``rotate_cycles(lanes)`` later, one a cycle.
+    Parameters
+    ----------
+    lanes : how many values
+    width : bits of each
+    towards_zero : output lane l is input lane (l + amount) % lanes; else it is input lane (l - amount) % lanes
+
+    Members
+    -------
+    values : In(lanes x width)
+    amount : In(bits(lanes)), below ``lanes``; of the same cycle as ``values``
+    rotated : Out(lanes x width)
+
+    Latency: ``rotate_cycles(lanes)``. Back-pressure: none.
     """
 
     def __init__(self, lanes: int, width: int, *, towards_zero: bool) -> None:

@@ -1,7 +1,6 @@
-"""The scores' way out: a queue whose room is reserved before a score sets out on its pipeline.
+"""The scores' way out: a queue in which a score has its place before it sets out on the pipeline to it.
 
-``reserve`` takes room for one score, allowed while ``room``; the score follows with ``push`` some cycles
-later, in order. The stream never stalls the pipelines behind it.
+So pipelines need not stall where the scores' consumer does.
 """
 
 from __future__ import annotations
@@ -12,14 +11,28 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 DEPTH = 32
-"""More than the scores on their way while nothing stalls."""
+"""Scores that the queue holds: more than are on their way while nothing stalls."""
 
 SCORE = data.StructLayout({"data": signed(32), "last": 1})
-"""last : of its step"""
+"""data : int32; last : it is the last score of its step"""
 
 
 class ScoreQueue(wiring.Component):
-    """reserve, push, score -> room, scores. ``finished`` pulses when the last score has been taken."""
+    """Holds up to ``DEPTH`` scores, those included that have room reserved and are still on their way.
+
+    Members
+    -------
+    room : Out(1), there is room for one more score
+    reserve : In(1), takes that room; only with ``room``
+    push, score : In(1), In(SCORE), a score that has room reserved, in the order of the reservations
+    scores : Out(stream of SCORE), the scores
+    finished : Out(1), the last score of a step is taken in this cycle
+
+    Latency: ``QUEUE_CYCLES`` from ``push`` to ``scores``.
+
+    Back-pressure: ``push`` cannot be refused; ``room`` is 0 once ``DEPTH`` scores have room and have not been
+    taken.
+    """
 
     def __init__(self) -> None:
         super().__init__(

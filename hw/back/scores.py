@@ -1,8 +1,8 @@
-"""SCORES: sums of bytes minus the zero point, of whole planes or of single pixels.
+"""SCORES: sums of activations minus their zero point, over whole planes or of single pixels.
 
-A plane's sum takes its words one a cycle, a single pixel is the sum of one lane. Lanes outside read the
-zero point, so that a word's sum minus P zero points counts only its pixels. The sums of a word are added
-in a tree, a register a level of four, then up to the end of the plane.
+The sum over a plane takes a word of P bytes a cycle; the sum of a single pixel takes one lane of a word. All other
+lanes read the zero point. So the sum of all P lanes, minus P zero points, is that of the pixels alone. The P lanes
+are added in a tree, ``SUM_FAN_IN`` terms between two registers, and then the words of a plane one after the other.
 """
 
 from __future__ import annotations
@@ -22,7 +22,27 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class Scores(wiring.Component):
-    """start, record, zero_in, room -> request; bytes -> reserve, push, score."""
+    """Issues the reads of a SCORES step, and adds up what they bring.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; the first read may be issued in the next cycle
+    record : In(RECORD), the step's, steady from ``start`` to the end of the step
+    zero_in : In(8), zero point of the tensor
+    request : Out(request_layout), the read
+    bytes : In(P x 8), its answer, ``read_path_cycles(p)`` later
+    room : In(1), the score queue has room
+    reserve : Out(1), this cycle takes room for one score
+    push, score : Out(1), Out(SCORE), the score
+
+    Latency: ``scores_push_cycles(p)`` from the issue of a score's last read to ``push``.
+
+    Back-pressure: the last read of a score waits for ``room``.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -47,14 +67,14 @@ class Scores(wiring.Component):
         return m
 
     def walk(self, m: Module) -> tuple[Signal, Signal, Signal]:
-        """Issues the reads: a word a cycle, or a lane of it."""
+        """Issue the reads. Returns whether one is issued, and whether it is the last of a score, of the step."""
         p = self.parameters
         total, ring = step_field(self.record, "total"), step_field(self.record, "in_words")
         count, in_place = step_field(self.record, "count"), step_field(self.record, "in_place")
         active, issuing, score_end, step_end = Signal(), Signal(), Signal(), Signal()
         base, place = Signal(bits(p.words)), Signal(bits(p.words))
         lane = Signal(bits(p.lanes))
-        pixels, channels = Signal(32), Signal(16)  # that remain
+        pixels, channels = Signal(32), Signal(16)  # left, those at work included
         plane_end, word_end = Signal(), Signal()
         m.d.comb += [
             plane_end.eq(pixels <= Mux(total, p.lanes, 1)),
@@ -97,7 +117,7 @@ class Scores(wiring.Component):
         return issuing, score_end, step_end
 
     def add(self, m: Module, issuing: Signal, score_end: Signal, step_end: Signal) -> None:
-        """Sums of words, then of planes."""
+        """Add up words, then planes; the arguments are those that ``walk`` returns."""
         p = self.parameters
         arrival = 1 + read_path_cycles(p) + tree_levels(p)
         terms = list(self.bytes)

@@ -1,9 +1,4 @@
-"""Walks the command list: reads a record, starts the block that its operation names, waits for its end.
-
-``start`` begins at record 0. The starts are pulses; the record stands still from them to ``finished``.
-A CONV's taps and lane columns are set up before its start; POOL and SCORES first take their list's head.
-``done`` is a level from the END record to the next start, ``fault`` one from an unknown operation on.
-"""
+"""Walks the command list: reads a record, starts the block that its operation names, waits for its end."""
 
 from __future__ import annotations
 
@@ -20,10 +15,34 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class Sequencer(wiring.Component):
-    """start, commands, finished -> record, the blocks' starts, busy, done, fault.
+    """Runs one step at a time. CONV first has taps and lane columns set up, POOL and SCORES take their list's head.
 
-    take_head : the head is released if it is valid; ``headed_start`` follows
-    conv_setup : the pulse that loads taps and columns; ``taps_loaded`` answers
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse that begins at record 0
+    commands : Out(command_port), port of the command memory, which the tap table borrows during its set-up
+    record : Out(RECORD), the record at work, steady from the step's start to ``finished``
+    step : Out(16), its number in the command list
+    conv_setup : Out(1), pulse that loads taps and columns
+    tap_address : Out(bits(command_words)), word of the first tap
+    tap_commands : In(command_port), the tap table's accesses to the command memory
+    taps_loaded : In(1), pulse: the tap table is loaded
+    load_start, conv_start, pool_start, scores_start : Out(1), pulse that starts the block of the record's
+        operation
+    take_head : Out(1), the oldest list's head is released if it is valid; ``pool_start`` or ``scores_start``
+        follows
+    head_valid : In(1), there is such a head
+    finished : In(1), pulse: the step's last write or score is out
+    busy : Out(1), from the cycle after ``start`` to the END record or a fault
+    done : Out(1), from the END record to the next start
+    fault : Out(1), from a record of an unknown operation to the reset
+
+    Latency: ``dcgen.hw.contract.back_timing``, from ``dispatched`` on. Back-pressure: a step waits for what it
+    needs.
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
@@ -56,7 +75,7 @@ class Sequencer(wiring.Component):
         m = Module()
         m.submodules.reader = reader = RecordReader(p)
         address, following = Signal(bits(p.command_words)), Signal(bits(p.command_words))
-        columns_left = Signal(range(setup_cycles(p) + 1))  # cycles until the lane columns are right
+        columns_left = Signal(range(setup_cycles(p) + 1))  # cycles until the lane columns are set up
         taps_loaded = Signal()
         op = step_field(self.record, "op")
 

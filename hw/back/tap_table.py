@@ -1,8 +1,4 @@
-"""Table of a step's taps: loaded from the command memory, read by the entries of the lists.
-
-``start`` reads ``2 * taps`` command words from ``address`` on; ``done`` pulses ``tap_load_cycles(taps)`` later.
-``tap`` answers ``index`` one cycle later.
-"""
+"""Table of a CONV step's taps: loaded from the command memory, asked by the entries of the lists."""
 
 from __future__ import annotations
 
@@ -17,11 +13,29 @@ from dcgen.hw.contract.commands import TAP_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
 TAP = data.StructLayout({"base": 16, "words": signed(16), "row_offset": signed(16), "lane": 8, "dx": signed(8)})
-"""One tap, as its two words are packed (``dcgen.hw.contract.commands.Tap``)."""
+"""One tap as its two words are packed, the first one lowest; see ``dcgen.hw.contract.commands.Tap``."""
 
 
 class TapTable(wiring.Component):
-    """start, address, taps -> done; index -> tap."""
+    """Holds up to ``max_taps`` taps.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse that loads the table
+    address : In(bits(command_words)), number of the first tap's first command word, with ``start``
+    taps : In(8), how many there are, 1 to ``max_taps``; steady until ``done``
+    commands : Out(command_port), port of the command memory
+    done : Out(1), pulse: the table is loaded
+    index, tap : In(bits(max_taps)), Out(TAP), look-up, answered in the cycle after it is asked
+
+    Latency: ``tap_load_cycles(taps)`` from ``start`` to ``done``, one cycle from ``index`` to ``tap``.
+
+    Back-pressure: none.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
@@ -42,9 +56,9 @@ class TapTable(wiring.Component):
         m = Module()
         total = Signal(9)
         running = Signal()
-        asked = Signal(9)  # words
+        asked = Signal(9)  # words asked for
         arriving = Signal()
-        number = Signal(9)  # of the word that arrives
+        number = Signal(9)  # number of the word that arrives
         m.d.comb += total.eq(self.taps << 1)
         m.d.sync += [arriving.eq(0), number.eq(asked), self.done.eq(arriving & (number + 1 == total))]
         with m.If(self.start):

@@ -1,7 +1,4 @@
-"""Writes into the activation memory: their shape, and the conversion of a place into two words.
-
-One write a cycle; ``memory`` and ``trace`` show it one cycle after ``write``.
-"""
+"""Writes into the activation memory: their shape, and the conversion of a place in a ring into two words."""
 
 from __future__ import annotations
 
@@ -16,9 +13,13 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 def write_layout(p: EngineParameters) -> data.StructLayout:
-    """``count`` bytes from word ``base + place``, lane ``lane`` on; place in the ring of ``out_words``.
+    """One write of consecutive bytes.
 
-    last : of the step
+    valid : this cycle has a write
+    base : first word of the channel's plane
+    place, lane : where the first byte goes: word of the plane's ring, byte of the word
+    count : how many bytes, 1 to P
+    last : it is the last write of its step
     """
     return data.StructLayout(
         {
@@ -33,7 +34,22 @@ def write_layout(p: EngineParameters) -> data.StructLayout:
 
 
 class WritePath(wiring.Component):
-    """write, bytes, ring -> memory request; ``finished`` with the request of a step's last write."""
+    """Turns writes of all steps into requests to the activation memory.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    write, bytes : In(write_layout), In(P x 8), the write, and its bytes from lane 0 on
+    ring : In(16), words of a channel's ring, steady from the cycle before a step's first write to its last
+    memory, memory_valid, memory_count, memory_bytes : Out(place_signature), Out(1), Out(bits(P + 1)), Out(P x 8),
+        the write port of the activation memory
+    finished : Out(1), with the request of a step's last write
+
+    Latency: ``WRITE_PATH_CYCLES``. Back-pressure: none; a write is taken in every cycle.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = p = parameters
