@@ -1,10 +1,13 @@
-"""Levels for one convolution by second-order error and rate together.
+"""Levels for the weights of one convolution that make squared error and coded size small together.
 
-Columns are quantized one after the other and each error is made up for by the weights that are still
-free (OBQ: Frantar & Alistarh 2022; in GPTQ's order and blocks: Frantar et al. 2023). A weight does not
-round to nearest but takes the level with the least squared error plus price times bits (entropy-
-constrained quantization, Choi et al. 2017), so that zeros come from the price. Sweeps of coordinate
-descent over the same objective follow, in which every weight answers for all others.
+The weights of each output are a row of a matrix, those of one input a column. Columns are quantized one after the
+other, and the columns that are not yet quantized are changed so that they make up for the error (OBQ: Frantar &
+Alistarh 2022; in GPTQ's order and blocks: Frantar et al. 2023). A weight does not take the nearest level, but
+the one with the least squared error plus price times bits (entropy-constrained quantization: Choi et al. 2017).
+So weights become zero where the price of their bits is above what they are worth. Sweeps of coordinate descent
+over the same objective follow, in which every weight is chosen anew, all others given.
+
+Arrays are of G groups of a convolution, each with R outputs and D inputs, KH * KW for every input channel.
 """
 
 from __future__ import annotations
@@ -19,14 +22,17 @@ from dcgen.compress.uniform import MAX_LEVEL
 from dcgen.ir.graph import F64
 
 BLOCK = 64
-"""Columns that are finished before the rest is updated by one matrix product."""
-START = 2.2
-"""Step of a first try over sqrt(price / error of a weight); sqrt(6 / ln 2) = 2.9 where levels are many."""
-REACH = 0.6
-"""Share of the largest weight that the outermost level reaches at least, in a first try."""
+"""Columns that are quantized before the columns behind them are updated, by one matrix product for all."""
+FIRST_STEP = 2.2
+"""The step that the search begins with, over sqrt(price / curvature), the curvature being the error of a weight
+that is off by 1. Were all levels in use, step^2 / 12 * curvature - price * log2(step) would be least at sqrt(6 /
+ln 2) = 2.9; most weights are zero or close to it, and the step is smaller then."""
+FIRST_REACH = 0.6
+"""Share of the largest weight that the outermost level reaches at least with the first step."""
 STEP_RATIO = 2**0.25
+"""Ratio of two steps that are compared."""
 SWEEPS = 3
-"""Sweeps of coordinate descent after a step is chosen; none while steps are compared."""
+"""Sweeps of coordinate descent with the step that was chosen; while steps are compared there are none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +40,9 @@ class Problem:
     """One layer's choice of levels.
 
     target : float64 [G, R, D], weights to come close to
-    hessian : float64 [G, D, D], positive definite
-    low, high : least and largest level
-    free : bool [G, R, D] or None; where False the weight stays zero
+    hessian : float64 [G, D, D], positive definite: the second moments of what the layer reads
+    low, high : least and largest level, as multiples of the step
+    free : bool [G, R, D], False where a weight stays zero; None: all may have any level
     """
 
     target: F64
@@ -47,25 +53,27 @@ class Problem:
 
     @cached_property
     def factor(self) -> tuple[np.ndarray, F64]:
-        """The order of the columns int [G, D], largest variances first, and the upper Cholesky factor of
-        H^-1 in that order float64 [G, D, D]."""
+        """The order in which columns are quantized, int [G, D], largest variances first, and the upper Cholesky
+        factor of H^-1 in that order, float64 [G, D, D]."""
         order = _order(self.hessian)
         inverse = np.linalg.inv(_permuted(self.hessian, order))
         lower = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
         return order, np.ascontiguousarray(lower.transpose(0, 2, 1))
 
     def error(self, weights: F64) -> float:
-        """tr((T - Q) H (T - Q)^T), summed over the groups."""
+        """The squared error of ``weights`` Q, float64 [G, R, D], for a mean input: the sum over all groups of
+        tr((T - Q) H (T - Q)^T)."""
         rest = self.target - weights
         return float(((rest @ self.hessian) * rest).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """Levels int16 [G, R, D], multiples of ``step``, and what they come to.
+    """Levels, and what they cost.
 
-    error : as ``Problem.error``
-    bits : estimated, with the surcharge on non-zero weights
+    integers : int16 [G, R, D], the levels as multiples of ``step``
+    error : ``Problem.error`` of them
+    bits : estimated size of the coded levels, with the surcharge on weights that are not zero
     """
 
     integers: np.ndarray
@@ -75,13 +83,12 @@ class Choice:
 
 
 def best_step(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
-    """The levels and the step that make error + price * bits small.
+    """The levels and the step that make ``error + price * bits`` small.
 
-    price : error that a bit is worth
+    price : squared error that is accepted for a bit less
     nonzero : surcharge in bits on every weight that is not zero
 
-    The step starts from what a uniform quantizer of many levels takes at that price and is moved as
-    long as that pays.
+    The step begins at ``FIRST_STEP``, and is made larger or smaller by ``STEP_RATIO`` as long as that pays.
     """
     step = _first_step(problem, price)
 
@@ -100,14 +107,18 @@ def best_step(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
 
 
 def rough(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
-    """As ``best_step``, at the step that it starts from and without its sweeps."""
+    """As ``best_step``, with the step that it begins at and without its sweeps."""
     return _quantize(problem, _first_step(problem, price), price, nonzero, 0)
 
 
 def settle(
     problem: Problem, integers: np.ndarray, step: float, price: float, nonzero: float, sweeps: int
 ) -> Choice:
-    """Better levels near given ones (int16 [G, R, D]) at a step that stays, by sweeps of coordinate descent."""
+    """Levels chosen anew from given ones, by sweeps of coordinate descent; the step stays.
+
+    integers : int16 [G, R, D], the given levels as multiples of ``step``
+    price, nonzero : as in ``best_step``
+    """
     q = _allowed(problem, integers.astype(np.float64))
     for _ in range(sweeps):
         q = _descend(problem, q, step, price, level_costs(q, nonzero))
@@ -115,20 +126,17 @@ def settle(
 
 
 def _first_step(problem: Problem, price: float) -> float:
-    # The geometric mean of what a weight's error costs once the others have made up for it.
-    cost = np.exp(-2 * np.log(np.einsum("gdd->gd", problem.factor[1])).mean())
-    # and no less than what the levels need to reach nearly all weights
+    """The step that the search begins with: as the price asks for, but such that levels reach nearly all
+    weights."""
+    # The geometric mean over the columns of the error of a weight that is off by 1, after the others made up for
+    # it.
+    curvature = np.exp(-2 * np.log(np.einsum("gdd->gd", problem.factor[1])).mean())
     reach = float(np.abs(problem.target).max()) / max(problem.high, -problem.low)
-    return max(START * float(np.sqrt(price / cost)), REACH * reach)
+    return max(FIRST_STEP * float(np.sqrt(price / curvature)), FIRST_REACH * reach)
 
 
-def _quantize(
-    problem: Problem,
-    step: float,
-    price: float,
-    nonzero: float,
-    sweeps: int,
-) -> Choice:
+def _quantize(problem: Problem, step: float, price: float, nonzero: float, sweeps: int) -> Choice:
+    """Levels for a step, which sweeps of coordinate descent fit to the levels again."""
     q = _allowed(problem, np.rint(problem.target / step))
     for _ in range(2):
         q = _feedback(problem, step, price, level_costs(q, nonzero))
@@ -139,18 +147,28 @@ def _quantize(
 
 
 def _choice(problem: Problem, q: F64, step: float, nonzero: float) -> Choice:
+    """The levels ``q``, float64 [G, R, D], with what they cost."""
     costs = level_costs(q, nonzero)
     bits = float(costs[q.astype(np.int64) + MAX_LEVEL].sum())
     return Choice(q.astype(np.int16), step, problem.error(q * step), bits)
 
 
 def _allowed(problem: Problem, q: F64) -> F64:
+    """The levels ``q`` within the bounds, and 0 where they must be."""
     q = np.clip(q, problem.low, problem.high)
     return q if problem.free is None else q * problem.free
 
 
 def _best(problem: Problem, x: F64, curvature: F64, costs: F64, free: np.ndarray | None) -> F64:
-    """The level near ``x`` with the least curvature * (x - level)^2 + bits; ``x`` [G, R], in steps."""
+    """The levels near ``x`` with the least curvature * (x - level)^2 + bits: float64 [G, R].
+
+    Compared are the nearest level, the next one towards zero, and zero.
+
+    x : float64 [G, R], weights of one column in steps
+    curvature : bits that a weight costs which is off by one step
+    costs : bits of each level (``level_costs``)
+    free : bool [G, R], as in ``Problem``
+    """
     near = np.clip(np.rint(x), problem.low, problem.high)
     best = near
     least = curvature * (x - near) ** 2 + costs[near.astype(np.int64) + MAX_LEVEL]
@@ -162,11 +180,10 @@ def _best(problem: Problem, x: F64, curvature: F64, costs: F64, free: np.ndarray
 
 
 def _feedback(problem: Problem, step: float, price: float, costs: F64) -> F64:
-    """One pass of GPTQ with the rate in each choice: levels float64 [G, R, D]."""
+    """Levels by one pass over the columns, each error passed on to the columns behind: float64 [G, R, D]."""
     order, upper = problem.factor
-    at = order[:, None]
-    w = np.take_along_axis(problem.target, at, 2)
-    free = None if problem.free is None else np.take_along_axis(problem.free, at, 2)
+    w = _columns(problem.target, order)
+    free = None if problem.free is None else _columns(problem.free, order)
     q = np.empty_like(w)
     for begin in range(0, w.shape[2], BLOCK):
         end = min(begin + BLOCK, w.shape[2])
@@ -174,28 +191,24 @@ def _feedback(problem: Problem, step: float, price: float, costs: F64) -> F64:
         for j in range(end - begin):
             d = upper[:, begin + j, begin + j, None]
             x = block[:, :, j] / step
-            level = _best(
-                problem, x, (step / d) ** 2 / price, costs, None if free is None else free[:, :, begin + j]
-            )
+            may = None if free is None else free[:, :, begin + j]
+            level = _best(problem, x, (step / d) ** 2 / price, costs, may)
             q[:, :, begin + j] = level
             e = (x - level) * step / d
             block[:, :, j + 1 :] -= e[:, :, None] * upper[:, begin + j, None, begin + j + 1 : end]
             errors[:, :, j] = e
         w[:, :, end:] -= errors @ upper[:, begin:end, end:]
-    back = np.empty_like(q)
-    np.put_along_axis(back, np.broadcast_to(at, q.shape), q, 2)
-    return back
+    return _columns(q, np.argsort(order, 1))
 
 
 def _descend(problem: Problem, q: F64, step: float, price: float, costs: F64) -> F64:
-    """One sweep of coordinate descent, largest variances first."""
+    """The levels after one sweep of coordinate descent from ``q``, columns of largest variance first."""
     h = problem.hessian
     order = _order(h)
-    at = order[:, None]
-    target, q = (np.take_along_axis(a, at, 2) for a in (problem.target, q))
-    free = None if problem.free is None else np.take_along_axis(problem.free, at, 2)
+    target, q = _columns(problem.target, order), _columns(q, order)
+    free = None if problem.free is None else _columns(problem.free, order)
     h = _permuted(h, order)
-    pull = (target - q * step) @ h  # minus half the gradient
+    pull = (target - q * step) @ h  # minus half of the error's gradient
     for begin in range(0, q.shape[2], BLOCK):
         end = min(begin + BLOCK, q.shape[2])
         block, moves = pull[:, :, begin:end].copy(), np.empty((*q.shape[:2], end - begin))
@@ -203,27 +216,33 @@ def _descend(problem: Problem, q: F64, step: float, price: float, costs: F64) ->
             d = h[:, begin + j, begin + j, None]
             old = q[:, :, begin + j]
             x = old + block[:, :, j] / (d * step)
-            level = _best(problem, x, d * step**2 / price, costs, None if free is None else free[:, :, begin + j])
+            may = None if free is None else free[:, :, begin + j]
+            level = _best(problem, x, d * step**2 / price, costs, may)
             move = (level - old) * step
             block -= move[:, :, None] * h[:, begin + j, None, begin:end]
             q[:, :, begin + j] = level
             moves[:, :, j] = move
         pull[:, :, end:] -= moves @ h[:, begin:end, end:]
-    back = np.empty_like(q)
-    np.put_along_axis(back, np.broadcast_to(at, q.shape), q, 2)
-    return back
+    return _columns(q, np.argsort(order, 1))
 
 
 def fitted_step(problem: Problem, q: F64, step: float) -> float:
-    """The step with the least error for given levels; ``step`` where all are zero."""
+    """The step with the least error for the levels ``q``, float64 [G, R, D]; ``step`` where all are zero."""
     pull = q @ problem.hessian
     square = float((pull * q).sum())
     return float((pull * problem.target).sum()) / square if square > 0 else step
 
 
 def _order(h: F64) -> np.ndarray:
+    """Columns in order of their variances in the Hessian, the largest first: int [G, D]."""
     return np.argsort(-np.einsum("gdd->gd", h), axis=1, kind="stable")
 
 
+def _columns(a: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """An array [G, R, D] with its columns in the order int [G, D]."""
+    return np.take_along_axis(a, order[:, None], 2)
+
+
 def _permuted(h: F64, order: np.ndarray) -> F64:
+    """The Hessian with rows and columns in another order."""
     return np.take_along_axis(np.take_along_axis(h, order[:, :, None], 1), order[:, None], 2)

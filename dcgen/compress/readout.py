@@ -1,9 +1,10 @@
-"""The scores' scale and means, fitted to the divergence once everything before them is quantized.
+"""Corrects the scores of a quantized network: one factor for all, and a shift for each.
 
-Levels that come closest in squared error give scores that are a few percent too small, as every regression
-on a noisy input does, and a mean that rectifiers have moved. One factor for all scores and a shift for each
-mend both, and are free: the factor goes into the step of the last convolution, the shift into its bias
-(temperature scaling: Guo et al. 2017, section 4.2; bias correction: Nagel et al. 2019, section 4.2).
+The scores of levels of least squared error are a few percent too small, as a regression on a noisy input gives,
+and their means are moved by what rectifiers make of errors. The factor and shifts are chosen for the least
+divergence from the float network. They cost no byte: the factor goes into the step of the last convolution, the
+shifts go into its bias (temperature scaling: Guo et al. 2017, section 4.2; bias correction: Nagel et al. 2019,
+section 4.2).
 """
 
 from __future__ import annotations
@@ -20,22 +21,26 @@ from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Grap
 from dcgen.ir.runner import FloatRunner
 
 ROUNDS = 8
-"""Newton's, which converge in three or four."""
+"""Steps of Newton's method for the factor, which converges in three or four."""
 FACTORS = (0.8, 1.25)
-"""A network that would need more has other troubles."""
+"""Least and largest factor. One outside would hide a fault of the network, not correct its scores."""
 NUDGE = 0.05
-"""Shift of a bias, in deviations of the scores, by which its effect behind rectifiers and pools is measured."""
+"""Amount, in standard deviations of the scores, that is added to the biases to measure what it adds to the scores,
+behind rectifiers and pools."""
 LEAST_EFFECT = 0.2
-NUDGED = 160
-"""Pictures that are enough to measure it on."""
+"""Least share of a shift of a bias that is taken to reach its score: a score that a rectifier mostly cuts off
+would ask for a very large shift."""
+NUDGE_PICTURES = 160
+"""Pictures on which the effect of a shift is measured; the mean over these hardly scatters."""
 
 
 @dataclass(frozen=True, eq=False)
 class Readout:
-    """The last convolution as fitted.
+    """The last convolution with its factor and shifts.
 
     bias : float32 [S]
-    kl_of_error : mean KL that is left, in nats, over ``score_error``; None without any error
+    kl_of_error : mean divergence in nats over ``fidelity.score_error``, both of the corrected scores; None where
+        there is no error
     """
 
     weight: Weight
@@ -44,7 +49,8 @@ class Readout:
 
 
 def readout(graph: Graph) -> str | None:
-    """The convolution that scores are a multiple of, as what comes behind it keeps a factor; None without one."""
+    """The last convolution, if a factor on its outputs is one on the scores: only pools, Flatten and rectifiers
+    are behind it. None otherwise."""
     convs = [n.name for n, _ in graph.convs()]
     if not convs or len(graph.outputs) != 1:
         return None
@@ -60,23 +66,23 @@ def readout(graph: Graph) -> str | None:
 def fitted(
     graph: Graph, name: str, batches: Iterable[Mapping[str, tuple[F32, F32]]], weight: Weight, bias: F32
 ) -> Readout:
-    """The weight and bias of ``readout`` with which the scores diverge least.
+    """The last convolution with the factor and shifts of least divergence.
 
     name : ``readout`` of the graph
-    batches : what the float and the quantized network put before it
-    weight, bias : its quantized ones; levels stay, the step changes
+    batches : by tensor name, the (float, quantized) values of what the convolution reads, float32 [B, C, H, W]
+    weight, bias : of the quantized convolution; its levels stay, its step changes
     """
     source = graph.by_name[name].inputs[0]
     runner = FloatRunner(section(graph, [source], graph.outputs), swappable=True)
-    found: list[tuple[F32, F32]] = []
-    moved: list[F32] = []
+    found: list[tuple[F32, F32]] = []  # scores of the float and of the quantized network
+    moved: list[F32] = []  # what a nudge of all biases adds to the latter
     nudge = np.float32(0)
     for batch in ahead(batches):
         one, two = ({source: x} for x in batch[source])
         reference = runner.run(one)
         nudge = nudge or np.float32(NUDGE * reference.std() + 1e-6)
         scores = runner.run(two, {name: weight}, {name: bias})
-        if len(moved) * len(scores) < NUDGED:
+        if len(moved) * len(scores) < NUDGE_PICTURES:
             moved.append(runner.run(two, {name: weight}, {name: bias + nudge}) - scores)
         found.append((reference, scores))
     wanted, given = (np.concatenate(f) for f in zip(*found, strict=True))
@@ -89,16 +95,17 @@ def fitted(
 
 
 def fit(reference: F64, scores: F64) -> tuple[float, F64]:
-    """Factor, and shifts float64 [S], with which ``scores`` diverge least from ``reference``.
+    """The factor, and shifts float64 [S], with which ``factor * scores + shifts`` diverges least from
+    ``reference``.
 
     reference, scores : float64 [N, S], N > 1
 
-    The mean differences are taken for as much as they exceed what so few pictures leave to chance.
+    The shifts are the mean differences of the scores, shrunk by what chance adds to them on N pictures.
     """
     wanted = np.exp(log_softmax(reference))
     factor = 1.0
     for _ in range(ROUNDS):
-        shift = _certain(reference - factor * scores)
+        shift = _shrunk_means(reference - factor * scores)
         given = np.exp(log_softmax(factor * scores + shift))
         slope = ((given - wanted) * scores).sum(1).mean()
         curvature = ((given * scores**2).sum(1) - (given * scores).sum(1) ** 2).mean()
@@ -107,7 +114,7 @@ def fit(reference: F64, scores: F64) -> tuple[float, F64]:
 
 
 def scaled(weight: Weight, factor: float) -> Weight:
-    """The same levels, a step ``factor`` times as large."""
+    """The weight with the same levels and a step that is ``factor`` times as large."""
     levels = weight.levels
     assert levels is not None and levels.step is not None
     step = levels.step * factor
@@ -115,12 +122,14 @@ def scaled(weight: Weight, factor: float) -> Weight:
 
 
 def _kl_of_error(wanted: F32, given: F32) -> float | None:
+    """``Readout.kl_of_error`` of scores ``given`` against ``wanted``, both float32 [N, S]."""
     error = score_error(wanted, given)
     return mean_kl(wanted, given) / error if error > 0 else None
 
 
-def _certain(differences: F64) -> F64:
-    """Their means, shrunk by the share of these that chance explains (James & Stein 1961)."""
+def _shrunk_means(differences: F64) -> F64:
+    """Means over the pictures of differences float64 [N, S], shrunk by the share of their squares that chance
+    explains (James & Stein 1961): float64 [S]."""
     mean = differences.mean(0)
     chance = float((differences.var(0, ddof=1) / len(differences)).sum())
     total = float((mean**2).sum())

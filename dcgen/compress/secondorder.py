@@ -1,9 +1,11 @@
-"""The default quantizer: second-order error, rate and one price for the whole network.
+"""The default quantizer: levels by second-order error and rate, at one price of a bit for the whole network.
 
-Convolutions are quantized in order. Each sees the inputs that the layers quantized before it give, and
-comes as close as it can to the outputs of the float network, at a price per bit (``obq``). What an
-error of a layer weighs is measured: one layer at a time is quantized and the divergence of the
-network's output observed, so that one price of bits in nats serves all layers (Shoham & Gersho 1988).
+Convolutions are quantized in order. Each reads what the quantized layers before it give, and its levels make
+``error + price * bits`` small (``obq``), the error being the squared one of its outputs against the float
+network's. What a layer's error does to the network is measured first: with that layer alone quantized, the
+divergence of the network's output in nats, over the layer's error, is its sensitivity. By it one price of a bit
+in nats becomes a price in each layer's own errors, so that bits are spent where they prevent most divergence
+(Shoham & Gersho 1988).
 """
 
 from __future__ import annotations
@@ -26,21 +28,25 @@ from dcgen.ir.runner import FloatRunner
 from dcgen.progress import counted
 
 PROBE_ERROR = 0.01
-"""Share of a layer's output energy at which its probe's price is set."""
+"""Share of the energy of a layer's outputs, per weight, that is the price of a bit when the layer's sensitivity is
+measured. The error is then large enough to stand out from rounding and small enough to be in proportion to its
+divergence."""
 PROBE_PICTURES = 64
-"""Held-out ones: moments of few pictures would flatter themselves on those they are from."""
-SPARSE = 0.2
-"""Share of exact zeros from which on a layer counts as pruned, and its zeros stay."""
+"""Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
+do less harm than elsewhere."""
+PRUNED = 0.2
+"""Share of exact zeros among a layer's weights from which on it counts as pruned, and its zeros stay zero."""
 MIRROR_ALIKE = 0.6
-"""Share of pictures of which the mirror image is of the same class to a network that mirror images suit."""
+"""Share of the held-out pictures that a network must give the class of their mirror image, for mirror images to be
+measured as well. SqueezeNet trained on photographs reaches 0.77 and more, a network for digits 0.35."""
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """What every layer's levels must keep to.
+    """What the levels of every layer must keep to.
 
-    levels : most levels of a layer, zero among them, 2..255
-    symmetric : with a level its negative is in the codebook, used or not
+    levels : most levels of a layer, zero among them, 2 to 255
+    symmetric : whether a codebook has the negative of each of its levels, also where no weight uses it
     """
 
     levels: int = 2 * MAX_LEVEL + 1
@@ -48,19 +54,21 @@ class Constraints:
 
     @property
     def low(self) -> int:
+        """Least level, as a multiple of the step."""
         return -((self.levels - 1) // 2 if self.symmetric else self.levels // 2)
 
     @property
     def high(self) -> int:
+        """Largest level, as a multiple of the step."""
         return (self.levels - 1) // 2
 
 
 @dataclass(frozen=True)
 class Prices:
-    """What a solution pays for.
+    """What the levels of a network cost when they are chosen.
 
-    bit : nats that a bit of the file is worth
-    nonzero : bits on top for each weight that is not zero, by Conv node
+    bit : divergence in nats that is accepted for making the file one bit smaller
+    nonzero : by Conv node, bits that each weight that is not zero costs on top of its bits in the file
     """
 
     bit: float
@@ -69,7 +77,12 @@ class Prices:
 
 @dataclass(frozen=True)
 class Sketch:
-    """A prediction: nats, estimated bits of the weights, share of weights that are not zero."""
+    """A coarse prediction of a quantized network.
+
+    kl : divergence in nats
+    bits : size of the coded levels, surcharges included
+    density : share of weights that are not zero
+    """
 
     kl: float
     bits: float
@@ -77,35 +90,41 @@ class Sketch:
 
 
 class Quantizer:
-    """What all operating points of a network share: its float moments and its sensitivities.
+    """Quantizes one network at any prices. What all prices share is computed once: the second moments of what each
+    layer of the float network reads, and the layers' sensitivities.
 
-    Mirror images are further pictures to a network that mostly knows them for what they are, held-out ones tell.
+    The mirror images of the pictures are measured as well, if the network gives enough of them the class of the
+    picture itself (``MIRROR_ALIKE``).
 
-    work_bits : bits of the file that the work of the average weight is worth, 0: none
+    constraints : what all levels keep to
+    work_bits : bits of the file that the target's work of the average weight is worth; 0: only the file counts
     """
 
     def __init__(self, graph: Graph, evidence: Evidence, constraints: Constraints, work_bits: float = 0.0) -> None:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
-        self._problems: dict[str, Problem] = {}  # of the float network
-        self._sensitivity: dict[str, float] = {}
-        self._known: dict[str, F32] = {}  # that walks share
+        self._problems: dict[str, Problem] = {}  # by Conv node, for the inputs of the float network
+        self._sensitivity: dict[str, float] = {}  # by Conv node, nats for each unit of squared error
+        self._known: dict[str, F32] = {}  # the float network's tensors that all walks share
         alike = _agreement_with_mirrored(graph, evidence.held_out)
         self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
-        # What a layer's error weighs shows without mirror images.
+        # Sensitivities are measured without mirror images: they hardly differ with them, and take less time.
         plain = Walk(graph, evidence.measure) if self._mirrored else self.walk()
         self._probe(self.observed(plain, "observing inputs"))
 
     def at(self, prices: Prices, stage: str) -> Point:
-        """The network quantized at the given prices, layer after layer."""
+        """The network quantized at the given prices, layer after layer.
+
+        stage : what progress is reported as
+        """
         graph = self.graph
         walk, bits, kl_of_error = self.walk(), 0.0, None
         for name, seen in self.observed(walk, stage):
-            m = seen.moments()
-            problem = self.problem(name, m)
+            moments = seen.moments()
+            problem = self.problem(name, moments)
             price = self.error_of_a_bit(name, problem, prices)
             choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
-            walk.weights[name], walk.biases[name] = self._applied(name, m, choice)
+            walk.weights[name], walk.biases[name] = self._applied(name, moments, choice)
             bits += choice.bits
         if (last := readout(graph)) is not None:
             weight, bias = walk.weights.pop(last), walk.biases.pop(last)
@@ -120,7 +139,8 @@ class Quantizer:
         return tuple(self._sensitivity)
 
     def sketch(self, prices: Prices) -> Sketch:
-        """What ``at`` would come to, if every layer saw its float inputs: within seconds, and coarser."""
+        """A prediction of what ``at`` gives, from each layer alone on the float network's inputs: it takes
+        seconds."""
         kl, bits, nonzeros, total = 0.0, 0.0, 0, 0
         for name, problem in self._problems.items():
             choice = rough(problem, self.error_of_a_bit(name, problem, prices), prices.nonzero.get(name, 0.0))
@@ -131,13 +151,18 @@ class Quantizer:
         return Sketch(kl, bits, nonzeros / total)
 
     def walk(self) -> Walk:
-        """Over ``measure``, from the begin; what the float network's part of it computes is kept for others."""
+        """A new walk over the measured pictures, their mirror images among them where these count. Walks share
+        what the float network's half of them computes."""
         measure = self.evidence.measure
         return Walk(self.graph, Mirrored(measure) if self._mirrored else measure, self._known)
 
     def observed(self, walk: Walk, stage: str) -> Iterator[tuple[str, Observation]]:
-        """What the convolutions read in order, of a walk over ``measure``. Each one's quantized weights and biases
-        are put into the walk, if it has any, before the next is asked for."""
+        """The convolutions in order, each with the observation of what it reads.
+
+        walk : over the measured pictures; the caller puts the quantized weights and biases of a convolution into
+            it before asking for the next one; without, the walk goes on with the float ones
+        stage : what progress is reported as
+        """
         order = groups(self.graph)
         done = counted(self.evidence.progress, stage, len(order) * walk.count)
         places = PLACES * len(self.evidence.measure) // walk.count
@@ -145,54 +170,60 @@ class Quantizer:
             yield from observe(self.graph, group, walk.visit(group), done, places).items()
 
     def _probe(self, observations: Iterable[tuple[str, Observation]]) -> None:
-        """Quantize one layer alone and see how far the output moves: the nats that a unit of error costs."""
+        """Measure the sensitivities: quantize one layer alone, and divide the divergence of the output by the
+        layer's squared error."""
         divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES])
         for name, seen in observations:
             divergence.advance(name)
-            m = seen.moments()
-            if not np.isfinite(m.hessian).all():
+            moments = seen.moments()
+            if not np.isfinite(moments.hessian).all():
                 raise NumericError(name, "reads values that are not finite on calibration pictures")
-            problem = self.problem(name, m)
+            problem = self.problem(name, moments)
             energy = problem.error(np.zeros_like(problem.target))
             choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
-            weight, bias = self._applied(name, m, choice)
-            moved = divergence({name: weight}, {name: bias})
+            weight, bias = self._applied(name, moments, choice)
+            kl = divergence({name: weight}, {name: bias})
             self._problems[name] = problem
-            self._sensitivity[name] = moved / choice.error if choice.error > 0 else 0.0
+            self._sensitivity[name] = kl / choice.error if choice.error > 0 else 0.0
 
     def _conv(self, name: str) -> Conv:
         conv = self.graph.by_name[name].op
         assert isinstance(conv, Conv)
         return conv
 
-    def problem(self, name: str, m: Moments) -> Problem:
-        """What is asked of a convolution whose inputs have these moments."""
+    def problem(self, name: str, moments: Moments) -> Problem:
+        """The choice of levels for a convolution whose inputs have these moments."""
         conv = self._conv(name)
-        target = m.targets(conv)
+        target = moments.targets(conv)
         free = conv.weight.values != 0
-        pruned = free.mean() < 1 - SPARSE
+        pruned = free.mean() < 1 - PRUNED
         return Problem(
             target,
-            m.hessian,
+            moments.hessian,
             self.constraints.low,
             self.constraints.high,
             free.reshape(target.shape) if pruned else None,
         )
 
     def error_of_a_bit(self, name: str, problem: Problem, prices: Prices) -> float:
-        """Squared error of the layer that a bit is worth; finite even where its errors do no harm."""
+        """The price of a bit for one convolution, in squared error of its outputs.
+
+        It is finite even where errors do no harm: at most 1e9 times the energy of the outputs, per weight.
+        """
         energy = problem.error(np.zeros_like(problem.target))
         least = 1e-9 * prices.bit * problem.target.size / max(energy, 1e-30)
         return prices.bit / max(self._sensitivity[name], least)
 
-    def _applied(self, name: str, m: Moments, choice: Choice) -> tuple[Weight, F32]:
+    def _applied(self, name: str, moments: Moments, choice: Choice) -> tuple[Weight, F32]:
+        """The weights of a choice, and the bias with which they keep the mean outputs."""
         conv = self._conv(name)
         integers = choice.integers.reshape(conv.weight.values.shape)
         levels = levels_of(integers, choice.step, self.constraints.symmetric)
-        return Weight.of(levels), m.bias(conv, choice.integers * choice.step)
+        return Weight.of(levels), moments.bias(conv, choice.integers * choice.step)
 
 
 def _agreement_with_mirrored(graph: Graph, pictures: F32) -> float:
+    """Share of the pictures that the network gives the class of their mirror image."""
     runner = FloatRunner(graph)
     one, two = (runner.run(x).argmax(1) for x in (pictures, np.ascontiguousarray(pictures[..., ::-1])))
     return float((one == two).mean())
