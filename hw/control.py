@@ -7,7 +7,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.axi_lite import AxiLite, AxiLiteSlave, Response
-from dcgen.hw.common.signatures import bits
+from dcgen.hw.common.command_memory import CommandWrites
 from dcgen.hw.contract import regmap
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -30,11 +30,10 @@ class Control(wiring.Component):
 
     def __init__(self, p: EngineParameters) -> None:
         self._parameters = p
-        commands = wiring.Signature({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
         super().__init__(
             {
                 "bus": In(AxiLite(regmap.ADDRESS_BITS)),
-                "commands": Out(commands),
+                "commands": Out(CommandWrites(p)),
                 "reset": Out(1),
                 "start": Out(1),
                 "busy": In(1),
@@ -90,12 +89,10 @@ class Control(wiring.Component):
 
         m.d.comb += slave.write_response.eq(Response.DECERR)
         window = Signal()
+        first, behind = regmap.COMMANDS // 4, regmap.COMMANDS // 4 + self._parameters.command_words
         m.d.comb += [
-            window.eq(
-                (slave.write_word >= regmap.COMMANDS // 4)
-                & (slave.write_word < regmap.COMMANDS // 4 + self._parameters.command_words)
-            ),
-            self.commands.address.eq(slave.write_word - regmap.COMMANDS // 4),
+            window.eq((slave.write_word >= first) & (slave.write_word < behind)),
+            self.commands.address.eq(slave.write_word - first),
             self.commands.data.eq(slave.write_data),
             self.commands.enable.eq(slave.write & window & ~self.busy),
         ]

@@ -108,17 +108,10 @@ class Engine(wiring.Component):
             m.d.sync += counting.eq(1)
         with m.If(last & ~control.reset):
             m.d.sync += done.eq(1)
-        flags = {
-            "mac": back.mac,
-            "list_wait": back.list_wait,
-            "drain_wait": back.drain_wait,
-            "pool": back.pool,
-            "load": back.load,
-            "decode": front.decode,
-            "decode_wait": front.decode_wait,
-        }
         named = back.mac | back.list_wait | back.drain_wait | back.pool | back.load
-        m.d.comb += [getattr(control.causes, name).eq(flags.get(name, ~named)) for name in CAUSES]
+        for name in CAUSES:
+            block = front if name.startswith("decode") else back
+            m.d.comb += getattr(control.causes, name).eq(~named if name == "other" else getattr(block, name))
         return m
 
     def _inputs(self, m: Module, front: Any, back: Any, running: Signal, error: Signal) -> None:

@@ -21,6 +21,13 @@ class CommandPort(wiring.Signature):
         super().__init__({"address": Out(bits(p.command_words)), "data": In(32)})
 
 
+class CommandWrites(wiring.Signature):
+    """Writes of the command memory, seen from the writer."""
+
+    def __init__(self, p: EngineParameters) -> None:
+        super().__init__({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
+
+
 class CommandMemory(wiring.Component):
     """``command_words`` words of 32 bits with one write port and a read port each for front and back end.
 
@@ -32,8 +39,7 @@ class CommandMemory(wiring.Component):
 
     def __init__(self, p: EngineParameters) -> None:
         self._words = p.command_words
-        write = wiring.Signature({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
-        super().__init__({"write": In(write), "front": In(CommandPort(p)), "back": In(CommandPort(p))})
+        super().__init__({"write": In(CommandWrites(p)), "front": In(CommandPort(p)), "back": In(CommandPort(p))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()

@@ -67,8 +67,7 @@ class ReplayLists(wiring.Component):
             reader.addr.eq(Cat(self.read.address, draining)),
             self.read.data.eq(reader.data),
         ]
-        m.d.sync += published.eq(published + put - take)
-        m.d.sync += full.eq(~take & Mux(put, published == 1, full))
+        m.d.sync += [published.eq(published + put - take), full.eq(~take & Mux(put, published == 1, full))]
         with m.If(put):
             m.d.sync += [heads[filling].eq(self.publish.payload), filling.eq(~filling)]
         with m.If(take):

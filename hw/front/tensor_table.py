@@ -53,12 +53,8 @@ class TensorTableReader(wiring.Component):
         pad_in, pad_out = pads.write_port(), pads.read_port()
         lane = Signal(2)
         m.d.sync += lane.eq(self.pad_index[:2])
-        m.d.comb += [
-            zero_out.addr.eq(self.tensor),
-            self.zero_point.eq(zero_out.data),
-            pad_out.addr.eq(self.pad_index[2:]),
-            self.pad.eq(pad_out.data[lane]),
-        ]
+        m.d.comb += [zero_out.addr.eq(self.tensor), self.zero_point.eq(zero_out.data)]
+        m.d.comb += [pad_out.addr.eq(self.pad_index[2:]), self.pad.eq(pad_out.data[lane])]
 
         index = Signal(16)
         m.d.comb += [zero_in.addr.eq(index), zero_in.data.eq(self.bits)]
