@@ -1,4 +1,7 @@
-"""The ``dcgen`` script and ``python -m dcgen``: an interrupt while modules load ends in one line, too."""
+"""Entry point of the ``dcgen`` script and of ``python -m dcgen``.
+
+Loading the command line takes seconds; a Ctrl-C meanwhile ends in one line, as it does later on.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 
 
 def main() -> None:
-    """Load the command line, which takes seconds, and run it."""
+    """Load the command line and run it."""
     try:
         from dcgen.command.app import main as run
     except KeyboardInterrupt:

@@ -1,4 +1,4 @@
-"""Work on all cores at once, where order matters: results come one by one, as if one after the other."""
+"""Work on all cores whose results come in order, as if it were done one after the other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def one_blas_thread(work: F) -> F:
-    """Decorates what keeps the cores busy by itself: matrix products share their work out less well, and sums
-    shall not depend on how many cores there are."""
+    """Decorates a function during which BLAS computes on one thread.
+
+    Such a function keeps all cores busy itself, which is faster than splitting each matrix product. Its sums then
+    do not depend on the number of cores.
+    """
     limited: F = threadpool_limits.wrap(limits=1, user_api="blas")(work)
     return limited
 
@@ -25,7 +28,7 @@ def one_blas_thread(work: F) -> F:
 def ahead(items: Iterable[T]) -> Iterator[T]:
     """The same items in the same order, each made by another thread while the one before it is in use.
 
-    What ``items`` raises is raised here, where its turn comes. No item may change what the one before it is.
+    An exception of ``items`` is raised when its turn comes. Making an item must not change the item before it.
     """
     iterator = iter(items)
 
@@ -42,7 +45,10 @@ def ahead(items: Iterable[T]) -> Iterator[T]:
 
 
 def in_turn(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """``work`` of each item in order, of as many at once as there are cores. No more are begun ahead."""
+    """``work`` of each item, in order. As many items are worked on at once as there are cores.
+
+    ``items`` is read no further ahead than that needs. An exception is raised when its turn comes.
+    """
     threads = os.cpu_count() or 1
     begun: deque[Future[R]] = deque()
     with ThreadPoolExecutor(threads) as pool:

@@ -1,4 +1,4 @@
-"""Recipes from the command line: a name or a TOML file, and ``name=value`` settings on top."""
+"""Recipes from the command line: a name or a TOML file, and ``name=value`` settings that change it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from dcgen.errors import ConfigError
 def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[str, Any] | None = None) -> Recipe:
     """The recipe a user asks for.
 
-    name_or_file : a recipe's name, or a TOML file: ``recipe = "second-order"`` and its settings beside it
-    settings : ``name=value``, over those of the file
-    asked : settings that have flags of their own, over all others
+    name_or_file : a recipe's name, or a TOML file of settings, with ``recipe = "NAME"`` among them
+    settings : ``name=value`` or, for an entry of a table, ``table.entry=value``; they replace the file's
+    asked : settings that have flags of their own; they replace both others
 
-    Raises ConfigError naming the setting or file.
+    Raises ConfigError naming the setting or the file that is wrong.
     """
     values: dict[str, Any] = {}
     name = name_or_file

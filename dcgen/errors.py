@@ -15,12 +15,14 @@ class DcgenError(Exception):
     Parameters
     ----------
     thing : what is wrong, by name (file, node, tensor, setting)
-    problem : expected against found, in one sentence
+    problem : what was expected and what was found, in one sentence
     hint : what to do about it, optional
+
+    In a message, the name of a setting stands in backquotes; the command line shows its flag instead.
     """
 
     def __init__(self, thing: object, problem: str, hint: str = "") -> None:
-        self.thing = " ".join(str(thing).splitlines())  # a node's name may hold anything
+        self.thing = " ".join(str(thing).splitlines())  # one line, whatever characters a node's name holds
         self.problem = " ".join(problem.split())
         self.hint = " ".join(hint.split())
         super().__init__(f"{self.thing}: {self.problem}" + (f" ({self.hint})" if hint else ""))
@@ -31,11 +33,11 @@ class ModelError(DcgenError):
 
 
 class UnsupportedError(ModelError):
-    """A valid network that uses something dcgen does not do exactly."""
+    """A valid network that uses an operator or attribute which dcgen does not compute exactly."""
 
 
 class GraphError(DcgenError):
-    """An ``ir.Graph`` or ``QGraph`` that breaks its own rules: a faulty importer or pass."""
+    """An ``ir.Graph`` or ``QGraph`` that breaks its own rules, because an importer or a pass is faulty."""
 
 
 class WeightsError(DcgenError):
@@ -47,11 +49,11 @@ class PictureError(DcgenError):
 
 
 class ConfigError(DcgenError):
-    """A recipe, setting or command-line value out of its range, or unknown."""
+    """A recipe, setting or command-line value that is unknown or out of its range."""
 
 
 class NumericError(DcgenError):
-    """A network whose integers cannot keep the contract of numbers."""
+    """A network that integers cannot stand for: its values are not finite, or its sums could overflow."""
 
 
 class BlobError(DcgenError):
@@ -67,9 +69,9 @@ class PlanError(DcgenError):
 
 
 class BudgetError(PlanError):
-    """A network that needs more than a user allows.
+    """A network that needs more flash or instructions than a user allows.
 
-    headings, rows : a table of what needs how much
+    headings, rows : a table of what each layer needs
     """
 
     def __init__(

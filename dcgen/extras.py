@@ -1,4 +1,4 @@
-"""Packages that only some commands need, imported when they are asked for."""
+"""Optional packages, imported only when something that needs them is asked for."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ Device = Literal["cpu", "cuda"]
 
 
 def import_torch(purpose: str, device: Device = "cpu") -> Any:
-    """The torch module. Raises ToolError, naming what it was needed for, where it is not installed or has no such
-    device."""
+    """The torch module, for computing on ``device``.
+
+    purpose : what torch is needed for, as the message of an error says it
+
+    Raises ToolError where torch is not installed or finds no such device.
+    """
     try:
         import torch
     except ImportError:

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from dcgen.intervals import Interval, mcnemar, mean_intervals, share_interval
 
 SOFTENED = 4.0
-"""Temperature of ``score_error``: high enough for hundreds of classes to tell, not only for the likeliest two."""
+"""Temperature of the softmax in ``score_error``. It is so high that the errors of hundreds of classes count, and
+not only those of the two most likely ones."""
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fractions of pictures whose label is the first, or among the first five."""
+    """Fractions of pictures whose label has the highest score, or one of the five highest."""
 
     top1: float
     top5: float
@@ -24,11 +25,13 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Change:
-    """Paired change of the top-1 accuracy, compressed minus float.
+    """Paired change of the top-1 accuracy, compressed network minus float network.
 
-    lost, gained : pictures that only the float, or only the compressed, network gets right
-    interval : of (gained - lost) / n, by bootstrap over pictures
-    p : McNemar's exact test, two-sided
+    value : (gained - lost) / n
+    interval : 95 % interval of ``value``, by bootstrap over pictures
+    lost : pictures that only the float network gets right
+    gained : pictures that only the compressed network gets right
+    p : two-sided p of McNemar's exact test
     """
 
     value: float
@@ -42,10 +45,11 @@ class Change:
 class Fidelity:
     """Figures over n pictures, with 95 % intervals (see ``intervals``).
 
-    agreement : fraction with the same first class
-    mean_kl : mean KL(softmax(float) || softmax(compressed)) in nats
-    score_error : see there
-    top1_change : where labels are known, as are both accuracies
+    agreement : fraction of pictures for which both networks have the same first class
+    mean_kl : mean over pictures of KL(softmax(float) || softmax(compressed)), in nats
+    score_error : mean error of the scores, as the function of that name defines it, in nats
+    float_, compressed : accuracies of the two networks, None without labels
+    top1_change : change between the two, None without labels
     """
 
     n: int
@@ -73,14 +77,19 @@ def ranking(scores: NDArray[Any], k: int = 5) -> NDArray[np.int64]:
 
 
 def log_softmax(logits: NDArray[np.floating]) -> NDArray[np.float64]:
-    """float64 [N, S] in nats."""
+    """The logarithm of the softmax of each row: float64 [N, S], in nats."""
     z = logits.astype(np.float64)
     z = z - z.max(1, keepdims=True)
     return np.asarray(z - np.log(np.exp(z).sum(1, keepdims=True)))
 
 
 def divergences(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float64]:
-    """KL(softmax(reference) || softmax(logits)) in nats of each picture: float64 [N]; both [N, S]."""
+    """KL(softmax(reference) || softmax(logits)) of each picture, in nats.
+
+    reference, logits : float32 [N, S]
+
+    Returns float64 [N].
+    """
     p, q = log_softmax(reference), log_softmax(logits)
     return np.asarray((np.exp(p) * (p - q)).sum(1))
 
@@ -91,11 +100,13 @@ def mean_kl(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> floa
 
 
 def score_error(reference: NDArray[np.float32], logits: NDArray[np.float32]) -> float:
-    """What errors of the scores are large by, mean over pictures; both [N, S].
+    """A figure like the mean divergence in nats, but one that scatters less between sets of few pictures.
 
-    Divergence is, to second order, half the variance of the errors under the reference's softmax: of few pictures
-    it scatters, as a few likely classes decide. Under a softer one it hardly does. The variance is weighed by how
-    open a picture is, 1 - sum(p^2).
+    reference, logits : float32 [N, S]
+
+    To second order, the divergence is half the variance of the errors (logits - reference) under the reference's
+    softmax p. A few likely classes decide that variance, so it scatters. Here the variance is taken under a softer
+    softmax (``SOFTENED``), and weighed by how undecided a picture is, 1 - sum(p^2).
     """
     p, soft = np.exp(log_softmax(reference)), np.exp(log_softmax(reference / SOFTENED))
     errors = logits.astype(np.float64) - reference
@@ -109,10 +120,12 @@ def fidelity(
     score_scale: float,
     labels: NDArray[np.int64] | None = None,
 ) -> Fidelity:
-    """Compare float logits with integer scores, or another network's logits, both [N, S], N >= 1.
+    """Compare the float network's logits with a compressed network's scores, on the same N >= 1 pictures.
 
+    reference : float32 [N, S]
+    scores : integers or logits [N, S]
     score_scale : real value of one unit of a score
-    labels : class of each picture, for accuracies
+    labels : int64 [N], class of each picture, or None if accuracies are not asked for
     """
     ours, theirs = ranking(scores), ranking(reference)
     n, same = len(ours), int((ours[:, 0] == theirs[:, 0]).sum())

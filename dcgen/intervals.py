@@ -1,11 +1,11 @@
 """How sure a figure over n pictures is, and whether two networks differ on the same pictures.
 
-Intervals hold the true value in 95 % of draws of n pictures. That of a share is Wilson's ("Probable
-inference, the law of succession, and statistical inference", 1927), which stays sensible at 0 % and
-100 %. That of a mean is the percentile bootstrap (Efron, "Bootstrap methods: another look at the
-jackknife", 1979; Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). The test
-is McNemar's ("Note on the sampling error of the difference between correlated proportions or
-percentages", 1947) in its exact binomial form.
+An interval contains the true value in 95 % of draws of n pictures. For a share it is Wilson's ("Probable
+inference, the law of succession, and statistical inference", 1927), which stays sensible at 0 % and 100 %. For a
+mean it is the percentile bootstrap (Efron, "Bootstrap methods: another look at the jackknife", 1979; Efron &
+Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13). The test of two networks is McNemar's ("Note on
+the sampling error of the difference between correlated proportions or percentages", 1947) in its exact binomial
+form.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
 NORMAL_QUANTILE = 1.959963984540054
-"""Of the standard normal distribution at (1 + CONFIDENCE) / 2."""
+"""Quantile of the standard normal distribution at (1 + CONFIDENCE) / 2."""
 RESAMPLES = 2000
+"""Means of resampled pictures from which the bootstrap takes its quantiles."""
 SEED = 0
+"""Seed of the bootstrap."""
 
 Interval = tuple[float, float]
-"""Lower and upper bound."""
+"""Lower and upper bound of a figure."""
 
 
 def share_interval(hits: int, n: int) -> Interval:
@@ -36,9 +38,9 @@ def share_interval(hits: int, n: int) -> Interval:
 
 
 def mean_intervals(columns: NDArray[np.float64]) -> tuple[Interval, ...]:
-    """Percentile bootstrap of the mean of each column; the same bytes for the same input.
+    """The bootstrap interval of the mean of each column. The same input always gives the same intervals.
 
-    columns : float64 [n, K], one row a picture: the K figures of a picture are resampled together
+    columns : float64 [n, K], a row for each picture, whose K figures are resampled together
     """
     rng = np.random.default_rng(SEED)
     n = len(columns)
@@ -48,9 +50,10 @@ def mean_intervals(columns: NDArray[np.float64]) -> tuple[Interval, ...]:
 
 
 def mcnemar(lost: int, gained: int) -> float:
-    """Two-sided p of as uneven a split, or a more uneven one, if neither network were better.
+    """Probability of a split at least as uneven, in either direction, if neither network were better.
 
-    lost, gained : pictures that only the one, or only the other, network gets right
+    lost : pictures that only the first network gets right
+    gained : pictures that only the second one gets right
     """
     n = lost + gained
     tail, ways = 0, 1

@@ -1,15 +1,15 @@
-"""How long work says how far it is."""
+"""How a stage that takes long reports how far it is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, steps done, steps in all."""
+"""Called with the name of the stage, the steps that are done, and the steps in all."""
 
 
 def counted(progress: Progress, stage: str, total: int) -> Callable[[int], None]:
-    """A callback that takes steps newly done and reports the sum of them."""
+    """A callback that takes the number of steps just done, and reports how many are done so far."""
     done = 0
 
     def step(count: int) -> None:

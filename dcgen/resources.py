@@ -1,4 +1,4 @@
-"""Where the files that are no Python lie: templates, firmware sources."""
+"""Where the files lie that are not Python: templates and firmware sources."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def resource_dir(name: str) -> Path:
-    """The folder ``name`` ("templates", "firmware"): in the checkout, or shipped in the wheel.
+    """The folder ``name`` ("templates" or "firmware") of the checkout, or its copy in the installed wheel.
 
-    Raises ToolError where neither is there: a broken installation.
+    Raises ToolError where neither exists, because the installation is broken.
     """
     checkout, installed = _PACKAGE.parent / name, _PACKAGE / "_resources" / name
     if installed.is_dir():
         return installed
-    # A folder of that name beside an installed package would not be ours.
+    # Beside an installed package, a folder of that name could be another program's; a checkout has pyproject.toml.
     if checkout.is_dir() and (_PACKAGE.parent / "pyproject.toml").is_file():
         return checkout
     raise ToolError(f"dcgen's {name} folder", "is not part of this installation", "install dcgen again")

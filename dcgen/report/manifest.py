@@ -104,8 +104,8 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
 def _schedule(compiled: Compiled) -> dict[str, Any]:
     """What depends on the limit of RAM.
 
-    The limit itself, the bits that index decoding tables, whether the picture is taken row by row, and the segments
-    of a network that takes it so, each by its first node, its last node and its number of strips.
+    That is the limit, the bits that index decoding tables, whether the picture is taken row by row, and if so, the
+    segments of the network, each by its first node, its last node and its number of strips.
     """
     schedule, nodes, ram = compiled.plan.schedule, compiled.integers.qgraph.nodes, compiled.job.limits.ram
     segments = [
