@@ -69,7 +69,7 @@ class BackEnd(wiring.Component):
     Members
     -------
     start : In(1), pulse that begins at the first record of the command list
-    commands : Out(command_port), the reader's side of a port of the command memory
+    commands : Out(CommandPort), the reader's side of a port of the command memory
     head, read : In(stream of head_layout), Out(read_signature), the consumer's side of the replay lists
     picture : In(stream of picture_layout), camera bytes, taken by LOAD steps
     scores : Out(stream of signed(32)), the scores of all steps in their order

@@ -13,8 +13,8 @@ from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.contract.parameters import EngineParameters
 
 LISTS_UNDER_WAY = 32
-"""Lists whose constants can be queued. As a list may have a single entry and a single tile, that is at least as many
-as there are cycles from an entry's issue to its sum."""
+"""Lists whose constants can be queued. Since a list may have a single entry and a single tile, this is at least
+the number of cycles from an entry's issue to its sum."""
 
 
 class Drain(wiring.Component):

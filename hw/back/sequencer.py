@@ -15,7 +15,7 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class Sequencer(wiring.Component):
-    """Runs one step at a time. CONV first has taps and lane columns set up, POOL and SCORES take their list's head.
+    """Runs a step at a time. CONV first has taps and lane columns set up, POOL and SCORES take their list's head.
 
     Parameters
     ----------
@@ -24,12 +24,12 @@ class Sequencer(wiring.Component):
     Members
     -------
     start : In(1), pulse that begins at record 0
-    commands : Out(command_port), port of the command memory, which the tap table borrows during its set-up
+    commands : Out(CommandPort), port of the command memory, which the tap table borrows during its set-up
     record : Out(RECORD), the record at work, steady from the step's start to ``finished``
     step : Out(16), its number in the command list
     conv_setup : Out(1), pulse that loads taps and columns
     tap_address : Out(bits(command_words)), word of the first tap
-    tap_commands : In(command_port), the tap table's accesses to the command memory
+    tap_commands : In(CommandPort), the tap table's accesses to the command memory
     taps_loaded : In(1), pulse: the tap table is loaded
     load_start, conv_start, pool_start, scores_start : Out(1), pulse that starts the block of the record's
         operation

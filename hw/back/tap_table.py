@@ -28,7 +28,7 @@ class TapTable(wiring.Component):
     start : In(1), pulse that loads the table
     address : In(bits(command_words)), number of the first tap's first command word, with ``start``
     taps : In(8), how many there are, 1 to ``max_taps``; steady until ``done``
-    commands : Out(command_port), port of the command memory
+    commands : Out(CommandPort), port of the command memory
     done : Out(1), pulse: the table is loaded
     index, tap : In(bits(max_taps)), Out(TAP), look-up, answered in the cycle after it is asked
 
