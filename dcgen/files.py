@@ -1,4 +1,4 @@
-"""File sets in memory, and the one place that writes an output folder: wholly or not at all."""
+"""Sets of files in memory, and the functions that write files and output folders: wholly or not at all."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from dcgen.errors import OutputError
 FileSet = Mapping[str, bytes]
 """Relative POSIX path -> contents."""
 MARKER = "manifest.json"
-"""The file by which an output folder of ours is known."""
+"""The file by which a folder is recognized as an output of dcgen."""
 
 
 def is_ours(folder: Path) -> bool:
-    """Whether a folder holds a manifest that dcgen wrote: others have files of that name, too."""
+    """Whether a folder holds a manifest that dcgen wrote; other programs have files of that name, too."""
     try:
         data = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -29,7 +29,7 @@ def is_ours(folder: Path) -> bool:
 
 
 def check_writable(out: Path) -> None:
-    """Raise OutputError now rather than after long work if ``out`` cannot become our folder."""
+    """Raise OutputError if ``out`` cannot be written as an output folder. It is called before long work begins."""
     out = out.resolve()
     if out.exists() and not out.is_dir():
         raise OutputError(out, "exists and is not a folder", "name another output folder")
@@ -43,11 +43,11 @@ def check_writable(out: Path) -> None:
 
 
 def write_folder(out: Path, files: FileSet) -> None:
-    """Write ``files`` as the folder ``out``, replacing a folder of ours.
+    """Write ``files`` as the folder ``out``, in place of an older output if there is one.
 
-    Everything goes to a sibling first; then a folder that was there steps aside, and is removed
-    when the new one has its name. An error, a full disk or an interrupt leaves what was there
-    before. Raises OutputError.
+    The files are written into a new folder beside ``out``. Then an older output is renamed, the new folder gets
+    its name, and the older one is removed. An error, a full disk or an interrupt leaves what was there before.
+    Raises OutputError.
     """
     check_writable(out)
     out = out.resolve()
@@ -74,7 +74,7 @@ def write_folder(out: Path, files: FileSet) -> None:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write one file wholly or not at all. Raises OutputError."""
+    """Write one file, in place of an older one of its name, wholly or not at all. Raises OutputError."""
     temporary: str | None = None
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -92,9 +92,9 @@ def write_file(path: Path, data: bytes) -> None:
 
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
-    """A private folder that is gone afterwards, whatever ends the block.
+    """A private folder for the block; it is removed whatever ends the block.
 
-    Its name is known before it is made: a signal that raises cannot fall between the two.
+    Its name is chosen before it is made, so that a signal that raises just after it was made still removes it.
     """
     folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
     try:
@@ -105,11 +105,12 @@ def temporary_folder(prefix: str) -> Iterator[Path]:
 
 
 def _beside(out: Path) -> Path:
-    """A name for a hidden folder next to ``out``, not yet made."""
+    """A new name for a hidden folder next to ``out``."""
     return out.parent / f".{out.name}.{secrets.token_hex(4)}"
 
 
 def _existing_parent(out: Path) -> Path:
+    """The closest folder above ``out`` that exists."""
     parent = out.absolute().parent
     while not parent.exists():
         parent = parent.parent
@@ -117,7 +118,7 @@ def _existing_parent(out: Path) -> Path:
 
 
 def _remove_empty(folder: Path, stop: Path) -> None:
-    """Remove folders that we made on the way to an output that did not come about."""
+    """Remove ``folder`` if it is empty, then its parent and so on, up to ``stop``: a failed output made them."""
     folder = folder.absolute()
     while folder != stop and folder.is_dir() and not any(folder.iterdir()):
         folder.rmdir()
@@ -125,6 +126,7 @@ def _remove_empty(folder: Path, stop: Path) -> None:
 
 
 def _safe(name: str) -> Path:
+    """A relative path that stays inside the folder. Raises OutputError for any other."""
     pure = PurePosixPath(name)
     if pure.is_absolute() or ".." in pure.parts:
         raise OutputError(name, "is not a path inside the output folder")

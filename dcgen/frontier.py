@@ -1,7 +1,9 @@
-"""The whole curve of a model: from the largest to the smallest file, every point ready to be compiled.
+"""The curve of a model: files from the largest to the smallest, and what each costs in fidelity and work.
 
-Layers are observed and measured once; then one price of a bit after the other is tried, so that the files
-lie about evenly between two sizes. Every point is a real file, run as integers on held-out pictures.
+A file's size follows from the price of a bit, in nats of divergence: a higher price gives a smaller file. Layers
+are observed and measured once. Then one price after the other is tried, each predicted from the sizes so far,
+until the files lie about evenly between two sizes. Every point is a real network, run as integers on held-out
+pictures, and can be compiled.
 """
 
 from __future__ import annotations
@@ -30,27 +32,33 @@ from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find
 
 MORE_TRIES = 0.5
-"""For each point asked for, at most: where a first one has missed its size."""
+"""Most further tries for each point asked for. They are made for sizes that the first tries have missed."""
 CLOSE = 0.95
-"""Share of a size that a file counts as being of it, however few points there are."""
+"""A file is of a wanted size only if the smaller one is above this share of the larger one. Where points lie
+closer together than that allows, half the distance of two points in logarithms is the bound."""
 NEIGHBOURS = 4
-"""Tries closest in size that a price is read off."""
+"""Number of tries, those closest in size, from which the price for a size is estimated."""
 SLOPE_DOUBT = 0.015
-"""Square of what sizes scatter by, over that of what their slope may differ by from the usual one."""
+"""Weight of the usual slope against the tries' own: the variance by which logarithms of sizes scatter, over the
+variance by which a network's slope differs from the usual one."""
 SAME_PRICE = 0.003
-"""Logarithm of a price: another one as close would give the same file."""
+"""Prices whose logarithms differ by no more than this give the same file."""
 
 
 @dataclass(frozen=True)
 class Row:
     """A point of the curve, as it stands in ``frontier.csv``.
 
-    point : file below the folder, for ``compile --point``
+    point : path of the point's file in the output folder, for ``compile --point``
+    blob_bytes : size of model.dcb
+    mean_kl : mean divergence from the float model on held-out pictures, in nats
+    agreement : share of held-out pictures with the float model's first class
     density : share of weights that are not zero
-    nonzero_macs : multiplications left
-    instructions : the firmware's for a picture, predicted for ``microcontroller(job)``; None where it has no plan
-    cycles : the engine's for a picture, exact; None where the network does not fit it
-    price : nats that a bit was worth
+    nonzero_macs : multiply-accumulates for a picture, those with a weight of zero left out
+    instructions : predicted instructions of the firmware for a picture, on ``microcontroller(job)``; None where no
+        firmware can be planned
+    cycles : exact cycles of the engine for a picture; None where the network does not fit the engine
+    price : price of a bit that gave the point, in nats
     """
 
     point: str
@@ -66,12 +74,12 @@ class Row:
 
 @one_blas_thread
 def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress) -> tuple[Row, ...]:
-    """Compute the curve of ``job`` and write the folder ``out``; rows from the largest file to the smallest.
+    """Compute the curve of ``job`` and write the folder ``out``.
 
-    points : files wanted, at least 2; some more may come of tries that miss their size
-    sizes : bytes of the smallest and of the largest
+    points : number of files wanted, at least 2; tries that miss their size make it more
+    sizes : bytes of the smallest and of the largest file
 
-    Raises a DcgenError, and then writes nothing.
+    Returns the rows from the largest file to the smallest. Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
     recipe = job.recipe
@@ -116,7 +124,7 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
 
 
 def microcontroller(job: Job) -> Target:
-    """The target if instructions can be told for it, else the default one."""
+    """The job's target if instructions can be predicted for it, else the default target."""
     target = job.target if is_predicted(job.target) else find(DEFAULT_TARGET)
     assert isinstance(target, Target)
     return target
@@ -132,7 +140,10 @@ def csv_bytes(rows: list[Row]) -> bytes:
 
 
 def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
-    """The curves over the file's size as SVG, or None without matplotlib."""
+    """A drawing (SVG) of each column over the size of the file, or None if matplotlib is not installed.
+
+    core : the microcontroller that instructions are predicted for
+    """
     try:
         import matplotlib
         from matplotlib.figure import Figure
@@ -160,14 +171,18 @@ def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
 
 
 def _missed(targets: list[float], found: list[tuple[float, Try]]) -> list[float]:
-    """Those of the sizes that no file is close to."""
+    """The wanted sizes (the points' own, in bytes) that no try is close to."""
     close = max(CLOSE, math.sqrt(targets[1] / targets[0]))
     sizes = [t.trial.blob_bytes for _, t in found]
     return [size for size in targets if not any(close < reached / size < 1 / close for reached in sizes)]
 
 
 def _price_of(size: float, found: list[tuple[float, Try]]) -> float:
-    """The price that gives a file of the size: a line, in logarithms, through the tries that are closest to it."""
+    """The price that is expected to give a file of ``size`` bytes.
+
+    It is read off a line, size over price in logarithms, through the mean of the tries closest in size. The slope
+    of the line is theirs by least squares, drawn towards the usual slope by ``SLOPE_DOUBT``.
+    """
     logs = [(math.log(t.trial.blob_bytes / size), math.log(price)) for price, t in found]
     near = sorted(logs, key=lambda at: abs(at[0]))[:NEIGHBOURS]
     byte, price = (sum(values) / len(near) for values in zip(*near, strict=True))
@@ -191,14 +206,5 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
         instructions = predict_instructions(plan, made.qgraph, made.blob, core, active).total
     except PlanError:
         instructions = None
-    return Row(
-        name,
-        tried.trial.blob_bytes,
-        tried.trial.mean_kl,
-        tried.trial.agreement,
-        tried.point.density,
-        nonzero_macs(made.qgraph),
-        instructions,
-        cycles,
-        price,
-    )
+    figures = tried.trial.blob_bytes, tried.trial.mean_kl, tried.trial.agreement, tried.point.density
+    return Row(name, *figures, nonzero_macs(made.qgraph), instructions, cycles, price)

@@ -16,15 +16,16 @@ from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
 
 PURPOSES = ("measured", "held_out")
-"""What a calibration picture serves: statistics, or the choice of settings."""
+"""What calibration pictures are for: some are measured for statistics, the others are held out for choices."""
 
 
 @dataclass(frozen=True, eq=False)
 class Output:
-    """A folder that ``compile`` wrote; the network comes from its blob, names from its manifest.
+    """A folder that ``compile`` wrote.
 
-    calibrated_on : digests of the pictures that served each purpose (``measured``, ``held_out``);
-        empty where the manifest is from before they were listed
+    qgraph : the integer network, read from the blob; its names are from the manifest
+    calibrated_on : for each purpose (``measured``, ``held_out``) the digests of its calibration pictures; empty if
+        the manifest was written by a version that did not list them
     """
 
     path: Path
@@ -49,7 +50,10 @@ def is_output(path: Path) -> bool:
 
 
 def open_output(path: Path) -> Output:
-    """Read a folder that ``compile`` wrote. Raises OutputError or BlobError."""
+    """Read a folder that ``compile`` wrote.
+
+    Raises OutputError where it is not such a folder or its manifest is damaged, BlobError where its blob is.
+    """
     if not is_output(path):
         raise OutputError(
             path, f"is not an output of dcgen: it holds no {MARKER}", "name a folder that compile wrote"

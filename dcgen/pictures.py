@@ -1,11 +1,11 @@
-"""Pictures on the host: the stated, exact way from a file to the network's camera bytes.
+"""Pictures on the host: the exact way from a picture file to the camera bytes that a network takes.
 
-A picture is decoded to 8-bit RGB (or grey for a one-channel network) by Pillow. It is only
-centre-cropped where it is small enough to be taken as already resized: a ``squash`` preset takes
-squares, a ``short-side`` preset any aspect, whose short side lies between the input size and the
-preset's ``resize``. Any other picture is first resized with Pillow's antialiased bilinear filter
-(8-bit rounding after each axis): ``squash`` to resize x resize, ``short-side`` so that the short
-side is ``resize`` and the long side rounds to nearest. The crop starts at (size - crop) // 2.
+1. Pillow decodes the file to 8-bit RGB, or to grey for a network of one input channel.
+2. The picture is resized with Pillow's antialiased bilinear filter, which rounds to 8 bits after each axis. With
+   ``squash`` it becomes resize x resize pixels. With ``short-side`` its short side becomes ``resize`` pixels, and
+   its long side is rounded to the nearest pixel. A picture that counts as resized already is left as it is: its
+   short side lies between input size and ``resize``, and with ``squash`` it is a square.
+3. The centre is cropped to the input size; the crop starts at pixel (picture size - input size) // 2.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from dcgen.errors import ConfigError, PictureError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm")
 MAX_SIZE = 4096
-"""Pixels that a picture's side may have once it is resized."""
+"""Most pixels that a side of a resized picture may have."""
 MAX_MEAN = 1e6
-"""Bound of means and deviations: folded into float32 weights, they stay far from overflow."""
+"""Largest mean and deviation, and 1 / smallest deviation: folded into float32 weights, they cannot overflow."""
 ORDERS = ("rgb", "bgr", "grey")
 FITS = ("squash", "short-side")
 U8 = NDArray[np.uint8]
@@ -35,12 +35,12 @@ U8 = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Preprocess:
-    """How bytes become the float network's input: x = (byte - mean) / std, per channel.
+    """How camera bytes become the float network's input: x = (byte - mean) / std, channel by channel.
 
-    mean, std : in byte units, in the *network's* channel order
-    order : the network's channel order; the camera always delivers ``rgb`` (or one ``grey`` plane)
-    fit, resize : how the host brings a picture of any size down, see the module's docstring
-    size : the usual input height and width
+    order : the network's channel order; the camera always delivers ``rgb``, or one ``grey`` plane
+    mean, std : in units of a byte, one for each channel in the *network's* order
+    fit, resize : how the host resizes a picture file (see the module's docstring); ``resize`` is in pixels
+    size : input height and width in pixels, for networks that do not state another one
     """
 
     name: str
@@ -77,11 +77,11 @@ class Preprocess:
 
     @property
     def camera_to_network(self) -> tuple[int, ...]:
-        """Camera channel that each network channel reads."""
+        """For each network channel, the camera channel that it reads."""
         return (2, 1, 0) if self.order == "bgr" else tuple(range(self.channels))
 
     def normalise(self, pictures: U8) -> NDArray[np.float32]:
-        """Camera bytes uint8 [N, H, W, C] to the float network's input float32 [N, C, H, W]."""
+        """The float network's input, float32 [N, C, H, W], for camera bytes uint8 [N, H, W, C]."""
         x = pictures[..., list(self.camera_to_network)].astype(np.float32)
         x -= np.asarray(self.mean, np.float32)
         x /= np.asarray(self.std, np.float32)
@@ -89,7 +89,7 @@ class Preprocess:
 
     @property
     def camera_mean(self) -> NDArray[np.float64]:
-        """float64 [C]: the camera byte that means 0.0, in camera channel order."""
+        """For each camera channel, the byte that is 0.0 in the network's input: float64 [C]."""
         inverse = np.argsort(self.camera_to_network)
         return np.asarray(self.mean, np.float64)[inverse]
 
@@ -132,20 +132,23 @@ def preset(name: str) -> Preprocess:
 def explicit(
     order: str, mean: Sequence[float], std: Sequence[float], fit: str, resize: int | None, size: int
 ) -> Preprocess:
-    """Preprocessing from settings. mean and std in bytes (0..255), in the network's channel order."""
+    """Preprocessing from explicit settings, as ``Preprocess`` has them. ``resize`` None stands for ``size``."""
     return Preprocess("explicit", order, tuple(mean), tuple(std), fit, resize or size, size)  # type: ignore[arg-type]
 
 
 def with_size(p: Preprocess, size: int | None) -> Preprocess:
-    """``p`` for another input size. Pictures are never resized to less than they are cropped to, and
-    where nothing is cropped (``resize`` is ``size``) nothing will be."""
+    """``p`` for another input size, or ``p`` itself if ``size`` is None.
+
+    ``resize`` becomes at least the new size. If it was equal to the old size, it becomes equal to the new one, so
+    that still nothing is cropped.
+    """
     if size is None:
         return p
     return replace(p, size=size, resize=size if p.resize == p.size else max(p.resize, size))
 
 
 def load(path: Path, p: Preprocess, size: tuple[int, int]) -> U8:
-    """The camera bytes of a picture file: uint8 [H, W, C] of the given (H, W).
+    """The camera bytes of a picture file: uint8 [H, W, C], (H, W) being ``size``.
 
     Raises PictureError naming the file if it cannot be read.
     """
@@ -158,12 +161,13 @@ def load(path: Path, p: Preprocess, size: tuple[int, int]) -> U8:
 
 
 def crop(picture: U8, size: tuple[int, int]) -> U8:
-    """The centre (H, W) of a uint8 [h, w, C] picture that is at least as large."""
+    """The centre of a picture uint8 [h, w, C], which is at least ``size`` large: uint8 [H, W, C]."""
     top, left = ((a - b) // 2 for a, b in zip(picture.shape, size, strict=False))
     return np.ascontiguousarray(picture[top : top + size[0], left : left + size[1]])
 
 
 def _fit(image: Image.Image, p: Preprocess, size: tuple[int, int]) -> Image.Image:
+    """The picture resized, or as it is if it needs no resizing; (H, W) ``size`` is what will be cropped."""
     short, long = sorted(image.size)
     need = max(size)
     resized = need <= short <= p.resize and (p.fit == "short-side" or short == long)
@@ -187,12 +191,15 @@ def files(folder: Path) -> list[Path]:
 
 
 def load_all(paths: Sequence[Path], p: Preprocess, size: tuple[int, int]) -> U8:
-    """Camera bytes of many files: uint8 [N, H, W, C]."""
+    """The camera bytes of many files: uint8 [N, H, W, C]."""
     return np.stack([load(f, p, size) for f in paths])
 
 
 def labels(path: Path) -> dict[str, int]:
-    """``file index`` lines as a mapping from file name to class. Raises PictureError."""
+    """The class of each file name, from lines of ``file index``. Empty lines and lines with # are skipped.
+
+    Raises PictureError where the file cannot be read, a line is of another form, or a file has two classes.
+    """
     found: dict[str, int] = {}
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -217,10 +224,10 @@ def _listed(values: Sequence[float]) -> str:
 
 
 def digest(pictures: U8) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of camera bytes, to state which served which purpose."""
+    """First 16 hexadecimal digits of the SHA-256 of camera bytes, by which pictures are recognized."""
     return hashlib.sha256(np.ascontiguousarray(pictures).tobytes()).hexdigest()[:16]
 
 
 def digests(pictures: U8) -> tuple[str, ...]:
-    """``digest`` of each picture of uint8 [N, H, W, C]: equal where two networks were shown the same bytes."""
+    """``digest`` of each picture of uint8 [N, H, W, C]."""
     return tuple(digest(p) for p in pictures)

@@ -183,15 +183,8 @@ class Bench:
         ranges = observe(compressed, self.evidence.measure[:RANGE_PICTURES], recipe, self._progress)
         qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
         blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
-        found = compare(
-            self._model.graph,
-            self._preprocess,
-            qgraph,
-            calibration.held_out,
-            calibration.labels,
-            self._progress,
-            reference=self._reference,
-        )
+        shown = calibration.held_out, calibration.labels, self._progress
+        found = compare(self._model.graph, self._preprocess, qgraph, *shown, reference=self._reference)
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found)))
         return self._made[-1][1]
 
