@@ -32,21 +32,21 @@ from tests.process import ROOT
 SOURCE = ROOT / "firmware" / "reference" / "blob_reader.c"
 
 
-@cache
-def program() -> Path:
-    """The reader, compiled under sanitizers."""
-    command = ["gcc", *STRICT, *SANITIZED, str(SOURCE), "-o"]
-    settings = (run(["gcc", "--version"]), *command)
-    folder = kept("blob-reader", settings, {"": SOURCE.read_bytes()}, lambda out: run([*command, f"{out}/reader"]))
-    return folder / "reader"
-
-
 class Reference:
     """One process of the reader, which answers for one blob after the other."""
 
+    @staticmethod
+    @cache
+    def program() -> Path:
+        """The reader, compiled under sanitizers."""
+        command = ["gcc", *STRICT, *SANITIZED, str(SOURCE), "-o"]
+        settings = (run(["gcc", "--version"]), *command)
+        sources = {SOURCE.name: SOURCE.read_bytes()}
+        return kept("blob-reader", settings, sources, lambda out: run([*command, f"{out}/reader"])) / "reader"
+
     def __init__(self) -> None:
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen([program()], stdin=pipe, stdout=pipe, env=ENVIRONMENT)
+        self.process = subprocess.Popen([self.program()], stdin=pipe, stdout=pipe, env=ENVIRONMENT)
 
     def read(self, data: bytes) -> tuple[Status, str]:
         """The status of ``data``, and what the reader prints of it: nothing where the status is not OK."""
