@@ -1,4 +1,5 @@
-"""What passes may look at: calibration pictures, and how far a network has moved from its float self."""
+"""What compression passes may look at: calibration pictures, and how far a network's answers are from the float
+network's."""
 
 from __future__ import annotations
 
@@ -19,12 +20,13 @@ from dcgen.progress import Progress
 
 @dataclass(frozen=True)
 class Trial:
-    """What a network came to as integers, in its file and on the held-out pictures.
+    """Figures of a network that was lowered, encoded and run as integers on the held-out pictures.
 
-    mean_kl : nats against the float model
-    agreement : share of pictures with the same first class
-    top1_drop : percentage points of accuracy lost, None without labels
-    score_error : as ``fidelity`` has it, None where nothing was run
+    blob_bytes : size of the blob
+    mean_kl : mean divergence from the float network in nats
+    agreement : share of the pictures with the same first class
+    top1_drop : percentage points of accuracy lost; None without labels
+    score_error : ``fidelity.score_error``; None where it is not known
     """
 
     blob_bytes: int
@@ -36,16 +38,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Centred camera pictures, float32 [N, C, H, W], without labels.
+    """What a recipe knows besides the network. Pictures are centred camera pictures, float32 [N, C, H, W].
 
-    measure : for statistics and sensitivities
-    held_out : for choosing between settings; no picture is in both unless there is only one
-    trial : lowers and encodes a network whose every convolution has levels, and runs it on held_out
-    work : by Conv node, what a weight that is not zero costs the target, 1 on average over all weights;
-        empty where that is the same everywhere
-    weighed : whether that work counts beside the bytes of the file
-    tell : takes a key of the manifest and what a pass has to say under it
-    checkpoint : folder in which a long pass keeps what it has done so far, None: nowhere
+    measure : pictures for statistics
+    held_out : pictures for choosing between networks; none of them is in ``measure``, unless there is only one
+        picture
+    progress : told how far a pass is
+    trial : lowers and encodes a network whose every convolution has levels, and runs it on ``held_out``
+    work : by Conv node, the work that a weight that is not zero causes on the target, relative to the mean over
+        all weights; empty where all weights cause the same
+    weighed : whether this work counts beside the bytes of the file
+    tell : takes a key of the manifest and what a pass reports under it
+    checkpoint : folder in which a long pass keeps what it has done so far; None: it keeps nothing
     """
 
     measure: F32
@@ -54,14 +58,16 @@ class Evidence:
     trial: Callable[[Graph], Trial]
     work: Mapping[str, float] = field(default_factory=dict)
     weighed: bool = False
-    tell: Callable[[str, Mapping[str, Any]], None] = lambda key, said: None
+    tell: Callable[[str, Mapping[str, Any]], None] = lambda key, report: None
     checkpoint: Path | None = None
 
 
 class Divergence:
-    """Measures candidate weights against the float network on a fixed set of pictures.
+    """Measures the divergence of networks with other weights from the float network ``graph``, on fixed pictures.
 
-    Candidates may have other weights than the graph behind the last ``advance`` only.
+    pictures : float32 [N, C, H, W]
+
+    Raises NumericError where the float network's scores are not finite.
     """
 
     def __init__(self, graph: Graph, pictures: F32) -> None:
@@ -73,7 +79,8 @@ class Divergence:
             raise NumericError(graph.name, "gives scores that are not finite on calibration pictures")
 
     def advance(self, name: str) -> None:
-        """Keep what the float network has in front of a Conv node: what comes before is not computed again."""
+        """From now on, start from the float network's tensors in front of a Conv node, and compute nothing
+        before it again. Weights before it can no longer be replaced."""
         wanted = cut(self._graph, [name])
         new = [tensor for tensor in wanted if tensor not in self._at]
         if new:
@@ -83,5 +90,5 @@ class Divergence:
         self._runner = FloatRunner(section(self._graph, wanted, self._graph.outputs), swappable=True)
 
     def __call__(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> float:
-        """Mean KL in nats of the network with the given weights and biases in place of its own."""
+        """Mean divergence in nats with the given weights and biases, by Conv node, in place of the graph's own."""
         return mean_kl(self._reference, self._runner.run(self._at, weights, biases))

@@ -1,9 +1,12 @@
-"""What a convolution reads, as second moments over pictures and places: the Hessian of its squared error.
+"""The second moments of what a convolution reads, over pictures and output places: the Hessian of its squared
+error.
 
-For outputs W x over patches x of the float network, the squared error of weights Q on the patches x' of
-a quantized one is, but for a constant, tr((T - Q) H (T - Q)^T): H are the moments of x' and T is the
-regression of W x on x' (Hassibi & Stork 1993; Frantar & Alistarh 2022, section 3). All moments are taken
-about the means, because a bias makes up for those (Nagel et al. 2019, section 4.2).
+A convolution multiplies its weights with the patch of its input at each output place. In the float network,
+weights W give the outputs W x of patches x. In the quantized network, weights Q give the outputs Q x' of patches
+x' that differ from x. The mean squared difference is tr((T - Q) H (T - Q)^T) and a constant, where H is the
+matrix of second moments of x', and T = W E[x x'^T] H^-1 is the regression of W x on x' (Hassibi & Stork 1993;
+Frantar & Alistarh 2022, section 3). All moments are taken about the means, because the bias makes up for a
+change of these (Nagel et al. 2019, section 4.2).
 """
 
 from __future__ import annotations
@@ -18,19 +21,22 @@ from dcgen.ahead import in_turn
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
 PLACES = 256
-"""Output places of a picture that count towards a layer's moments, drawn once a layer; half of them where its
-mirror image counts as well."""
+"""Most output places of a picture that count towards a layer's moments, drawn at random once for each layer;
+half as many where mirror images count as well."""
 DAMPING = 0.01
-"""Share of the mean variance that is added to every variance: no input is ever free."""
+"""Share of the mean variance of a layer's inputs that is added to the variance of each, so that no change of a
+weight is without cost and H has an inverse."""
 
 
 @dataclass(frozen=True, eq=False)
 class Moments:
-    """Of the patches of one convolution: G groups of D = I/G * KH * KW inputs, in I, KH, KW order.
+    """The moments of the patches of one convolution: G groups of D = I/G * KH * KW inputs, in I, KH, KW order.
 
     hessian : float64 [G, D, D], covariance of the quantized network's patches, damped
-    cross : float64 [G, D, D], covariance of the float network's patches (rows) with those, damped
-    mean, mean_float : float64 [G, D]
+    cross : float64 [G, D, D], covariance of the float network's patches (rows) with the quantized network's
+        (columns), damped likewise; the same array as ``hessian`` where both networks are the same before the
+        convolution
+    mean, mean_float : float64 [G, D], mean patch of the quantized and of the float network
     """
 
     hessian: F64
@@ -39,7 +45,7 @@ class Moments:
     mean_float: F64
 
     def targets(self, conv: Conv) -> F64:
-        """T, the weights whose outputs come closest to the float ones: float64 [G, R, D], R = O/G."""
+        """T, the real weights whose outputs come closest to the float network's: float64 [G, R, D], R = O/G."""
         w = rows(conv)
         if self.cross is self.hessian:
             return w
@@ -47,7 +53,7 @@ class Moments:
         return np.asarray(w + np.linalg.solve(self.hessian, drift.transpose(0, 2, 1)).transpose(0, 2, 1))
 
     def bias(self, conv: Conv, quantized: F64) -> F32:
-        """The bias with which ``quantized`` (float64 [G, R, D]) keeps the mean outputs: float32 [O]."""
+        """The bias that keeps the mean outputs with the weights ``quantized``, float64 [G, R, D]: float32 [O]."""
         kept = (rows(conv) * self.mean_float[:, None]).sum(2) - (quantized * self.mean[:, None]).sum(2)
         return np.asarray(conv.bias + kept.reshape(-1), np.float32)
 
@@ -59,10 +65,11 @@ def rows(conv: Conv) -> F64:
 
 
 def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
-    """The inputs of a convolution at some output places: float32 [G, B * P, D].
+    """The patches that a convolution reads at some output places: float32 [G, B * P, D].
 
     x : float32 [B, C, H, W]
-    places : int [P], indices into the output plane of the given width
+    places : int [P], y * width + x of the places in the output plane
+    width : of the output plane
     """
     top, left, bottom, right = conv.pads
     padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
@@ -76,23 +83,29 @@ def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Of the patches of one batch, over B * P rows.
+    """Sums over the patches of one batch.
 
-    mean, mean_float : float64 [G, D], of the quantized and of the float network
-    square, cross : float32 [G, D, D], products of the quantized network's with themselves, and of the float
-        network's (rows) with those
-    ``mean_float`` and ``cross`` are None where both networks have put the same there.
+    rows : number of patches, B * P
+    total, total_float : float64 [G, D], sums of the patches of the quantized and of the float network
+    square : float32 [G, D, D], products of the quantized network's patches with themselves
+    cross : float32 [G, D, D], products of the float network's patches (rows) with the quantized network's
+
+    ``total_float`` and ``cross`` are None where both networks give the convolution the same array.
     """
 
     rows: int
-    mean: F64
+    total: F64
     square: F32
-    mean_float: F64 | None = None
+    total_float: F64 | None = None
     cross: F32 | None = None
 
 
 class Observation:
-    """Running sums of one convolution's moments: float64, over float32 products of a batch."""
+    """What one convolution reads, summed up batch by batch: in float64, the products within a batch in float32.
+
+    name : of the Conv node
+    places : output places of a picture that count, at most
+    """
 
     def __init__(self, graph: Graph, name: str, places: int) -> None:
         conv = graph.by_name[name].op
@@ -102,44 +115,47 @@ class Observation:
         self._conv, self._places = conv, np.sort(drawn)
         g, d = conv.groups, int(np.prod(conv.weight.values.shape[1:]))
         self._rows = 0
-        self._same = True  # whether both networks have put the same there in every batch
-        self._mean, self._mean_float = np.zeros((g, d)), np.zeros((g, d))
+        self._same = True  # whether both networks gave the same array in every batch
+        self._total, self._total_float = np.zeros((g, d)), np.zeros((g, d))
         self._square, self._cross = np.zeros((g, d, d)), np.zeros((g, d, d))
 
     def sums(self, one: F32, two: F32) -> Sums:
-        """Of a batch: what the float and the quantized network put there, float32 [B, C, H, W]."""
+        """The sums of a batch.
+
+        one, two : what the convolution reads in the float and in the quantized network, float32 [B, C, H, W]
+        """
         x = patches(two, self._conv, self._places, self._width)
-        mean, square = x.sum(1, np.float64), x.transpose(0, 2, 1) @ x
+        total, square = x.sum(1, np.float64), x.transpose(0, 2, 1) @ x
         if one is two:
-            return Sums(x.shape[1], mean, square)
+            return Sums(x.shape[1], total, square)
         y = patches(one, self._conv, self._places, self._width)
-        return Sums(x.shape[1], mean, square, y.sum(1, np.float64), y.transpose(0, 2, 1) @ x)
+        return Sums(x.shape[1], total, square, y.sum(1, np.float64), y.transpose(0, 2, 1) @ x)
 
     def add(self, sums: Sums) -> None:
-        """Another batch's."""
+        """Add the sums of a batch."""
         if self._same and sums.cross is not None:
             self._same = False
-            self._cross[:], self._mean_float[:] = self._square, self._mean
+            self._cross[:], self._total_float[:] = self._square, self._total
         self._rows += sums.rows
-        self._mean += sums.mean
+        self._total += sums.total
         self._square += sums.square
         if not self._same:
-            self._mean_float += sums.mean if sums.mean_float is None else sums.mean_float
+            self._total_float += sums.total if sums.total_float is None else sums.total_float
             self._cross += sums.square if sums.cross is None else sums.cross
 
     def moments(self) -> Moments:
-        """The moments over all that was added."""
-        mean = self._mean / self._rows
+        """The moments over all batches that were added."""
+        mean = self._total / self._rows
         hessian = self._square / self._rows - mean[:, :, None] * mean[:, None]
         d = mean.shape[1]
         variance, level = np.einsum("gdd->g", hessian) / d, (mean**2).mean(1)
-        # Where inputs hardly vary, what is left of them is float32 rounding of their level.
+        # Where inputs hardly vary about a large mean, their variance is mostly float32 rounding of the products.
         least = (1e-4 + 4e-6 * d) * level + 1e-12
         damping = np.maximum(DAMPING * variance, least)[:, None, None] * np.eye(d)
         if self._same:
             damped = hessian + damping
             return Moments(damped, damped, mean, mean)
-        mean_float = self._mean_float / self._rows
+        mean_float = self._total_float / self._rows
         cross = self._cross / self._rows - mean_float[:, :, None] * mean[:, None]
         return Moments(hessian + damping, cross + damping, mean, mean_float)
 
@@ -151,10 +167,11 @@ def observe(
     done: Callable[[int], None],
     places: int = PLACES,
 ) -> dict[str, Observation]:
-    """The inputs of the convolutions of ``group``, observed over batches of (float, quantized) tensors.
+    """The observations of the convolutions ``group``, by name.
 
-    done : told of the pictures of each batch
-    places : of each picture that count, at most
+    batches : what they read, by tensor name, in the float and in the quantized network, float32 [B, C, H, W]
+    done : called after each batch with the number of its pictures
+    places : output places of a picture that count, at most
     """
     found = {name: Observation(graph, name, places) for name in group}
 
@@ -162,7 +179,8 @@ def observe(
         count = len(next(iter(batch.values()))[0])
         return count, [o.sums(*batch[graph.by_name[name].inputs[0]]) for name, o in found.items()]
 
-    for count, batch_sums in in_turn(sums, batches):  # added in order, whoever was ready first
+    # Sums are made on all cores but added in the order of the batches, so that they are repeatable.
+    for count, batch_sums in in_turn(sums, batches):
         for o, s in zip(found.values(), batch_sums, strict=True):
             o.add(s)
         done(count)

@@ -1,4 +1,4 @@
-"""Magnitude pruning (Han et al. 2015; 2016, section 2) and the sensitivity scan that sets densities."""
+"""Magnitude pruning (Han et al. 2015; 2016, section 2), and a scan of how far each layer can be pruned."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from dcgen.compress.evidence import Divergence, Evidence
 from dcgen.ir.graph import F32, Graph, Weight
 
 SCAN = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.33, 0.25, 0.2, 0.15, 0.1)
-"""Densities a scan tries, from dense to sparse."""
+"""Densities that a scan tries, from dense to sparse."""
 SCAN_PICTURES = 32
+"""Held-out pictures that a scan measures the divergence on."""
 
 
 def magnitude(values: F32, density: float) -> F32:
-    """The weights with all but the ``density`` share of largest magnitude set to zero.
+    """The weights with only the share ``density`` of largest magnitude kept, and all others zero.
 
-    Ties at the threshold keep the earliest weights, so that the count is exact.
+    Of weights of equal magnitude the first are kept, so that the count is exact.
     """
     keep = round(density * values.size)
     order = np.argsort(-np.abs(values.ravel()), kind="stable")
@@ -27,7 +28,7 @@ def magnitude(values: F32, density: float) -> F32:
 
 
 def prune(graph: Graph, densities: Mapping[str, float]) -> Graph:
-    """``graph`` with the named convolutions pruned."""
+    """The graph with the convolutions that ``densities`` names pruned to these."""
     return graph.with_weights(
         {
             n.name: Weight(magnitude(c.weight.values, densities[n.name]))
@@ -38,7 +39,8 @@ def prune(graph: Graph, densities: Mapping[str, float]) -> Graph:
 
 
 def scan(graph: Graph, evidence: Evidence, max_kl: float) -> dict[str, float]:
-    """The lowest density of each convolution at which pruning it alone stays within ``max_kl`` nats."""
+    """By convolution, the lowest density to which it can be pruned, no other being pruned, before the divergence
+    is above ``max_kl`` nats."""
     divergence = Divergence(graph, evidence.held_out[:SCAN_PICTURES])
     convs = list(graph.convs())
     found = {}

@@ -1,7 +1,8 @@
-"""What a level costs in bits, learnt from the levels in use: the adaptive entropy estimate.
+"""The estimated size of a coded level, from how often each level is used: its entropy.
 
-The joint coding of runs and levels comes within a percent of the zero-order entropy of all weights of a
-layer, zeros among them, so that a zero costs its share of the run that it lengthens.
+The joint coding of runs and levels comes within a percent of the zero-order entropy of all weights of a layer,
+zeros among them. So a zero is estimated to cost its share of the run that it is in, which the coding has no
+symbol for.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from dcgen.compress.uniform import MAX_LEVEL
 from dcgen.ir.graph import F64
 
 FLOOR = 0.02
-"""Counts that every level is credited with: one that nobody uses stays within reach, at a price."""
+"""Added to the count of every level, so that a level that no weight uses has a finite cost."""
 
 
 def level_costs(integers: np.ndarray, nonzero: float = 0.0) -> F64:
-    """float64 [2 * MAX_LEVEL + 1]: bits of the levels -MAX_LEVEL.., under the frequencies of ``integers``.
+    """Bits of each of the levels -MAX_LEVEL to MAX_LEVEL, float64 [2 * MAX_LEVEL + 1].
 
-    nonzero : bits on top for every level but zero: what a weight costs besides its place in the file
+    integers : levels in use, as multiples of the step, which give the frequencies
+    nonzero : bits on top for every level but zero, for what a weight costs besides its bits in the file
     """
     counts = np.bincount((integers + MAX_LEVEL).ravel().astype(np.int64), minlength=2 * MAX_LEVEL + 1)
     smooth = counts + FLOOR

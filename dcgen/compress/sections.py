@@ -1,8 +1,10 @@
-"""Walking a network from convolution to convolution with two sets of weights side by side.
+"""Runs a float network and its quantized twin side by side, from convolution to convolution.
 
-A quantizer that answers for the errors of the layers before it needs, at every convolution, what the
-float network puts there and what the quantized one does. Tensors of all pictures are kept at a cut
-of the network only where they are small; elsewhere they are computed again from the last cut.
+A quantizer that makes up for the errors of the layers before needs, at every convolution, what it reads in the
+float network and in the quantized one, whose weights are known up to there. The network is cut before the
+convolution, and the tensors at the cut are kept for all pictures, so that the next convolution's inputs are
+computed from there. Where they would take too much memory, they are computed again from the last cut that was
+kept.
 """
 
 from __future__ import annotations
@@ -16,15 +18,15 @@ from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
 from dcgen.ir.runner import BATCH, FloatRunner
 
 KEPT_BYTES = 700 * 2**20
-"""Most that the tensors at a cut may take, over both networks and all pictures."""
+"""Most bytes of the tensors at a cut that is kept, over both networks and all pictures."""
 KNOWN_BYTES = 1300 * 2**20
-"""Most that tensors of the float network may take that one walk leaves for the next."""
+"""Most bytes of the float network's tensors that one walk leaves for the next ones."""
 
 
 def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
-    """The Conv nodes in order, in runs of which none reads what another of the same run makes."""
+    """The names of the Conv nodes in order, in groups: no convolution depends on another one of its group."""
     found: list[list[str]] = []
-    behind: set[str] = set()  # every tensor that depends on the current run
+    behind: set[str] = set()  # tensors that depend on the current group
     for node in graph.nodes:
         depends = any(i in behind for i in node.inputs)
         if isinstance(node.op, Conv):
@@ -39,7 +41,7 @@ def groups(graph: Graph) -> tuple[tuple[str, ...], ...]:
 
 
 def section(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> Graph:
-    """The part of the graph that makes ``outputs`` from ``inputs``, all by tensor name."""
+    """The part of the graph that computes the tensors ``outputs`` from the tensors ``inputs``."""
     given, wanted = set(inputs), list(dict.fromkeys(outputs))
     needed, pending = set[str](), [w for w in wanted if w not in given]
     while pending:
@@ -58,8 +60,8 @@ def section(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> Grap
 
 
 def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
-    """The tensors that exist before ``group`` and the convolutions behind it run, and that what comes
-    behind still reads; the inputs of ``group`` are among them."""
+    """The names of the tensors before ``group`` from which everything behind can be computed: those that are
+    independent of the group and of all later convolutions, and that a node reads which is not."""
     waiting = set(group)
     missing: set[str] = set()
     reached = False
@@ -72,7 +74,7 @@ def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
 
 
 class Sliced(Protocol):
-    """Tensors float32 [N, C, H, W] that a walk takes slice by slice."""
+    """A tensor float32 [N, C, H, W] that a walk reads slice by slice along N."""
 
     def __len__(self) -> int: ...
 
@@ -80,7 +82,10 @@ class Sliced(Protocol):
 
 
 class Mirrored:
-    """Pictures float32 [N, C, H, W] and behind them their mirror images, which are made when they are taken."""
+    """Pictures, and behind them their mirror images, which are made when they are read.
+
+    pictures : float32 [N, C, H, W]; the whole is float32 [2 * N, C, H, W]
+    """
 
     def __init__(self, pictures: F32) -> None:
         self._pictures = pictures
@@ -96,13 +101,15 @@ class Mirrored:
 
 
 class Walk:
-    """Two networks of one graph, float and quantized, on the same pictures.
+    """The float and the quantized network of one graph, on the same pictures.
 
-    Groups are visited in order. Whoever visits puts the quantized weights and biases of a group into
-    ``weights`` and ``biases`` before going on.
+    Groups of convolutions are visited in order. Before the next visit, the caller puts the quantized weights and
+    biases of the group into ``weights`` and ``biases``, by Conv node; convolutions that are not named there are
+    the same in both networks.
 
     pictures : float32 [N, C, H, W]; ``count`` is N
-    known : the float network's tensors at some cuts, shared by walks over the same pictures; the first fills it
+    known : the float network's tensors at some cuts, by name, shared by walks over the same pictures; the first
+        walk fills it
     """
 
     def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
@@ -115,7 +122,8 @@ class Walk:
         self.biases: dict[str, F32] = {}
 
     def visit(self, group: Iterable[str]) -> Iterator[Mapping[str, tuple[F32, F32]]]:
-        """Batch by batch the (float, quantized) tensors float32 [B, C, H, W] that ``group`` reads."""
+        """Batch by batch, the tensors that ``group`` reads, by name: of the float and of the quantized network,
+        float32 [B, C, H, W]. Both are one array where the networks are the same up to there."""
         group = tuple(group)
         graph, held = self._graph, self._at
         wanted = cut(graph, group)
@@ -155,11 +163,13 @@ class Walk:
                 self._remember({name: one for name, (one, _) in made.items()})
 
     def _remember(self, found: Mapping[str, F32]) -> None:
-        """The last ones, as most work lies between them for their size."""
+        """Keep the float network's tensors at a cut for other walks. Where memory is short, those of the last cuts
+        stay: they are the smallest for the work that they save."""
         self._known.update(found)
         while sum(x.nbytes for x in self._known.values()) > KNOWN_BYTES:
             del self._known[next(iter(self._known))]
 
 
 def _empty(pictures: int, shape: Shape) -> F32:
+    """Room for a tensor of all pictures, its values undefined."""
     return np.empty((pictures, *shape), np.float32)

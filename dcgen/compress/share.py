@@ -1,4 +1,4 @@
-"""Weight sharing by k-means (Han et al. 2016, section 3)."""
+"""Weight sharing by k-means (Han et al. 2016, section 3): a layer's weights are replaced by few levels."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Init = Literal["linear", "density", "forgy"]
 
 
 def kmeans(samples: F64, centroids: F64, iterations: int = 50) -> F64:
-    """Lloyd's algorithm in one dimension, exact in every step.
+    """Centroids after Lloyd's algorithm in one dimension: float64 [K], ascending. One without samples stays.
 
-    samples : float64 [N]; centroids : float64 [K]
-    Returns the centroids in ascending order. One that loses all its samples stays where it is.
+    samples : float64 [N]
+    centroids : float64 [K], where it starts
     """
     x = np.sort(samples)
     sums = np.concatenate([[0.0], np.cumsum(x)])
@@ -33,9 +33,9 @@ def kmeans(samples: F64, centroids: F64, iterations: int = 50) -> F64:
 
 
 def initial(samples: F64, k: int, init: Init, rng: np.random.Generator) -> F64:
-    """Starting centroids (section 3.1).
+    """Starting centroids (Han et al. 2016, section 3.1), float64 [k], by ``init``.
 
-    linear : equally spaced between the extremes
+    linear : equally spaced between the least and the largest sample
     density : equally spaced in the cumulative distribution
     forgy : k samples drawn at random
     """
@@ -47,9 +47,9 @@ def initial(samples: F64, k: int, init: Init, rng: np.random.Generator) -> F64:
 
 
 def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Levels:
-    """At most 2**bits levels, zero being one of them and reserved for pruned weights.
+    """Weights replaced by at most 2**bits levels. Zero is one of them, for pruned weights.
 
-    values : float32 OIHW; zeros stay zeros, every other weight takes its nearest centroid
+    values : float32 OIHW; zeros stay zero, every other weight takes its nearest centroid
     """
     flat = values.astype(np.float64).ravel()
     kept = flat[flat != 0]
@@ -65,7 +65,8 @@ def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Level
 
 
 def existing(values: F32) -> Levels | None:
-    """The levels of weights that are shared already (at most 256 different values), else None."""
+    """The levels of weights, float32 OIHW, that have at most 256 different values, zero counted; None for
+    others."""
     book, indices = np.unique(np.concatenate([[np.float32(0)], values.ravel()]), return_inverse=True)
     if len(book) > 256:
         return None
