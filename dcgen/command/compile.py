@@ -157,7 +157,7 @@ def compile_(
 
 
 def show(data: Mapping[str, Any], out: Path) -> None:
-    """The figures of a compilation."""
+    """A table of the figures in the manifest ``data`` that people ask for first."""
     held = data["held_out"]
     low, high = held["agreement_interval"]
     kl_interval = console.interval(held["mean_kl_interval"])
@@ -181,7 +181,7 @@ def show(data: Mapping[str, Any], out: Path) -> None:
 
 
 def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    """Whether training helped, if there was any."""
+    """The row that says whether training helped; none if there was no training."""
     if (found := data.get("distillation")) is None:
         return []
     start, best, rounds = found["start"], found["best"], len(found["rounds"])
@@ -197,7 +197,7 @@ def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _predicted_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    """What is expected of the firmware, if the target is a microcontroller."""
+    """The rows with what the firmware is expected to take; none if the target is no microcontroller."""
     if (predicted := data.get("predicted")) is None:
         return []
     return [
@@ -207,7 +207,7 @@ def _predicted_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    """What is expected of the engine, if the target is one."""
+    """The rows with what the engine is expected to do; none if the target is no engine."""
     if (engine := data.get("engine")) is None:
         return []
     return [
@@ -221,7 +221,7 @@ def _engine_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
 
 
 def _pace_rows(engine: Mapping[str, Any]) -> list[tuple[object, ...]]:
-    """Pictures a second on the engine's board, if it has one."""
+    """The rows with pictures a second on the engine's board; none if it has no board."""
     if (found := engine.get("pace")) is None:
         return []
     return [

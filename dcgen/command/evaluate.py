@@ -24,8 +24,9 @@ from dcgen.verify import host_scores
 class Evaluation:
     """Fidelity on some pictures, and which pictures they were.
 
-    pictures_sha256 : digest of all of them, in order
-    overlap : how many of them served each purpose of calibration; None if the output does not list them
+    pictures_sha256 : digest of the pictures' camera bytes, in order
+    overlap : for each purpose of calibration, how many of the pictures served it too; None if the output does not
+        list its calibration pictures
     """
 
     fidelity: Fidelity
@@ -58,7 +59,12 @@ def eval_(
 
 
 def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Evaluation:
-    """Fidelity, and with labels accuracy, on the labelled pictures (or on all of a folder)."""
+    """Fidelity on the labelled pictures of a folder, with accuracy; without labels, on all pictures of the folder.
+
+    on : ``golden`` to run the Python reference, ``host`` to run the emitted C
+
+    Raises ConfigError for another ``on``, PictureError where a label or a picture cannot be used.
+    """
     if on not in ("golden", "host"):
         raise ConfigError("--on", f"must be golden or host, not {on!r}")
     output = open_output(out)
@@ -66,7 +72,7 @@ def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Pr
     if labels is None:
         files = host.files(images)
     else:
-        host.files(images)
+        host.files(images)  # raises where that is no folder of pictures
         known = host.labels(labels)
         files = [images / name for name in known]
         indices = np.array(list(known.values()), np.int64)
@@ -81,6 +87,7 @@ def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Pr
 
 
 def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
+    """``Evaluation.overlap`` of the pictures."""
     if not output.calibrated_on:
         return None
     seen = host.digests(pictures)
@@ -88,7 +95,7 @@ def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
 
 
 def show(found: Evaluation) -> None:
-    """Accuracy and agreement with n and intervals stated."""
+    """A table of agreement, divergence and accuracy, with the number of pictures and intervals."""
     f = found.fidelity
     rows: list[tuple[object, ...]] = [
         ("agreement", f.agreement, console.interval(f.agreement_interval)),
@@ -104,7 +111,7 @@ def show(found: Evaluation) -> None:
 
 
 def warn_of_overlap(found: Evaluation, images: Path) -> None:
-    """A line on stderr where pictures served calibration too."""
+    """A warning where pictures served calibration, too: figures on these are better than on new pictures."""
     if found.overlap is not None and any(found.overlap.values()):
         measured, held_out = found.overlap.values()
         console.print_warning(

@@ -51,7 +51,7 @@ def frontier_(
 
 
 def show(rows: Sequence[Row], out: Path) -> None:
-    """The points of a curve as a table."""
+    """A table of the points of a curve, and how one of them is compiled."""
     headings = ("point", "bytes", "mean KL", "agreement", "density", "MACs", "instr.", "cycles")
     shown = [
         (

@@ -30,7 +30,10 @@ def inspect_(
 
 
 def inspect(what: str, weights: Path | None) -> dict[str, Any]:
-    """A description of an output folder (its manifest), a blob or a model."""
+    """A description of an output folder (its manifest), a blob or a model; ``kind`` says of which.
+
+    Raises ConfigError where weights are given for something that holds its own.
+    """
     path = Path(what)
     if weights is not None and (path.is_dir() or path.suffix == ".dcb"):
         raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
@@ -69,7 +72,7 @@ def _describe_graph(graph: Graph) -> dict[str, Any]:
 
 
 def show(data: Mapping[str, Any]) -> None:
-    """Plain values first, then every list of records as a table."""
+    """A table of the plain values, then one for each mapping and each list of records."""
     plain = [(k, v) for k, v in data.items() if not isinstance(v, list | dict)]
     console.print_table(str(data["kind"]), ("", ""), plain)
     for key, value in data.items():
@@ -81,5 +84,5 @@ def show(data: Mapping[str, Any]) -> None:
 
 
 def _counted(value: object) -> object:
-    """Long lists by their length; ``--json`` shows them whole."""
+    """A value to show: for a long list its length, as ``--json`` shows the list whole."""
     return f"{len(value)} entries" if isinstance(value, list) and len(value) > 8 else value

@@ -21,7 +21,7 @@ def verify_(
     on: Annotated[
         list[str] | None,
         Option(
-            help=f"Repeats; default all of {', '.join(t.check_name for t in TARGETS)}. "
+            help=f"Machine to verify on; repeats. Default: all of {', '.join(t.check_name for t in TARGETS)}. "
             f"{CHECK_NAME} simulates the engine."
         ),
     ] = None,
@@ -46,7 +46,12 @@ def verify_(
 def run(
     out: Path, on: Sequence[str], images: Path | None, count: int | None, progress: Progress
 ) -> tuple[Check, ...]:
-    """Verify the output folder on the named machines (all of them if none is named)."""
+    """Verify the output folder with its golden pictures, or those of the folder ``images``.
+
+    on : machines by their check names, and ``rtl`` for the engine; all machines, without the engine, if it is
+        empty
+    count : number of pictures, the first ones of the folder; None for all
+    """
     output = open_output(out)
     machines = tuple(dict.fromkeys(find_check(name) for name in on if name != CHECK_NAME))
     files = host.files(images or out / "golden")[:count]
@@ -64,7 +69,7 @@ def run(
 
 
 def show(checks: Sequence[Check]) -> None:
-    """One row a machine."""
+    """A table with a row for each machine, and where the first difference is."""
     rows = []
     for c in checks:
         d = c.to_json()
@@ -84,7 +89,7 @@ def show(checks: Sequence[Check]) -> None:
 
 
 def show_cycles(checks: Sequence[Check]) -> None:
-    """Predicted against counted cycles of each layer, and what the engine did in them."""
+    """Predicted and counted cycles of an engine: of each layer, and for each cause of spending them."""
     for c in checks:
         if (found := c.cycles) is None:
             continue
