@@ -30,14 +30,12 @@ def load(
     input_size: int | None = None,
     default_size: int | None = None,
 ) -> ImportedModel:
-    """The network ``model`` names: a file (``.onnx``, ``.pt2``, ``.net``) or a name of the catalogue.
+    """The network that ``model`` names: a file (``.onnx``, ``.pt2``, ``.net``) or a name of the catalogue.
 
-    Parameters
-    ----------
-    weights : file of the parameters of a named model; one that ships a checkpoint needs none
-    input_size : height and width of the input. Named models and ``.net`` files are built at that
-        size; in other files it fills sizes left open, and ConfigError says where they contradict it.
-    default_size : the same, where neither ``input_size`` nor the file says anything
+    weights : file of the parameters of a named model; a model that ships a checkpoint needs none
+    input_size : height and width of the input. Named models and ``.net`` files are built at that size. In other
+        files it is the size of axes that are left open; ConfigError says where an axis has another size.
+    default_size : the size of open axes where ``input_size`` is None
     """
     if input_size is not None and input_size < 1:
         raise ConfigError("input size", f"is at least 1, found {input_size}")

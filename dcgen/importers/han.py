@@ -1,9 +1,11 @@
 """Han's published ``compressed_SqueezeNet.net``: SqueezeNet v1.0 with its codebooks and zeros.
 
-Little endian. 26 x uint32: stored entries of each convolution, in network order. Then for each
-256 x float32 codebook (entry 0 is 0.0), float32 biases, one uint8 code per stored entry, and
-4-bit gaps, two per byte, low nibble first. An entry lies gap + 1 places after the one before, in
-flat OIHW order; code 0 fills gaps over 15 with zeros.
+The file is little endian. It starts with 26 x uint32, the number of stored entries of each convolution in network
+order. Then follow for each convolution: its codebook, 256 x float32, of which entry 0 is 0.0; its biases, float32;
+the codes, one uint8 for each stored entry; and the gaps, 4 bits for each, two in a byte, low nibble first.
+
+An entry lies gap + 1 places after the one before, in flat OIHW order. An entry of code 0 is a zero that fills a gap
+over 15.
 """
 
 from __future__ import annotations
@@ -21,10 +23,16 @@ from dcgen.models.catalogue import V1_0_CAFFE
 from dcgen.models.spec import ConvLayer
 
 CODES = 256
+"""Entries of each codebook."""
 
 
 def load_han(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
-    """The network in a ``.net`` file: weights as exact levels, biases as stored."""
+    """The network in a ``.net`` file, its weights as exact levels and its biases as stored.
+
+    input_size : height and width of the input; where it is None ``default_size``, else the model's own size
+
+    Raises ModelError naming the first part of the file that is damaged.
+    """
     path = Path(path)
     spec = replace(
         V1_0_CAFFE, name="squeezenet1_0_deepcompression", size=input_size or default_size or V1_0_CAFFE.size
@@ -44,6 +52,7 @@ def load_han(path: str | Path, input_size: int | None = None, default_size: int 
 
 
 def _layer(reader: _Reader, conv: ConvLayer, stored: int) -> tuple[Weight, F32]:
+    """Weight and bias of the next convolution, of which ``stored`` entries are in the file."""
     codebook = reader.take(CODES, "<f4", f"codebook of {conv.name}")
     bias = reader.take(conv.outputs, "<f4", f"biases of {conv.name}")
     if not (np.isfinite(codebook).all() and np.isfinite(bias).all()):
@@ -64,7 +73,7 @@ def _layer(reader: _Reader, conv: ConvLayer, stored: int) -> tuple[Weight, F32]:
 
 
 class _Reader:
-    """Takes arrays off the front of a file, none longer than what is left of it."""
+    """Takes arrays off the front of a file; ModelError where one is longer than what is left."""
 
     def __init__(self, path: Path, data: bytes) -> None:
         self.path = path
@@ -72,6 +81,7 @@ class _Reader:
         self.at = 0
 
     def take(self, count: int, dtype: str, what: str) -> np.ndarray:
+        """The next ``count`` numbers; ``what`` names them in the error."""
         size = count * np.dtype(dtype).itemsize
         left = len(self.data) - self.at
         if size > left:
@@ -81,6 +91,7 @@ class _Reader:
         return array.astype(array.dtype.newbyteorder("="))
 
     def finish(self) -> None:
+        """ModelError if anything is left."""
         if self.at != len(self.data):
             excess = len(self.data) - self.at
             raise ModelError(self.path, f"has {excess} bytes after its last layer, expected none")

@@ -1,4 +1,4 @@
-"""What every importer returns."""
+"""What every importer returns: a network, and what its source says about it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from dcgen.ir.graph import Graph
 
 Head = Literal["none", "softmax", "log_softmax", "argmax", "topk"]
-"""What the source did with the scores at its end: removed from the graph, left to the host."""
+"""The operator behind the scores at the end of the source. It is no part of the graph: the host applies it."""
 
 
 @dataclass(frozen=True, eq=False)

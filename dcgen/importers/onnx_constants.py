@@ -14,17 +14,17 @@ from dcgen.errors import ModelError
 from dcgen.importers.onnx_scope import Call
 
 MAX_ELEMENTS = 1 << 28
-"""A constant that claims more elements than this is taken for a damaged file."""
+"""Most elements of a constant; one that claims more is taken for damage."""
 
 FOLDABLE = (
     *("Add", "Cast", "Concat", "ConstantOfShape", "Div", "Expand", "Flatten", "Gather", "Identity", "Mul"),
     *("Neg", "Reciprocal", "Reshape", "Shape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
 )
-"""Operators evaluated here, by the reference implementation of onnx, when all inputs are constant."""
+"""Operators that are evaluated during import where all inputs are constant, by onnx's reference implementation."""
 
 
 def tensor_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
-    """The array of a tensor message; ModelError if its dimensions and data disagree."""
+    """The array of a tensor message; ModelError if its dimensions and data disagree. ``source`` names the file."""
     _check_size(tensor.dims, f"{source}: constant {tensor.name}")
     try:
         return numpy_helper.to_array(tensor)
@@ -33,7 +33,7 @@ def tensor_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
 
 
 def sparse_array(sparse: onnx.SparseTensorProto, source: str) -> np.ndarray:
-    """The dense array of a sparse message (indices linear, or one coordinate a row)."""
+    """The dense array of a sparse message, whose indices are flat or one coordinate a row; ModelError as above."""
     thing = f"{source}: sparse constant {sparse.values.name}"
     dims = tuple(sparse.dims)
     _check_size(dims, thing)
@@ -65,7 +65,12 @@ def constant_node(call: Call) -> np.ndarray:
 
 
 def fold(call: Call, node: onnx.NodeProto, opset: int) -> np.ndarray:
-    """The output of a node whose inputs are all constant."""
+    """The output of a node whose inputs are all constant.
+
+    node : the node itself, of operator set ``opset``; ``call`` has its arguments
+
+    Raises UnsupportedError for an operator that is not ``FOLDABLE``, ModelError where it cannot be computed.
+    """
     if call.kind == "Constant":
         return constant_node(call)
     if call.kind not in FOLDABLE:

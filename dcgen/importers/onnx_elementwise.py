@@ -1,17 +1,19 @@
 """ONNX operators on single elements: batch normalisation, clipping, arithmetic.
 
-One function an operator; see ``onnx_operators``.
+One function for each operator, listed at the end; see ``onnx_operators``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import reduce
+from typing import Final
 
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_scope import Call, Scope, Signal
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
 from dcgen.ir.graph import Add, Affine, Clip
 
 
@@ -74,7 +76,7 @@ def sum_(call: Call, scope: Scope) -> Signal:
 
 
 def _sum(call: Call, scope: Scope, terms: list[Signal]) -> Signal:
-    """The chain of Add nodes over ``terms``; only the last is called like the ONNX node."""
+    """The sum of ``terms`` as a chain of Add nodes; the last one is called like the ONNX node."""
     if any(t.dims != terms[0].dims for t in terms):
         raise call.unsupported(f"terms of one shape are supported, found {[t.dims for t in terms]}")
     last = len(terms) - 1
@@ -89,7 +91,7 @@ def _sum(call: Call, scope: Scope, terms: list[Signal]) -> Signal:
 def _per_channel(
     call: Call, scope: Scope, x: Signal, factor: np.ndarray | None, term: np.ndarray | None
 ) -> Signal:
-    """x * factor + term for constants that are scalars or vary along channels alone."""
+    """x * factor + term for constants that are scalars or differ by channel alone; None stands for 1 and for 0."""
     axis = scope.channel_axis(x)
     channels = scope.shapes[x.tensor][0]
 
@@ -109,3 +111,15 @@ def _per_channel(
 def _affine(call: Call, scope: Scope, x: Signal, scale: np.ndarray, shift: np.ndarray) -> Signal:
     op = Affine(call.parameter(scale, "scale"), call.parameter(shift, "shift"))
     return scope.emit(call, op, x, dims=x.dims)
+
+
+OPERATORS: Final[Mapping[str, Handler]] = {
+    "Add": add,
+    "BatchNormalization": batch_normalization,
+    "Clip": clip,
+    "Div": divide,
+    "Mul": multiply,
+    "Relu": relu,
+    "Sub": subtract,
+    "Sum": sum_,
+}

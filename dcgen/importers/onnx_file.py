@@ -1,4 +1,4 @@
-"""Reading an ONNX file and bringing it into the one form that the importer speaks."""
+"""Reads an ONNX file and brings it into the one form that the importer understands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from dcgen.importers.onnx_constants import sparse_array, tensor_array
 OLDEST_OPSET = 9
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
 SPOKEN_OPSET = 18
-"""Models of older opsets are converted to this one; those of newer ones spell our operators alike."""
+"""The operator set that the importer is written for. Models of older sets are converted to it; newer sets spell
+dcgen's operators alike."""
 
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
@@ -49,10 +50,14 @@ def opset_of(model: onnx.ModelProto) -> int:
 def normalize(
     model: onnx.ModelProto, source: str, input_size: int | None = None, default_size: int | None = None
 ) -> onnx.ModelProto:
-    """The checked model with functions inlined, every size fixed, at ``SPOKEN_OPSET`` or newer.
+    """The model checked, its functions inlined, every size fixed, at ``SPOKEN_OPSET`` or newer.
 
-    A symbolic batch becomes one picture; symbolic heights and widths become ``input_size``, else
-    ``default_size``; the first of them must not contradict a fixed size.
+    source : names the model in errors
+    input_size : what symbolic heights and widths become. ConfigError where a fixed one differs.
+    default_size : the same where ``input_size`` is None; a fixed size may differ
+
+    A symbolic batch becomes one picture. Raises UnsupportedError for operator sets, types and ranks that dcgen
+    does not read, ModelError where onnx finds the model invalid.
     """
     opset = opset_of(model)
     if not OLDEST_OPSET <= opset <= NEWEST_OPSET:
@@ -76,7 +81,7 @@ def normalize(
 
 
 def constants(graph: onnx.GraphProto, source: str) -> Iterator[tuple[str, np.ndarray]]:
-    """Name and value of every initialiser; floats are finite."""
+    """Name and value of every initialiser. ModelError for a float that is not finite."""
     for tensor in graph.initializer:
         name, array = tensor.name, tensor_array(tensor, source)
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -142,5 +147,5 @@ def type_name(code: int) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an exception of another package says, without its trace."""
+    """The first line that an exception of another package says, its type if it says nothing."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)

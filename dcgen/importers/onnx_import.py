@@ -18,11 +18,11 @@ from dcgen.ir.graph import Graph, Input, Shape
 from dcgen.ir.verify import verify
 
 EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
-"""Graph names that say nothing about the network: the file's name serves better."""
+"""Graph names that exporters give to every network; the file's name is used instead."""
 
 
 def load_onnx(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
-    """The network in an ONNX file. ``input_size`` is the height and width where the file has none."""
+    """The network in an ONNX file; sizes as in ``onnx_file.normalize``."""
     path = Path(path)
     return import_onnx(read(path), str(path), input_size, default_size)
 
@@ -30,7 +30,7 @@ def load_onnx(path: str | Path, input_size: int | None = None, default_size: int
 def import_onnx(
     model: onnx.ModelProto, source: str, input_size: int | None = None, default_size: int | None = None
 ) -> ImportedModel:
-    """The network in an ONNX model; ``source`` names it in errors.
+    """The network in an ONNX model; ``source`` names it in errors, sizes are as in ``onnx_file.normalize``.
 
     Nodes keep their ONNX names (or take that of their output). Operators that feed no output are
     left out, and so is a Softmax, LogSoftmax, ArgMax or TopK at the end, reported as ``head``.
@@ -68,6 +68,7 @@ def import_onnx(
 def _import_node(
     node: onnx.NodeProto, values: dict[str, Value], scope: Scope, source: str, opset: int
 ) -> tuple[Value, ...]:
+    """The outputs of one node of operator set ``opset``; ``values`` are the ONNX tensors so far, by name."""
     args = tuple(values[i] if i else None for i in node.input)
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     call = Call(source, _name(node), node.op_type, attributes, args)
@@ -84,9 +85,9 @@ def _import_node(
 
 
 def _refuse_unknown(model: onnx.ModelProto, source: str) -> None:
-    """UnsupportedError for the first node that no rule of ours covers.
+    """UnsupportedError for the first node whose operator dcgen neither imports nor folds.
 
-    Runs before the model is converted, as the converter's own message names no node.
+    It is called before the model is converted, too, as the converter's own message names no node.
     """
     local = {(f.domain, f.name) for f in model.functions}
     for node in _live(model.graph):
@@ -114,10 +115,12 @@ def _live(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _used(graph: onnx.GraphProto) -> set[str]:
+    """Names of the tensors that an output depends on."""
     return {o.name for o in graph.output} | {i for n in _live(graph) for i in n.input}
 
 
 def _name(node: onnx.NodeProto) -> str:
+    """The node's name, or where it has none its first output's."""
     return str(node.name or next(filter(None, node.output), node.op_type))
 
 
@@ -126,13 +129,14 @@ def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:
 
 
 def _picture(dims: tuple[int, ...]) -> Shape:
-    """One picture of an input; a lone axis holds the channels of a single one."""
+    """(C, H, W) of one picture of an input of ONNX shape ``dims``. A lone axis is one picture's channels."""
     shape = as_shape(dims if len(dims) == 1 else dims[1:])
     assert shape is not None  # normalize() lets ranks 1 to 4 pass
     return shape
 
 
 def _batch(inputs: dict[str, tuple[int, ...]], source: str) -> int:
+    """The batch size that all inputs have. UnsupportedError where they differ."""
     batches = {dims[0] if len(dims) > 1 else 1 for dims in inputs.values()}
     if len(batches) > 1:
         raise UnsupportedError(source, f"inputs of one batch size are supported, found {sorted(batches)}")
@@ -140,7 +144,7 @@ def _batch(inputs: dict[str, tuple[int, ...]], source: str) -> int:
 
 
 def _outputs(graph: onnx.GraphProto, values: dict[str, Value], source: str) -> tuple[tuple[str, ...], Head]:
-    """The IR tensors behind the outputs, each once, and the first head among them."""
+    """Names of the IR tensors that the outputs are views of, each once, and the first removed head among them."""
     signals = []
     for output in graph.output:
         value = values.get(output.name)

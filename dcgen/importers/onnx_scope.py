@@ -1,14 +1,14 @@
-"""The state of an ONNX import: which IR tensor stands behind each ONNX tensor.
+"""The state of an ONNX import: which IR tensor each ONNX tensor is a view of.
 
 ONNX tensors have a batch axis and any rank; IR tensors are one picture's (C, H, W). Both list
-their elements in the same order, so an ONNX reshape is only another *view* of an IR tensor, and
-matters when an operator asks for channels and planes.
+their elements in the same order, so an ONNX reshape is only another *view* of an IR tensor. The view
+matters where an operator asks for channels and planes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,9 +24,11 @@ Dims = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Signal:
-    """A computed ONNX tensor: the elements of IR tensor ``tensor`` seen in ONNX shape ``dims``.
+    """A computed ONNX tensor.
 
-    ``head`` is what a removed last operator (softmax, arg-max) made of it.
+    tensor : name of the IR tensor that has its elements
+    dims : its ONNX shape
+    head : the operator at the end of the network that is left out between the two, if one is
     """
 
     tensor: str
@@ -37,10 +39,20 @@ class Signal:
 Value = Signal | np.ndarray
 """An ONNX tensor during import: computed, or a constant."""
 
+Handler = Callable[["Call", "Scope"], Value | tuple[Value, ...]]
+"""Imports one node and returns its output, or all of its outputs."""
+
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One ONNX node with its arguments at hand. ``args`` holds None for an omitted input."""
+    """One ONNX node with its arguments.
+
+    source : names the model in errors
+    name : the node's, or that of its first output
+    kind : ONNX operator type
+    attributes : by name, as ``onnx.helper`` decodes them
+    args : one for each input, None for an omitted one
+    """
 
     source: str
     name: str
@@ -50,33 +62,38 @@ class Call:
 
     @property
     def where(self) -> str:
+        """The node's name in errors."""
         return f"{self.source}: node {self.name} ({self.kind})"
 
     def unsupported(self, problem: str, hint: str = "") -> UnsupportedError:
+        """The error to raise for what dcgen does not import."""
         return UnsupportedError(self.where, problem, hint)
 
     def get(self, attribute: str, default: Any) -> Any:
+        """The attribute's value, or ``default`` where the node has none; strings are decoded."""
         value = self.attributes.get(attribute, default)
         return value.decode(errors="replace") if isinstance(value, bytes) else value
 
     def signal(self, index: int = 0) -> Signal:
+        """Input ``index``, which must be computed."""
         value = self._arg(index)
         if not isinstance(value, Signal):
             raise self.unsupported(f"input {index} is computed where supported, found a constant")
         return value
 
     def constant(self, index: int, what: str) -> np.ndarray:
-        """The constant at ``index``; ``what`` names it in the error when it is computed."""
+        """Input ``index``, which must be constant; ``what`` names it in the error."""
         value = self._arg(index)
         if not isinstance(value, np.ndarray):
             raise self.unsupported(f"its {what} (input {index}) must be constant, found a computed tensor")
         return value
 
     def optional(self, index: int, what: str) -> np.ndarray | None:
+        """Input ``index``, which must be constant, None if it is omitted; ``what`` names it in the error."""
         return None if self._arg(index) is None else self.constant(index, what)
 
     def parameter(self, array: Any, what: str) -> F32:
-        """``array`` as float32; ModelError if that is not finite."""
+        """``array`` as float32; ModelError if that is not finite. ``what`` names it in the error."""
         with np.errstate(over="ignore"):
             found = np.ascontiguousarray(array, dtype=np.float32)
         if not np.isfinite(found).all():
@@ -89,16 +106,21 @@ class Call:
 
 @dataclass(eq=False)
 class Scope:
-    """The IR graph so far. ``batch`` is the ONNX model's own batch size."""
+    """The IR graph so far.
+
+    batch : the ONNX model's own batch size
+    shapes : (C, H, W) of every IR tensor by name
+    """
 
     batch: int
     shapes: dict[str, Shape] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
-        """Append a node, called like the ONNX node, and return its tensor.
+        """Append a node and return its output.
 
-        ``dims`` is its ONNX shape, by default that of the IR tensor at the first input's rank.
+        dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has
+        suffix : what is added to the ONNX node's name
         """
         name = self._unused(call.name + suffix)
         inputs = tuple(a.tensor for a in args)
@@ -111,7 +133,10 @@ class Scope:
         return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])
 
     def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
-        """Input ``index`` if its ONNX axes are batch, channels(, height(, width)) of its IR tensor."""
+        """Input ``index``, whose ONNX axes must be batch, channels(, height(, width)) of its IR tensor.
+
+        rank : number of axes that it must have, None for any
+        """
         signal = call.signal(index)
         if rank is not None and len(signal.dims) != rank:
             raise call.unsupported(
@@ -135,7 +160,7 @@ class Scope:
         return None
 
     def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:
-        """``signal`` seen in another ONNX shape; flattening planes makes a Flatten node."""
+        """``signal`` in another ONNX shape. Where planes are flattened, a Flatten node is appended."""
         if signal.head in ("argmax", "topk"):
             return signal  # indices, whose shape is the host's business
         if math.prod(dims) != math.prod(signal.dims):
@@ -147,6 +172,7 @@ class Scope:
         return replace(signal, dims=dims)
 
     def _unused(self, name: str) -> str:
+        """``name``, or that with a number where a tensor has it already."""
         unique, n = name, 1
         while unique in self.shapes:
             unique, n = f"{name}_{n}", n + 1
@@ -154,7 +180,7 @@ class Scope:
 
 
 def as_shape(dims: Dims) -> Shape | None:
-    """One picture's ONNX axes as (C, H, W), missing ones 1; None for more than three."""
+    """ONNX axes without the batch as (C, H, W), missing ones 1; None for more than three."""
     if len(dims) > 3:
         return None
     c, h, w = (*dims, 1, 1, 1)[:3]

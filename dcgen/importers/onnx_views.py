@@ -1,19 +1,21 @@
-"""ONNX operators that compute nothing: reshapes, removed nodes, and the end of the graph.
+"""ONNX operators that compute nothing for dcgen: reshapes, nodes that are left out, and the end of the graph.
 
-One function an operator; see ``onnx_operators``.
+One function for each operator, listed at the end; see ``onnx_operators``.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 import numpy as np
 from onnx import TensorProto
 
 from dcgen.errors import ModelError
 from dcgen.importers.onnx_file import type_name
-from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 
 
 def identity(call: Call, scope: Scope) -> Signal:
@@ -75,12 +77,12 @@ def unsqueeze(call: Call, scope: Scope) -> Signal:
 
 
 def shape(call: Call, scope: Scope) -> np.ndarray:
-    """The shape of a computed tensor: a constant, as the picture's size and the batch are known."""
+    """The shape of a computed tensor, which is a constant, as the picture's size and the batch are known."""
     dims = call.signal().dims
     return np.array(dims[call.get("start", 0) : call.get("end", len(dims))], np.int64)
 
 
-# The end of the graph
+# What is left out at the end of the graph
 
 
 def softmax(call: Call, scope: Scope) -> Signal:
@@ -106,7 +108,7 @@ def top_k(call: Call, scope: Scope) -> tuple[Signal, Signal]:
 
 
 def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
-    """The input if the operator's axis runs over all scores of one picture."""
+    """The input, whose axis given by the node must run over all scores of one picture."""
     x = call.signal()
     if x.head not in ("none", "softmax", "log_softmax") or (x.head != "none" and "Softmax" in call.kind):
         raise call.unsupported(f"reads a removed {x.head}")
@@ -114,3 +116,19 @@ def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
     if not x.dims or (math.prod(x.dims[:axis]), math.prod(x.dims[axis + 1 :])) != (scope.batch, 1):
         raise call.unsupported(f"an axis of all scores of a picture is supported, found axis {axis} of {x.dims}")
     return x
+
+
+OPERATORS: Final[Mapping[str, Handler]] = {
+    "ArgMax": arg_max,
+    "Cast": cast,
+    "Dropout": dropout,
+    "Flatten": flatten,
+    "Identity": identity,
+    "LogSoftmax": log_softmax,
+    "Reshape": reshape,
+    "Shape": shape,
+    "Softmax": softmax,
+    "Squeeze": squeeze,
+    "TopK": top_k,
+    "Unsqueeze": unsqueeze,
+}

@@ -1,18 +1,21 @@
 """ONNX operators on planes: convolution, matrix product, pools, padding, concatenation.
 
-One function an operator; see ``onnx_operators``.
+One function for each operator, listed at the end; see ``onnx_operators``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_scope import Call, Scope, Signal
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
 from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
 MAX_EXTENT = 1 << 15
-"""Largest kernel, stride or padding: beyond any picture, and safe to multiply."""
+"""Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
 
 
 def conv(call: Call, scope: Scope) -> Signal:
@@ -79,6 +82,7 @@ def average_pool(call: Call, scope: Scope) -> Signal:
 
 
 def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
+    """Input, kernel, stride, pads and ceil mode of a pool."""
     x = scope.planes(call, rank=4)
     kernel = _pair(call, "kernel_shape", (0, 0))
     if min(kernel) < 1:
@@ -140,6 +144,7 @@ def pad(call: Call, scope: Scope) -> Signal:
 
 
 def _pair(call: Call, attribute: str, default: Pair) -> Pair:
+    """An attribute of two numbers."""
     values = call.get(attribute, default)
     if len(values) != 2 or not all(0 <= v <= MAX_EXTENT for v in values):
         raise call.unsupported(f"two {attribute} of 0 to {MAX_EXTENT} are supported, found {list(values)}")
@@ -158,6 +163,7 @@ def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pa
 
 
 def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
+    """The pads that ``pads`` or ``auto_pad`` ask for on planes of ``size``."""
     auto: str = call.get("auto_pad", "NOTSET")
     if auto == "NOTSET":
         pads = call.get("pads", (0, 0, 0, 0))
@@ -175,3 +181,16 @@ def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
     large = [t - m for t, m in zip(total, small, strict=True)]
     begin, end = (small, large) if auto == "SAME_UPPER" else (large, small)
     return begin[0], begin[1], end[0], end[1]
+
+
+OPERATORS: Final[Mapping[str, Handler]] = {
+    "AveragePool": average_pool,
+    "Concat": concat,
+    "Conv": conv,
+    "Gemm": gemm,
+    "GlobalAveragePool": global_average_pool,
+    "MatMul": matmul,
+    "MaxPool": max_pool,
+    "Pad": pad,
+    "ReduceMean": reduce_mean,
+}

@@ -1,8 +1,8 @@
 """PyTorch modules and ``torch.export`` programs to ``ir.Graph``, by way of ONNX.
 
-PyTorch's own exporter turns a program into standard ONNX operators, and the ONNX importer is the
-one whose every operator is held to the ONNX project's tests; a second set of handlers for ATen
-operators would have to prove the same again. Needs the extra ``torch`` (torch and onnxscript).
+PyTorch's own exporter turns a program into standard ONNX operators, and every operator of the ONNX importer is
+tested against the ONNX project's node tests. Handlers for ATen operators would have to prove the same again. The
+extra ``torch`` (torch and onnxscript) must be installed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def load_pt2(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
-    """The network in a file written by ``torch.export.save``."""
+    """The network in a file written by ``torch.export.save``; sizes as in ``onnx_file.normalize``."""
     path = Path(path)
     torch = _torch()
     if not zipfile.is_zipfile(path):
@@ -42,7 +42,7 @@ def load_pt2(path: str | Path, input_size: int | None = None, default_size: int 
 def import_program(
     program: ExportedProgram, source: str, input_size: int | None = None, default_size: int | None = None
 ) -> ImportedModel:
-    """The network in an exported program; ``source`` names it in errors."""
+    """The network in an exported program; ``source`` names it in errors, sizes as in ``onnx_file.normalize``."""
     torch = _torch()
     try:
         with _quiet():
@@ -55,7 +55,7 @@ def import_program(
 
 
 def import_module(module: nn.Module, shape: Sequence[int], source: str = "module") -> ImportedModel:
-    """A module in evaluation mode, traced with one picture of ``shape`` (channels, height, width)."""
+    """The network of a module in evaluation mode, traced with one picture of ``shape`` (C, H, W)."""
     torch = _torch()
     training = module.training
     try:
@@ -69,7 +69,7 @@ def import_module(module: nn.Module, shape: Sequence[int], source: str = "module
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the warnings of torch's exporter about itself (packages it could use, deprecations)."""
+    """While this is entered, torch's exporter does not warn (of packages it could use, of its deprecations)."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""How much of each tensor is not zero: what kernels that skip zeros have to do."""
+"""How many bytes of each tensor are not zero: what the kernels that skip zeros have to compute."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ F64 = NDArray[np.float64]
 
 
 def active_bytes(graph: QGraph, pictures: U8) -> dict[str, F64]:
-    """Bytes of each channel that are not zero, mean over camera pictures uint8 [N, H, W, C].
+    """Bytes of each channel that are not zero, as a mean over ``pictures``: float64 [C] by tensor name.
 
-    Returns float64 [C] by tensor. Holds all tensors of all pictures at a time: give a few.
+    pictures : camera bytes, uint8 [N, H, W, C]; few, as all tensors of all of them are held at a time
     """
     trace: dict[str, U8] = {}
     execute(graph, pictures, trace=trace)

@@ -1,4 +1,4 @@
-"""The integer arithmetic that defines every byte: requantization and its constants."""
+"""The integer arithmetic that defines every byte: requantization and its constants (see docs/numbers.md)."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from dcgen.errors import NumericError
 from dcgen.quant.qgraph import Requant
 
 MULT_BITS = 16
+"""Size of a multiplier, unsigned."""
 MIN_SHIFT, MAX_SHIFT = 17, 32
+"""Bounds of a shift."""
 MAX_RATIO = (2**MULT_BITS - 1) / 2**MIN_SHIFT
-"""The largest real factor a multiplier and shift can stand for."""
+"""The largest real factor that a multiplier and a shift can stand for, just below 0.5."""
 
 
 def wrap32(acc: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -25,6 +27,10 @@ def requantize(acc: NDArray[np.int64], r: Requant, zero_point: int) -> NDArray[n
     """y = clip(zp + ((acc*m + 2**(s-1)) >> s), lo, hi), element by element.
 
     acc : int64 [N, C, H, W], already wrapped to 32 bits
+    r : m and s of all channels or of each, lo and hi
+    zero_point : zp, of the output
+
+    Returns uint8 [N, C, H, W].
     """
     m = r.mult.astype(np.int64).reshape(1, -1, 1, 1)
     s = r.shift.astype(np.int64).reshape(1, -1, 1, 1)
@@ -35,7 +41,7 @@ def requantize(acc: NDArray[np.int64], r: Requant, zero_point: int) -> NDArray[n
 def multiplier(ratio: float) -> tuple[int, int]:
     """(m, s) with m / 2**s nearest to ``ratio`` and m as large as 16 bits allow.
 
-    Raises NumericError for a ratio of 0.5 or more: the caller scales its accumulator instead.
+    Raises NumericError for a ratio above ``MAX_RATIO``: a caller then scales its accumulator.
     """
     if not 0 <= ratio <= MAX_RATIO:
         raise NumericError("requantization", f"factor {ratio:g} is outside 0..0.5")

@@ -33,9 +33,9 @@ from dcgen.quant.qgraph import (
 
 I64 = NDArray[np.int64]
 Bytes = NDArray[Any]
-"""uint8 planes, or int64 ones where zero points are subtracted first."""
+"""Planes: uint8, or int64 where zero points have been subtracted."""
 BATCH = 4
-"""Pictures computed together: enough for the matrix products, small enough for the caches."""
+"""Pictures computed together: more make the matrix products no faster and leave the caches."""
 
 
 @one_blas_thread
@@ -72,6 +72,7 @@ def execute(
 
 
 def _run(graph: QGraph, pictures: U8, keep: bool) -> tuple[I32, dict[str, U8]]:
+    """Scores of one batch, and its byte tensors by name: all if ``keep``, else those not yet dropped."""
     values: dict[str, U8] = {graph.input.name: np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))}
     last_use = {i: n.name for n in graph.nodes for i in n.inputs}
     for node in graph.nodes[:-1]:
@@ -85,6 +86,7 @@ def _run(graph: QGraph, pictures: U8, keep: bool) -> tuple[I32, dict[str, U8]]:
 
 
 def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
+    """The bytes uint8 [N, C, H, W] that ``node`` makes of its inputs ``xs``."""
     source, out = graph.tensors[node.inputs[0]], graph.tensors[node.name]
     x, op = xs[0], node.op
     match op:
@@ -114,6 +116,7 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
 
 
 def _scores(graph: QGraph, node: QNode, x: U8) -> I32:
+    """The scores int32 [N, S] that the last node makes of its input ``x``."""
     source = graph.tensors[node.inputs[0]]
     if isinstance(node.op, QConv):
         acc = convolve(node.op, x, source)
@@ -125,7 +128,10 @@ def _scores(graph: QGraph, node: QNode, x: U8) -> I32:
 
 
 def convolve(op: QConv, x: U8, source: QTensor) -> I64:
-    """The convolution's accumulators, wrapped to 32 bits: int64 [N, O, OH, OW] for x [N, I, H, W]."""
+    """The convolution's accumulators, wrapped to 32 bits: int64 [N, O, OH, OW] for x uint8 [N, I, H, W].
+
+    source : the tensor that ``x`` is, for its pad bytes
+    """
     n, _, h, w = x.shape
     (kh, kw), (sh, sw), (t, left, b, r) = op.kernel, op.stride, op.pads
     if any(op.pads):
@@ -159,7 +165,10 @@ def _padded(
     out: tuple[int, int, int],
     value: int,
 ) -> Bytes:
-    """x padded so that exactly the output's windows fit: ceil mode may need rows beyond the end padding."""
+    """x with ``value`` around it, cut or extended so that exactly the output's windows fit.
+
+    out : shape of the output; in ceil mode its last windows may reach beyond the end padding
+    """
     need = [(size - 1) * s + k for size, s, k in zip(out[1:], stride, kernel, strict=True)]
     full = np.full(
         (*x.shape[:2], max(need[0], pads[0] + x.shape[2]), max(need[1], pads[1] + x.shape[3])), value, x.dtype
@@ -169,7 +178,7 @@ def _padded(
 
 
 def divisors(op: QAvgPool, source: QTensor, out: QTensor) -> I64:
-    """The divisor n of every output position: int64 [OH, OW]."""
+    """The divisor n of every output position of a ``QAvgPool`` from ``source`` to ``out``: int64 [OH, OW]."""
     _, h, w = source.shape
     t, left, b, r = op.pads
     ones = np.ones((1, 1, h, w), np.int64)
@@ -185,6 +194,7 @@ def divisors(op: QAvgPool, source: QTensor, out: QTensor) -> I64:
 
 
 def _average(op: QAvgPool, x: U8, source: QTensor, out: QTensor) -> I64:
+    """The average's accumulators, wrapped to 32 bits: int64 [N, C, OH, OW]."""
     centred = x.astype(np.int64) - source.zero_point
     sums = _windows(_padded(centred, op.pads, op.kernel, op.stride, out.shape, 0), op.kernel, op.stride).sum(
         axis=(4, 5)

@@ -1,4 +1,4 @@
-"""The integers of one convolution: weight levels with one real step, biases with a shift."""
+"""The integers of one convolution: its levels as multiples of one real step, its biases, and their shift."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from dcgen.ir.graph import F64, Conv
 from dcgen.quant.qgraph import I16, I32
 
 BIAS_BITS = 8, 16
-"""Sizes that a layer's biases are rounded to, else they keep 32 bits."""
+"""Sizes in bits that a layer's biases are rounded to. Where neither is exact enough, they keep 32 bits."""
 BIAS_TOLERANCE = 1 / 16
-"""Output steps that the rounding may cost."""
+"""Largest error of an output, in steps of its scale, that rounding a bias may make."""
 BIAS_ONLY_BITS = 20
-"""Size of the largest bias where there is nothing else to be exact about."""
+"""Where all weights are zero, the step is such that the largest bias is 2**BIAS_ONLY_BITS."""
 ACCUMULATOR_LIMIT = 2.0**30
-"""Half of what 32 bits hold: room that levels are scaled into."""
+"""Levels are scaled so that no sum of products exceeds this: half of what 32 bits hold, the rest is the bias's."""
 
 
 def integer_levels(conv: Conv, source_scale: float, name: str) -> tuple[I16, float]:
-    """The codebook as int16 and the real value of one unit.
+    """The codebook in integer steps, int16 [K], and the real value of one step.
 
-    A uniform grid is exact. Other codebooks get the finest step at which no filter's worst case
-    leaves half of the 32-bit accumulator. Where all weights are zero, the step suits the biases.
+    A uniform grid is exact. Other codebooks get the finest step at which no filter's worst case exceeds
+    ``ACCUMULATOR_LIMIT``. Where all weights are zero, the step suits the biases.
+
+    source_scale : real value of one step of the input's bytes
+    name : of the node. Raises GraphError naming it if its weights are not shared.
     """
     levels = conv.weight.levels
     if levels is None:
@@ -42,13 +45,17 @@ def integer_levels(conv: Conv, source_scale: float, name: str) -> tuple[I16, flo
 
 
 def channel_scale(conv: Conv) -> F64:
-    """Real factor per output channel [O], or [1] for all."""
+    """Real factor of the weights per output channel: float64 [O], or [1] for all of them."""
     shared = conv.weight.levels
     return np.ones(1) if shared is None or shared.channel_scale is None else shared.channel_scale
 
 
 def room(conv: Conv, levels: I16, unit: float) -> int:
-    """Bits by which the levels can grow: they stay int16, sums and biases in half of 32 bits."""
+    """Bits by which the levels can be shifted left: they stay int16, and sums and biases ``ACCUMULATOR_LIMIT``.
+
+    levels : int16 [K], as ``integer_levels`` gives them
+    unit : real value of one unit of the accumulator: the levels' step times the input's scale
+    """
     assert conv.weight.levels is not None
     sizes = np.abs(levels.astype(np.float64))
     worst = 255 * sizes[conv.weight.levels.indices].reshape(len(conv.bias), -1).sum(1).max()
@@ -58,7 +65,7 @@ def room(conv: Conv, levels: I16, unit: float) -> int:
 
 
 def least_source_scale(conv: Conv, name: str) -> float:
-    """The input scale from which on every bias fits half of the accumulator."""
+    """The smallest input scale at which every bias fits ``ACCUMULATOR_LIMIT``. ``name`` is the node's."""
     levels, step = integer_levels(conv, 1.0, name)
     if not levels.any():
         return 0.0  # the step then follows the biases
@@ -66,7 +73,14 @@ def least_source_scale(conv: Conv, name: str) -> float:
 
 
 def integer_bias(exact: F64, ratio: F64 | None, name: str) -> tuple[I32, int]:
-    """int32 biases and the shift at which the upper bits of one of ``BIAS_BITS`` are enough, 0 if none are."""
+    """Biases int32 [O], and by how many bits they can be stored shifted right.
+
+    exact : real biases in units of the accumulator, float64 [O]
+    ratio : accumulator units to output steps, by which rounding is judged; None where accumulators are scores
+    name : of the node. Raises NumericError naming it if a bias does not fit 32 bits.
+
+    A shift of more than 0 lets all biases fit one of ``BIAS_BITS`` at an error within ``BIAS_TOLERANCE``.
+    """
     largest = float(np.abs(exact).max(initial=0.0))
     if largest >= 2.0**31 - 1:
         raise NumericError(name, f"bias of {largest:.3g} accumulator steps does not fit 32 bits")

@@ -1,4 +1,4 @@
-"""From a canonical, shared float graph to integers."""
+"""Lowering: from a canonical float graph whose weights are shared to the integer network."""
 
 from __future__ import annotations
 
@@ -9,7 +9,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgen.errors import NumericError, UnsupportedError
-from dcgen.ir.graph import F64, Add, AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, MaxPool, Node, Pad
+from dcgen.ir.graph import (
+    F64,
+    Add,
+    Affine,
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    Flatten,
+    GlobalAvgPool,
+    Graph,
+    MaxPool,
+    Node,
+    Pad,
+)
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
@@ -34,11 +48,19 @@ from dcgen.quant.scales import byte_tensors, clip_owners
 from dcgen.quant.verify import verify
 
 ADDITION_BITS = 14
-"""Precision of the factors of an addition."""
+"""The factor of an addition's input of largest scale is 2**ADDITION_BITS."""
 
 
 @dataclass(frozen=True)
 class _Lowering:
+    """What lowering one node has to know of the network.
+
+    tensors : the byte tensors by name
+    owners : the node that each fused Clip is part of, by the Clip's name
+    clips : the reverse: the Clip that is part of a node, by the node's name
+    mean : camera byte per input channel that means 0.0
+    """
+
     graph: Graph
     tensors: Mapping[str, QTensor]
     owners: Mapping[str, str]
@@ -46,11 +68,11 @@ class _Lowering:
     mean: F64
 
     def source(self, name: str) -> str:
-        """The integer tensor that holds the float tensor ``name``."""
+        """The byte tensor that holds the float tensor ``name``."""
         return self.owners.get(name, name)
 
     def bounds(self, node: Node) -> tuple[int, int]:
-        """lo and hi in bytes of the clip fused into ``node``, or of the node itself."""
+        """lo and hi of ``node``'s requantization: the bounds of its Clip, or of the Clip that it is, in bytes."""
         clip = node.op if isinstance(node.op, Clip) else self.clips.get(node.name, Clip(-np.inf, np.inf))
         t = self.tensors[node.name]
         lo, hi = (float(np.clip(np.rint(v / t.scale) + t.zero_point, 0, 255)) for v in (clip.lo, clip.hi))
@@ -58,12 +80,14 @@ class _Lowering:
 
 
 def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
-    """The integer network of a canonical graph that went through ``with_copies``.
+    """The integer network of ``graph``.
 
+    graph : canonical, its weights shared, after ``with_copies``
     ranges : real interval of every tensor, as ``calibrate`` gives it
     mean : camera byte per input channel that means 0.0
 
-    Raises NumericError naming the node whose integers cannot keep the contract.
+    Raises NumericError naming a node whose integers leave the bounds of ``qgraph``, UnsupportedError for one
+    whose operator no canonical graph has.
     """
     owners = clip_owners(graph)
     clips = {owners[n.name]: n.op for n in graph.nodes if n.name in owners and isinstance(n.op, Clip)}
@@ -79,6 +103,7 @@ def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
 
 
 def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
+    """The integer nodes that make bytes. ``last`` is the network's output, which scores are made of."""
     graph = state.graph
     for node in graph.nodes:
         if node.name in state.owners:
@@ -93,7 +118,7 @@ def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
 
 
 def _ends_in_scores(state: _Lowering, node: Node) -> bool:
-    """Whether the last node itself makes the scores instead of a byte tensor."""
+    """Whether ``node``, the last one, makes the int32 scores itself; else QScores makes them of its bytes."""
     if isinstance(node.op, GlobalAvgPool):
         return node.name not in state.clips
     return (
@@ -105,6 +130,7 @@ def _ends_in_scores(state: _Lowering, node: Node) -> bool:
 
 
 def _scores(state: _Lowering, last: str) -> tuple[QNode, float]:
+    """The node that makes the scores of the network's output ``last``, and the real value of a score's unit."""
     node = state.graph.by_name[last]
     if _ends_in_scores(state, node):
         source = state.source(node.inputs[0])
@@ -138,10 +164,17 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             factors = tuple(round(s.scale / largest * 2**ADDITION_BITS) for s in sources)
             ratio = largest / 2**ADDITION_BITS / state.tensors[node.name].scale
             return QAdd(factors, constants(ratio, *state.bounds(node)))
-    raise UnsupportedError(node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first")
+        case Affine() | Flatten():
+            raise UnsupportedError(
+                node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first"
+            )
 
 
 def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple[QConv, float]:
+    """The convolution ``node`` of byte tensor ``source``, and the real value of one step of its levels.
+
+    raw : whether its accumulators are the scores, which takes no requantization
+    """
     assert isinstance(node.op, Conv)
     conv, x = node.op, state.tensors[source]
     levels, step = integer_levels(conv, x.scale, node.name)
@@ -166,6 +199,11 @@ def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple
 
 
 def _average(state: _Lowering, node: Node, op: AvgPool, x: QTensor) -> QAvgPool:
+    """The average ``op`` of ``x``.
+
+    The unit is the largest divisor times a power of two: the least at which the requantization's factor fits, and
+    ``AVERAGE_UNIT_BITS`` where divisors differ, so that dividing the unit by each of them is exact enough.
+    """
     out = state.tensors[node.name]
     trial = QAvgPool(
         op.kernel,

@@ -1,7 +1,7 @@
-"""Calibration: the range of every tensor over pictures, by a stated policy, saturation counted.
+"""Calibration: which real interval each tensor's bytes shall cover, from the values it takes on pictures.
 
-``minmax`` takes the extremes. ``percentile`` cuts the same tail off each end: the smallest range
-that keeps the given share of all values, found in a histogram of 4096 bins between the extremes.
+There are two policies. ``minmax`` takes the extremes. ``percentile`` gives up the same share of the values at
+each end, so that the range between keeps the share asked for; it is found in a histogram between the extremes.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from dcgen.errors import NumericError
 from dcgen.ir.graph import F32
 
 BINS = 4096
+"""Of the histogram."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """The real interval a tensor's bytes cover.
+    """The real interval that a tensor's bytes cover, ``low`` to ``high``.
 
     saturated : share of calibration values outside it
     """
@@ -36,7 +37,10 @@ def calibrate(
     policy: Literal["minmax", "percentile"] = "percentile",
     keep: float = 0.99999,
 ) -> dict[str, Range]:
-    """Ranges of the tensors that ``run()`` yields batch by batch; it is called twice for percentiles.
+    """The range of each tensor by name.
+
+    run : yields the values of all tensors, batch by batch; it is called twice for percentiles
+    keep : share of the values that a percentile range keeps
 
     Every range has low <= 0 <= high and is not empty. Raises NumericError naming a tensor that
     takes a value that is not finite.
@@ -58,7 +62,10 @@ def calibrate(
 
 
 def _percentile(counts: np.ndarray, low: float, high: float, keep: float) -> Range:
-    """The bins left when each end gives up at most (1 - keep) / 2 of the values, zero kept inside."""
+    """The range of the bins that are left when each end gives up at most (1 - keep) / 2 of the values.
+
+    counts : values in each of the bins between ``low`` and ``high``. The range is widened to hold zero.
+    """
     edges = np.linspace(low, high, BINS + 1)
     total, tail = counts.sum(), counts.sum() * (1 - keep) / 2
     first = int(np.searchsorted(np.cumsum(counts), tail, side="right"))

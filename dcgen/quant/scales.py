@@ -1,7 +1,8 @@
 """Byte tensors of a network: which float tensors become one, and the scale of each.
 
-Clips fuse into the operator before them. Tensors that Concat, MaxPool and Pad join get one scale
-(union-find); a copy stands in where placement could not hold.
+A Clip fuses into the operator before it. The inputs and the output of an operator that copies bytes get one scale
+(union-find). A Concat is done by placing its inputs side by side in memory; where a tensor would have to lie in
+two places, a copy of it takes the second one.
 """
 
 from __future__ import annotations
@@ -11,16 +12,22 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcgen.ir.graph import F64, Add, AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, MaxPool, Node, Pad
+from dcgen.ir.graph import F64, Clip, Concat, Conv, Graph, MaxPool, Node, Pad
 from dcgen.quant.arithmetic import MAX_RATIO
 from dcgen.quant.levels import channel_scale, integer_levels, least_source_scale, room
 from dcgen.quant.qgraph import AVERAGE_UNIT_BITS, QTensor
 from dcgen.quant.ranges import Range
 
+COPYING = Concat | MaxPool | Pad
+"""Operators whose output bytes are bytes of their inputs, so that all of these tensors need one scale. All others
+end in a requantization, which brings any scale to any other."""
+
 
 def with_copies(graph: Graph) -> Graph:
-    """An identity clip wherever a tensor would have to lie in two places: entering two Concats, or
-    one twice, or being a network input or output at the same time."""
+    """The graph with a copy of a tensor (an identity Clip) wherever it would have to lie in two places.
+
+    That is where it enters two Concats, or one twice, or enters one and is also an input or output of the network.
+    """
     placed: set[str] = {graph.inputs[0].name, *graph.outputs}
     nodes: list[Node] = []
     for node in graph.nodes:
@@ -39,8 +46,11 @@ def with_copies(graph: Graph) -> Graph:
 
 
 def clip_owners(graph: Graph) -> dict[str, str]:
-    """Clip node name -> the node it fuses into: the only reader of a convolution, addition or
-    average whose own output nobody else needs."""
+    """The node that each Clip fuses into, by the Clip's name.
+
+    A Clip fuses if it is the only reader of an operator that ends in a requantization, which clips anyway, and if
+    that operator's own output is none of the network's.
+    """
     owners = {}
     for node in graph.nodes:
         if not isinstance(node.op, Clip):
@@ -48,7 +58,7 @@ def clip_owners(graph: Graph) -> dict[str, str]:
         before = graph.by_name.get(node.inputs[0])
         if (
             before is not None
-            and isinstance(before.op, Conv | Add | AvgPool | GlobalAvgPool)
+            and not isinstance(before.op, COPYING | Clip)
             and graph.consumers[before.name] == (node,)
             and before.name not in graph.outputs
         ):
@@ -59,7 +69,12 @@ def clip_owners(graph: Graph) -> dict[str, str]:
 def byte_tensors(
     graph: Graph, ranges: Mapping[str, Range], owners: Mapping[str, str], mean: F64
 ) -> dict[str, QTensor]:
-    """Every byte tensor with its scale; joined tensors share the widest range among them."""
+    """Every byte tensor by name; tensors that share a scale share the widest range among them.
+
+    ranges : real interval of every float tensor
+    owners : as ``clip_owners`` gives it
+    mean : camera byte per input channel that means 0.0; it is what padding reads
+    """
     parent: dict[str, str] = {}
 
     def find(name: str) -> str:
@@ -68,7 +83,7 @@ def byte_tensors(
         return name
 
     for node in graph.nodes:
-        if isinstance(node.op, Concat | MaxPool | Pad):
+        if isinstance(node.op, COPYING):
             for i in node.inputs:
                 parent[find(owners.get(i, i))] = find(node.name)
     first = graph.inputs[0]
@@ -117,13 +132,11 @@ def byte_tensors(
 
 
 def _finest_step(node: Node, source_scale: float) -> float:
-    """Real value of the smallest unit that the node's accumulator can be given."""
-    match node.op:
-        case Conv():
-            levels, step = integer_levels(node.op, source_scale, node.name)
-            finest = step / (1 << room(node.op, levels, step * source_scale))
-            return source_scale * finest * float(channel_scale(node.op).max())
-        case Add() | Clip() | AvgPool() | GlobalAvgPool():  # an addition has more bits than an average
-            return source_scale / (1 << AVERAGE_UNIT_BITS)
-        case _:
-            return 0.0
+    """Real value of the smallest unit that the node's accumulator can be given, 0.0 if it has none."""
+    if isinstance(node.op, COPYING):
+        return 0.0
+    if isinstance(node.op, Conv):
+        levels, step = integer_levels(node.op, source_scale, node.name)
+        finest = step / (1 << room(node.op, levels, step * source_scale))
+        return source_scale * finest * float(channel_scale(node.op).max())
+    return source_scale / (1 << AVERAGE_UNIT_BITS)  # an addition's unit is finer still

@@ -1,4 +1,4 @@
-"""The rules of a QGraph, and the proof that its accumulators do not wrap."""
+"""The rules that a QGraph keeps, one of which is that no accumulator can wrap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
 
 
 def verify(graph: QGraph) -> QGraph:
-    """Return ``graph`` if it keeps every rule, else raise GraphError or NumericError."""
+    """Return ``graph`` if it keeps every rule, else raise GraphError or NumericError naming the node.
+
+    Nodes read what earlier ones make; shapes are those that operators make; the last node and no other makes
+    scores; a tensor has one place (``QConcat``); constants are in range; accumulators fit 32 bits.
+    """
     made = {graph.input.name}
     joined: set[str] = {graph.input.name}
     for index, node in enumerate(graph.nodes):
