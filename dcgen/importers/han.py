@@ -4,8 +4,8 @@ The file is little endian. It starts with 26 x uint32, the number of stored entr
 order. Then follow for each convolution: its codebook, 256 x float32, of which entry 0 is 0.0; its biases, float32;
 the codes, one uint8 for each stored entry; and the gaps, 4 bits for each, two in a byte, low nibble first.
 
-An entry lies gap + 1 places after the one before, in flat OIHW order. An entry of code 0 is a zero that fills a gap
-over 15.
+An entry lies gap + 1 places after the one before, in flat OIHW order. An entry of code 0 is a zero that fills a
+gap over 15.
 """
 
 from __future__ import annotations
