@@ -1,31 +1,18 @@
-"""The C headers that state the blob format, rendered from ``encode.schema``."""
+"""The C headers of the blob format and of the numbers that planner and runtime share.
+
+The format is rendered from ``encode.schema``, the numbers from ``plan.firmware.constants``.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import IntEnum, IntFlag
 
 from dcgen.emit.render import render
 from dcgen.encode import schema
-from dcgen.plan.firmware.limits import (
-    BYTES_A_WORD,
-    CHUNK,
-    DENSE_ENTRY,
-    DENSE_FILTER,
-    DENSE_WEIGHT,
-    EVENT_GROUP,
-    GROUP,
-    MAX_BLOB_BYTES,
-    MAX_CLASSES,
-    MAX_RUNS,
-    MOST_ADDED,
-    MOST_BESIDE,
-    RUN_TAPS,
-    SAMPLED,
-    SHORT_SUM,
-    TAPS_A_CLASS,
-    VECTOR_EVENTS,
-)
+from dcgen.plan.firmware.constants import definitions
+from dcgen.plan.firmware.limits import MAX_BLOB_BYTES
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
 
@@ -43,6 +30,7 @@ def format_files() -> dict[str, bytes]:
     """``dcg_format.h`` (statuses and constants) and ``dcg_records.h`` (one accessor a field)."""
     constants = [
         _group("Numbers of the format.", _numbers()),
+        _group("Numbers that the planner and the kernels share.", definitions()),
         _group(
             "Bytes of the packed records.", [(f"{_macro(r.name)}_BYTES", f"{r.size}u") for r in schema.RECORDS]
         ),
@@ -80,22 +68,6 @@ def _numbers() -> list[tuple[str, str]]:
         ("VERSION", f"{schema.VERSION}u"),
         ("CRC_BEGIN", f"{schema.HEADER.offset('topology_hash')}u"),
         ("MAX_BLOB_BYTES", f"{MAX_BLOB_BYTES}u"),
-        ("GROUP", f"{GROUP}u"),
-        ("RUN_TAPS", f"{RUN_TAPS}u"),
-        ("MAX_RUNS", f"{MAX_RUNS}u"),
-        ("MAX_CLASSES", f"{MAX_CLASSES}u"),
-        ("MOST_ADDED", f"{MOST_ADDED}u"),
-        ("TAPS_A_CLASS", f"{TAPS_A_CLASS}u"),
-        ("CHUNK", f"{CHUNK}u"),
-        ("MOST_BESIDE", f"{MOST_BESIDE}u"),
-        ("DENSE_ENTRY", f"{DENSE_ENTRY}u"),
-        ("DENSE_WEIGHT", f"{DENSE_WEIGHT}u"),
-        ("DENSE_FILTER", f"{DENSE_FILTER}u"),
-        ("SHORT_SUM", f"{SHORT_SUM}"),
-        ("VECTOR_EVENTS", f"{VECTOR_EVENTS}u"),
-        ("EVENT_GROUP", f"{EVENT_GROUP}u"),
-        *((f"BYTES_A_WORD_{name.upper()}", f"{n}u") for name, n in BYTES_A_WORD.items()),
-        ("SAMPLED", f"{SAMPLED}u"),
         ("MAX_CODE_BITS", f"{schema.MAX_CODE_BITS}u"),
         ("ESCAPE", f"{schema.ESCAPE}u"),
         ("MAX_LEVELS", f"{schema.MAX_LEVELS}u"),
@@ -107,8 +79,15 @@ def _numbers() -> list[tuple[str, str]]:
     ]
 
 
-def _group(doc: str, entries: list[tuple[str, str]]) -> dict[str, object]:
-    return {"doc": doc, "entries": [{"name": f"DCG_{name}", "value": value} for name, value in entries]}
+def _group(doc: str, entries: Iterable[tuple[str, ...]]) -> dict[str, object]:
+    """Macros below a comment.
+
+    entries : name without ``DCG_``, value, and where the macro has a comment of its own its text
+    """
+    macros = [(f"#define DCG_{name} {value}", *comment) for name, value, *comment in entries]
+    width = max(len(macro) for macro, *_ in macros)
+    lines = [f"{macro:{width}} /* {comment[0]} */" if comment else macro for macro, *comment in macros]
+    return {"doc": doc, "lines": lines}
 
 
 def _enum_group(doc: str, prefix: str, enum: type[IntEnum] | type[IntFlag]) -> dict[str, object]:

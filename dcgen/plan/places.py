@@ -1,17 +1,20 @@
-"""Places for blocks of memory that live for a while: first fit, mended where it overflows."""
+"""Places for blocks of memory that are needed for a while: first fit, in an order that is mended where needed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 ATTEMPTS = 200
-"""Orders tried before giving up."""
+"""Orders that are tried before ``place`` gives up."""
 
 
 @dataclass(frozen=True)
 class Block:
-    """``size`` words, needed from moment ``first`` to moment ``last``."""
+    """Memory needed from moment ``first`` to moment ``last``, both included.
+
+    size : in the caller's unit, bytes or words, as are limits and places
+    """
 
     size: int
     first: int
@@ -31,10 +34,10 @@ def place(blocks: Sequence[Block], limit: int) -> tuple[int, ...] | None:
     order = sorted(range(len(blocks)), key=lambda i: (-blocks[i].size, blocks[i].first))
     seen = set()
     for _ in range(ATTEMPTS):
-        starts = _first_fit(blocks, order)
+        starts = first_fit(blocks, order)
         over = [i for i in order if starts[i] + blocks[i].size > limit]
         if not over:
-            return tuple(starts[i] for i in range(len(blocks)))
+            return starts
         order = [over[0], *(i for i in order if i != over[0])]
         if tuple(order) in seen:
             return None
@@ -42,7 +45,8 @@ def place(blocks: Sequence[Block], limit: int) -> tuple[int, ...] | None:
     return None
 
 
-def _first_fit(blocks: Sequence[Block], order: Sequence[int]) -> dict[int, int]:
+def first_fit(blocks: Sequence[Block], order: Iterable[int]) -> tuple[int, ...]:
+    """The start of each block, if all take the lowest gap they fit, one after the other in ``order``."""
     starts: dict[int, int] = {}
     for i in order:
         taken = sorted((s, s + blocks[k].size) for k, s in starts.items() if blocks[k].meets(blocks[i]))
@@ -52,4 +56,4 @@ def _first_fit(blocks: Sequence[Block], order: Sequence[int]) -> dict[int, int]:
                 break
             at = max(at, end)
         starts[i] = at
-    return starts
+    return tuple(starts[i] for i in range(len(blocks)))

@@ -30,15 +30,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "dcg_format.h" /* generated: dcg_status, record offsets, kinds */
+#include "dcg_format.h" /* generated: dcg_status, record offsets, kinds, DCG_ARENA_ALIGNMENT, DCG_NO_NODE */
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#define DCG_ARENA_ALIGNMENT 16 /* of the arena, in bytes */
-#define DCG_BLOB_ALIGNMENT 4   /* of the blob, in bytes; 16 suits any memory system */
-#define DCG_NO_NODE 0xFFFFu    /* "no node" where a node's index is asked for */
+#define DCG_BLOB_ALIGNMENT 4 /* of the blob, in bytes; 16 suits any memory system */
 
 /* ---- The plan: constant, emitted by dcgen, trusted ---- */
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
+
+import numpy as np
 
 from dcgen.encode.blob import Blob
 from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import Kind
-from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
+from dcgen.plan.limits import at_most
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph
 
 MAX_INPUT_CHANNELS: Final = 16
-"""Entries of the engine's table of pad bytes."""
+"""Channels of the picture: the engine's table of pad bytes has one entry for each."""
 MAX_AVERAGE: Final = 0xFFFF
-"""Largest weight of an average: 17 bits, signed."""
+"""Weight of each pixel of an average: list entries have 17 bits, the sign included."""
+
+_at_most = partial(at_most, "the engine")
 
 
 def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters) -> None:
@@ -29,8 +34,7 @@ def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters)
             _at_most(node.name, "kernel positions", op.kernel[0] * op.kernel[1], p.max_taps)
         if isinstance(op, QConv):
             _at_most(node.name, "output channels", len(op.bias), p.max_outputs)
-            filters = op.indices.reshape(len(op.bias), -1)
-            most = max(int((row != 0).sum()) for row in filters)
+            most = int(np.count_nonzero(op.indices.reshape(len(op.bias), -1), axis=1).max())
             _at_most(node.name, "non-zero weights in a filter", most, p.list_entries)
         if isinstance(op, QAvgPool | QAdd):
             _at_most(node.name, "output channels", graph.tensors[node.name].shape[0], p.max_outputs)
@@ -47,8 +51,3 @@ def _check_symbols(graph: QGraph, blob: Blob, p: EngineParameters) -> None:
             tables = Convolution(node.name, layout, record, section).code.tables
             coded = sum(int((table.lengths > 0).sum()) for table in tables)
             _at_most(node.name, "coded symbols", coded, p.max_symbols)
-
-
-def _at_most(thing: str, what: str, found: int, limit: int) -> None:
-    if found > limit:
-        raise PlanError(thing, f"has {found} {what}, the engine takes at most {limit}")

@@ -1,7 +1,9 @@
-"""What a convolution makes the runtime do: how often each of its loops runs.
+"""How often each loop of the C runtime runs for a convolution.
 
-The counts follow ``firmware/runtime``: ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv_plain.c``.
-A count's name says what is counted, as ``tap.levels``: a non-zero weight times a pass of that kernel.
+The counts follow ``dcg_conv_packed.c`` and the kernels it chooses among, or ``dcg_conv_plain.c``. A count's name
+is what one round of the loop works on, and behind a dot the kernel: ``tap.levels`` counts each tap, a weight that
+is not zero, once for each pass of the kernel by levels. ``instruction_costs`` has what a round costs, by the same
+names.
 """
 
 from __future__ import annotations
@@ -16,24 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
+from dcgen.plan.firmware.constants import RUNTIME
 from dcgen.plan.firmware.kernels import list_words, step_packings
-from dcgen.plan.firmware.limits import (
-    BYTES_A_WORD,
-    CHUNK,
-    DENSE_ENTRY,
-    DENSE_FILTER,
-    DENSE_WEIGHT,
-    EVENT_GROUP,
-    GROUP,
-    MAX_CLASSES,
-    MAX_RUNS,
-    MOST_ADDED,
-    MOST_BESIDE,
-    SAMPLED,
-    SHORT_SUM,
-    TAPS_A_CLASS,
-    VECTOR_EVENTS,
-)
 from dcgen.plan.firmware.packing import PASS, Packing
 from dcgen.plan.firmware.plan import NodePlan, Scratch
 from dcgen.plan.firmware.tables import table_words
@@ -44,20 +30,14 @@ from dcgen.targets import Extension
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
 
-FAR_WORDS = 1 << 16
-"""Words of planes and complements that a distance of the kernel by levels reaches."""
-LONG_PASS = 56
-"""Positions of Helium's usual pass, of sums."""
-DENSE_PASS = 3
-"""Positions of a pass of dot products, for two filters."""
-
 
 @dataclass(frozen=True, eq=False)
 class Filters:
-    """What the lists of one convolution's filters hold.
+    """The filters of one convolution, as the runtime's lists hold them.
 
-    weights : int64 [O, taps of a dense filter], in the order of decoding
-    taps, classes : int64 [O], non-zero weights, and different magnitudes among them
+    weights : int64 [O, KH * KW * I/groups], each filter in the order of decoding, zeros included
+    taps : int64 [O], how many weights of each filter are not zero
+    classes : int64 [O], how many different magnitudes those have
     """
 
     weights: I64
@@ -74,13 +54,16 @@ class Filters:
 
     @property
     def largest(self) -> int:
-        """Magnitude of a weight."""
+        """The largest magnitude of a weight."""
         return int(np.abs(self.weights).max(initial=0))
 
     @cached_property
     def segments(self) -> tuple[tuple[int, ...], ...]:
-        """Taps of each part of a filter's list, which is cut before the weights of one sign sum to more than
-        ``SHORT_SUM``; none is larger."""
+        """For each filter, how many taps each segment of its list has.
+
+        A segment ends before its weights above zero, or those below, sum to more than ``SHORT_SUM``; no weight may
+        be larger than that.
+        """
         return tuple(map(_segments, self.weights))
 
 
@@ -94,15 +77,15 @@ def conv_work(
     scratch: Scratch,
     active: F64 | None = None,
 ) -> Mapping[str, float]:
-    """Counts of one run of the convolution ``op``.
+    """How often each loop runs for the convolution ``op`` of one picture, over all its steps.
 
-    node : its plan
-    source : its input
+    node : the convolution in the plan
+    source : its input tensor
     layer : its section of the blob
-    steps : how many steps compute so many rows
-    extension : of the core, that kernels are chosen by
-    scratch : the plan's
-    active : float64 [C], bytes of each channel of the input that are not zero; None for all of them
+    steps : output rows of a step -> how many steps compute so many
+    extension : of the core's instructions; the runtime chooses kernels by it
+    scratch : the plan's scratch areas, whose sizes some kernels depend on
+    active : float64 [C], how many bytes of each channel of the input are not zero; None where all may be
     """
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
@@ -139,7 +122,7 @@ def conv_work(
 
 
 def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[str, int]:
-    """Building tables and decoding all filters."""
+    """Of opening the layer, which builds its decoding tables, and of decoding all filters, ``times`` times."""
     stream = layer.stream
     assert stream is not None
     return {
@@ -155,7 +138,7 @@ def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[s
 
 
 def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
-    """``dcg_conv`` and ``dcg_conv_scores``: the output plane row by row."""
+    """Of ``dcg_conv`` and ``dcg_conv_scores``, which compute each output plane row by row."""
     outputs, height, width = node.out_shape
     taps = int(filters.taps.sum())
     return {
@@ -167,7 +150,11 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
 
 
 def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: int, extension: Extension) -> str:
-    """Which one ``run_strip`` takes. ``room`` : words that the packed planes may take."""
+    """The kernel on planes that the runtime chooses: "levels", "direct" or "bytes"; see ``dcg_conv_levels_suit``.
+
+    room : 32-bit words that the packed planes may take
+    entries : of the layer's coded stream
+    """
     if extension == "helium":
         return "bytes"
     words = 2 * packing.planes * (packing.strip // 4 + packing.halo)
@@ -176,11 +163,11 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: i
     by_levels = (
         words <= room
         and sizes.max(initial=0) < 1 << 15
-        and words <= FAR_WORDS
-        and len(sizes) <= MAX_CLASSES
+        and words <= RUNTIME.FAR_WORDS
+        and len(sizes) <= RUNTIME.MAX_CLASSES
         and len(sizes) < most
-        and len(sizes) + most // MOST_ADDED + 1 <= MAX_RUNS
-        and entries // len(op.bias) > TAPS_A_CLASS * len(sizes)
+        and len(sizes) + most // RUNTIME.MOST_ADDED + 1 <= RUNTIME.MAX_RUNS
+        and entries // len(op.bias) > RUNTIME.TAPS_A_CLASS * len(sizes)
     )
     if by_levels:
         return "levels"
@@ -188,21 +175,21 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: i
 
 
 def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
-    """As ``dcg_conv_dense_suits`` has it."""
+    """Whether a core with Helium takes the dense kernel; see ``dcg_conv_dense_suits``."""
     outputs, row = len(op.bias), op.indices[0].size
     return (
         op.groups == 1
         and op.stride == (1, 1)
-        and op.indices.shape[1] % CHUNK == 0
-        and op.indices.shape[1] <= MOST_BESIDE
+        and op.indices.shape[1] % RUNTIME.CHUNK == 0
+        and op.indices.shape[1] <= RUNTIME.MOST_BESIDE
         and np.abs(op.levels.astype(np.int64)).max() <= 127
         and row <= 2 * tap_capacity
-        and DENSE_ENTRY * entries > (DENSE_WEIGHT * row + DENSE_FILTER) * outputs
+        and RUNTIME.DENSE_ENTRY * entries > (RUNTIME.DENSE_WEIGHT * row + RUNTIME.DENSE_FILTER) * outputs
     )
 
 
 def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
-    """What is the same for all kernels: packing the input, storing the output."""
+    """Of packing the input and storing the output, around any kernel on planes, for one step."""
     outputs, _, width = node.out_shape
     strips, line = packing.strips, packing.strip + packing.halo
     rows = (packing.positions - width) // packing.pitch + 1
@@ -229,21 +216,23 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
 def _events(
     op: QConv, filters: Filters, packing: Packing, room: int, extension: Extension, active: F64 | None
 ) -> dict[str, float]:
-    """Of a step whose input has so many bytes that are not zero; where that is no faster, of finding it out.
+    """Of one step by events; where the runtime takes another kernel, only of the sample that tells it so.
 
-    room : words that the packed planes may take
+    room : 32-bit words that the packed planes may take
+    active : float64 [C], how many bytes of each channel of the step's input are not zero; None where all may be
     """
     if not is_plain(op) or op.groups != 1:
         return {}
     channels, positions, outputs = op.indices.shape[1], packing.positions, len(filters.taps)
-    sampled = {"sample.events": channels * positions / SAMPLED}
+    sampled = {"sample.events": channels * positions / RUNTIME.SAMPLED}
     if active is None:
         return sampled
-    sums, full = -(-positions // 8) * 8, 2 * EVENT_GROUP + 3
-    beside = VECTOR_EVENTS if extension == "helium" else 1
+    sums, full = -(-positions // 8) * 8, 2 * RUNTIME.EVENT_GROUP + 3
+    beside = RUNTIME.VECTOR_EVENTS if extension == "helium" else 1
     listed = np.ceil(active / beside) * beside
-    words = (2 * listed + np.ceil(active / EVENT_GROUP) + 1).sum() + full  # room for a full group is asked for
-    if words > min(channels * positions / BYTES_A_WORD[extension] + channels, room - sums - channels - 2):
+    words = (2 * listed + np.ceil(active / RUNTIME.EVENT_GROUP) + 1).sum()
+    words += full  # the runtime asks for room for a full group before it begins one
+    if words > min(channels * positions / RUNTIME.bytes_a_word(extension) + channels, room - sums - channels - 2):
         return sampled
     taps = np.count_nonzero(filters.weights, axis=0)
     return sampled | {
@@ -257,7 +246,7 @@ def _events(
 
 
 def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
-    runs = filters.classes + np.maximum(filters.taps - 1, 0) // MOST_ADDED
+    runs = filters.classes + np.maximum(filters.taps - 1, 0) // RUNTIME.MOST_ADDED
     runs = np.maximum(runs + runs % 2, 2)  # two at a time
     passes = packing.strip // PASS * packing.strips
     taps, total = int(filters.taps.sum()), int(runs.sum())
@@ -272,10 +261,10 @@ def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
 
 def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, int]:
     passes, outputs = packing.strip // PASS * packing.strips, len(filters.taps)
-    if filters.largest > SHORT_SUM:
+    if filters.largest > RUNTIME.SHORT_SUM:
         return {"tap.direct_portable": int(filters.taps.sum()) * passes, "pass.direct_portable": outputs * passes}
     room = list_words(tap_capacity) - 2 * tap_capacity
-    entries = np.array([sum(-(-n // GROUP) + 1 for n in segments) for segments in filters.segments])
+    entries = np.array([sum(-(-n // RUNTIME.GROUP) + 1 for n in segments) for segments in filters.segments])
     counts: Counter[str] = Counter()
     for name, chosen in (("direct", entries <= room), ("direct_portable", entries > room)):
         counts[f"tap.{name}"] = int(filters.taps[chosen].sum()) * passes
@@ -289,18 +278,18 @@ def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, 
 
 def _dense(op: QConv, filters: Filters, packing: Packing) -> dict[str, int]:
     outputs, (kernel_rows, _), row = len(filters.taps), op.kernel, op.indices[0].size
-    passes = -(-outputs // 2) * sum(-(-positions // DENSE_PASS) for positions in _strips(packing))
+    passes = -(-outputs // 2) * sum(-(-positions // RUNTIME.DENSE_AT_ONCE) for positions in _strips(packing))
     return {
         "list_tap.dense": int(filters.taps.sum()) * packing.strips,
-        "list_chunk.dense": row // CHUNK * outputs * packing.strips,
-        "chunk.dense": row // CHUNK * passes,
+        "list_chunk.dense": row // RUNTIME.CHUNK * outputs * packing.strips,
+        "chunk.dense": row // RUNTIME.CHUNK * passes,
         "kernel_row.dense": (kernel_rows - 1) * passes,
         "pass.dense": passes,
     }
 
 
 def _strips(packing: Packing) -> Iterator[int]:
-    """Positions of each strip that are an output's."""
+    """How many positions up to the last output each strip has; the last strip may be longer than that."""
     for first in range(0, packing.positions, packing.strip):
         yield min(packing.strip, packing.positions - first)
 
@@ -312,13 +301,13 @@ def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
 
 def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
     taps, outputs = int(filters.taps.sum()), len(filters.taps)
-    if filters.largest > SHORT_SUM:
+    if filters.largest > RUNTIME.SHORT_SUM:
         passes = sum(-(-positions // PASS) for positions in _strips(packing))
         return {"tap.wide": taps * passes, "pass.wide": outputs * passes}
     segments, counts = sum(map(len, filters.segments)), {"list_tap.bytes": taps * packing.strips}
     long = short = 0
     for positions in _strips(packing):
-        full, rest = positions // LONG_PASS, -(-(positions % LONG_PASS) // PASS)
+        full, rest = positions // RUNTIME.LONG_PASS, -(-(positions % RUNTIME.LONG_PASS) // PASS)
         one_more = full > 0 and rest > 2
         long += full + one_more
         short += 0 if one_more else rest
@@ -330,6 +319,7 @@ def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
 
 
 def _segments(weights: I64) -> tuple[int, ...]:
+    """How many taps each segment of one filter has; see ``Filters.segments``."""
     taps = weights[weights != 0]
     above, below = np.cumsum(np.maximum(taps, 0)), np.cumsum(np.maximum(-taps, 0))
     ends = [_cut(above, below, 0, 0)]
@@ -339,6 +329,10 @@ def _segments(weights: I64) -> tuple[int, ...]:
 
 
 def _cut(above: I64, below: I64, above_before: int, below_before: int) -> int:
-    """Where the part ends before whose begin the weights of either sign sum to that."""
-    ends = (np.searchsorted(s, b + SHORT_SUM, "right") for s, b in ((above, above_before), (below, below_before)))
-    return int(min(ends))
+    """The index behind the last tap of a segment.
+
+    above, below : sums of the magnitudes of the weights above and below zero, up to and including each tap
+    above_before, below_before : the same sums ahead of the segment
+    """
+    sums = ((above, above_before + RUNTIME.SHORT_SUM), (below, below_before + RUNTIME.SHORT_SUM))
+    return int(min(np.searchsorted(found, most, "right") for found, most in sums))

@@ -1,4 +1,8 @@
-"""Which kernel computes each convolution, and why."""
+"""Which C function computes each convolution and how its input is packed, and why.
+
+The costs below are rough, in instructions of a Cortex-M4: they rank packings and segments while a plan is made.
+``instructions`` predicts what a plan takes on a given core.
+"""
 
 from __future__ import annotations
 
@@ -8,30 +12,32 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dcgen.ir.graph import Shape
-from dcgen.plan.firmware.limits import MAX_RUNS, RUN_TAPS, TAPS_A_CLASS
+from dcgen.plan.firmware.constants import RUNTIME
 from dcgen.plan.firmware.packing import Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
-"""Instructions to open a layer, which builds its decoding table."""
+"""Instructions to open a layer, which builds its decoding table; once a strip."""
 DECODE_COST = 25
-"""Instructions to decode a non-zero weight and to list it, as one more strip of v1.1's layers takes."""
+"""Instructions to decode a non-zero weight and to list it; once a strip."""
 PACK_COST = 3
 """Instructions to pack a position of a plane."""
 DIRECT_COST = 0.95
-"""Instructions of a non-zero weight at one position; the same by levels, and on tensors as they are."""
+"""Instructions that a non-zero weight takes at one position with the direct kernel."""
 LEVELS_COST = 0.75
+"""The same with the kernel by levels."""
 PLAIN_COST = 4.5
+"""The same on tensors as they are, not packed."""
 
 
 @dataclass(frozen=True)
 class ConvPlan:
-    """One convolution's kernel.
+    """The kernel of one convolution.
 
-    kernel : C function
+    kernel : name of the C function
     reason : why this one, for people
-    instructions : about how many it takes, to compare plans by
-    packing : None for a kernel that reads tensors as they are
+    instructions : about how many it takes for all its steps; only good for comparing plans
+    packing : of the step with the most rows; None for a kernel that reads tensors as they are
     """
 
     kernel: str
@@ -41,24 +47,28 @@ class ConvPlan:
 
 
 def list_words(taps: int) -> int:
-    """32-bit words of one filter's list: two a tap, and room for an entry a group and one a segment of four."""
+    """32-bit words of one filter's list: two for each tap, and room for the entries of its groups and segments.
+
+    Segments so short that their entries do not fit make the direct kernel fall back on its portable twin.
+    """
     return 2 * taps + taps // 2 + 2
 
 
 def run_halfwords(taps: int) -> int:
     """Halfwords of one filter's list by level.
 
-    The taps, an entry every 16, and for each of 64 runs an entry more, its end, and a clearing.
+    The list holds the taps, an entry for every ``RUN_TAPS`` of them, and for each run one more entry for the taps
+    that are left, one that ends the run, and one that clears the sums.
     """
-    return taps + taps // RUN_TAPS + 3 * MAX_RUNS + 4
+    return taps + taps // RUNTIME.RUN_TAPS + 3 * RUNTIME.MAX_RUNS + 4
 
 
 def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: int, frugal: bool) -> ConvPlan:
-    """The kernel of a convolution that is computed in ``steps``.
+    """The kernel of the convolution ``node``.
 
-    steps : how many of them compute so many rows
+    steps : output rows of a step -> how many steps compute so many
     room : bytes that its packed input may take
-    frugal : whether it may lack room for complements where that is faster with these weights
+    frugal : whether the packed input may go without complements where fewer strips are faster with these weights
     """
     op = node.op
     assert isinstance(op, QConv)
@@ -83,7 +93,7 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
 def _packed(
     op: QConv, in_shape: Shape, out_shape: Shape, steps: Mapping[int, int], room: int, complements: bool
 ) -> ConvPlan | None:
-    """On packed planes in the fewest strips that fit, None where not even one pass does."""
+    """The kernel on packed planes, in the fewest strips that fit ``room``; None where not even one pass fits."""
     whole = _packing(op, in_shape, out_shape, max(steps), complements)
     if (packing := whole.fitting(room)) is None:
         return None
@@ -102,18 +112,19 @@ def _packed(
 def step_packings(
     op: QConv, in_shape: Shape, out_shape: Shape, packing: Packing, steps: Mapping[int, int]
 ) -> Iterator[tuple[Packing, int]]:
-    """For each height of a step its packing, in strips that find the room of ``packing``, and how many have it."""
+    """The packing of each height that steps have, in strips no longer than those of ``packing``, and how many
+    steps have that height."""
     for rows, n in steps.items():
         one = _packing(op, in_shape, out_shape, rows, packing.complements)
         yield replace(one, strip=packing.strip).balanced, n
 
 
 def _by_levels(op: QConv) -> bool:
-    """Whether the runtime takes the kernel by levels: filters have taps enough a magnitude."""
+    """Whether the runtime would choose the kernel by levels: its filters have enough taps for each magnitude."""
     magnitudes = len(np.unique(np.abs(op.levels.astype(np.int32)))) - 1
-    return op.nonzeros > TAPS_A_CLASS * magnitudes * len(op.bias)
+    return op.nonzeros > RUNTIME.TAPS_A_CLASS * magnitudes * len(op.bias)
 
 
 def _packing(op: QConv, in_shape: Shape, out_shape: Shape, rows: int, complements: bool) -> Packing:
-    """The packing of so many output rows in one strip."""
+    """The packing of ``rows`` output rows in one strip."""
     return Packing.of(op, in_shape, (out_shape[0], rows, out_shape[2]), complements=complements)

@@ -1,9 +1,10 @@
-"""How a convolution's input lies for the packed kernels: padded, flattened planes, a strip at a time.
+"""How a convolution's input lies for the packed kernels: padded, flattened planes, a strip of positions at a time.
 
-Rows of a padded plane follow each other at one ``pitch``, so that every tap of a kernel is one distance
-in the flattened plane, whatever output it serves, and a kernel runs over rows without a break. A strided
-convolution reads one plane per phase (row mod stride, column mod stride), in which its windows lie side
-by side again. Outputs at positions beyond a row's end are computed and dropped.
+A *position* is an index in a flattened plane. Rows of a padded plane begin one ``pitch`` of positions after each
+other, so a tap of a filter lies at one distance from its output, whatever output that is, and a kernel runs
+over rows without a break. A strided convolution reads a plane for each phase (row mod stride, column mod stride),
+in which its windows lie side by side again. A kernel also computes outputs at the positions between the end of one
+row and the begin of the next; they are dropped.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from dataclasses import dataclass, replace
 
 from dcgen.ir.graph import Shape
 from dcgen.plan.firmware.arena import align
+from dcgen.plan.firmware.constants import RUNTIME
 from dcgen.quant.qgraph import QConv
 
-PASS = 16
-"""Positions that a strip is a multiple of: what the widest kernel does at a time."""
+PASS = RUNTIME.AT_ONCE
+"""Positions of a pass, of which a strip has a whole number."""
 WORD_BYTES = 4
 
 
@@ -25,12 +27,12 @@ class Packing:
     """Geometry of one convolution's packed input.
 
     pitch : positions from one output row to the next; output (y, x) is position y * pitch + x
-    phases : planes that one channel is taken apart into, rows times columns
-    halo : positions behind an output's own that its last tap reads
-    positions : of all outputs, the dropped ones between the rows included
+    phases : rows and columns of phases; their product is the number of planes that a channel is taken apart into
+    halo : distance of the last tap from its output, in positions
+    positions : outputs of all rows, the dropped ones between the rows included
     planes : channels times phases
-    strip : positions at a time, a multiple of PASS
-    complements : whether there is room for the form with complements, which the kernel by levels reads
+    strip : positions that are packed and computed at a time, a multiple of PASS
+    complements : whether there is room for the complement 255 - x of each byte x, for the kernel by levels
     """
 
     pitch: int
@@ -45,9 +47,10 @@ class Packing:
     def of(
         cls, op: QConv, in_shape: Shape, out_shape: Shape, strips: int = 1, complements: bool = True
     ) -> Packing:
-        """The packing that takes ``strips`` strips, or fewer where a pass is longer than that.
+        """The packing in ``strips`` strips, or fewer where these would be shorter than a pass.
 
-        out_shape : of the rows that are computed at a time
+        in_shape : (C, H, W) of the whole input
+        out_shape : (C, H, W) of the output rows that are computed in one step
         """
         (kh, kw), (sh, sw) = op.kernel, op.stride
         _, oh, ow = out_shape
@@ -67,32 +70,32 @@ class Packing:
         )
 
     def fitting(self, room: int) -> Packing | None:
-        """In the longest strips, of the same length, that take ``room`` bytes; None where one pass does not."""
+        """The same in the longest equal strips that fit ``room`` bytes; None where not even one pass fits."""
         passes = range(PASS, self.strip + 1, PASS)
         n = bisect_right(passes, room, key=self._size)
         return replace(self, strip=passes[n - 1]).balanced if n else None
 
     @property
     def strips(self) -> int:
-        """How many times the filters run."""
+        """Strips of a step: how many times its filters are decoded."""
         return -(-self.positions // self.strip)
 
     @property
     def balanced(self) -> Packing:
-        """As many strips, none longer than it has to be."""
+        """The same in as many strips, each as short as that allows."""
         return replace(self, strip=-(-self.positions // (PASS * self.strips)) * PASS)
 
     @property
     def line_bytes(self) -> int:
-        """Of one plane's strip before it is folded; the kernels' outputs take the same place."""
+        """Bytes of the line that holds a plane's strip before it is packed, and later a filter's outputs."""
         return align(self.strip + self.halo)
 
     @property
     def plane_words(self) -> int:
-        """32-bit words of one packed plane, the most of all forms.
+        """32-bit words of one packed plane, in the largest of the forms that kernels read.
 
-        Two positions a word: strip / 2 + halo. Four, and as many words of complements: twice strip / 4 + halo.
-        Bytes take less.
+        With two positions a word (direct) a plane has strip / 2 + halo words; with four (by levels) it has
+        strip / 4 + halo, and as many of complements. Planes of bytes have fewer.
         """
         return self._plane_words(self.strip)
 

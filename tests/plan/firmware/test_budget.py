@@ -59,7 +59,7 @@ def work(plan: FirmwarePlan) -> float:
 def smallest(graph: QGraph, blob: Blob) -> int:
     with pytest.raises(PlanError) as error:
         plan_within(graph, blob, 1000, M7, {})
-    found = re.search(r"needs ([\d,]+) bytes of RAM, --ram gives 1,000", str(error.value))
+    found = re.search(r"needs ([\d,]+) bytes of RAM, `ram` gives 1,000", str(error.value))
     assert found
     return int(found[1].replace(",", ""))
 
@@ -104,7 +104,7 @@ def test_nothing_alive_together_overlaps(graph: QGraph, blob: Blob) -> None:
     assert all(plan.scratch.size <= begin and end <= plan.arena_bytes for begin, end, _ in spans)
     for i, (begin, end, buffer) in enumerate(spans):
         for other_begin, other_end, other in spans[:i]:
-            assert end <= other_begin or other_end <= begin or not buffer.meets(other)
+            assert end <= other_begin or other_end <= begin or not buffer.block.meets(other.block)
         for k, node in enumerate(plan.nodes):
             if node.conv and node.conv.packing and buffer.meets_nodes(k, k + 1):
                 assert node.workspace + node.conv.packing.size <= begin or end <= node.workspace
