@@ -1,7 +1,7 @@
-"""The main job on the embedded default, start to end: demo.py OUT
+"""Shows dcgen's main job from start to end, on the network that ships with it: demo.py OUT
 
-Compiles ``digits``, proves its firmware on this computer and on four emulated boards with digits it
-has never seen, measures its accuracy, and says where everything lies.
+Compiles ``digits``, proves its firmware equal to the golden model on this computer and on four emulated boards,
+measures its accuracy, and says where everything lies. The digits shown served neither training nor calibration.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-CHECKED = 5  # pictures run on each machine with every byte of every layer compared
+CHECKED = 5  # pictures on each machine for which every byte of every layer is compared
 SCRIPTS = Path(__file__).parent
 STYLE: dict[str, Any] = {"title_justify": "left", "title_style": "bold", "box": box.SIMPLE_HEAD}
 
 
 def show(command: list[str]) -> None:
+    """Prints a command as one would type it."""
     print(f"\n$ {shlex.join(command)}", flush=True)
 
 
 def dcgen(*arguments: object) -> Any:
-    """What ``dcgen ARGUMENTS --json`` prints, its progress passed through."""
+    """The JSON that ``dcgen ARGUMENTS --json`` prints. Its progress is shown; where it fails, the demo ends."""
     words = [str(a) for a in arguments]
     show(["dcgen", *words])
     program = str(Path(sys.executable).parent / "dcgen")
@@ -39,6 +40,7 @@ def dcgen(*arguments: object) -> Any:
 
 
 def machines_table(checks: list[dict[str, Any]]) -> Table:
+    """A row for each machine: bytes compared and differing, instructions, and memory in bytes."""
     table = Table(title="Firmware against golden model, every byte of every layer", **STYLE)
     for heading in ("machine", "bytes", "differ", "instructions", "flash", "RAM", "stack"):
         table.add_column(heading, justify="left" if heading == "machine" else "right", no_wrap=True)
@@ -50,6 +52,7 @@ def machines_table(checks: list[dict[str, Any]]) -> Table:
 
 
 def fidelity_table(found: dict[str, Any]) -> Table:
+    """Accuracy of the float model and of the emitted C, and how far the two agree."""
     table = Table(title=f"On {found['n']} digits never seen before", **STYLE)
     for heading in ("", "float model", "emitted C"):
         table.add_column(heading, justify="right" if heading else "left")

@@ -1,6 +1,6 @@
-"""Writes the calibration digits and the never-seen test digits as PNG files: digits_pictures.py OUT
+"""Writes the calibration digits and the test digits as PNG files: digits_pictures.py OUT
 
-OUT/calibration/ holds pictures alone, OUT/test/ pictures and ``labels.txt`` (``file index`` lines).
+OUT/calibration/ holds pictures alone, OUT/test/ pictures and ``labels.txt`` (lines of ``file index``).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from PIL import Image
 
 
 def write(folder: Path, name: str, with_labels: bool) -> None:
-    """One split as ``folder/digit-NNNN.png``, NNNN its number in scikit-learn's set."""
+    """Writes the digits of a split as ``folder/digit-NNNN.png``, NNNN being their index in scikit-learn's set."""
     folder.mkdir(parents=True, exist_ok=True)
     digits = split(name)
     lines = []

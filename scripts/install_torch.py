@@ -1,7 +1,7 @@
-"""Installs PyTorch for the CPU into this Python's environment, never the gigabytes of a GPU build.
+"""Installs PyTorch for the CPU into this Python's environment; a GPU build would be gigabytes.
 
-Asks pip what it would install before it fetches anything large. Where the configured package
-index offers a GPU build only, PyTorch's own index of CPU builds is used.
+First asks pip what it would install, so that nothing large is fetched in vain. If the configured package index
+offers a GPU build only, PyTorch's own index of CPU builds is used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "-
 
 
 def resolution(*options: str) -> list[str] | None:
-    """Names of the packages that pip would install, None if it finds no solution."""
+    """Names of the packages that ``pip install OPTIONS torch`` would install; None if pip finds no solution."""
     query = subprocess.run(
         [*PIP, "--dry-run", "--only-binary", ":all:", "--report", "-", *options, TORCH],
         capture_output=True,

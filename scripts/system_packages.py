@@ -1,7 +1,7 @@
-"""Sees to the system packages for a job: system_packages.py demo|test
+"""Installs the system packages that the demo or the tests lack: system_packages.py demo|test
 
-Installs what is missing through apt when run as root; otherwise prints the line to run and fails.
-Needs nothing but the standard library, so that it can run before anything is installed.
+As root they are installed through apt; otherwise the command that installs them is printed, and the script fails.
+It needs the standard library alone, so that it can run before anything is installed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ APT = ("apt-get", "install", "-y", "--no-install-recommends")
 
 
 def missing(job: str) -> list[str]:
-    """Debian packages to install for ``job``, in a stable order."""
+    """The Debian packages that ``job`` (demo or test) lacks, sorted by name."""
     needed = {"make": "make"}
     for target in TARGETS:
         needed[f"{target.compiler}gcc"] = target.package
@@ -36,7 +36,7 @@ def missing(job: str) -> list[str]:
 
 
 def main() -> None:
-    if sys.version_info < (3, 11):  # noqa: UP036, nothing else has looked yet
+    if sys.version_info < (3, 11):  # noqa: UP036, nothing has checked the version before
         sys.exit(f"Python {sys.version.split()[0]}: dcgen needs 3.11 or newer (make PYTHON=python3.11 ...)")
     if len(sys.argv) != 2 or sys.argv[1] not in ("demo", "test"):
         sys.exit("usage: system_packages.py demo|test")

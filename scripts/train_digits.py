@@ -1,8 +1,8 @@
-"""Trains the embedded default, ``digits``, and writes its checkpoint: train_digits.py [OUT.npz]
+"""Trains ``digits``, the network that ships with dcgen, and writes its checkpoint: train_digits.py [OUT.npz]
 
-Takes about a minute on two cores. Seeded, so that one machine and one release of PyTorch give the
-same checkpoint again. The settings were not searched, the last epoch is kept, and the test digits
-are looked at once, at the end.
+It takes about a minute on two cores. All random draws are seeded: the same machine and release of PyTorch give the
+same checkpoint again. The settings are not the result of a search, the last epoch is kept, and the test digits are
+evaluated once, at the end.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ BATCH = 64
 PEAK_RATE = 4e-3
 WEIGHT_DECAY = 1e-2
 DROPOUT = 0.2
-SHIFT = 2  # pixels a training picture may move in each direction: one pixel of the 8x8 original
+SHIFT = 2  # most pixels that a training picture is moved in each direction: one pixel of the 8x8 original
 
 
 def tensors(digits: Digits) -> tuple[Tensor, Tensor]:
-    """Network inputs float32 [N, 1, 16, 16] as ``dcgen compile`` will make them, and labels [N]."""
+    """Inputs float32 [N, 1, 16, 16], preprocessed as ``dcgen compile`` does it, and labels int64 [N]."""
     pictures = preset("digits").normalise(digits.pictures[..., None])
     return torch.from_numpy(pictures), torch.from_numpy(digits.labels)
 
 
 def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Each picture of the batch moved by up to SHIFT pixels each way, black coming in."""
+    """Each picture of the batch [N, 1, H, W], moved at random by up to SHIFT pixels; its new border is black."""
     n, _, height, width = x.shape
     padded = F.pad(x, (SHIFT, SHIFT, SHIFT, SHIFT))
     top, left = torch.randint(0, 2 * SHIFT + 1, (2, n, 1), generator=generator)
@@ -46,7 +46,7 @@ def shifted(x: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def train(digits: Digits) -> SqueezeNet:
-    """The trained network."""
+    """The network trained on the digits, in evaluation mode."""
     torch.manual_seed(1)
     generator = torch.Generator().manual_seed(2)
     x, y = tensors(digits)

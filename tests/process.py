@@ -23,8 +23,9 @@ def dcgen(
 ) -> subprocess.CompletedProcess[str]:
     """The finished process of ``dcgen ARGUMENTS``.
 
-    before : Python code that runs first in the process, to plant a fault
-    in_child : called in the child before it becomes Python, e.g. to set resource limits
+    before : Python code that the process runs first, to plant a fault
+    in_child : called in the child process before it starts Python, e.g. to set resource limits
+    timeout : seconds after which the process is killed
     """
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(

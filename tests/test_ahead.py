@@ -1,4 +1,4 @@
-"""Results come in order, one by one, whatever is computed meanwhile; what goes wrong arrives where its turn is."""
+"""Results come in order, whatever is computed meanwhile, and an exception arrives when its turn comes."""
 
 from __future__ import annotations
 

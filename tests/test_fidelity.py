@@ -25,7 +25,7 @@ def test_figures_of_three_pictures():
 
 
 def test_the_change_of_top1_is_paired():
-    """Of 40 pictures 10 are lost and 2 gained; the other 28 say nothing of the change."""
+    """Of 40 pictures 10 are lost and 2 gained; the other 28 do not change the figure."""
     labels = np.zeros(40, np.int64)
     right, wrong = [9, 1, 0, 0, 0, 0], [1, 9, 0, 0, 0, 0]
     reference = np.array([right] * 10 + [wrong] * 2 + [right] * 28, np.float32)
@@ -57,7 +57,7 @@ def test_the_score_scale_matters_to_the_divergence_alone():
 
 def test_errors_of_scores_count_as_a_divergence_does_but_for_what_all_scores_share() -> None:
     rng = np.random.default_rng(0)
-    reference = rng.normal(0, 0.1, (50, 12)).astype(np.float32)  # so flat that temperature changes little
+    reference = rng.normal(0, 0.1, (50, 12)).astype(np.float32)  # so flat that a softer softmax is nearly the same
     errors = rng.normal(0, 0.05, reference.shape).astype(np.float32)
     common = rng.normal(0, 1.0, (50, 1)).astype(np.float32)
     found = score_error(reference, reference + errors + common)

@@ -1,4 +1,4 @@
-"""How a frontier finds the prices of its points: sizes follow a curve that nobody knows, and scatter about it."""
+"""How a frontier finds the prices of its points. Sizes of files follow a curve that is not known, and scatter."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ Found = list[tuple[float, Try]]
 
 
 def tried(size: float) -> Try:
+    """A try whose file has this many bytes; nothing else of it is read."""
     nothing: Any = None
     return Try(nothing, nothing, Trial(round(size), 0.1, 0.9), nothing)
 
 
 def curve(price: float) -> float:
-    """Steeper towards small files, as measured ones are."""
+    """Bytes of a file at a price; the curve is steeper towards small files, as measured ones are."""
     at = math.log(price / 1e-7)
     return 420_000 * math.exp(-0.24 * at - 0.06 * at * at)
 

@@ -1,4 +1,4 @@
-"""Intervals and the paired test, against values from the literature and against drawn samples."""
+"""Intervals and the paired test agree with published values and cover what random samples are drawn from."""
 
 import numpy as np
 import pytest

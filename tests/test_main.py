@@ -1,4 +1,4 @@
-"""The script's entry point."""
+"""The entry point of the ``dcgen`` script."""
 
 import sys
 
@@ -8,7 +8,7 @@ from dcgen.__main__ import main
 
 
 class _Interrupts:
-    """An import finder in whose way the user presses Ctrl-C."""
+    """An import finder that behaves as if the user pressed Ctrl-C while the command line is loaded."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "dcgen.command.app":

@@ -1,4 +1,4 @@
-"""Damage to an output folder is named with its file."""
+"""An output folder is read back, and damage to it is reported with the file that is damaged."""
 
 import json
 import shutil

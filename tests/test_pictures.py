@@ -1,4 +1,4 @@
-"""The stated way from a picture file to camera bytes."""
+"""The way from a picture file to camera bytes is the one that is documented."""
 
 import numpy as np
 import pytest

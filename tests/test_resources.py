@@ -1,4 +1,4 @@
-"""Files that are no Python are found, or their absence is named."""
+"""The folders of files that are not Python are found; a missing one is named."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Random float networks through every stage: canonical form, levels, integers, blob, C."""
+"""Random float networks go through every stage: canonical form, levels, integers, blob, C."""
 
 from __future__ import annotations
 
@@ -20,6 +20,10 @@ from tests.quant.test_lower import quantize
 
 
 def survives(graph: Graph, seed: int, uniform: bool) -> None:
+    """Golden model, decoded blob and emitted C give the same scores on random pictures.
+
+    uniform : whether levels are a uniform grid, as ``quantize`` has it
+    """
     _, h, w = graph.inputs[0].shape
     pictures = np.random.default_rng(seed).integers(0, 256, (3, h, w, 3), np.uint8)
     _, lowered = quantize(graph, pictures, uniform)

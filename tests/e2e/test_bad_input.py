@@ -24,7 +24,7 @@ Params = dict[str, np.ndarray]
 
 
 def assert_refused(done: subprocess.CompletedProcess[str], *culprits: str, code: int = 1) -> None:
-    """One line that names every culprit, and no trace of Python."""
+    """The command failed with one line on stderr that names every culprit."""
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
     lines = done.stderr.splitlines()
@@ -35,7 +35,7 @@ def assert_refused(done: subprocess.CompletedProcess[str], *culprits: str, code:
 
 @pytest.fixture
 def work(tmp_path: Path) -> Path:
-    """An empty folder that must hold nothing but ``kept`` files after a refused command."""
+    """An empty folder for outputs; a refused command must leave nothing in it that was not there before."""
     folder = tmp_path / "work"
     folder.mkdir()
     return folder
@@ -43,7 +43,7 @@ def work(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def refused(work: Path, digits_pictures: Path) -> Callable[..., None]:
-    """``refused(arguments, *culprits)``: compiling is refused, and ``work`` stays empty."""
+    """``refused(arguments, *culprits)`` asserts that compiling is refused, and that ``work`` stays empty."""
 
     def run(arguments: list[object], *culprits: str) -> None:
         if "--calibration" not in arguments:
@@ -143,7 +143,7 @@ def compile_digits(pictures: Path, out: Path, **options: object) -> subprocess.C
 
 
 def small_files_only() -> None:
-    """Writing beyond 8 KiB of any file fails, as on a full disk (Python ignores the signal)."""
+    """Makes writes beyond 8 KiB of any file fail, as on a full disk; Python ignores the signal of that limit."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
 
 
@@ -234,7 +234,7 @@ def test_a_signal_ends_verify_and_leaves_nothing(number: signal.Signals, tmp_pat
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         start_new_session=True,
-        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # in the background it is ignored
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # background processes inherit SIGINT ignored
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("dcgen-verify-*")) and process.poll() is None and time.monotonic() < deadline:

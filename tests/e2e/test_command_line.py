@@ -66,7 +66,7 @@ def test_compile_prints_the_manifest(tmp_path: Path, digits_pictures: Path) -> N
 
 @pytest.fixture(scope="session")
 def checks(once: Once, digits_out: Path, digits_pictures: Path) -> dict[str, dict[str, Any]]:
-    """Verification of two unseen digits on every machine, by target."""
+    """For each machine, what ``dcgen verify`` found on two digits that served neither training nor calibration."""
 
     def verify(file: Path) -> None:
         found = dcgen_json("verify", digits_out, "--images", digits_pictures / "test", "--count", 2)
@@ -84,7 +84,7 @@ def test_every_machine_is_checked_by_default(checks: dict[str, dict[str, Any]]) 
 def test_firmware_equals_the_golden_model(target: str, checks: dict[str, dict[str, Any]]) -> None:
     check = checks[target]
     assert check["mismatches"] == 0
-    # conv1 to the scores: 14 convolutions, 2 pools and their 16x16 to 3x3 planes of two pictures
+    # There are 14 convolutions and 2 pools; the output of conv1 alone is 16 planes of 16x16 bytes a picture.
     assert check["layers"] >= 16
     assert check["bytes_compared"] >= 2 * 16 * 16 * 16
 

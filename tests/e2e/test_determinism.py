@@ -13,7 +13,7 @@ from tests.process import dcgen, tree
 def test_two_compilations_write_equal_bytes(recipe: str, tmp_path: Path, digits_pictures: Path) -> None:
     outs = []
     for name in ("first", "second"):
-        # Equal names in different folders, so that a path of this machine in the output is seen.
+        # The folders differ, the names do not: a path that got into an output would make the two differ.
         out = tmp_path / name / "out"
         arguments = ("digits", "--calibration", digits_pictures / "calibration", "--recipe", recipe, "-o", out)
         dcgen("compile", *arguments).check_returncode()

@@ -13,7 +13,7 @@ from tests.process import dcgen, dcgen_json
 
 @pytest.fixture
 def compiled(tmp_path: Path, digits_pictures: Path):
-    """``compiled(arguments...)``: the manifest of the digits compiled so."""
+    """``compiled(*arguments)`` is the manifest of ``dcgen compile digits`` with these further arguments."""
 
     def compile_(*arguments: object) -> dict[str, Any]:
         out = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
@@ -32,7 +32,7 @@ def test_a_size_is_kept_and_both_figures_are_stated(compiled) -> None:
 
 
 def test_a_loss_of_accuracy_is_kept_on_labelled_pictures(compiled, tmp_path, digits_pictures) -> None:
-    # The digits of the test split, as labelled calibration pictures.
+    # Only the digits of the test split have labels on disk; here they are the calibration pictures.
     folder = digits_pictures / "test"
     found = dcgen_json(
         *("compile", "digits", "--calibration", folder, "--labels", folder / "labels.txt", "-o", tmp_path / "out"),
@@ -90,7 +90,7 @@ def test_distillation_keeps_the_smaller_file_and_says_which_that_is(compiled, tm
         best is not None and best["blob_bytes"] < start["blob_bytes"] and best["mean_kl"] <= 0.04
     )
     assert said["rounds"] and (folder / "distill.npz").is_file()
-    assert compiled(*arguments) == found  # from the checkpoint
+    assert compiled(*arguments) == found  # the second time it is read from the checkpoint
 
 
 def test_a_checkpoint_without_a_training_is_refused(tmp_path: Path, digits_pictures: Path) -> None:

@@ -1,6 +1,6 @@
-"""The main job on published weights and real photographs. All of it is slow and needs the shared data.
+"""dcgen's main job on published weights and real photographs; every test is slow and needs the shared data.
 
-The limits are those the project promises; the photographs serve neither calibration nor any choice.
+The limits are those that the project promises. The photographs serve neither calibration nor any choice.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class Case:
 
 
 QUICK = ("pictures=250", "density=0.99")
-"""A quarter of the pictures, and, as with any density that is the only wish, one quantization at the price
-that the default goal is foretold to have, instead of a search for it: a tenth of the time."""
+"""Settings that take a tenth of the time: a quarter of the pictures, and a density instead of a goal, for which there
+is one quantization, at the price that the default goal is expected to have, instead of a search."""
 
 V1_1 = Case(
     "squeezenet1_1",
@@ -59,7 +59,7 @@ V1_1 = Case(
     "caffe",
     "imagenet_sample256_squash",
     target=ULX3S_85F.name,
-    settings=(*QUICK, "work=0"),  # the file alone counts, as without a target
+    settings=(*QUICK, "work=0"),  # work on the target does not count, as if none were named
 )
 V1_1_IN_144K = replace(
     V1_1, recipe="deep-compression", target="cortex-m7", settings=("pictures=250", "coding=joint"), ram="144K"
@@ -89,14 +89,15 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 with open(sys.argv[1], "w") as file:
     json.dump({"seconds": used.ru_utime + used.ru_stime, "bytes": used.ru_maxrss * 1024}, file)
 """
-"""Runs a command in a process of its own, so that time and memory are the command's alone."""
+"""Program that runs a command and writes the time and memory of that command alone into a JSON file."""
 
 
 @dataclass(frozen=True)
 class Result:
     """An output folder, what compiling it took, and its fidelity on the photographs.
 
-    seconds : of processors, which other tests beside it do not change
+    seconds : processor time of the compilation, which tests that run at the same time do not change
+    peak_bytes : largest memory in use
     """
 
     out: Path
@@ -112,7 +113,7 @@ class Result:
 
 @pytest.fixture(scope="module")
 def result(once: Once, shared: Path) -> Callable[[Case], Result]:
-    """``result(case)``: compiled and evaluated once."""
+    """``result(case)`` is the case compiled and evaluated, once for all tests."""
     data = shared / "data"
     photographs = data / "imagenet_val227"
 
@@ -146,7 +147,7 @@ def test_published_weights_become_small_and_stay_true(case: Case, result: Callab
 
 
 def test_v11_float_accuracy_is_the_published_one(result: Callable[[Case], Result]) -> None:
-    """73.8 % of these photographs: preprocessing, channel order and pools are right."""
+    """It is 73.8 % of these photographs only if preprocessing, channel order and pools are right."""
     assert result(V1_1).fidelity["float"]["top1"] == pytest.approx(0.738, abs=0.01)
     assert result(V1_1).fidelity["float"]["top5"] == pytest.approx(0.914, abs=0.01)
 
@@ -163,7 +164,7 @@ def test_compiling_v11_takes_minutes_and_little_memory(result: Callable[[Case], 
 
 
 def test_han_s_network_is_kept(result: Callable[[Case], Result]) -> None:
-    """The published compressed network, its levels and zeros as they are, against its own decoding."""
+    """The published compressed network keeps its levels and zeros, and its answers."""
     found = result(HAN)
     assert 400_000 < found.blob_bytes <= 560_000
     assert found.manifest["nonzeros"] >= 400_000
@@ -172,6 +173,7 @@ def test_han_s_network_is_kept(result: Callable[[Case], Result]) -> None:
 
 
 def verified(out: Path, pictures: Path, count: int, machines: list[str]) -> list[dict[str, Any]]:
+    """What ``dcgen verify`` found on these machines, with the first ``count`` pictures of a folder."""
     on = [word for machine in machines for word in ("--on", machine)]
     checks = dcgen_json("verify", out, *on, "--images", pictures, "--count", count)["checks"]
     assert [c["target"] for c in checks] == machines

@@ -1,4 +1,4 @@
-"""The wheel works outside the checkout."""
+"""An installed wheel works outside the checkout."""
 
 from __future__ import annotations
 
