@@ -1,4 +1,4 @@
-"""The blob stream as bits: any 0..32 of them a cycle, least significant first, packet by packet."""
+"""Hands out the bits of the blob stream, 0 to 32 a cycle, packet by packet; a word's lowest bit comes first."""
 
 from __future__ import annotations
 
@@ -12,46 +12,56 @@ from amaranth.lib.wiring import In, Out
 from dcgen.hw.front.crc32 import START, next_state
 
 BLOB = data.StructLayout({"data": 32, "last": 1})
-"""A word of the blob stream; ``last`` ends a section."""
+"""A word of the blob stream; ``last`` marks the last word of a section."""
 COUNT_BITS = 31
 MAX_WIDTH = 12
-"""Bits of a code."""
+"""Most bits of a code."""
 CHOICE = data.StructLayout({"early": 1, "idle": 1, "width": MAX_WIDTH, "escape": 1, "escape_width": 6})
-"""A width that is known late, in place of ``consume`` while ``early`` is set.
+"""How many bits to consume, from a block that needs most of the cycle to find out.
 
-idle : nothing is consumed
-width : bit n - 1 stands for n bits
-escape : ``escape_width`` bits, as they were in the cycle before
-One of the three, the latter two only with ``valid`` bits; with none of them the next bits mean nothing. While
-``early`` is not set, ``idle`` is ignored and the other two are 0.
+early : this choice counts, and ``consume`` does not
+idle : consume nothing
+width : bit n - 1 is set to consume n bits
+escape : consume ``escape_width`` bits, a number that must be in place one cycle before
+
+While ``early``, exactly one bit of ``idle``, ``width`` and ``escape`` is set; only ``idle`` may be set without
+``valid`` bits. If none is set, the reader's bits are meaningless from then on (the block has found a defect).
+Without ``early``, ``idle`` is ignored, and ``width`` and ``escape`` must be 0.
 """
 CONSUMER = {"bits": In(32), "valid": In(1), "consume": Out(6), "waiting": Out(1)}
-"""Members of a block that takes bits of a ``BitReader``.
+"""Members of a block that takes bits from a ``BitReader``.
 
-bits, valid, consume : as the reader's, seen from the block
-waiting : the block cannot go on without bits, so its packet is too short if it has no more of them
+bits, valid, consume : the reader's members of these names, seen from the block
+waiting : the block cannot go on in this cycle unless ``valid``; the packet is too short if it has no more bits
 """
 DEPTH = 4
+"""Words that a ``BitReader`` holds."""
 
 
 class BitReader(wiring.Component):
     """Takes one packet of words after each ``begin`` and hands out its bits.
 
-    words : the blob stream; ready from the cycle after ``begin`` up to the packet's last word
-    begin : pulse, forgets what is left of the packet before
-    bits, valid : the next 32 bits, if as many have arrived
-    consume : 0..32, bits to drop in this cycle; ignored unless ``valid``
-    choice : the same, for who needs most of the cycle to find the width: what comes of every width is ready
-        before it is chosen
-    offset : bits already dropped of the word that ``bits`` starts in
-    ended : the packet's last word has been taken
-    empty : no bit is left here
-    count : words taken, saturating at 2**31 - 1
-    crc : CRC-32 of the words taken, the first one left out
+    Four words are held. The 32 bits behind those consumed are kept in a register, too, so that their users have
+    the whole cycle. For the same reason what becomes of that register is prepared for every width of ``choice``.
 
-    Four words are held in place; the bits at ``offset`` of them are kept in a register, too, so that whoever
-    looks at them does so from the cycle's start. One word in and 32 bits out a cycle are sustained: ``ready``
-    and ``valid`` are registers or little more. Latency from a word to its bits: two cycles.
+    Members
+    -------
+    words : In(stream of BLOB), a packet
+    begin : In(1), pulse that forgets what is left of the packet before and opens ``words`` for the next one
+    bits : Out(32), the packet's next bits, the first lowest
+    valid : Out(1), all 32 of ``bits`` have arrived
+    consume : In(6), number of bits to drop in this cycle, 0..32; ignored unless ``valid``
+    choice : In(CHOICE), the same number, in a form that may settle late in the cycle
+    offset : Out(5), number of bits that have been dropped of the word in which ``bits`` starts
+    ended : Out(1), the packet's last word has been taken
+    empty : Out(1), no word is held
+    count : Out(31), number of words taken of this packet, at most 2**31 - 1
+    crc : Out(32), CRC-32 of the words taken of this packet, without the first one
+
+    Latency: two cycles from a word to its bits. One word in and 32 bits out a cycle are sustained.
+
+    Back-pressure: ``words.ready`` is 1 from the cycle after ``begin`` until the packet's last word, unless four
+    words are held; it does not depend on this cycle's inputs.
     """
 
     def __init__(self) -> None:
@@ -89,10 +99,10 @@ class BitReader(wiring.Component):
             self.crc.eq(~state),
         ]
 
-        # What is held, seen from ``offset`` on, and from the width's end that is known in time; then one of
-        # these, or of the former's next few places.
+        # What comes next is one of: the held bits from ``offset + n`` on, for each n of ``choice``; or those
+        # from ``far`` on, ``far`` being the end of a width that is known early in the cycle.
         late, far = self.choice, Signal(6)
-        escape_width = Signal(6)  # a copy that lies here, not where the decoder does
+        escape_width = Signal(6)  # a copy, so that it can be placed near its use and not near the decoder
         m.d.sync += escape_width.eq(late.escape_width)
         near_bits, far_bits = Signal(32 + MAX_WIDTH), Signal(32)
         m.d.comb += [
@@ -107,11 +117,11 @@ class BitReader(wiring.Component):
         m.d.comb += total.eq(reduce(or_, (chosen.replicate(6) & end for chosen, _, end in choices)))
         m.d.sync += self.bits.eq(reduce(or_, (chosen.replicate(32) & found[:32] for chosen, found, _ in choices)))
 
-        # They are right if the words before this cycle's reach as far.
+        # They are valid if the words held, without the one of this cycle, reach to their end.
         enough = Array([Const(0), total == 0, total <= 32, Const(1), Const(1)])[level]
         m.d.sync += self.valid.eq(enough & ~self.begin)
 
-        # This cycle's word goes to the next free place, or anything, if none came: ``level`` knows.
+        # The next free place takes ``word`` in every cycle; ``level`` counts it only if it was a word.
         stay = [Mux(self.next_place[i], word, held[i]) for i in range(DEPTH)]
         pop = total[5]
         coming = Signal.like(level)

@@ -1,15 +1,16 @@
 """Reads a packed code table and prepares canonical decoding from it.
 
-Lengths arrive as nibbles. Every coded symbol is counted into the limits of its length and of the
-longer ones, and noted with its length; when all are known the notes are walked and each symbol goes
-to its place in the symbol memory: by length, then by symbol.
+A packed table gives the length of each symbol's code in nibbles; ``docs/blob-format.md`` has the format. There are
+two passes. The first one reads the lengths: it counts each coded symbol into the limits of its length and of all
+longer ones, and notes symbol and length. The second one walks the notes and writes each symbol to its place in the
+symbol memory, where symbols are ordered by the length of their codes, and within a length by number.
 
-For each length l = 1..12 a table says
+For each length l = 1..12 the result has
 
-* ``limit``: one more than the last code of at most l bits, seen as an l-bit number;
-* ``delta``: added to a code of l bits it gives the symbol's place, modulo ``max_symbols``.
+* ``limit``: the last code of at most l bits, as a number of l bits, plus 1;
+* ``delta``: what added to a code of l bits gives its symbol's place, modulo ``max_symbols``.
 
-ESCAPE has the last code of its length and no place.
+ESCAPE, the code in front of a raw run and level, is the last code of its length, and has no place.
 """
 
 from __future__ import annotations
@@ -26,48 +27,70 @@ from dcgen.hw.front.bit_reader import CONSUMER
 MAX_CODE_BITS = 12
 SYMBOL_BITS = 12
 LENGTHS = range(1, MAX_CODE_BITS + 1)
+"""All lengths of a code, in bits."""
 HEAD_BYTES = 4
+"""Bytes of a packed table in front of the nibbles."""
 STATES = ("IDLE", "HEAD", "LENGTHS", "TAIL", "PLACE")
+"""States of the reader, a bit of ``CodeTableReader.states`` each."""
 
 
 def table_layout(p: EngineParameters) -> data.StructLayout:
-    """One table. ``limit`` l is 0 .. 2**l; ``escape`` is ESCAPE's length, 0 for none."""
+    """One table, ready for decoding.
+
+    limit : field l1 to l12 for each length l, 0 .. 2**l
+    delta : element l - 1 for each length l
+    escape : bits of ESCAPE's code, 0 if the table has none
+    """
     limit = data.StructLayout({f"l{n}": n + 1 for n in LENGTHS})
     delta = data.ArrayLayout(bits(p.max_symbols), MAX_CODE_BITS)
     return data.StructLayout({"limit": limit, "delta": delta, "escape": 4})
 
 
 def place_port(p: EngineParameters) -> wiring.Signature:
-    """Writes the symbol memory, seen from the writer."""
+    """Writes of the symbol memory, seen from the writer: ``symbol`` goes to ``address`` if ``enable``."""
     return wiring.Signature({"enable": Out(1), "address": Out(bits(p.max_symbols)), "symbol": Out(SYMBOL_BITS)})
 
 
 class CodeTableReader(wiring.Component):
-    """Bits of a packed table in, ``tables`` and the symbol memory's contents out.
+    """Turns the bits of a packed table into ``tables`` and the contents of the symbol memory.
 
-    start : pulse; ``size``, ``most``, ``escapes`` and ``second`` hold from then until ``done``
-    size : bytes of the packed table
-    most : symbols that it may list
-    escapes : whether ESCAPE may have a code
-    second : fill ``tables[1]``; its places follow those of the table before
-    bits, valid, consume : those of a ``BitReader``; ``waiting`` while no step is possible without bits
-    early, nibbles : while lengths are read, ``consume`` as a ``BitReader``'s choice: bit n - 1 for n nibbles
-    done : pulse
-    malformed, full : levels, not later than ``done``: a wrong table; more coded symbols than places
+    Parameters
+    ----------
+    p : sizes of the engine; ``max_symbols`` is the number of places
 
-    Cycles from ``start`` to ``done``: see ``front_timing.table_cycles``.
+    Members
+    -------
+    start : In(1), pulse; ``size``, ``most``, ``escapes`` and ``second`` are steady from then until ``done``
+    size : In(16), bytes of the packed table
+    most : In(13), most symbols that the table may list
+    escapes : In(1), ESCAPE may have a code
+    second : In(1), the table becomes ``tables[1]``, and its places follow those of the table before
+    bits, valid, consume, waiting : see ``CONSUMER``
+    early, nibbles : Out(1), Out(3), while lengths are read, ``consume`` in the form of ``CHOICE``: bit n - 1 of
+        ``nibbles`` for n nibbles
+    done : Out(1), pulse; ``tables`` are complete, the last symbol is written in the next cycle
+    malformed : Out(1), set by ``done`` at the latest and never cleared: the table is wrong
+    full : Out(1), likewise: there are more coded symbols than places
+    tables : Out(array of two table_layout), the tables read last
+    place : Out(place_port), writes of the symbol memory
+
+    Latency: from ``start`` to ``done`` as ``front_timing.table_cycles`` says, and what it waits for bits.
+
+    Back-pressure: bits are taken in each cycle that needs them; ``place`` takes no wait.
     """
 
     def __init__(self, p: EngineParameters) -> None:
         self._p = p
-        # Inner signals, which proofs look at.
+        # Inner signals that proofs look at: number of the next symbol, number of symbols that the table lists,
+        # number of coded symbols so far, the state.
         self.listed, self.count = Signal(13), Signal(13)
         self.coded = Signal(bits(p.max_symbols) + 1)
         self.states = Signal(len(STATES))
+        # By length: ``limit`` as far as lengths were read; the place of the next symbol.
         self._limit = {n: Signal(n + 1, name=f"limit_{n}") for n in LENGTHS}
         self._place = {n: Signal(bits(p.max_symbols), name=f"place_{n}") for n in LENGTHS}
         self._left = Signal(18, name="left")  # nibbles of the table that have not been read
-        self._over, self._bad = Signal(), Signal(name="bad")
+        self._over, self._bad = Signal(), Signal(name="bad")  # too many symbols or codes; any defect
         super().__init__(
             {
                 "start": In(1),
@@ -93,7 +116,7 @@ class CodeTableReader(wiring.Component):
         noter, walker = notes.write_port(), notes.read_port()
         base = Signal(len(self.coded))  # places of the table before
         previous, repeat = Signal(4), Signal(5)
-        escape = Signal(4)
+        escape = Signal(4)  # bits of ESCAPE's code
         emit, length = self._note_symbol(m, noter, base)
         beyond_codes = self._limit[MAX_CODE_BITS] > 1 << MAX_CODE_BITS
         m.d.comb += self._over.eq((self.listed > self.count) | beyond_codes)
@@ -110,7 +133,10 @@ class CodeTableReader(wiring.Component):
         return m
 
     def _note_symbol(self, m: Module, noter: WritePort, base: Signal) -> tuple[Signal, Signal]:
-        """Notes a symbol with its code's length, moves limits and places behind it; returns enable and length."""
+        """Notes a coded symbol, and counts it into the limits and places behind it.
+
+        Returns its two inputs: whether there is one in this cycle, which is number ``listed``; its code's length.
+        """
         emit, length = Signal(), Signal(4)
         spare = Signal()
         m.d.comb += [
@@ -129,7 +155,7 @@ class CodeTableReader(wiring.Component):
         return emit, length
 
     def _head_states(self, m: Module, base: Signal, escape: Signal, repeat: Signal) -> None:
-        """Waits for the start, then reads the table's head: number of symbols, length of ESCAPE's code."""
+        """Waits for the start, then reads the head: number of symbols, length of ESCAPE's code, a zero byte."""
         with m.State("IDLE"):
             m.d.sync += [self.listed.eq(0), repeat.eq(0), self.coded.eq(0)]
             m.d.sync += self._left.eq((self.size - HEAD_BYTES) << 1)
@@ -151,7 +177,11 @@ class CodeTableReader(wiring.Component):
                 m.next = "LENGTHS"
 
     def _lengths_state(self, m: Module, previous: Signal, repeat: Signal, emit: Signal, length: Signal) -> None:
-        """Reads lengths from nibbles: one symbol a cycle, or one run of symbols without a code."""
+        """Reads lengths from nibbles: in each cycle one coded symbol, or a run of symbols without codes.
+
+        previous : the last length read; ``repeat`` more symbols have it
+        emit, length : the symbol ``listed`` has a code of this length
+        """
         listed, left = self.listed, self._left
         nibble, first, second = self.bits[0:4], self.bits[4:8], self.bits[8:12]
         with m.State("LENGTHS"):
@@ -191,7 +221,7 @@ class CodeTableReader(wiring.Component):
                             m.d.sync += [listed.eq(listed + 1), previous.eq(nibble)]
 
     def _tail_state(self, m: Module, base: Signal, escape: Signal) -> None:
-        """Drops the last byte's odd nibble, which must be 0; stores limits, deltas and ESCAPE's length."""
+        """Drops the last byte's spare nibble, which must be 0, and stores limits, deltas and ESCAPE's length."""
         limit, odd = self._limit, self._left[0]
         with m.State("TAIL"):
             m.d.comb += [self.waiting.eq(odd), self.consume.eq(odd << 2)]
@@ -210,7 +240,7 @@ class CodeTableReader(wiring.Component):
         """Walks the notes and writes each symbol to the next place of its length."""
         listed, place = self.listed, self._place
         with m.State("PLACE"):
-            # The notes answer a cycle after they are asked: in this cycle with note ``listed - 1``.
+            # The memory of the notes has a latency of one cycle: note ``listed - 1`` is on its output.
             m.d.sync += listed.eq(listed + 1)
             where = Array([Const(0), *place.values(), Const(0), Const(0), Const(0)])[walker.data.length]
             m.d.sync += [

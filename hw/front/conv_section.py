@@ -1,4 +1,4 @@
-"""Reads what follows a convolution's headers: constants into memories, tables, then the stream."""
+"""Reads a convolution's section behind its headers: levels, constants, code tables, and the stream of entries."""
 
 from __future__ import annotations
 
@@ -17,23 +17,38 @@ from dcgen.hw.front.huffman import ENTRY, HuffmanDecoder
 from dcgen.hw.front.section_header import HEADER, is_shift
 
 MOST_SYMBOLS = 4095
+"""Most symbols that a JOINT table may list."""
 CONSTANTS = data.StructLayout({"mult": 16, "shift": 6, "bias": signed(32)})
-"""Of one output channel; ``mult`` and ``shift`` only with the section's flag PER_CHANNEL."""
+"""Constants of one output channel; without the section's flag PER_CHANNEL, ``mult`` and ``shift`` mean nothing."""
 
 
 class ConvSectionReader(wiring.Component):
-    """start -> entries, look-ups, done.
+    """Stores a section's levels and constants for look-ups, then offers the entries of its stream.
 
-    start : pulse; ``header`` and ``outputs`` hold from then until ``done``
-    bits, valid, consume, choice, waiting, offset : those of a ``BitReader`` that is just behind the headers
-    entries : the stream's, in order, each with a level of the codebook
-    settled : nothing taken from ``entries`` is on its way any more
-    done : pulse, everything up to the section's end was read and found sound
-    level, weight : codebook look-up; ``weight`` belongs to the cycle after ``level``
-    output, constants : look-up of a channel, likewise
-    moving : clock enable of both, and of the decoder
-    decoding : level, entries are wanted
-    cause : a defect, NONE while there is none
+    Parameters
+    ----------
+    p : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; the bit reader stands behind the section's headers
+    header : In(HEADER), the section's headers, steady from ``start`` to ``done``
+    outputs : In(16), number of output channels, 1 to ``max_outputs``, likewise steady
+    bits, valid, consume, waiting : see ``CONSUMER``
+    offset, choice : In(5), Out(CHOICE), those of the ``BitReader``
+    entries : Out(stream of ENTRY), the entries of the stream in order
+    settled : In(1), nothing that was taken from ``entries`` is on its way any more
+    done : Out(1), pulse; the whole section has been read
+    decoding : Out(1), the stream is being decoded
+    level, weight : In(8), Out(signed(17)), index of the codebook; its value, in the cycle after ``level``
+    output, constants : In, Out(CONSTANTS), number of an output channel; its constants, in the cycle after
+    moving : In(1), clock enable: 0 stops both look-ups in the same cycle and the decoder in the next one
+    cause : Out(8), the first defect since ``start``, registered; ``Cause.NONE`` as long as there is none
+
+    Latency: the levels, and each of a channel's constants, take a cycle each; ``front_timing`` has the sum of all
+    parts. The stream takes one cycle an entry with JOINT, two with GAPS.
+
+    Back-pressure: as ``HuffmanDecoder``; a section whose entries are not taken does not go on.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -61,7 +76,7 @@ class ConvSectionReader(wiring.Component):
         self._table, self._decoder = CodeTableReader(p), HuffmanDecoder(p)
         self._index = Signal(16, name="index")
         self._last_output = self._index == self.outputs - 1
-        self._found = Signal(8, name="cause")  # the defect of this cycle
+        self._found = Signal(8, name="cause")  # a defect in this cycle
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -97,7 +112,10 @@ class ConvSectionReader(wiring.Component):
         return m
 
     def _look_ups(self, m: Module) -> list[WritePort]:
-        """Memories of codebook and constants, which answer ``level`` and ``output``; returns their write ports."""
+        """Makes the memories of codebook and constants, and their look-ups; returns the write ports.
+
+        The order of the ports is: codebook, multipliers, shifts, biases.
+        """
         channels = self._p.max_outputs
         m.submodules.codebook = codebook = Memory(shape=signed(16), depth=256, init=[])  # [0] stays 0
         m.submodules.mults = mults = Memory(shape=16, depth=channels, init=[])
@@ -114,7 +132,7 @@ class ConvSectionReader(wiring.Component):
         return inputs
 
     def _connect_bits(self, m: Module) -> None:
-        """Gives table reader and decoder the bits and the header's fields; joins what they choose to consume."""
+        """Gives table reader and decoder the bits and fields of the header; joins their choices of bits."""
         h, table, decoder = self.header, self._table, self._decoder
         gaps = h.coding[0]
         wiring.connect(m, wiring.flipped(self.entries), decoder.entries)
@@ -141,7 +159,10 @@ class ConvSectionReader(wiring.Component):
         ]
 
     def _shift_biases(self, m: Module, port: WritePort, stored: Signal, where: Signal, shifting: Signal) -> Value:
-        """With ``shifting``, writes bias ``stored`` of channel ``where``, shifted; returns "a bit was lost"."""
+        """If ``shifting``, writes ``stored``, shifted, as the bias of channel ``where``.
+
+        Returns whether the shift changes the value because 32 bits do not hold it.
+        """
         shift = self.header.bias_shift[:5]
         differs = stored ^ (stored << 1)  # bit i: bits i and i - 1 of ``stored`` differ
         top = delay(m, Cat(shift > 31 - i for i in range(32)), 1, "top")  # bit i: bit i is shifted out
@@ -151,7 +172,7 @@ class ConvSectionReader(wiring.Component):
     def _find_defects(self, m: Module, too_short: Value, bias_lost: Value) -> None:
         """Keeps the first defect since ``start``."""
         table, decoder, cause = self._table, self._decoder, self._found
-        beyond_levels = Signal()  # a level of the cycle before; its list has not been published yet
+        beyond_levels = Signal()  # the level of the cycle before; its list cannot have been published yet
         level = decoder.entries.payload.level
         m.d.sync += beyond_levels.eq(decoder.entries.valid & (level >= self.header.n_levels))
         with m.If(self.cause == Cause.NONE):
@@ -172,7 +193,7 @@ class ConvSectionReader(wiring.Component):
     def _array_states(
         self, m: Module, level_in: WritePort, mult_in: WritePort, shift_in: WritePort, shifting: Signal
     ) -> None:
-        """Reads the levels, then with PER_CHANNEL multipliers and shifts, then the biases."""
+        """Reads the levels, with PER_CHANNEL the multipliers and the shifts, and the biases."""
         h, index, last_output = self.header, self._index, self._last_output
         plain = (mult_in, shift_in)
         m.d.comb += [level_in.addr.eq(index + 1), *(port.addr.eq(index) for port in plain)]
@@ -231,7 +252,7 @@ class ConvSectionReader(wiring.Component):
                     m.next = "ALIGN"
 
     def _stream_states(self, m: Module, entries_left: Signal, bits_left: Signal) -> None:
-        """Decodes the stream; the words around it must be zero where they are not its own."""
+        """Decodes the stream. What lies between it and the words around it, and its guard, must be zero."""
         decoder, index, more = self._decoder, self._index, Signal()
         with m.State("ALIGN"):
             self._to_word(m, Cause.SECTION)
@@ -265,7 +286,7 @@ class ConvSectionReader(wiring.Component):
             m.next = "IDLE"
 
     def _to_word(self, m: Module, defect: Cause) -> None:
-        """Drops the bits up to the section's next word, which must be zero."""
+        """Drops the bits up to the section's next word. They must be zero, or there is a ``defect``."""
         rest = Signal(5, name=f"rest_{defect.name.lower()}")
         m.d.comb += [rest.eq(-self.offset), self.waiting.eq(1), self.consume.eq(rest)]
         inside = Cat(rest > i for i in range(32))
@@ -274,11 +295,11 @@ class ConvSectionReader(wiring.Component):
 
 
 def _signed_of(word: Value, size: Value) -> Value:
-    """The lowest 1, 2 or 4 bytes of 32 bits, as a signed number."""
+    """The lowest ``size`` bytes of 32 bits, 1, 2 or 4 of them, as a signed number."""
     short = Mux(size[0], word[:8].as_signed(), word[:16].as_signed())
     return Mux(size[2], word.as_signed(), short)
 
 
 def _every_fourth(nibbles: Value) -> Value:
-    """A choice's widths of whole nibbles."""
+    """``CHOICE.width`` for a number of nibbles: bit n of ``nibbles`` becomes bit 4 n + 3."""
     return Cat(Cat(Const(0, 3), nibble) for nibble in nibbles)

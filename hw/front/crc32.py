@@ -1,4 +1,4 @@
-"""CRC-32 (IEEE 802.3, as in zlib) of 32 bits a cycle: one layer of exclusive-ors."""
+"""CRC-32 (IEEE 802.3, as zlib computes it) of one 32-bit word a cycle, by one layer of exclusive-ors."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from operator import xor
 from amaranth.hdl import Cat, Const, Value
 
 POLYNOMIAL = 0xEDB88320
+"""The generator polynomial 0x04C11DB7, its bits reversed."""
 START = 0xFFFFFFFF
-"""State before the first word. The CRC is the inverted state behind the last."""
+"""State before the first word. The CRC is the inverted state after the last word."""
 
 
 def shifted(state: int) -> int:
-    """The state 32 bits later, the data's share already in it."""
+    """The 32-bit state after 32 more bits, which have been added (exclusive or) to ``state`` beforehand."""
     for _ in range(32):
         state = state >> 1 ^ (POLYNOMIAL if state & 1 else 0)
     return state
 
 
 def next_state(state: Value, word: Value) -> Value:
-    """State behind a little-endian word; 32 bits each.
+    """The 32-bit state after ``word``, four bytes of which the lowest comes first.
 
-    The register is linear: every bit of the result is a sum of bits of ``state ^ word``.
+    A CRC is linear: every bit of the result is the exclusive or of some bits of ``state ^ word``.
     """
     columns = [shifted(1 << bit) for bit in range(32)]
     mixed = state ^ word

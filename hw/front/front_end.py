@@ -31,23 +31,25 @@ class FrontEnd(wiring.Component):
     """Turns a command list and the blob stream into replay lists.
 
     Parameters
-        parameters : sizes of the engine
+    ----------
+    parameters : sizes of the engine
 
     Members
-        start : In(1), pulse that begins the command list; once after each reset
-        blob : In(stream of BLOB), a packet for each section, in the order of the steps that read one
-        commands : Out(CommandPort), the front end's port of the command memory
-        write, publish : Out, the producer's side of ``ReplayLists``
-        busy : Out(1), 1 from ``start`` to the END record or an error
-        error : Out(1), 1 from a defect until reset; nothing is published and no word of the blob is taken
-        cause, node : Out(8) and Out(16), steady with ``error``: the defect's ``Cause``, the step's field ``node``
-        decode : Out(1), 1 while the entries of a convolution's stream are decoded
-        decode_wait : Out(1), bits of the blob were wanted in the cycle before and had not arrived
+    -------
+    start : In(1), pulse that begins at the first record of the command list; once after each reset
+    blob : In(stream of BLOB), one packet for each step that reads a section, in the order of the steps
+    commands : Out(CommandPort), the reader's side of a port of the command memory
+    write, publish : Out(write_signature), Out(stream of head_layout), the producer's side of ``ReplayLists``
+    busy : Out(1), from the cycle after ``start`` to the END record or an error
+    error : Out(1), from a defect to the reset; meanwhile nothing is published and no word of the blob is taken
+    cause, node : Out(8), Out(16), steady while ``error``: the defect's ``Cause``, and field ``node`` of its step
+    decode : Out(1), the entries of a convolution's stream are being decoded
+    decode_wait : Out(1), bits of the blob were wanted in the cycle before and had not arrived
 
-    Latency: ``front_timing`` gives the cycle of each publication, exactly, for a blob that never stalls.
+    Latency: ``front_timing`` gives the cycle of each publication, exact if the blob never stalls.
 
-    Back-pressure: while neither half of the list memory is free, whatever is on its way to it stands still, the
-    decoder included, and ``blob.ready`` falls once the bit reader's four words are full.
+    Back-pressure: while no half of the list memory is free, all that is on its way there stands still, the decoder
+    included; ``blob.ready`` is 0 once the bit reader holds four words, and between sections.
     """
 
     def __init__(self, parameters: EngineParameters) -> None:

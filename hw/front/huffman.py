@@ -1,16 +1,19 @@
-"""The entropy decoder: an entry (run of zeros, level) a cycle out of the next bits of the stream.
+"""The entropy decoder: makes one entry a cycle, a run of zeros and the level behind it, from bits of the stream.
 
-Stages, which stand still together a cycle after the consumer has not taken the entry at the end, that entry
-being kept aside until then, so that taking one and decoding another never share a cycle:
+It is a pipeline of four stages:
 
-1. the 12 bits of the window, first bit on top, are compared with the limits of all code lengths at
-   once, which gives the code's length and tells ESCAPE by its value, so that its raw bits are
-   consumed in the same cycle;
-2. code + delta = place in the symbol memory, while the raw bits are shifted down;
-3. the symbol is there: it is split into run and level, or replaced by the raw ones;
-4. the entry.
+1. The next 12 bits, the first on top, are compared with the limits of all code lengths at once, which gives the
+   code's length. ESCAPE is recognized by its value, so that its raw bits are consumed in the same cycle.
+2. The code plus its length's delta is the symbol's place in the symbol memory. Raw bits are shifted down to bit 0.
+3. The symbol is split into run and level, or raw run and level take their place.
+4. The entry is offered.
 
-With GAPS an entry takes two such cycles, one for each table.
+If the consumer does not take an entry, all stages stand still from the next cycle on, and the entry waits in a
+register of its own ("aside"). So whether an entry is taken has no effect on decoding in the same cycle: a path
+from the consumer to the bit reader would be too long.
+
+With the coding GAPS an entry is two codes, which take a cycle each: the run's from table 0, the level's from
+table 1.
 """
 
 from __future__ import annotations
@@ -30,31 +33,56 @@ from dcgen.hw.front.bit_reader import CHOICE
 from dcgen.hw.front.code_table import LENGTHS, MAX_CODE_BITS, SYMBOL_BITS, place_port, table_layout
 
 ENTRY = data.StructLayout({"run": 12, "level": 8})
-"""``run`` zeros and the weight behind them; level 0 is a filler zero."""
+"""``run`` zeros and the weight behind them, as an index of the codebook; index 0 is one more zero (a filler)."""
 RAW_BITS = 20
+"""Most bits of raw run and level together."""
 STAGE_1 = data.StructLayout({"window": 12, "fits": 12, "length": 4, "raw": 32, "escaped": 1, "second": 1})
+"""What stage 1 hands to stage 2.
+
+window : the next 12 bits, the first on top
+fits : bit n - 1 is set if the code has n bits; none is set if no code matches
+length : the same as a number, 0 if no code matches
+raw : the next 32 bits, the first lowest
+escaped : the code is ESCAPE
+second : the code is of table 1
+"""
 STAGE_2 = data.StructLayout({"raw": RAW_BITS, "escaped": 1, "second": 1})
+"""What stage 2 hands to stage 3, beside the symbol: ``raw`` without the code; the others as in ``STAGE_1``."""
 
 
 class HuffmanDecoder(wiring.Component):
-    """Decodes while ``enable``; bits are consumed only in cycles with ``valid`` bits.
+    """Decodes entries while ``enable``.
 
-    tables, place : those of a ``CodeTableReader``
-    gaps, level_bits, run_bits : as in the section's header, steady while anything is decoded
-    enable : more entries are wanted, from the second cycle of new tables on; consult ``step`` for each one begun
-    hold : nothing moves, as if an entry were not taken
-    bits, valid, choice : those of a ``BitReader``, whose ``choice.early`` is left to others
-    consume : the bits chosen
-    step : this cycle consumes the (last) bits of an entry
-    no_code : pulse, the bits consumed in the cycle before are no code
-    used_bits : number of bits consumed in the cycle before
-    entries : the entries
-    busy : an entry is on its way
+    Parameters
+    ----------
+    p : sizes of the engine; ``max_symbols`` is the number of places of the symbol memory
+
+    Members
+    -------
+    tables, place : In(array of two table_layout), In(place_port), those of a ``CodeTableReader``
+    gaps : In(1), the coding is GAPS, not JOINT
+    level_bits, run_bits : In(4), widths of a symbol's level and of a raw run, as in the section's header
+    enable : In(1), one more entry is wanted; ``tables``, ``gaps`` and the widths must have been steady for a cycle
+        by then, and stay so while ``busy``
+    hold : In(1), nothing moves from the next cycle on, as if an entry were not taken
+    bits, valid : In(32), In(1), the next bits of a ``BitReader``, of which some are consumed only while ``valid``
+    consume : Out(6), number of bits consumed in this cycle
+    choice : Out(CHOICE), the same number for the ``BitReader``; whoever connects it sets ``choice.early``
+    step : Out(1), the bits consumed in this cycle complete an entry's codes
+    no_code : Out(1), pulse; in the cycle before, the next bits were no code of the table
+    used_bits : Out(6), ``consume`` of the cycle before
+    entries : Out(stream of ENTRY), the entries in order
+    busy : Out(1), an entry is in stages 2 to 4
+
+    Latency: ``front_timing.DECODE_LATENCY`` cycles from the bits of an entry's last code to the entry.
+
+    Back-pressure: an entry that is not taken stays on offer, and from the next cycle on no bits are consumed.
     """
 
     def __init__(self, p: EngineParameters) -> None:
         self._p = p
-        self.stages = Signal(4)  # which stages hold an entry's (last) code, for proofs
+        # For proofs: which registers hold an entry, or its last code: stage 1's, 2's, 3's, and aside.
+        self.stages = Signal(4)
         super().__init__(
             {
                 "tables": In(data.ArrayLayout(table_layout(p), 2)),
@@ -89,8 +117,8 @@ class HuffmanDecoder(wiring.Component):
         m.d.sync += stopped.eq(self.hold | (self.entries.valid & ~self.entries.ready))
         m.d.comb += move.eq(~stopped)
 
-        # 1: length and escape
-        second = Signal()  # GAPS: the level's code is next
+        # Stage 1: length and escape
+        second = Signal()  # the next code is of table 1: with GAPS, the level's
         turn = Signal()  # ``second`` of the next cycle
         window, fits, beyond_all, length = self._match_lengths(m, turn)
         escaped, escape_width = self._match_escape(m, window)
@@ -105,7 +133,7 @@ class HuffmanDecoder(wiring.Component):
             self.step.eq(begin & (second | ~self.gaps)),
         ]
         stage_1 = Signal(STAGE_1)
-        ends = Signal(2)  # stages 1 and 2 hold an entry's last code
+        ends = Signal(2)  # the codes of stages 1 and 2 are the last ones of their entries
         valid = [Signal(name=f"valid_{i}") for i in range(1, 4)]
         aside, aside_valid = Signal(ENTRY), Signal()
         m.d.comb += self.stages.eq(Cat(valid[0] & ends[0], valid[1] & ends[1], valid[2], stopped & aside_valid))
@@ -123,7 +151,7 @@ class HuffmanDecoder(wiring.Component):
                 stage_1.second.eq(second),
             ]
 
-        # 2: place in the symbol memory; raw bits down to bit 0
+        # Stage 2: place in the symbol memory; raw bits down to bit 0
         m.d.comb += [reader.addr.eq(self._place_of(m, stage_1)), reader.en.eq(move)]
         stage_2 = Signal(STAGE_2)
         with m.If(move):
@@ -134,7 +162,7 @@ class HuffmanDecoder(wiring.Component):
                 stage_2.second.eq(stage_1.second),
             ]
 
-        # 3: run and level
+        # Stage 3: run and level
         run, level, gap = self._run_and_level(m, stage_2, reader.data)
         entry = Signal(ENTRY)
         with m.If(move):
@@ -156,10 +184,9 @@ class HuffmanDecoder(wiring.Component):
         return m
 
     def _match_lengths(self, m: Module, turn: Signal) -> tuple[Signal, Signal, Value, Signal]:
-        """Compares the next bits with the limits of a table, chosen by ``turn`` a cycle before.
+        """Compares the next bits with the limits of table ``turn``, a number given one cycle before.
 
-        Returns the next 12 bits, the first on top; the length as one bit of 12, bit n - 1 for n bits; whether
-        no code matches; and the length as a number, 0 if none matches.
+        Returns ``window``, ``fits``, "no code matches", and ``length``, all as in ``STAGE_1``.
         """
         window = Signal(MAX_CODE_BITS)
         m.d.comb += window.eq(Cat(self.bits[MAX_CODE_BITS - 1 - i] for i in range(MAX_CODE_BITS)))
@@ -177,9 +204,10 @@ class HuffmanDecoder(wiring.Component):
         return window, fits, beyond[MAX_CODE_BITS], length
 
     def _match_escape(self, m: Module, window: Signal) -> tuple[Signal, Signal]:
-        """Whether ESCAPE's code is next, and the bits of code and raw run and level together.
+        """Returns whether ESCAPE's code is next, and the width of that code with raw run and level.
 
-        Code and mask are registers, since the table is steady long before its first code is looked at.
+        ESCAPE's code and mask, aligned to the top of 12 bits, are registers, since the tables are steady for a
+        cycle before anything is decoded.
         """
         escape_length = self.tables[0].escape
         escape_code, escape_mask, escape_width = Signal(12), Signal(12), Signal(6)
@@ -195,7 +223,7 @@ class HuffmanDecoder(wiring.Component):
         return escaped, escape_width
 
     def _place_of(self, m: Module, stage_1: data.View) -> Value:
-        """The code's place in the symbol memory: the code, as a number of its length, plus that length's delta."""
+        """The symbol's place in the symbol memory: its code, as a number, plus the delta of the code's length."""
         code, delta = Signal(MAX_CODE_BITS), Signal(bits(self._p.max_symbols))
         deltas = [Mux(stage_1.second, *(self.tables[i].delta[n - 1] for i in (1, 0))) for n in LENGTHS]
         codes = [stage_1.window[MAX_CODE_BITS - n :] for n in LENGTHS]
@@ -203,7 +231,7 @@ class HuffmanDecoder(wiring.Component):
         return code + delta
 
     def _run_and_level(self, m: Module, stage_2: data.View, symbol: Value) -> tuple[Signal, Signal, Signal]:
-        """Run and level of a symbol or of raw bits; and GAPS' register of the run, whose code comes first."""
+        """Returns run and level, from symbol or raw bits; and with GAPS the register that keeps the run."""
         level_mask, run_mask = Signal(8), Signal(12)
         m.d.sync += [level_mask.eq(_ones(self.level_bits, 8)), run_mask.eq(_ones(self.run_bits, 12))]
         run, level, gap = Signal(12), Signal(8), Signal(12)
@@ -217,10 +245,10 @@ class HuffmanDecoder(wiring.Component):
 
 
 def _one_of(chosen: Value, values: Sequence[Value]) -> Value:
-    """The value whose bit of ``chosen`` is set; 0 if none is."""
+    """The value whose bit of ``chosen`` is set; 0 if no bit is set. At most one may be."""
     return reduce(or_, (chosen[i].replicate(len(value)) & value for i, value in enumerate(values)))
 
 
 def _ones(count: Value, width: int) -> Value:
-    """``count`` ones, as a number of ``width`` bits."""
+    """A number of ``width`` bits whose lowest ``count`` are set."""
     return Cat(count > i for i in range(width))

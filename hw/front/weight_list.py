@@ -1,13 +1,18 @@
-"""From entries to replay lists: where each weight lies, what it weighs, and when a list is complete.
+"""Makes replay lists of entries: finds where each weight lies, looks up its value, and publishes complete lists.
 
-A weight's position is (filter, tap, channel), the channel fastest. An entry moves it on by its run and
-one; where that leaves a tap, one tap is left per cycle. A weight that is the last of its tap leaves it at
-once, and so costs no cycle more.
+The weights of one output channel are a filter; each filter becomes one list. Weights come in the order of filter,
+tap and input channel, the channel fastest. An entry moves the position on by its run and one. That takes one cycle
+if the entry ends inside the current tap, be it with the tap's last weight, and one more for each further tap.
 
-Positions travel three stages to the list memory (``front_timing.COMMIT_LATENCY``): the channel's product
-with the words of a plane and the look-ups of weight and constants; the group's offset; writing and
-publishing. They stand still together while no half is free. Every list but a step's last is published
-right behind its last weight; the last waits for ``flush``, until the section is known to be sound.
+From a position to the list memory there are three stages, ``front_timing.COMMIT_LATENCY`` cycles:
+
+1. channel times words of a plane; look-up of the weight and of the filter's constants;
+2. that product plus the offset of the filter's group;
+3. writing to the list memory, and publishing.
+
+All stages stand still while no half of the list memory is free. A list is published when an entry leaves its
+filter. Lists that no entry leaves, at least the step's last one, wait for ``flush``, which comes when the section
+has been found sound.
 """
 
 from __future__ import annotations
@@ -23,7 +28,14 @@ from dcgen.hw.front.huffman import ENTRY
 
 
 def shape_layout(p: EngineParameters) -> data.StructLayout:
-    """Extents of a step's weights; see ``commands.STEP_FIELDS``. All at least 1 but the words."""
+    """Extents of a step's weights.
+
+    outputs, taps : filters, and taps of a filter; at least 1
+    channels : input channels of a filter; at least 1
+    group_outputs : filters of a group; at least 1
+    group_words : words from a group's first input channel to the next group's
+    in_words : words from an input channel to the next one
+    """
     return data.StructLayout(
         {
             "outputs": bits(p.max_outputs + 1),
@@ -37,21 +49,35 @@ def shape_layout(p: EngineParameters) -> data.StructLayout:
 
 
 class WeightListBuilder(wiring.Component):
-    """start, entries, flush -> lists.
+    """Writes and publishes the replay lists of a step.
 
-    start : pulse, the first entry belongs to filter 0; ``shape`` holds from then on
-    entries : runs and levels in order
-    flush : pulse once no entry is on its way (not ``busy``): publishes the filter begun and all behind it
-    busy : something is on its way to the list memory
-    finished : no list is left to be published
-    level, weight : codebook look-up, ``weight`` belongs to the cycle after ``level``
-    tap : the tap of that weight, in its cycle
-    output, head : look-up of a filter's constants, likewise; ``head.entries`` is ignored
-    moving : the look-ups' clock enable
-    most : most weights of any list so far
-    beyond, full : pulses: a weight behind the last one (POSITION), more weights than a list holds
-    halt : nothing moves, nothing is offered
-    write, publish : the producer's side of ``ReplayLists``
+    Parameters
+    ----------
+    p : sizes of the engine; a list holds ``list_entries`` weights
+
+    Members
+    -------
+    start : In(1), pulse; the next entry is the first one of filter 0
+    shape : In(shape_layout), extents of the step's weights, steady from ``start`` on
+    entries : In(stream of ENTRY), runs and levels in order; the level is an index of the codebook
+    flush : In(1), pulse while not ``busy`` and without further entries: publishes all lists that are left
+    halt : In(1), nothing moves and nothing is written or published
+    busy : Out(1), something is on its way to the list memory
+    finished : Out(1), the step's last list has been published, or is on its way
+    exhausted : Out(1), the last weight of the last filter has been passed
+    level, weight : Out(8), In(signed(17)), index of the codebook; its value, in the cycle after ``level``
+    tap : Out, the tap of that weight, in the cycle of ``weight``
+    output, head : Out, In(head_layout), number of a filter; its constants, in the cycle after (not ``entries``)
+    moving : Out(1), clock enable of both look-ups
+    most : Out, most weights of a list since ``start``
+    beyond : Out(1), pulse; an entry came after the last weight (``Cause.POSITION``)
+    full : Out(1), pulse; a list has more weights than it can hold (``Cause.CAPACITY``)
+    write, publish : Out(write_signature), Out(stream of head_layout), the producer's side of ``ReplayLists``
+
+    Latency: ``front_timing.COMMIT_LATENCY`` cycles from an entry to its write.
+
+    Back-pressure: while ``publish.ready`` is 0 and stage 3 has something to write or publish, all stages stand
+    still and ``entries.ready`` is 0.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -79,15 +105,15 @@ class WeightListBuilder(wiring.Component):
                 "publish": Out(stream.Signature(head_layout(p))),
             }
         )
-        # The next weight's position. Behind it lie ``room`` weights of its tap.
+        # Position of the next weight. Its tap has ``room`` more weights behind it.
         self._output = Signal(bits(p.max_outputs + 1), name="output")
         self._tap, self._channel, self._room = Signal(bits(p.max_taps)), Signal(16), Signal(16, name="room")
-        self._whole = Signal(16, name="whole")  # room at the begin of a tap
+        self._whole = Signal(16, name="whole")  # ``room`` at a tap's first weight
         self._in_group, self._group_base = Signal(16), Signal(bits(p.words), name="group_base")
         self._last_output, self._last_tap = Signal(), Signal(name="last_tap")
-        self._count = Signal(bits(p.list_entries + 1), name="count")  # weights of this list
+        self._count = Signal(bits(p.list_entries + 1), name="count")  # non-zero weights of this list so far
         self._flushing = Signal(name="flushing")
-        # While an entry goes on into further taps, ``rest`` is what is left of its run.
+        # While an entry's run goes on into further taps, ``rest`` is what is left of it.
         self._wrapping, self._rest = Signal(), Signal(12, name="rest")
 
     def elaborate(self, platform: object) -> Module:
@@ -109,7 +135,7 @@ class WeightListBuilder(wiring.Component):
             self.full.eq(weight & (self._count == self._p.list_entries)),
         ]
         with m.If(entry):
-            m.d.sync += [self._wrapping.eq(~fits), self._rest.eq(run + ~self._room)]  # a + ~b is a - b - 1
+            m.d.sync += [self._wrapping.eq(~fits), self._rest.eq(run + ~self._room)]  # a + ~b == a - b - 1
             m.d.sync += [self._channel.eq(self._channel + run + 1), self._room.eq(self._room + ~run)]
         with m.If(leaves):
             m.d.sync += [self._channel.eq(0), self._room.eq(self._whole), self._tap.eq(self._tap + 1)]
@@ -126,7 +152,7 @@ class WeightListBuilder(wiring.Component):
             m.d.sync += self._flushing.eq(1)
         with m.If(self.start):
             self._first_filter(m)
-        # A list without weights gets one of zero, at tap 0 of channel 0.
+        # A list without weights gets one weight of value 0, at tap 0 of channel 0.
         filler = Signal()
         m.d.comb += [
             filler.eq(closes & ~weight & (self._count == 0)),
@@ -138,7 +164,7 @@ class WeightListBuilder(wiring.Component):
         return m
 
     def _next_filter(self, m: Module) -> None:
-        """Goes on to the first weight of the next filter."""
+        """Moves the position to the first weight of the next filter."""
         shape, output, in_group = self.shape, self._output, self._in_group
         m.d.sync += [
             self._tap.eq(0),
@@ -154,7 +180,7 @@ class WeightListBuilder(wiring.Component):
             m.d.sync += [self._flushing.eq(0), self.finished.eq(1)]
 
     def _first_filter(self, m: Module) -> None:
-        """Begins a step at the first weight of filter 0."""
+        """Moves the position to the first weight of filter 0, where a step begins."""
         zeroed = (self._output, self._tap, self._channel, self._in_group, self._group_base, self._count)
         m.d.sync += [register.eq(0) for register in zeroed]
         m.d.sync += [
@@ -168,14 +194,21 @@ class WeightListBuilder(wiring.Component):
         ]
 
     def _carry(self, m: Module, run: Signal, move: Signal, weight: Signal, closes: Signal, filler: Signal) -> None:
-        """The three stages from a position to the list memory."""
+        """The three stages from a position to the list memory.
+
+        run : zeros in front of this cycle's weight, as far as they are in its tap
+        move : the stages go on in this cycle; this function drives it
+        weight : there is a weight in this cycle
+        closes : this cycle closes a list
+        filler : this cycle closes a list without weights
+        """
         p = self._p
         token = {"write": 1, "publish": 1, "filler": 1}
         one = data.StructLayout({**token, "tap": bits(p.max_taps), "channel": 16, "base": bits(p.words)})
         two = data.StructLayout({**token, "entry": entry_layout(p), "base": bits(p.words), "head": head_layout(p)})
         stage_1, stage_2, stage_3 = Signal(one), Signal(two), Signal(two)
         offering = Signal()  # stage 3 writes or publishes
-        filled = Signal(bits(p.list_entries))
+        filled = Signal(bits(p.list_entries))  # entries written to the half
         product = Signal(bits(p.words))
         m.d.comb += [self.tap.eq(stage_1.tap), product.eq(stage_1.channel * self.shape.in_words)]
         with m.If(move):
