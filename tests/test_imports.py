@@ -54,12 +54,11 @@ MAY_IMPORT = {
     "command": "config frontier output verify",
     "__main__": "command",
 }
-"""Part of dcgen -> parts it may import, and with each of them what that one may import."""
+"""For each part of dcgen, the parts that it may import. It may also import what these may import."""
 TORCH_ONLY = {"models.torch_squeezenet"}
-"""Modules that exist for torch; nothing else imports them, or torch, before it is asked to use torch."""
-
+"""Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
 COCOTB_ONLY = {"hw.sim.play"}
-"""Modules that run inside a simulator."""
+"""Modules that cocotb runs inside of a simulator."""
 NEED_AMARANTH = ("hw", "hw.common", "hw.front", "hw.back", "hw.boards")
 """Parts that describe gateware: only they import Amaranth when they are imported."""
 
@@ -73,7 +72,7 @@ MODULES = {
 
 
 def imports(file: Path, at_import_time: bool = False) -> Iterator[str]:
-    """Dotted names that a file imports, anywhere or only when it is itself imported."""
+    """Dotted names that a file imports: all of them, or only those that are imported together with the file."""
     pending: list[ast.AST] = [ast.parse(file.read_text(encoding="utf-8"))]
     while pending:
         node = pending.pop()
@@ -105,7 +104,7 @@ def below(name: str) -> set[str]:
 
 
 def arrows_up(module: str, file: Path) -> list[str]:
-    """Imports of ``module`` that its part may not have."""
+    """The imports of ``module`` that its part may not have."""
     own = part(module)
     names = (name.removeprefix("dcgen.") for name in imports(file) if name.startswith("dcgen."))
     # `from dcgen import __version__` reads the package itself.

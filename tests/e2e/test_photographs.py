@@ -50,8 +50,8 @@ class Case:
 
 
 QUICK = ("pictures=250", "density=0.99")
-"""Settings that take a tenth of the time: a quarter of the pictures, and a density instead of a goal, for which there
-is one quantization, at the price that the default goal is expected to have, instead of a search."""
+"""Settings that take a tenth of the time: a quarter of the pictures, and a density instead of a goal. It takes one
+quantization, at the price that the default goal is expected to have, instead of a search."""
 
 V1_1 = Case(
     "squeezenet1_1",
