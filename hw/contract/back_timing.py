@@ -1,8 +1,8 @@
-"""Exact cycles of the back end: its pipelines' depths, which the gateware uses, and what follows from them.
+"""Exact cycles of the back end, streams never stalling: depths of its pipelines, and what follows from them.
 
-Cycle 0 is the start pulse; streams never stall. ``walk`` follows a command list. It asks ``publish`` when
-each list is handed over, telling it when that list's buffer became free, so that a model of the front end
-and this one advance together, list by list.
+The gateware is built with the same depths. Cycle 0 is that of the start pulse. ``walk`` follows a command list;
+for each list of weights it asks when the front end publishes it, and says when the list's half of the list memory
+became free, so that this model and one of the front end advance together, list by list.
 """
 
 from __future__ import annotations
@@ -16,79 +16,80 @@ from dcgen.hw.contract.parameters import EngineParameters
 # Depths of pipelines -------------------------------------------------------------------------------
 
 READ_CYCLES = RECORD_WORDS + 2
-"""Record reader, start to done: the address register, the memory, the record's registers."""
+"""Cycles of the record reader from ``start`` to ``done``: address register, memory, the record's registers."""
 
 LEVELS_A_STAGE = 2
-"""Multiplexers of a rotator between two registers."""
+"""Multiplexers that a rotator has between two registers."""
 
 READ_AHEAD = 2
-"""From a read request until the banks are read: choice of address, address register."""
+"""Cycles from a request to the activation memory until its banks are read: choice of address, address register."""
 
 MEMORY_REQUEST = 2
-"""From a request with a place in a ring to the read request with its words."""
+"""Cycles of the read path from a request with a place in a ring to one with the words that hold it."""
 
 CONV_REQUEST_CYCLES = 6
-"""From an entry's issue to its request: list memory, register, taps, register, place, turn of the ring."""
+"""Cycles from the issue of a list's entry to its request: list memory, register, taps, register, place, ring."""
 
 POOL_REQUEST_CYCLES = 1
 SCORES_REQUEST_CYCLES = 1
+"""Cycles from the issue of a read of a POOL, of a SCORES, to its request."""
 
 MULTIPLY_CYCLES = 2
-"""A register before and one behind the multiplier."""
+"""Cycles of a multiplier: a register before it and one behind it."""
 
 REQUANTIZE_CYCLES = MULTIPLY_CYCLES + 7
-"""Bias, product, its halves' sum, two of shifting, rounding, saturation, clip."""
+"""Cycles of a requantizer: bias, product, sum of its halves, two of shifting, rounding, saturation, clip."""
 
 WINDOW_CYCLES = 4
-"""From a chunk's last bytes to its write: neighbours twice, reads of the chunk, strides."""
+"""Cycles from a chunk's last bytes to its write: neighbours twice, reads of the chunk, stride."""
 
 WRITE_PATH_CYCLES = 1
-"""From a write to the memory's request, which the trace shows."""
+"""Cycles from a step's write to the request to the activation memory, which is what the trace shows."""
 
 SUM_FAN_IN = 4
-"""Terms that the adders of SCORES add between two registers."""
+"""Terms that an adder of SCORES adds between two registers."""
 
 QUEUE_CYCLES = 2
-"""From a score's push to its place on the stream."""
+"""Cycles of the score queue from ``push`` to ``scores``."""
 
 
 def ceil_log2(count: int) -> int:
-    """Bits of a number below ``count``, at least 1."""
+    """Width of a number below ``count``, at least 1."""
     return max(1, (count - 1).bit_length())
 
 
 def rotate_cycles(lanes: int) -> int:
-    """A rotator, input to output."""
+    """Cycles of a rotator."""
     return -(-ceil_log2(lanes) // LEVELS_A_STAGE)
 
 
 def read_cycles(p: EngineParameters) -> int:
-    """Activation memory, read request to bytes: address, bank, its output register, rotator."""
+    """Cycles of the activation memory from a read's request to its bytes: address, bank, its register, rotator."""
     return READ_AHEAD + 2 + rotate_cycles(p.lanes)
 
 
 def write_cycles(p: EngineParameters) -> int:
-    """Activation memory, write request until the bytes are there: rotator, bank."""
+    """Cycles of the activation memory from a write's request until its bytes are there: rotator, bank."""
     return rotate_cycles(p.lanes) + 1
 
 
 def read_path_cycles(p: EngineParameters) -> int:
-    """Request to masked bytes."""
+    """Cycles of the read path from a request to the masked bytes."""
     return MEMORY_REQUEST + read_cycles(p) + 1
 
 
 def setup_cycles(p: EngineParameters) -> int:
-    """Lane mask, setup pulse until the columns of the first tile are right."""
+    """Cycles of the lane mask from ``setup`` until it knows the columns of the first tile."""
     return ceil_log2(p.lanes) + 3
 
 
 def tap_load_cycles(taps: int) -> int:
-    """Tap table, start to done."""
+    """Cycles of the tap table from ``start`` to ``done``."""
     return TAP_WORDS * taps + 2
 
 
 def tree_levels(p: EngineParameters) -> int:
-    """Registers from a word's bytes to its sum."""
+    """Cycles of the adders of SCORES from the bytes of a word to their sum."""
     levels, terms = 0, p.lanes
     while terms > 1:
         levels, terms = levels + 1, -(-terms // SUM_FAN_IN)
@@ -96,7 +97,7 @@ def tree_levels(p: EngineParameters) -> int:
 
 
 def sum_cycles(p: EngineParameters) -> int:
-    """Entry's issue to the cycle in which a tile's sums are moved to the shadow accumulators."""
+    """Cycles from the issue of a tile's last entry until its sums move to the shadow accumulators."""
     return CONV_REQUEST_CYCLES + read_path_cycles(p) + MULTIPLY_CYCLES
 
 
@@ -106,32 +107,32 @@ Fields = dict[str, int]
 
 
 def dispatched(start: int) -> int:
-    """Cycle in which the record whose reading began at ``start`` is acted on."""
+    """Cycle in which the sequencer acts on the record whose reading began in cycle ``start``."""
     return start + READ_CYCLES + 1
 
 
 def skip_end(start: int) -> int:
-    """Next record's start after TENSORS or SECTION; END: the first cycle of ``done``."""
+    """Cycle in which the reading of the record behind a TENSORS or SECTION begins; of END, first with ``done``."""
     return dispatched(start) + 1
 
 
 def load_end(start: int, f: Fields, p: EngineParameters) -> int:
-    """Next record's start after a LOAD."""
+    """Cycle in which the reading of the record behind a LOAD begins."""
     return dispatched(start) + -(-f["count"] // p.picture_bytes) + WRITE_PATH_CYCLES + 1
 
 
 def conv_ready(start: int, f: Fields, p: EngineParameters) -> int:
-    """First cycle in which an entry can be issued."""
+    """First cycle in which a CONV can issue an entry."""
     return dispatched(start) + max(setup_cycles(p), tap_load_cycles(f["taps"]) + 1) + 1
 
 
 @dataclass(frozen=True)
 class ListTimes:
-    """One list's replay.
+    """The replay of one list.
 
-    released : cycle of its last entry's issue
-    busy_until : raw steps: cycle in which its last tile's scores have all set out
-    list_wait, drain_wait : cycles lost to either
+    released : cycle in which its last entry is issued
+    busy_until : in a raw step, cycle in which the last score of its last tile sets out; else -1
+    list_wait, drain_wait : cycles in which nothing was issued, by their cause
     """
 
     released: int
@@ -143,7 +144,14 @@ class ListTimes:
 def conv_list(
     ready: int, before: ListTimes | None, published: int, entries: int, f: Fields, p: EngineParameters
 ) -> ListTimes:
-    """Replay of a list published in cycle ``published``; ``before`` is the step's list before it."""
+    """The replay of a CONV's list.
+
+    ready : first cycle in which the step can issue an entry
+    before : the replay of the step's list before this one, None for the first
+    published : cycle in which the list is published
+    entries : its length
+    f : the step's record
+    """
     asked = ready if before is None else before.released + 1
     begun = max(asked, published + 1)
     tiles, groups = f["tiles"], p.groups
@@ -164,56 +172,58 @@ def conv_list(
 
 
 def conv_end(last: ListTimes, f: Fields, p: EngineParameters) -> int:
-    """Next record's start after a CONV whose last list is ``last``."""
+    """Cycle in which the reading of the record behind a CONV begins, ``last`` being its last list's replay."""
     if f["raw"]:
         return last.busy_until + 1 + QUEUE_CYCLES + 1
     return last.released + sum_cycles(p) + p.groups + REQUANTIZE_CYCLES + WRITE_PATH_CYCLES + 1
 
 
 def head_taken(start: int, published: int) -> int:
-    """Cycle in which a POOL or SCORES step takes, and releases, its list."""
+    """Cycle in which a POOL or SCORES takes its list and releases it."""
     return max(dispatched(start), published) + 1
 
 
 def pool_reads(f: Fields) -> int:
-    """Reads of a POOL, one a cycle."""
+    """Reads of a POOL; it issues one a cycle."""
     chunks = -(-f["out_width"] // f["chunk_outputs"])
     return f["outputs"] * f["rows"] * chunks * f["taps"] * f["x_groups"]
 
 
 def pool_end(taken: int, f: Fields, p: EngineParameters) -> int:
-    """Next record's start after a POOL that took its head in cycle ``taken``."""
+    """Cycle in which the reading of the record behind a POOL begins that took its head in cycle ``taken``."""
     last = taken + 1 + pool_reads(f)
     return last + POOL_REQUEST_CYCLES + read_path_cycles(p) + WINDOW_CYCLES + WRITE_PATH_CYCLES + 1
 
 
 def score_reads(f: Fields, p: EngineParameters) -> int:
-    """Reads of a SCORES, one a cycle."""
+    """Reads of a SCORES; it issues one a cycle."""
     return f["outputs"] * (-(-f["count"] // p.lanes) if f["total"] else f["count"])
 
 
 def scores_push_cycles(p: EngineParameters) -> int:
-    """Issue of a score's last read to its push: request, bytes, tree, minus zero points, plane."""
+    """Cycles from the issue of a score's last read to its push: request, bytes, adders, zero points, plane."""
     return SCORES_REQUEST_CYCLES + read_path_cycles(p) + tree_levels(p) + 2
 
 
 def scores_end(taken: int, f: Fields, p: EngineParameters) -> int:
-    """Next record's start after a SCORES that took its head in cycle ``taken``."""
+    """Cycle in which the reading of the record behind a SCORES begins that took its head in ``taken``."""
     return taken + 1 + score_reads(f, p) + scores_push_cycles(p) + QUEUE_CYCLES + 1
 
 
 # Command lists -------------------------------------------------------------------------------------
 
 Publish = Callable[[int, int | None], int]
-"""(number of the list, cycle of the release that freed its buffer or None) -> cycle of its publication"""
+"""Given the number of a list, and the cycle of the release that freed its half of the list memory (None for the first
+two lists): the cycle in which the list is published."""
 
 
 @dataclass(frozen=True)
 class StepTimes:
-    """One record.
+    """The cycles of one record.
 
-    start, end : cycles in which its reading and that of the next record begin
-    mac, list_wait, drain_wait, pool, load : cycles by cause; the others are neither
+    start, end : cycles in which its reading begins, and that of the next record
+    mac, list_wait, drain_wait, pool, load : how many cycles in between each cause takes, as the counters count
+        them
     """
 
     start: int
@@ -226,13 +236,13 @@ class StepTimes:
 
     @property
     def other(self) -> int:
-        """Reading records, setting up, pipelines running empty."""
+        """Cycles of no such cause: reading the record, setting up, pipelines running empty."""
         return self.end - self.start - self.mac - self.list_wait - self.drain_wait - self.pool - self.load
 
 
 @dataclass
 class _Lists:
-    """Numbers the lists and remembers when the last two were released."""
+    """Numbers the lists, and remembers when each was released."""
 
     publish: Publish
     lengths: Sequence[int]
@@ -240,7 +250,7 @@ class _Lists:
     released: list[int] = field(default_factory=list)
 
     def next(self) -> tuple[int, int]:
-        """(cycle of publication, entries) of the next list."""
+        """Cycle of publication and number of entries of the next list."""
         number = self.taken
         self.taken += 1
         free = self.released[number - 2] if number >= 2 else None
@@ -250,9 +260,11 @@ class _Lists:
 def walk(
     records: Iterable[Fields], lengths: Sequence[int], publish: Publish, p: EngineParameters
 ) -> list[StepTimes]:
-    """Times of every record up to END, whose ``end`` is the first cycle of ``done``.
+    """The cycles of every record; ``end`` of the last one, END, is the first cycle with ``done``.
 
-    lengths : entries of each list, in order of publication
+    records : the command list's, in their order
+    lengths : number of entries of each list, in the order of publication
+    publish : the front end
     """
     lists = _Lists(publish, lengths)
     start, found = 0, []

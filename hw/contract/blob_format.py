@@ -1,4 +1,4 @@
-"""Numbers of the blob format that the front end needs; see ``docs/blob-format.md``. Plain Python."""
+"""Numbers of the blob format, which ``docs/blob-format.md`` describes, that the front end needs. Plain Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class Kind(IntEnum):
-    """What a section's node computes."""
+    """What the node of a section computes, by its number in the section's header."""
 
     CONV = 1
     MAX_POOL = 2
@@ -18,7 +18,7 @@ class Kind(IntEnum):
 
 
 class Cause(IntEnum):
-    """A defect of a section, by the number of its status code."""
+    """A defect of a section, by the number of its status code; the same numbers as the C runtime's."""
 
     NONE = 0
     HEADER = 8  # a reserved field or padding is not zero

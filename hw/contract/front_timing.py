@@ -1,8 +1,8 @@
-"""Exact cycles of the front end, streams unstalled: constants that the gateware shares, and formulas.
+"""Exact cycles of the front end, streams never stalling: constants that the gateware shares, and formulas.
 
-Cycle 0 is the start pulse; a blob word is there whenever one is wanted. Everything on its way to the list
-memory, decoder and walker included, stands still while its first entry finds no half free. So a wait
-delays all that comes behind it by its own length, and nothing else does.
+Cycle 0 is that of the start pulse, and a blob word is there whenever one is wanted. While an entry that has
+reached the list memory finds no half of it free, everything on the way to the memory stands still, decoder and
+walker included. So such a wait delays all that comes behind it by its own length, and nothing else does.
 """
 
 from __future__ import annotations
@@ -20,40 +20,46 @@ I64 = NDArray[np.int64]
 Fields = dict[str, int]
 
 READ_RECORD = RECORD_WORDS + 2
+"""Cycles of the record reader from ``start`` to ``done``."""
 ZERO_POINTS = 4
+"""Cycles in which the zero points of a step's tensors are looked up."""
 STEP = 1 + READ_RECORD + ZERO_POINTS
-"""From the state that starts the record's reading to the one that acts on it."""
+"""Cycles from the state that starts the reading of a record to the one that acts on it."""
 FIRST_BITS = 3
-"""From there to the section's first bits."""
+"""Cycles from there to the section's first bits."""
 NODE_WORDS, CONV_WORDS = 6, 13
-"""Words of a node header, and of that with a convolution's behind it."""
+"""Words of a node's header, and of this header with a convolution's behind it."""
 CHECK = 2
+"""Cycles of the states that check a header."""
 SECTION_END = 2
+"""Cycles of the states that end a section: its last word is counted, then length and check sum are compared."""
 DECODE_LATENCY = 3
-"""From the bits of an entry's last code to the entry."""
+"""Cycles from the bits of an entry's last code to the entry."""
 COMMIT_LATENCY = 3
-"""From an entry to the list memory."""
+"""Cycles from an entry to the list memory."""
 GUARD_WORDS = 2
+"""Words of zeros that guard the end of a coded stream."""
 AFTER_LAST_LIST = 3
-"""From a step's last publication to the next record."""
+"""Cycles from a step's last publication to the next record."""
 BYTE, UNIT_BITS = 8, 24
-"""Bits of a zero point and of an average's unit, of which each takes a cycle."""
+"""Bits of a zero point, and of an average's unit; each takes a cycle, as the arithmetic goes bit by bit."""
 PRODUCT = BYTE + 1
+"""Cycles of a product with a zero point."""
 ADD_CYCLES = PRODUCT
 AVERAGE_CYCLES = UNIT_BITS + 1 + 1 + 2 * PRODUCT
-"""From an addition's, an average's checked header to its constants."""
+"""Cycles from the checked header of an addition, of an average, to its constants."""
 
 
 @dataclass(frozen=True, eq=False)
 class StreamFacts:
-    """What the timing of a convolution's section depends on.
+    """What the cycles of a convolution's section depend on.
 
-    levels : of the codebook, zero included
-    per_channel : whether each output channel has its own multiplier and shift
-    tables : for each code table, cycles in which its lengths are read, and coded symbols
-    gaps : whether an entry is two codes
+    levels : levels of the codebook, zero included
+    per_channel : whether each output channel has a multiplier and a shift of its own
+    tables : for each code table, the cycles in which its lengths are read, and the number of its coded symbols
+    gaps : whether an entry is two codes, one for its run and one for its level
     runs : int64 [E], zeros in front of each entry
-    kept : bool [E], entries that are no fillers
+    kept : bool [E], whether each entry is a weight, not a filler zero
     """
 
     levels: int
@@ -65,7 +71,13 @@ class StreamFacts:
 
 
 def length_cycles(nibbles: Sequence[int], symbols: int) -> int:
-    """Cycles in which a packed table's lengths are read: one a code, one more for each repetition, and one."""
+    """Cycles in which the code lengths of a packed table are read.
+
+    A group of nibbles takes a cycle, each repetition of a length other than 0 another, and the end one more.
+
+    nibbles : of the packed table, behind its head
+    symbols : how many lengths the table lists
+    """
     cycles, at, listed, previous = 1, 0, 0, 0
     while listed < symbols:
         nibble = nibbles[at]
@@ -83,17 +95,21 @@ def length_cycles(nibbles: Sequence[int], symbols: int) -> int:
 
 
 def table_cycles(lengths: int, coded: int) -> int:
-    """A code table from its start on: start, head, lengths, tail, places."""
+    """Cycles of a code table: start, head, lengths, tail, places.
+
+    lengths : cycles in which its lengths are read
+    coded : symbols that have a code
+    """
     return 1 + 1 + lengths + 1 + coded + 1
 
 
 @dataclass(frozen=True, eq=False)
 class Schedule:
-    """When a step's lists would pass the walker if none ever waited; -1 for never.
+    """When the lists of a step would pass the walker if none ever waited; -1 stands for never.
 
-    first : int64 [lists], first weight, or publication if there is none
-    last : int64 [lists], publication; lists without one wait for the flush
-    end : first cycle with nothing on its way
+    first : int64 [lists], cycle of the list's first weight or, if it has none, of its publication
+    last : int64 [lists], cycle of its publication; -1 where it waits for the flush at the section's end
+    end : first cycle in which nothing is on its way to the list memory
     """
 
     first: I64
@@ -102,7 +118,7 @@ class Schedule:
 
 
 def conv_schedule(facts: StreamFacts, f: Fields, begin: int) -> Schedule:
-    """``begin`` is the first cycle of decoding."""
+    """The schedule of a convolution, whose decoding begins in cycle ``begin``."""
     outputs, taps, channels = f["outputs"], f["taps"], f["channels"]
     first, last = np.full(outputs, -1, np.int64), np.full(outputs, -1, np.int64)
     n = len(facts.runs)
@@ -110,13 +126,13 @@ def conv_schedule(facts: StreamFacts, f: Fields, begin: int) -> Schedule:
         return Schedule(first, last, begin)
     period = 2 if facts.gaps else 1
     position = np.cumsum(facts.runs + 1) - 1
-    # Number, through all filters, of the tap that the walker is in before and behind each entry.
+    # The tap, numbered through all filters, in which the walker is before and behind each entry.
     behind = (position + 1) // channels
     before = np.concatenate([[0], behind[:-1]])
     wraps = position // channels - before
     taken = begin + DECODE_LATENCY + period - 1 + np.cumsum(wraps) + period * np.arange(n)
 
-    # A filter ends with its last weight, or while an entry behind it leaves its last tap.
+    # A filter ends with the entry at its last position, or while the walker goes to the next entry past it.
     borders = np.arange(1, outputs) * taps
     ender = np.searchsorted(behind, borders)
     ended = int(np.searchsorted(ender, n))
@@ -133,7 +149,7 @@ def conv_schedule(facts: StreamFacts, f: Fields, begin: int) -> Schedule:
 
 
 def plain_schedule(f: Fields, begin: int) -> Schedule:
-    """An addition's or an average's: a weight a cycle."""
+    """The schedule of an addition or an average, which has a weight a cycle from cycle ``begin`` on."""
     first = begin + np.arange(f["outputs"]) * f["taps"]
     last = first + f["taps"] - 1
     end = int(last[-1]) + COMMIT_LATENCY + 1
@@ -142,13 +158,14 @@ def plain_schedule(f: Fields, begin: int) -> Schedule:
 
 
 Lists = Generator[int, int, int]
-"""For each list yields -1, is sent the first cycle with a half free, and yields the cycle of publication."""
+"""For each list, yields -1, is sent the first cycle in which a half of the list memory is free, and yields the cycle
+in which the list is published. What it returns at its end is said by the function that makes it."""
 
 
 def _publish(schedule: Schedule, to_flush: int) -> Lists:
-    """All lists of a step; returns the cycle of the last publication.
+    """Publishes all lists of a step. Returns the cycle of the last publication.
 
-    to_flush : cycles from ``schedule.end`` to the first list flushed
+    to_flush : cycles from ``schedule.end`` to the flush of the first list that waits for it
     """
     waited, flush, published = 0, -1, -1
     for first, last in zip(schedule.first.tolist(), schedule.last.tolist(), strict=True):
@@ -169,7 +186,12 @@ def _publish(schedule: Schedule, to_flush: int) -> Lists:
 
 
 def step_lists(f: Fields, facts: StreamFacts | None, record: int) -> Lists:
-    """One step from the cycle of its record's start on; returns that of the next record's (END: of its act)."""
+    """Publishes the lists of a step. Returns the cycle in which the next record starts; of END, that of its act.
+
+    f : the step's record
+    facts : of its section, for a convolution
+    record : cycle in which the record starts
+    """
     op, kind = f["op"], f.get("kind", 0)
     act = record + STEP
     checked = act + FIRST_BITS + NODE_WORDS + CHECK - 1
@@ -188,7 +210,7 @@ def step_lists(f: Fields, facts: StreamFacts | None, record: int) -> Lists:
         arrays = facts.levels - 1 + f["outputs"] * (3 if facts.per_channel else 1)
         align = checked + CONV_WORDS - NODE_WORDS + 1 + arrays + sum(table_cycles(*t) for t in facts.tables)
         schedule = conv_schedule(facts, f, align + 1)
-        # The end of the stream and of the section, then the state that flushes.
+        # The ends of the stream and of the section, then the state that flushes.
         to_flush = 1 + GUARD_WORDS + 1 + SECTION_END + 1 + 1
     elif kind in (Kind.ADD, Kind.AVG_POOL):
         constants = ADD_CYCLES if kind == Kind.ADD else AVERAGE_CYCLES
@@ -202,7 +224,7 @@ def step_lists(f: Fields, facts: StreamFacts | None, record: int) -> Lists:
 
 
 def publisher(steps: Iterable[tuple[Fields, StreamFacts | None]]) -> Callable[[int, int | None], int]:
-    """``back_timing.walk``'s ``publish``: (number of a list, release that freed its half) -> publication."""
+    """The ``publish`` of ``back_timing.walk``, for these steps: their records, with the facts of convolutions."""
 
     def all_lists() -> Lists:
         start = 1
@@ -220,5 +242,8 @@ def publisher(steps: Iterable[tuple[Fields, StreamFacts | None]]) -> Callable[[i
 
 
 def first_word(start: int = 1) -> int:
-    """Cycle in which the blob's first word is accepted, if the list begins with TENSORS."""
+    """Cycle in which the blob's first word is accepted, where the command list begins with TENSORS.
+
+    start : cycle in which the front end starts the first record
+    """
     return start + STEP + 1

@@ -16,9 +16,11 @@ def _one_zero() -> I64:
 
 @dataclass(frozen=True, eq=False)
 class ReplayList:
-    """One output channel's weights and constants, or one step's; fields as in ``signatures``.
+    """Weights and constants of one output channel of a CONV, or the constants of another step.
 
-    weights, taps, channels : int64 [E], E >= 1, in the order in which they are replayed
+    weights, taps, channels : int64 [E], E >= 1: the entries in the order in which they are replayed; fields as in
+        ``dcgen.hw.common.signatures.entry_layout``
+    bias .. fill : constants, as in ``dcgen.hw.common.signatures.head_layout``
     """
 
     weights: I64 = field(default_factory=_one_zero)

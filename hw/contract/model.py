@@ -1,8 +1,8 @@
 """The engine without its clock: executes a command list on a memory of words, byte for byte.
 
-The oracle of gateware and planner. It reads the packed records alone (``commands.unpack_step``) and
-takes replay lists in the order in which the front end publishes them; one step is a handful of array
-operations, so that a whole SqueezeNet takes seconds.
+Gateware and planner are held against it. It knows nothing but the packed records and the replay lists, which it
+takes in the order in which the front end publishes them. A step is a handful of array operations, so that a whole
+SqueezeNet takes seconds.
 """
 
 from __future__ import annotations
@@ -26,10 +26,12 @@ Fields = dict[str, int]
 class Writes:
     """Everything one step writes, in the order of the memory's write port.
 
-    step : number of the record in the list
-    words, lanes, counts : int64 [N], where each write starts and how many bytes it has
-    data : uint8 [N, lanes], of which the first ``counts`` count
-    base, ring : word of the channel's plane each write belongs to (int64 [N]), and its words
+    step : number of the step's record in the command list
+    words, lanes : int64 [N], where the first byte of each write goes: word of the memory, byte of the word
+    counts : int64 [N], bytes of each write
+    data : uint8 [N, at most lanes], the bytes; of row i the first ``counts[i]`` are written
+    base : int64 [N], first word of the plane that each write is of
+    ring : words of each of these planes
     """
 
     step: int
@@ -41,7 +43,7 @@ class Writes:
     ring: int
 
     def apply(self, memory: U8) -> None:
-        """Write into ``memory`` (uint8 [words, lanes])."""
+        """Change ``memory``, uint8 [words, lanes]."""
         lanes = memory.shape[1]
         byte = np.arange(lanes)
         place = (self.words - self.base)[:, None] * lanes + self.lanes[:, None] + byte[None, : self.data.shape[1]]
@@ -54,10 +56,10 @@ class Writes:
 class Run:
     """What a command list did.
 
-    scores : int32 [S]
-    writes : of every step that writes
-    memory : uint8 [words, lanes] at the end
-    lists : replay lists taken
+    scores : int32 [S], of all steps in their order
+    writes : of each step that writes
+    memory : uint8 [words, lanes], at the end
+    lists : number of replay lists taken
     """
 
     scores: NDArray[np.int32]
@@ -67,7 +69,7 @@ class Run:
 
 
 def unpack_tap(low: int, high: int) -> Tap:
-    """The tap that ``Tap.pack`` made these words from."""
+    """The tap that ``Tap.pack`` made these two words of."""
 
     def signed(value: int, width: int) -> int:
         return value - (1 << width) if value >> width - 1 else value
@@ -82,7 +84,7 @@ def unpack_tap(low: int, high: int) -> Tap:
 
 
 def unpack_list(commands: Sequence[int]) -> Iterator[tuple[Fields, tuple[Tap, ...]]]:
-    """The records of a command list with their taps, END included."""
+    """The records of a command list with their taps, up to END and including it."""
     at = 0
     while True:
         fields = unpack_step(list(commands[at : at + RECORD_WORDS]))
@@ -106,9 +108,11 @@ def run(
 ) -> Run:
     """Execute ``commands`` to their END.
 
-    lists : as published by the front end
-    picture : uint8 [bytes]
-    memory : what is in memory before, zeros if None; not changed
+    lists : the replay lists, in the order in which the front end publishes them
+    picture : uint8 [bytes], the picture stream
+    memory : uint8 [words, lanes], what the memory holds before, zeros if None; it is not changed
+
+    Raises ValueError where the picture is too short, or lists of one step have different zero points.
     """
     before = np.zeros((parameters.words, parameters.lanes), np.uint8) if memory is None else memory.copy()
     state = _Machine(parameters, before, picture, lists)
@@ -147,7 +151,7 @@ class _Machine:
         self.writes.append(writes)
 
     def _bytes_at(self, base: int, ring: int, pixel: I64) -> U8:
-        """Bytes ``pixel`` (flat numbers in a ring of ``ring`` words at word ``base``)."""
+        """The bytes with the flat numbers ``pixel`` in the plane of ``ring`` words at word ``base``."""
         lanes = self.p.lanes
         at: U8 = self.flat[base * lanes + pixel % (ring * lanes)]
         return at
@@ -169,7 +173,7 @@ class _Machine:
     def _conv(self, number: int, f: Fields, taps: tuple[Tap, ...]) -> None:
         lanes, tiles = self.p.lanes, f["tiles"]
         lists = self._take(f["outputs"])
-        # Every plane that some weight reads, once: [planes, tiles * lanes].
+        # Each pair of tap and channel that some weight reads, once: planes [pairs, tiles * lanes].
         rows = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
         key = np.concatenate([one.taps << 32 | one.channels for one in lists])
         used, column = np.unique(key, return_inverse=True)
@@ -177,7 +181,7 @@ class _Machine:
         acc = np.empty((len(lists), tiles * lanes), np.int64)
         weights = np.zeros((len(lists), len(used)))
         np.add.at(weights, (rows, column), np.concatenate([one.weights for one in lists]))
-        acc[:] = weights @ planes  # integers below 2**53: exact
+        acc[:] = weights @ planes  # exact, since all are integers below 2**53
         acc += np.array([one.bias for one in lists])[:, None]
         acc = acc.astype(np.int32).astype(np.int64)
         if f["raw"]:

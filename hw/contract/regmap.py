@@ -1,7 +1,6 @@
-"""The engine's registers: the one description that gateware, C driver and document share.
+"""The engine's registers: the one description that gateware, C driver and document share. Plain Python.
 
-``python -m dcgen.hw.contract.regmap`` writes ``docs/registers.md``; the C header is rendered with the driver.
-Plain Python.
+``python -m dcgen.hw.contract.regmap`` writes ``docs/registers.md``; the C header is emitted with the driver.
 """
 
 from __future__ import annotations
@@ -13,13 +12,17 @@ from pathlib import Path
 from dcgen.hw.contract.parameters import EngineParameters
 
 ID = 0x45474344
-"""The letters DCGE."""
+"""What the register ``id`` reads: the letters DCGE."""
 VERSION = 1
+"""Version of the register map."""
 ADDRESS_BITS = 16
+"""Width of a byte address on the bus."""
 COMMANDS = 0x8000
 """Byte address of the command memory's window."""
 MAX_COMMAND_WORDS = ((1 << ADDRESS_BITS) - COMMANDS) // 4
+"""Words of the window, and so of the largest command memory."""
 STRIDE_BITS = 8
+"""Width of a stride in the register ``strides``."""
 
 
 class Access(Enum):
@@ -41,13 +44,20 @@ class Bits:
 
     @property
     def mask(self) -> int:
-        """Of the field in its register."""
+        """The field's bits in its register, all of them 1."""
         return ((1 << self.width) - 1) << self.low
 
 
 @dataclass(frozen=True)
 class Register:
-    """32 bits at byte address ``offset``."""
+    """A register of 32 bits.
+
+    name : by which gateware and header know it
+    offset : its byte address
+    access : what the bus may do with it
+    doc : its meaning, for header and document
+    fields : the parts that have a meaning of their own, if any
+    """
 
     name: str
     offset: int
@@ -62,21 +72,24 @@ class Register:
 
 _PARAMETERS = (
     ("lanes", "multipliers, and bytes of an activation word"),
-    ("words", "activation memory, words of `lanes` bytes"),
-    ("requantizers", "pixels requantized a cycle"),
+    ("words", "words of the activation memory, `lanes` bytes each"),
+    ("requantizers", "pixels requantized in a cycle"),
     ("list_entries", "most non-zero weights of one output channel"),
     ("max_taps", "most taps of a kernel"),
     ("max_outputs", "most output channels of a convolution"),
     ("max_symbols", "most coded symbols of a layer"),
     ("max_tensors", "most tensors of a network"),
-    ("command_words", "32-bit words of command memory"),
+    ("command_words", "32-bit words of the command memory"),
     ("picture_bytes", "bytes of a beat of the picture stream"),
-    ("strides", "steps of the pool, 8 bits each, the first lowest"),
+    (
+        "strides",
+        "strides that pooling and copying can have, in pixels, 8 bits each, the first lowest",
+    ),
 )
-"""Fields of EngineParameters with a register each, in the order of their addresses from ``PARAMETERS``."""
+"""Fields of EngineParameters that have a register each, with their meaning, in the order of their addresses."""
 
 EXACT_PARAMETERS = ("lanes", "requantizers", "picture_bytes", "strides")
-"""A plan holds for these values only; of the others an engine may have more."""
+"""Parameters of which an engine must have the very values of a plan to run it; of the others it may have more."""
 
 COUNTERS = (
     ("total", "from the first blob word accepted to the last score sent, both included"),
@@ -89,19 +102,21 @@ COUNTERS = (
     ("decode", "the decoder was at work"),
     ("decode_wait", "the decoder waited for the blob stream"),
 )
-"""Cycle counters, in the order of their addresses from ``COUNTER_BASE``; they run while ``total`` runs.
-Those from ``mac`` to ``other`` add up to ``total``."""
+"""Cycle counters with what they count, in the order of their addresses. All of them stand still unless ``total``
+runs; those from ``mac`` to ``other`` add up to ``total``."""
 PARAMETER_BASE = 0x40
+"""Byte address of the first parameter's register."""
 COUNTER_BASE = 0x80
+"""Byte address of the first counter."""
 
 REGISTERS: tuple[Register, ...] = (
     Register("id", 0x00, Access.READ, "0x45474344, the letters DCGE"),
-    Register("version", 0x04, Access.READ, "of this register map, 1"),
+    Register("version", 0x04, Access.READ, "version of this register map, 1"),
     Register(
         "control",
         0x08,
         Access.READ_WRITE,
-        "what to do",
+        "what the engine is to do",
         (
             Bits("start", 0, 1, "write 1: resets the datapath, then starts the command list; reads 0"),
             Bits("reset", 1, 1, "write 1: stops and resets the datapath, empties the streams; reads 0"),
@@ -112,7 +127,7 @@ REGISTERS: tuple[Register, ...] = (
         "status",
         0x0C,
         Access.READ,
-        "what happens",
+        "what the engine does",
         (
             Bits("busy", 0, 1, "started, and neither done nor in error"),
             Bits("done", 1, 1, "the last score has been sent"),
@@ -122,8 +137,8 @@ REGISTERS: tuple[Register, ...] = (
         ),
     ),
     Register("topology_low", 0x10, Access.READ_WRITE, "low half of the topology hash that the commands are for"),
-    Register("topology_high", 0x14, Access.READ_WRITE, "high half"),
-    Register("scores", 0x18, Access.READ_WRITE, "scores of the network: which one ends the packet"),
+    Register("topology_high", 0x14, Access.READ_WRITE, "high half of the topology hash"),
+    Register("scores", 0x18, Access.READ_WRITE, "scores of a picture, of which the last one ends the packet"),
     *(Register(name, PARAMETER_BASE + 4 * i, Access.READ, doc) for i, (name, doc) in enumerate(_PARAMETERS)),
     *(
         Register(f"cycles_{name}", COUNTER_BASE + 4 * i, Access.READ, f"cycles: {doc}")
@@ -140,7 +155,7 @@ def register(name: str) -> Register:
 def parameter_values(p: EngineParameters) -> dict[str, int]:
     """What the parameter registers hold, by name.
 
-    Raises ValueError where a value does not fit its register.
+    Raises ValueError where the command memory does not fit its window, or the strides do not fit their register.
     """
     if p.command_words > MAX_COMMAND_WORDS:
         raise ValueError(f"command_words must be at most {MAX_COMMAND_WORDS} behind a bus, not {p.command_words}")
@@ -152,7 +167,7 @@ def parameter_values(p: EngineParameters) -> dict[str, int]:
 
 
 def c_header() -> str:
-    """``dcg_engine_regs.h``: byte offsets, fields as shift and mask."""
+    """Text of ``dcg_engine_regs.h``: registers as byte addresses, fields as shift and mask."""
     lines = [
         "/* The engine's registers, byte offsets and fields: rendered from its register map, do not edit. */",
         "#ifndef DCG_ENGINE_REGS_H",
@@ -180,7 +195,7 @@ def c_header() -> str:
 
 
 def markdown() -> str:
-    """``docs/registers.md``."""
+    """Text of ``docs/registers.md``."""
     rows = ["| offset | access | register | bits | meaning |", "| --- | --- | --- | --- | --- |"]
     for r in REGISTERS:
         rows.append(f"| 0x{r.offset:04X} | {r.access.value} | `{r.name}` | 31:0 | {r.doc} |")
