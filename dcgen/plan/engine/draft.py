@@ -8,9 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import assert_never
 
 from dcgen.hw.contract.commands import Fill
-from dcgen.plan.engine.ops import ConvOp, LoadOp, Op, Planes, PoolOp, ScoresOp, TapRef, View, Work
+from dcgen.plan.engine.ops import (
+    ConvOp,
+    LoadOp,
+    Operation,
+    Planes,
+    PoolOp,
+    ScoresOp,
+    SectionOp,
+    TapRef,
+    View,
+    Work,
+)
 from dcgen.quant.qgraph import QConcat, QGraph
 
 RAW = 0
@@ -28,7 +40,7 @@ class Draft:
     def __init__(self, graph: QGraph) -> None:
         self.graph = graph
         self.number = {name: i for i, name in enumerate((graph.input.name, *(n.name for n in graph.nodes)))}
-        self.ops: list[Op] = []
+        self.ops: list[Operation] = []
         self.equal_rings: list[tuple[int, ...]] = []
         self._planes: list[Planes] = []
         self._classes: list[int] = []  # of each planes, a link towards another member of its pitch class
@@ -199,10 +211,14 @@ def _shifted(view: View, gone: int, kept: View) -> View:
     return View(kept.planes, kept.channel + view.channel) if view.planes == gone else view
 
 
-def _moved(op: Op, gone: int, kept: View) -> Op:
+def _moved(op: Operation, gone: int, kept: View) -> Operation:
     """``op`` with its reads of planes ``gone`` sent to ``kept``."""
-    if isinstance(op, PoolOp | ScoresOp):
-        return replace(op, source=_shifted(op.source, gone, kept))
-    if isinstance(op, ConvOp):
-        return replace(op, taps=tuple(replace(t, view=_shifted(t.view, gone, kept)) for t in op.taps))
-    return op
+    match op:
+        case PoolOp() | ScoresOp():
+            return replace(op, source=_shifted(op.source, gone, kept))
+        case ConvOp():
+            return replace(op, taps=tuple(replace(t, view=_shifted(t.view, gone, kept)) for t in op.taps))
+        case LoadOp() | SectionOp():
+            return op
+        case _:
+            assert_never(op)

@@ -7,6 +7,8 @@ distance from the pixel computed.
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from dcgen.encode.schema import Kind
 from dcgen.errors import PlanError
 from dcgen.hw.contract.commands import Fill
@@ -48,6 +50,8 @@ class _Lowering:
                 channels = self.graph.tensors[node.inputs[0]].shape[0]
                 tensor = self.draft.number[node.inputs[0]]
                 self.draft.ops.append(ScoresOp(index, None, source, op.total, channels, tensor))
+            case _:
+                assert_never(op)
 
     def _pool(
         self,

@@ -271,16 +271,20 @@ class SectionOp(Op):
         return 0
 
 
+Operation = LoadOp | PoolOp | ConvOp | ScoresOp | SectionOp
+
+
 @dataclass(frozen=True)
 class Work:
     """A whole network as operations in order.
 
-    planes : by number
-    tensors : where each tensor's channels are; the input's only if something reads it unpadded
-    equal_rings : numbers of planes that one operation reads as if they were one: their rings are equal
+    planes : all planes by number
+    tensors : the channels that hold each tensor; the picture's only if something reads it unpadded
+    equal_rings : groups of planes, by number, that one operation reads as if they were one: their rings have
+        one length
     """
 
     planes: Mapping[int, Planes]
-    ops: tuple[Op, ...]
+    ops: tuple[Operation, ...]
     tensors: Mapping[str, View]
     equal_rings: tuple[tuple[int, ...], ...]

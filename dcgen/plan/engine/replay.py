@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import assert_never
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from dcgen.hw.contract.commands import Fill, Op
 from dcgen.hw.contract.lists import I64, ReplayList
 from dcgen.plan.engine.plan import EnginePlan
 from dcgen.plan.engine.steps import Step
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QPad, QTensor, Requant
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad, QScores, QTensor, Requant
 
 
 def replay_lists(graph: QGraph, plan: EnginePlan) -> Iterator[ReplayList]:
@@ -30,7 +31,7 @@ def step_lists(graph: QGraph, step: Step) -> tuple[ReplayList, ...]:
             return (ReplayList(fill=_fill(graph, step, source)),)
         case Op.SCORES:
             return (ReplayList(zero_in=source.zero_point),)
-        case _:
+        case Op.TENSORS | Op.LOAD | Op.SECTION | Op.END:
             return ()
 
 
@@ -71,8 +72,10 @@ def _convolution(
                 weight = (op.unit + n // 2) // n
                 weights, at, planes = np.full(n, weight), taps, np.full(n, plane)
                 bias, requant = -source.zero_point * n * weight, op.requant
+            case QMaxPool() | QPad() | QConcat() | QScores():
+                raise TypeError(f"{type(op).__name__} has no lists of weights")
             case _:
-                raise TypeError(f"{type(op).__name__} has no lists")
+                assert_never(op)
         if requant is None:
             found.append(ReplayList(weights, at, planes, bias, zero_in=source.zero_point))
             continue

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from dcgen.encode.schema import Kind
 from dcgen.hw.contract import commands
 from dcgen.hw.contract.commands import Tap
 from dcgen.hw.contract.parameters import EngineParameters
-from dcgen.plan.engine.ops import ConvOp, LoadOp, Op, Planes, PoolOp, ScoresOp, SectionOp, View, Work
+from dcgen.plan.engine.ops import ConvOp, LoadOp, Operation, Planes, PoolOp, ScoresOp, SectionOp, View, Work
 from dcgen.plan.engine.strips import Placement
 
 
@@ -59,7 +60,7 @@ class StepMaker:
     placement: Placement
     p: EngineParameters
 
-    def step(self, op: Op, start: int, end: int) -> Step:
+    def step(self, op: Operation, start: int, end: int) -> Step:
         """The step that makes units ``start .. end - 1`` of ``op``."""
         match op:
             case LoadOp():
@@ -75,7 +76,7 @@ class StepMaker:
             case SectionOp():
                 fields, channels, taps = {"op": commands.Op.SECTION, "kind": op.kind}, 0, ()
             case _:
-                raise TypeError(f"no step for {type(op).__name__}")
+                assert_never(op)
         made = None
         if op.out is not None:
             at = self.work.planes

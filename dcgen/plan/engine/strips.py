@@ -16,7 +16,7 @@ from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan import recurrence
 from dcgen.plan.cuts import cheapest_cuts
-from dcgen.plan.engine.ops import ConvOp, Op, Work
+from dcgen.plan.engine.ops import ConvOp, Operation, Work
 from dcgen.plan.places import Block, place
 from dcgen.plan.recurrence import Recurrence, ring_size
 
@@ -201,7 +201,7 @@ class _Search:
             yield -(-made // lanes), min(held, made) // lanes
 
 
-def _step_cost(op: Op) -> int:
+def _step_cost(op: Operation) -> int:
     return STEP_COST + (SECTION_COST + TAP_COST * len(op.taps) if isinstance(op, ConvOp) else 0)
 
 

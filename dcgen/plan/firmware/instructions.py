@@ -1,13 +1,14 @@
-"""How many instructions the firmware takes for a picture: what its loops do, times what each costs on a core.
+"""How many instructions the firmware takes for a picture: how often each loop runs, times what a round costs.
 
-The costs are fitted to counts of an emulator, see ``instruction_costs``. Work comes from topology and weights
-alone, so that a prediction needs no compiler.
+The costs of a core are fitted to an emulator's counts, see ``instruction_costs``. How often loops run follows from
+the plan and the weights, so that a prediction needs neither compiler nor emulator.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +21,19 @@ from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool,
 from dcgen.targets import Extension, Target
 
 Work = Mapping[str, float]
-"""How often each thing is done that a core takes its time for."""
+"""How often each kind of work is done, by its name in ``instruction_costs``."""
 Active = Mapping[str, NDArray[np.float64]]
-"""Of tensors by name, how many bytes of each channel are not zero, [C]. All are where nothing is said."""
+"""How many bytes of each channel of a tensor are not zero: float64 [C] by the tensor's name. A tensor that is not
+listed is taken to have no zeros."""
 
 
 @dataclass(frozen=True)
 class Instructions:
-    """Of one picture, cold: from the first of dcg_init to the last score.
+    """Instructions of one picture, cold: from the first of dcg_init to the last score.
 
-    init : of dcg_init, the check of the whole blob
-    nodes : of each node by index, without those that placement does
-    loops : of each convolution by index, the inner loops that the runtime chooses for its weights:
+    init : instructions of dcg_init, which checks the whole blob
+    nodes : instructions of each node by index; a Concat, which placement does, has none
+    loops : the inner loops that the runtime chooses for each convolution's weights, by node index:
         "plain", "direct", "levels", "bytes", "dense" or "events"
     """
 
@@ -41,18 +43,23 @@ class Instructions:
 
     @property
     def total(self) -> int:
+        """Instructions of dcg_init and all nodes."""
         return self.init + sum(self.nodes.values())
 
 
 def is_predicted(target: object) -> bool:
-    """Whether instructions can be told for a target."""
+    """Whether instructions can be predicted for ``target``."""
     return isinstance(target, Target) and target.name in INSTRUCTIONS
 
 
 def predict_instructions(
     plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target, active: Active
 ) -> Instructions:
-    """What ``target``, one that ``is_predicted``, takes for ``blob``, which encodes ``graph``."""
+    """The instructions that ``plan`` takes on ``target`` for ``blob``, which encodes ``graph``.
+
+    target : one that ``is_predicted``
+    active : how much of the tensors is not zero in the picture
+    """
     costs = INSTRUCTIONS[target.name]
     init, nodes = work(plan, graph, blob, target.extension, active)
     loops = {i: _loops(w) for i, w in nodes.items() if isinstance(graph.nodes[i].op, QConv)}
@@ -84,7 +91,7 @@ def _loops(conv: Work) -> str:
 
 
 def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
-    """Of a node that has no weights."""
+    """The work of a node without weights."""
     channels, height, width = planned.out_shape
     rows, outputs = channels * height, channels * height * width
     match node.op:
@@ -110,8 +117,10 @@ def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
         case QScores():
             c, h, w = source.shape
             return {"score_row": c * h, "score": c * h * w}
+        case QConv() | QConcat():
+            raise TypeError(f"the work of {type(node.op).__name__} is not found here")
         case _:
-            raise TypeError(f"{type(node.op).__name__} is no work of its own")
+            assert_never(node.op)
 
 
 def _cost(work: Work, costs: Mapping[str, float]) -> int:
