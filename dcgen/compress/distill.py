@@ -131,12 +131,7 @@ class Distillation:
     """
 
     def __init__(
-        self,
-        quantizer: Quantizer,
-        start: Try,
-        goal: Goal | None,
-        density: float,
-        training: Training,
+        self, quantizer: Quantizer, start: Try, goal: Goal | None, density: float, training: Training
     ) -> None:
         self._quantizer, self._start, self._prices = quantizer, start, start.prices
         self._goal, self._density, self._training = goal, density, training
@@ -152,6 +147,13 @@ class Distillation:
         self._start_kl = self._divergence(start.point.weights, start.point.biases)
         self._integer_ratio = start.trial.mean_kl / max(self._start_kl, 1e-9)
         self._start_bits = point_of(quantizer, self._sites, self._layers).bits
+        limits: dict[str, float] = {goal.name: goal.limit} if goal else {}
+        size = start.trial.blob_bytes
+        self._most_kl = limits.get("max_kl")  # where it is set, the smaller network is the better one
+        self._most_bytes = limits.get("max_bytes", size * (1 + SIZE_MARGIN))
+        self._wanted_bits = self._start_bits
+        if "max_bytes" in limits:  # the bytes that the search has left are used, too
+            self._wanted_bits += 8 * (limits["max_bytes"] * (1 - SIZE_MARGIN) - size)
 
     def run(self) -> Outcome:
         """Train, from the checkpoint on where there is one, and choose between the start and the best round."""
@@ -191,7 +193,7 @@ class Distillation:
         parameters, taught_kl = self._teacher.round(convs, training.speeds(number), rng, done)
         layers = trained(self._sites, state.layers, parameters)
         prices = replace(self._prices, bit=state.price)
-        if training.rates.offset or self._by_size:
+        if training.rates.offset or self._most_kl is not None:
             layers = requantized(quantizer, self._sites, layers, prices, SWEEPS)
         point = point_of(quantizer, self._sites, layers)
         kl = self._divergence(point.weights, point.biases)
@@ -231,51 +233,32 @@ class Distillation:
     def _cost(self, kl: float, bits: float) -> float:
         """Logarithm of what the best round has least of: the size where the goal is a divergence, else the
         divergence."""
-        return math.log(max(bits, 1.0)) if self._by_size else math.log(max(kl, 1e-9))
-
-    @property
-    def _by_size(self) -> bool:
-        """Whether the goal is a divergence, so that the smaller network is the better one."""
-        return self._goal is not None and self._goal.name == "max_kl"
+        return math.log(max(kl, 1e-9)) if self._most_kl is None else math.log(max(bits, 1.0))
 
     def _allowed(self, kl: float, point: Point) -> bool:
         """Whether a trial of the network is expected to meet the goal and the density."""
         expected = self._expected(kl, point.bits)
-        if self._by_size:
-            assert self._goal is not None
-            kept = expected.mean_kl <= self._goal.limit * (1 - KL_MARGIN)
-        else:
+        if self._most_kl is None:
             kept = expected.blob_bytes <= self._most_bytes
+        else:
+            kept = expected.mean_kl <= self._most_kl * (1 - KL_MARGIN)
         return kept and point.density <= self._density
-
-    @property
-    def _most_bytes(self) -> float:
-        """Most bytes of the blob where the size is held: the goal's limit, or a little more than the start has."""
-        if self._goal is not None and self._goal.name == "max_bytes":
-            return self._goal.limit
-        return self._start.trial.blob_bytes * (1 + SIZE_MARGIN)
 
     def _price_change(self, kl: float, bits: float) -> float:
         """By how much the natural logarithm of the price of a bit should change before levels are next chosen."""
-        if self._by_size:
-            assert self._goal is not None
-            aim = self._goal.limit * (1 - 2 * KL_MARGIN)
-            return DAMPING * math.log(aim / max(kl * self._integer_ratio, 1e-9)) / SLOPES["max_kl"]
-        aim = self._start_bits
-        if (
-            self._goal is not None and self._goal.name == "max_bytes"
-        ):  # the bytes that the search left are used, too
-            aim += 8 * (self._goal.limit * (1 - SIZE_MARGIN) - self._start.trial.blob_bytes)
-        return HOLD_POWER * math.log(max(bits, 1.0) / max(aim, 1.0))
+        if self._most_kl is None:
+            return HOLD_POWER * math.log(max(bits, 1.0) / max(self._wanted_bits, 1.0))
+        aim = self._most_kl * (1 - 2 * KL_MARGIN)
+        return DAMPING * math.log(aim / max(kl * self._integer_ratio, 1e-9)) / SLOPES["max_kl"]
 
     def _better(self, best: Try) -> bool:
         """Whether the best round's network, as integers, meets the goal and the density and beats the start."""
         goal, one, two = self._goal, best.trial, self._start.trial
         if (goal is not None and goal.figure(one) > goal.limit) or best.point.density > self._density:
             return False
-        if self._by_size:
-            return one.blob_bytes < two.blob_bytes
-        return one.mean_kl < two.mean_kl and one.blob_bytes <= self._most_bytes
+        if self._most_kl is None:
+            return one.mean_kl < two.mean_kl and one.blob_bytes <= self._most_bytes
+        return one.blob_bytes < two.blob_bytes
 
     def _key(self) -> str:
         """The checkpoint's key: a hash of the network, the pictures and all settings."""

@@ -1,8 +1,7 @@
-"""Rewrites to the few operators that lowering knows, exact in real arithmetic.
+"""The canonical form of a graph: the same function of real numbers, in the few operators that lowering knows.
 
-After ``canonical`` a graph has no Affine and no Flatten, its only input takes *centred camera
-pictures* (byte minus mean, camera channel order), so that a padded tap still reads 0.0, and that
-input feeds convolutions only.
+It has no Affine and no Flatten. Its only input takes *centred camera pictures* (bytes minus the mean, in the
+camera's order of channels), so that a padding of 0.0 stands for the mean; only convolutions read it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,12 @@ Pass = Callable[[Graph], Graph]
 
 
 def canonical(graph: Graph, preprocess: Preprocess) -> Graph:
-    """``graph`` in canonical form. Raises UnsupportedError or ConfigError naming the node or setting."""
+    """The graph in canonical form.
+
+    preprocess : what the network's own pictures are made of camera bytes by
+
+    Raises UnsupportedError or ConfigError, naming the node or setting.
+    """
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise UnsupportedError(
             graph.name,
@@ -34,19 +38,14 @@ def canonical(graph: Graph, preprocess: Preprocess) -> Graph:
             "preprocess",
             f"{preprocess.name} delivers {preprocess.channels} channels, the network takes {channels}",
         )
-    passes: tuple[Pass, ...] = (
-        fold_pads,
-        fold_affines,
-        merge_flattens,
-        lambda g: fold_input(g, preprocess),
-    )
+    passes: tuple[Pass, ...] = (fold_pads, fold_affines, merge_flattens, lambda g: fold_input(g, preprocess))
     for step in passes:
         graph = verify(step(graph))
     return graph
 
 
 def fold_pads(graph: Graph) -> Graph:
-    """Zero padding in front of convolutions only becomes their own padding."""
+    """Replace a zero padding that only convolutions read by padding of these convolutions."""
     for name in [n.name for n in graph.nodes]:
         node = graph.by_name[name]
         users = graph.consumers[name]
@@ -57,23 +56,22 @@ def fold_pads(graph: Graph) -> Graph:
             and users
             and all(isinstance(u.op, Conv) for u in users)
         ):
-            pads = node.op.pads
-            source = node.inputs[0]
-
-            def padded(user: Node, pads: tuple[int, ...] = pads, source: str = source) -> Node:
+            wider = {}
+            for user in users:
                 assert isinstance(user.op, Conv)
-                t, left, b, r = (x + y for x, y in zip(user.op.pads, pads, strict=True))
-                return replace(user, op=replace(user.op, pads=(t, left, b, r)), inputs=(source,))
-
-            names = {u.name for u in users}
-            graph = graph.with_nodes(
-                padded(n) if n.name in names else n for n in graph.nodes if n.name != node.name
-            )
+                t, left, b, r = (x + y for x, y in zip(user.op.pads, node.op.pads, strict=True))
+                wider[user.name] = replace(user, op=replace(user.op, pads=(t, left, b, r)), inputs=node.inputs)
+            graph = graph.with_nodes(wider.get(n.name, n) for n in graph.nodes if n.name != node.name)
     return graph
 
 
 def fold_affines(graph: Graph) -> Graph:
-    """Per-channel factors go into the convolution before or behind; else they become a depthwise one."""
+    """Merge each Affine, a factor and a shift for each channel, into a convolution.
+
+    That is the one before it, if nothing else reads that; or the one behind it, if nothing else reads the
+    Affine, the weights have no levels yet, and no padding is there that would miss the shift. Otherwise it
+    becomes a depthwise one.
+    """
     for name in [n.name for n in graph.nodes]:
         node = graph.by_name[name]
         if not isinstance(node.op, Affine):
@@ -99,10 +97,7 @@ def fold_affines(graph: Graph) -> Graph:
         ):
             w = user.weight.values.astype(np.float64)
             o, i = w.shape[:2]
-            w, per_group = (
-                w.reshape(user.groups, o // user.groups, i, *w.shape[2:]),
-                (user.groups, 1, i, 1, 1),
-            )
+            w, per_group = w.reshape(user.groups, o // user.groups, i, *w.shape[2:]), (user.groups, 1, i, 1, 1)
             extra = (w * shift.reshape(per_group)).sum((2, 3, 4)).reshape(o)
             scaled = (w * scale.reshape(per_group)).reshape(user.weight.values.shape).astype(np.float32)
             conv = replace(user, weight=Weight(scaled), bias=(user.bias + extra).astype(np.float32))
@@ -118,9 +113,11 @@ def fold_affines(graph: Graph) -> Graph:
 
 
 def merge_flattens(graph: Graph) -> Graph:
-    """Flatten vanishes: into a full-size valid convolution, behind a clip, or at the network's end.
+    """Remove each Flatten: a fully connected layer behind it becomes a convolution whose kernel is the whole
+    plane.
 
-    Raises UnsupportedError where a flattened plane is used in any other way.
+    Raises UnsupportedError where anything but fully connected layers, clips before these, and the end of the
+    network reads a flattened plane of more than one pixel.
     """
     for name in [n.name for n in reversed(graph.nodes)]:
         node = graph.by_name[name]
@@ -146,7 +143,12 @@ def merge_flattens(graph: Graph) -> Graph:
 
 
 def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
-    """Deviation and channel order go into the first convolutions; the mean is left to lowering."""
+    """Make the input centred camera pictures: the standard deviation and the order of channels go into the
+    convolutions that read it. Subtracting the mean is left to lowering.
+
+    Where other nodes read the input, too, a 1x1 convolution in front does it. Raises ConfigError where padding
+    would have to stand for a mean that no camera byte is.
+    """
     name = graph.inputs[0].name
     users = graph.consumers[name]
     inverse = np.argsort(preprocess.camera_to_network)
@@ -167,6 +169,11 @@ def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
 
 
 def _camera_inputs(weight: Weight, std: F64, inverse: np.ndarray) -> Weight:
+    """The weights of a first convolution for camera channels that are not yet divided by ``std``.
+
+    std : float64 [I], standard deviations in the network's order of channels
+    inverse : int [I], for each channel of the camera, the channel of the network
+    """
     levels = weight.levels
     if levels is None:
         scaled = weight.values.astype(np.float64) / std.reshape(1, -1, 1, 1)
@@ -184,7 +191,8 @@ def _camera_inputs(weight: Weight, std: F64, inverse: np.ndarray) -> Weight:
 
 
 def scale_outputs(weight: Weight, factors: F64) -> Weight:
-    """The weight with each output channel multiplied; levels keep their codebook."""
+    """The weight with each output channel multiplied by its factor, float64 [O]. Levels keep their codebook and
+    get a scale for each channel."""
     if weight.levels is None:
         return Weight((weight.values * factors.reshape(-1, 1, 1, 1)).astype(np.float32))
     old = weight.levels.channel_scale
@@ -192,10 +200,12 @@ def scale_outputs(weight: Weight, factors: F64) -> Weight:
 
 
 def _full_size(conv: Conv, shape: tuple[int, int, int]) -> Conv:
+    """A 1x1 convolution of a flattened tensor as one of the tensor itself, of this shape."""
     return replace(conv, weight=Weight(conv.weight.values.reshape(-1, *shape)))
 
 
 def _through_clips(graph: Graph, node: Node) -> list[Node]:
+    """The nodes that read a node's output, directly or through clips only."""
     found: list[Node] = []
     for user in graph.consumers[node.name]:
         found += _through_clips(graph, user) if isinstance(user.op, Clip) else [user]
@@ -203,7 +213,7 @@ def _through_clips(graph: Graph, node: Node) -> list[Node]:
 
 
 def _bypass(graph: Graph, node: Node) -> Graph:
-    """The graph without a node whose output equals its input."""
+    """The graph without a node whose output has the values of its input."""
     source = node.inputs[0]
     return graph.with_nodes(
         (
@@ -216,7 +226,7 @@ def _bypass(graph: Graph, node: Node) -> Graph:
 
 
 def _merge(graph: Graph, node: Node, before: Node, conv: Conv) -> Graph:
-    """Replace ``before`` by ``conv`` and drop ``node``, its only reader."""
+    """The graph with ``conv`` in place of ``before``, and without ``node``, its only reader."""
     return _bypass(
         graph.with_nodes(replace(n, op=conv) if n.name == before.name else n for n in graph.nodes), node
     )

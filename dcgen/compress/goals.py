@@ -209,12 +209,8 @@ def _judged(tries: list[tuple[float, Try]], goal: Goal) -> tuple[list[_Placed], 
     expected = _expected(tries, figures, goal)
     placed = [_Placed(at, log, found) for (at, found), log in zip(tries, expected or figures, strict=True)]
     highest = _estimated(placed, goal, _log(goal.limit)) if expected else math.inf
-    inside: list[_Placed] = []
-    outside: list[_Placed] = []
-    for p in placed:
-        met = p.log_price <= highest and goal.figure(p.found.trial) <= goal.limit
-        (inside if met else outside).append(p)
-    return inside, outside
+    inside = [p for p in placed if p.log_price <= highest and goal.figure(p.found.trial) <= goal.limit]
+    return inside, [p for p in placed if p not in inside]
 
 
 def sparse(quantizer: Quantizer, density: float) -> Try:

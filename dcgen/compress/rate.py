@@ -1,8 +1,7 @@
 """The estimated size of a coded level, from how often each level is used: its entropy.
 
 The joint coding of runs and levels comes within a percent of the zero-order entropy of all weights of a layer,
-zeros among them. So a zero is estimated to cost its share of the run that it is in, which the coding has no
-symbol for.
+zeros among them. So what the entropy gives to the zeros stands for the coded runs that they form.
 """
 
 from __future__ import annotations

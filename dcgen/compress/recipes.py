@@ -1,7 +1,7 @@
-"""Recipes: ordered passes with named, validated settings.
+"""Recipes: the ways in which a network can be compressed, each with its settings.
 
-A recipe turns a canonical graph into one whose every convolution has levels. Settings come from
-a TOML file or from ``name=value`` flags; their types and bounds stand in the dataclass.
+A recipe is an ordered list of passes that give every convolution of a canonical graph its levels. Its settings
+are the fields of a dataclass, with their types and bounds; users set them by name.
 """
 
 from __future__ import annotations
@@ -34,14 +34,15 @@ Pass = Callable[[Graph, Evidence], Graph]
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings every recipe has.
+    """The settings that every recipe has.
 
-    coding : how weight streams are coded, see ``encode``
-    index_bits_conv, index_bits_fc : width of a gap in the deep-compression coding
-    ranges : activation ranges from the ``percentile`` (default) or the ``minmax`` of calibration
-    range_keep : share of values a percentile range keeps
-    pictures : calibration pictures used at most
-    held_out : share of them that is held out, for choices
+    coding : how weights are coded in the blob, see ``encode``
+    index_bits_conv, index_bits_fc : bits of a gap between non-zero weights in the deep-compression coding, in
+        convolutions and in fully connected layers
+    ranges : what an activation's range is taken from on calibration pictures: ``percentile`` or ``minmax``
+    range_keep : share of the values that a percentile range contains
+    pictures : calibration pictures that are used, at most
+    held_out : share of these that no statistics are made from, for choosing between networks
     seed : of every random draw
     """
 
@@ -56,7 +57,7 @@ class Recipe:
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
 
     def goal(self) -> Goal | None:
-        """What the passes aim at, if they aim at a figure."""
+        """The goal of the passes, None if they have none."""
         return None
 
     def passes(self) -> tuple[Pass, ...]:
@@ -76,29 +77,30 @@ class Recipe:
 
 @dataclass(frozen=True)
 class SecondOrder(Recipe):
-    """Smallest file at a divergence, or least divergence at a size: levels by second-order error and rate.
+    """Levels by second-order error and rate: the smallest file at a divergence, or the least divergence at a size.
 
-    At most one of the three goals; 0 is none. Without any, ``max_kl`` is 0.11 nats, or, if there is a
-    ``density``, bits keep about the price that this goal would give them.
+    At most one of the goals ``max_kl``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset. With none of them,
+    ``max_kl`` is ``goals.DEFAULT_KL``; with a ``density`` alone, the price of a bit is that of
+    ``goals.SPARSE_KL``.
 
-    max_kl : mean KL divergence in nats of the integer network on held-out pictures
-    max_bytes : bytes of the blob
-    max_top1_drop : percentage points of accuracy lost on held-out pictures; needs their labels
+    max_kl : largest mean divergence, in nats, of the integer network on the held-out pictures
+    max_bytes : largest size of the blob in bytes
+    max_top1_drop : most percentage points of accuracy lost on the held-out pictures; needs their labels
     density : largest share of weights that are not zero
     levels : most levels of a layer, zero among them
-    symmetric : codebooks hold with every level its negative
-    work : bits a weight that all the work of the dense network is worth on the target, 0: none
-    distill : go on from what was found by distillation (``distill``); needs PyTorch
-    distill_steps, distill_batch : most steps of training, and pictures in each
+    symmetric : whether a codebook has the negative of each of its levels
+    work : bits of the file that the average weight's work on the target is worth; 0: only the file counts
+    distill : whether the network that was found is then trained (``distill``); needs PyTorch
+    distill_steps, distill_batch : most steps of training, and the pictures of a step
     distill_round : steps between two choices of levels
-    distill_patience : rounds without anything better on held-out pictures after which it ends
-    distill_rate : most that weights move in a step of training, along each eigenvector of what a layer reads and
-        in units of its levels' error; with 0 only grids and biases are trained
-    distill_scale_rate : the same for the logarithm of a layer's grid
-    distill_bias_rate : the same for biases, in deviations of the layer's outputs
+    distill_patience : rounds in a row without an improvement on held-out pictures after which training ends
+    distill_rate : most that a step moves weights by, along each eigenvector of what a layer reads and relative
+        to the error of its levels there; with 0 only steps of levels and biases are trained
+    distill_scale_rate : most that a training step moves the natural logarithm of a layer's step between levels by
+    distill_bias_rate : most that a step moves biases by, in standard deviations of the layer's outputs
     distill_augment : strength of augmentation, 0 to 1
-    distill_mix : share of pictures that are mixed with another one
-    distill_features : weight of the error at the ends of blocks beside the divergence of the output
+    distill_mix : share of the pictures that are mixed with another one, 0 to 1
+    distill_features : weight of the error at the ends of blocks, relative to the divergence's weight of 1
     distill_device : what training computes on
     """
 
@@ -129,7 +131,7 @@ class SecondOrder(Recipe):
         return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
 
     def _asked(self) -> Goal | None:
-        """The goal that was given, None where none was."""
+        """The goal that the user has set, None if none."""
         asked = [
             Goal(name, limit)
             for name in ("max_kl", "max_bytes", "max_top1_drop")
@@ -143,7 +145,7 @@ class SecondOrder(Recipe):
         return (self._quantize,)
 
     def quantizer(self, graph: Graph, evidence: Evidence) -> Quantizer:
-        """The network observed and measured, under these constraints."""
+        """The quantizer of a network under these constraints, its statistics made."""
         work_bits = self.work if evidence.weighed else 0.0
         return Quantizer(graph, evidence, Constraints(self.levels, self.symmetric), work_bits)
 
@@ -160,37 +162,34 @@ class SecondOrder(Recipe):
         return self._distilled(quantizer, searched(quantizer, search, self), goal)
 
     def from_point(self, point: Point, graph: Graph, evidence: Evidence) -> Graph:
-        """A point of a frontier in place of the search for a goal; distilled if that is asked for, at its
-        size if no goal is."""
+        """The network of a point, without a search; trained if that is asked for, at the point's size if no goal
+        is set.
+
+        graph : the float network that the point was made from
+        """
         found = point.applied(graph)
         if not self.distill:
             return found
         self._check_distill()
         trial = evidence.trial(found)
         quantizer = self.quantizer(graph, evidence)
-        start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # at a price that is not known
+        start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # the price of a bit is not known
         return self._distilled(quantizer, start, self._asked())
 
     def _check_distill(self) -> None:
-        """Before minutes are spent on where training starts: raises ToolError where it could not."""
+        """Raise ToolError where training could not run, before minutes are spent on a network to start from."""
         if self.distill:
             import_torch("for `distill`", self.distill_device)
 
     def _distilled(self, quantizer: Quantizer, start: Try, goal: Goal | None) -> Graph:
-        lesson = Lesson(
-            self.distill_batch,
-            self.distill_augment,
-            self.distill_mix,
-            self.distill_features,
-            self.distill_device,
-        )
+        shown = self.distill_batch, self.distill_augment, self.distill_mix, self.distill_features
         training = Training(
             self.distill_steps,
             self.distill_round,
             self.distill_patience,
             self.seed,
             Rates(self.distill_rate, self.distill_scale_rate, self.distill_bias_rate),
-            lesson,
+            Lesson(*shown, self.distill_device),
             quantizer.evidence.checkpoint,
         )
         outcome = Distillation(quantizer, start, goal, self.density, training).run()
@@ -202,11 +201,12 @@ class SecondOrder(Recipe):
 class DeepCompression(Recipe):
     """Han et al. 2016 without retraining: prune by magnitude, share by k-means, gaps and Huffman.
 
-    density : kept share of every convolution's weights; 0 finds one per layer by a sensitivity scan
-    densities : kept share by layer name, over ``density``
-    scan_kl : nats that pruning one layer alone may cost in the scan
-    conv_bits, fc_bits : bits of a level index in convolutions and fully connected layers
-    init : k-means start, ``linear`` (the paper's choice), ``density`` or ``forgy``
+    density : share of every convolution's weights that is kept; 0: each layer's is found by a scan
+        (``prune.scan``)
+    densities : the same by layer name, in place of ``density``
+    scan_kl : divergence in nats that pruning one layer alone may cost in the scan
+    conv_bits, fc_bits : bits of a level's index, in convolutions and in fully connected layers
+    init : start of k-means: ``linear`` (the paper's choice), ``density`` or ``forgy`` (``share.initial``)
     """
 
     name: ClassVar[str] = "deep-compression"
@@ -243,11 +243,11 @@ class DeepCompression(Recipe):
 
 @dataclass(frozen=True)
 class Keep(Recipe):
-    """For networks that come compressed: their levels and zeros as they are.
+    """Keeps the levels and zeros of a network that comes compressed.
 
-    A convolution without levels whose weights have at most 256 different values is taken as
-    shared; one that has more (a folded input scale, say) gets a uniform 8-bit grid, but at least
-    one must have come compressed.
+    The values of a convolution's weights are its levels if there are at most 256 of them. A convolution with
+    more, such as one that an input's scale was folded into, gets a uniform grid of 8 bits; but at least one must
+    have come compressed.
     """
 
     name: ClassVar[str] = "keep"
@@ -263,7 +263,8 @@ RECIPES: tuple[type[Recipe], ...] = (SecondOrder, DeepCompression, Keep)
 
 
 def keep(graph: Graph) -> Graph:
-    """Levels found in the weights. Raises ConfigError if no convolution comes shared."""
+    """The graph with the levels that its weights come with (``Keep``). Raises ConfigError if none come with
+    any."""
     found = {n.name: c.weight.levels or existing(c.weight.values) for n, c in graph.convs()}
     if not any(found.values()):
         raise ConfigError(
@@ -271,18 +272,15 @@ def keep(graph: Graph) -> Graph:
             "does not come compressed: no layer has 256 or fewer different weights",
             "use another recipe than keep",
         )
-    return graph.with_weights(
-        {
-            n.name: Weight.of(
-                found[n.name] or grid(c.weight.values, float(np.abs(c.weight.values).max()) / MAX_LEVEL)
-            )
-            for n, c in graph.convs()
-        }
-    )
+    weights = {}
+    for node, conv in graph.convs():
+        step = float(np.abs(conv.weight.values).max()) / MAX_LEVEL
+        weights[node.name] = Weight.of(found[node.name] or grid(conv.weight.values, step))
+    return graph.with_weights(weights)
 
 
 def fully_connected(graph: Graph, name: str) -> bool:
-    """Whether a convolution's kernel covers its whole unpadded input plane."""
+    """Whether a convolution is a fully connected layer: ungrouped, its kernel as large as its unpadded input."""
     node = graph.by_name[name]
     assert isinstance(node.op, Conv)
     covers = node.op.kernel == graph.shapes[node.inputs[0]][1:]
@@ -290,9 +288,11 @@ def fully_connected(graph: Graph, name: str) -> bool:
 
 
 def recipe(name: str, settings: Mapping[str, Any] | None = None) -> Recipe:
-    """The named recipe with some settings changed; texts are converted to the setting's type.
+    """The recipe of a name, with some settings changed.
 
-    Raises ConfigError for an unknown recipe or setting, or a value out of bounds.
+    settings : values by name; texts are converted to the setting's type
+
+    Raises ConfigError for an unknown recipe or setting, and for a value out of bounds.
     """
     for kind in RECIPES:
         if kind.name == name:

@@ -53,7 +53,11 @@ def resume(folder: Path, key: str, names: tuple[str, ...]) -> Saved | None:
     does."""
 
     def read(facts: checkpoint.Facts, arrays: checkpoint.Arrays) -> Saved:
-        layers, best = ({n: _layer(arrays, f"{kind}.{n}") for n in names} for kind in ("layers", "best"))
+        def layer(prefix: str) -> Layer:
+            target, integers, step, centre = (arrays[f"{prefix}.{f.name}"] for f in fields(Layer))
+            return Layer(target, integers, float(step), centre)
+
+        layers, best = ({n: layer(f"{kind}.{n}") for n in names} for kind in ("layers", "best"))
         optimizer = {k.removeprefix("optimizer."): a for k, a in arrays.items() if k.startswith("optimizer.")}
         return Saved(tuple(facts["rounds"]), float(facts["price"]), layers, best, optimizer)
 
@@ -77,8 +81,3 @@ def resume_start(folder: Path, key: str, graph: Graph) -> tuple[Point, Prices] |
         return read_point(folder / START, graph), Prices(float(facts["bit"]), nonzero)
 
     return checkpoint.resume(folder / START, key, read)
-
-
-def _layer(arrays: checkpoint.Arrays, prefix: str) -> Layer:
-    target, integers, step, centre = (arrays[f"{prefix}.{f.name}"] for f in fields(Layer))
-    return Layer(target, integers, float(step), centre)

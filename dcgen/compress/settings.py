@@ -1,4 +1,4 @@
-"""Settings from texts: types and bounds stand in a dataclass."""
+"""Settings as dataclasses: types and bounds stand in the fields, values come as texts or from TOML."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ Settings = TypeVar("Settings")
 
 
 def configured(base: Settings, name: str, settings: Mapping[str, Any]) -> Settings:
-    """The dataclass with some fields changed; texts are converted to the field's type.
+    """The dataclass ``base`` with some fields changed.
 
-    name : of what has these settings, for messages
+    name : what has these settings, for messages
+    settings : values by field; texts are converted to the field's type
 
-    Raises ConfigError for an unknown setting, or a value out of the bounds in its field's metadata.
+    Raises ConfigError for an unknown setting, and for a value of another type or out of bounds: ``min`` and
+    ``max`` in the field's metadata, both included.
     """
     given: Any = base
     known = {f.name: f for f in fields(given)}
@@ -34,6 +36,7 @@ def configured(base: Settings, name: str, settings: Mapping[str, Any]) -> Settin
 
 
 def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
+    """The value as ``kind``: a Literal, bool, int, float, or a mapping of names to floats. Raises ConfigError."""
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")

@@ -1,6 +1,7 @@
-"""Pictures made anew from few: what a student is shown that a teacher is shown too.
+"""Varies the pictures that a network is trained on, so that it does not learn the few it has by heart.
 
-Nothing here needs a label, so nothing here has to keep one: crops may be small and pictures may be mixed.
+The student learns what the teacher answers to the same picture. No label has to stay true, so crops may be small
+and pictures may be mixed.
 """
 
 from __future__ import annotations
@@ -13,19 +14,22 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-SMALLEST = 0.6
-"""Share of a picture's area that a crop may leave away, at strength 1."""
+CUT_OFF = 0.6
+"""Largest share of a picture's area that a crop cuts off, at strength 1."""
 ASPECT = 0.29
-"""Logarithm of a crop's aspect ratio at most: from 3:4 to 4:3."""
+"""Largest natural logarithm of a crop's aspect ratio over the picture's, at strength 1: from 3:4 to 4:3."""
 CONTRAST = 0.25
-"""Factors of contrast lie between 1 - this and 1 + this."""
+"""At strength 1, contrast changes by a factor from 1 - this to 1 + this."""
 BRIGHTNESS = 0.15
-"""Shifts of brightness at most, in deviations of the picture's own values."""
+"""Largest shift of brightness, at strength 1, in standard deviations of the picture's values."""
 
 
 def mixed(pictures: Tensor, rng: np.random.Generator, share: float) -> Tensor:
-    """A share of the pictures of a batch, mixed with another one of it by a factor of at least a half (mixup:
-    Zhang et al. 2018): float32 [N, C, H, W] as ``pictures``."""
+    """The pictures of a batch, float32 [N, C, H, W], some of them mixed with another one of the batch (mixup:
+    Zhang et al. 2018): at least half of each is still its own.
+
+    share : probability that a picture is mixed
+    """
     import torch
 
     if share == 0:
@@ -37,10 +41,10 @@ def mixed(pictures: Tensor, rng: np.random.Generator, share: float) -> Tensor:
 
 
 def augmented(pictures: Tensor, rng: np.random.Generator, strength: float) -> Tensor:
-    """A random crop of each picture, resized back, flipped in half of the cases, of other contrast and
-    brightness: float32 [N, C, H, W] as ``pictures``.
+    """Each picture, float32 [N, C, H, W], cropped at random and resized to its size again, mirrored in half of
+    the cases, and changed in contrast and brightness.
 
-    strength : 0 (as they are) to 1
+    strength : 0 (pictures as they are) to 1
     """
     import torch
     from torch.nn import functional as F
@@ -52,7 +56,7 @@ def augmented(pictures: Tensor, rng: np.random.Generator, strength: float) -> Te
     for picture in pictures:
         if rng.random() < 0.5:
             picture = picture.flip(-1)
-        area = rng.uniform(1 - SMALLEST * strength, 1.0)
+        area = rng.uniform(1 - CUT_OFF * strength, 1.0)
         aspect = math.exp(rng.uniform(-ASPECT, ASPECT) * strength)
         rows = min(height, max(1, round(height * math.sqrt(area / aspect))))
         columns = min(width, max(1, round(width * math.sqrt(area * aspect))))

@@ -1,6 +1,6 @@
-"""Runs a float graph in PyTorch, for gradients with respect to its weights and biases.
+"""Runs a float graph in PyTorch, so that there are gradients with respect to its weights and biases.
 
-The meaning is that of ``evaluate``; tests compare the two. PyTorch is imported when it is asked for.
+It computes what ``ir.evaluate`` does. PyTorch is imported when a runner is made.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
 
 class TorchRunner:
-    """The graph with its weights and biases, float32, as tensors on one device."""
+    """A float graph whose weights and biases, float32, are tensors on one device. Raises ToolError without
+    PyTorch."""
 
     def __init__(self, graph: Graph, device: Device = "cpu") -> None:
         torch = import_torch("to run a network with gradients")
@@ -51,9 +52,9 @@ class TorchRunner:
         outputs: Sequence[str],
         parameters: Mapping[str, tuple[Tensor, Tensor]] | None = None,
     ) -> list[Tensor]:
-        """The named tensors, float32 [N, C, H, W], for pictures float32 [N, C, H, W].
+        """The tensors named ``outputs``, float32 [N, C, H, W], for the input ``x``, float32 [N, C, H, W].
 
-        parameters : weight OIHW and bias [O] by Conv node, in place of the graph's own
+        parameters : by Conv node, weights OIHW and biases [O] in place of the graph's own
         """
         given = {**self._parameters, **(parameters or {})}
         tensors = {self._graph.inputs[0].name: x}
@@ -63,6 +64,7 @@ class TorchRunner:
 
 
 def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor] | None) -> Tensor:
+    """The output of a node; ``parameters`` are the weights and biases of a Conv."""
     import torch
     from torch.nn import functional as F
 
@@ -99,7 +101,8 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
 
 
 def _windowed(x: Tensor, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: float) -> tuple[Tensor, Pads]:
-    """The planes padded so that plain windows are those asked for, and what was added after ``pads``."""
+    """The planes padded with ``fill`` so that windows without padding are those of a pool with ``pads`` and
+    ``ceil``; and the part of this padding that is not in ``pads``."""
     top, left, bottom, right = pads
     high, wide = int(x.shape[2]), int(x.shape[3])
     rows = window_count(high, kernel[0], stride[0], top, bottom, ceil)
@@ -111,6 +114,7 @@ def _windowed(x: Tensor, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fil
 
 
 def _pad(x: Tensor, pads: Pads, value: float) -> Tensor:
+    """The planes of ``x`` with a border of ``value``."""
     from torch.nn import functional as F
 
     top, left, bottom, right = pads
