@@ -44,17 +44,12 @@ class Output:
         return load(str(self.path / "float.onnx")).graph
 
 
-def is_output(path: Path) -> bool:
-    """Whether ``path`` looks like an output folder."""
-    return (path / MARKER).is_file()
-
-
 def open_output(path: Path) -> Output:
     """Read a folder that ``compile`` wrote.
 
     Raises OutputError where it is not such a folder or its manifest is damaged, BlobError where its blob is.
     """
-    if not is_output(path):
+    if not (path / MARKER).is_file():
         raise OutputError(
             path, f"is not an output of dcgen: it holds no {MARKER}", "name a folder that compile wrote"
         )
@@ -74,10 +69,7 @@ def open_output(path: Path) -> Output:
         raise OutputError(path / MARKER, f"is damaged: {e}", "compile it again") from e
     except (OSError, ValueError, KeyError, IndexError, TypeError) as e:
         raise OutputError(path, f"is damaged: {type(e).__name__} {e}", "compile it again") from e
-    if preprocess.channels != qgraph.input.shape[0]:
-        raise OutputError(
-            path / MARKER,
-            f"is damaged: pictures have {preprocess.channels} channels, the network takes {qgraph.input.shape[0]}",
-            "compile it again",
-        )
+    if (channels := qgraph.input.shape[0]) != preprocess.channels:
+        problem = f"is damaged: pictures have {preprocess.channels} channels, the network takes {channels}"
+        raise OutputError(path / MARKER, problem, "compile it again")
     return Output(path, manifest, preprocess, qgraph, calibrated_on)

@@ -106,17 +106,10 @@ class Preprocess:
         return cls(**{**data, "mean": tuple(data["mean"]), "std": tuple(data["std"])})
 
 
+_IMAGENET_MEAN, _IMAGENET_STD = (0.485 * 255, 0.456 * 255, 0.406 * 255), (0.229 * 255, 0.224 * 255, 0.225 * 255)
 PRESETS = (
     Preprocess("caffe", "bgr", (104.0, 117.0, 123.0), (1.0, 1.0, 1.0), "squash", 256, 227),
-    Preprocess(
-        "torchvision",
-        "rgb",
-        (0.485 * 255, 0.456 * 255, 0.406 * 255),
-        (0.229 * 255, 0.224 * 255, 0.225 * 255),
-        "short-side",
-        256,
-        224,
-    ),
+    Preprocess("torchvision", "rgb", _IMAGENET_MEAN, _IMAGENET_STD, "short-side", 256, 224),
     Preprocess("digits", "grey", (0.0,), (255.0,), "squash", 16, 16),
 )
 

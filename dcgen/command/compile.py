@@ -28,7 +28,7 @@ RecipeName = Annotated[str, Option(help="second-order, deep-compression, keep, o
 MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 365000 or 380K (K is 1,000).")]
 MaxKl = Annotated[
     float | None,
-    Option(help="Goal: largest mean KL divergence from the float network, nats on held-out pictures."),
+    Option(help="Goal: most nats of mean KL divergence from the float model, on held-out pictures."),
 ]
 MaxTop1Drop = Annotated[
     float | None, Option(help="Goal: most percentage points of top-1 accuracy lost on held-out pictures.")
