@@ -1,22 +1,22 @@
 /* dcg: runs a network that dcgen compiled, straight from its compressed blob.
  *
- * The model's constants are a blob (any memory that can be read), its geometry and memory map a
- * dcg_plan (constant tables that dcgen emits beside it). The caller owns all memory: the blob, one
- * arena of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing is allocated, no global is
- * written, and two nets with two arenas may run at the same time.
+ * A model is a blob, its constants, in any memory that can be read, and a dcg_plan, its geometry and memory
+ * map as constant tables, which dcgen emits beside the blob. The caller owns all memory: the blob, one arena
+ * of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing is allocated, no global is written, and two
+ * nets with two arenas may run at the same time.
  *
  *     static uint8_t arena[DCG_DIGITS_ARENA_BYTES] __attribute__((aligned(DCG_ARENA_ALIGNMENT)));
  *     dcg_net net;
  *     dcg_status status = dcg_init(&net, &dcg_digits_plan, blob, blob_bytes, arena, sizeof arena);
  *     if (status == DCG_OK) status = dcg_run(&net, picture, scores);
  *
- * A streamed plan also takes a picture row by row, and holds only the rows that are still needed:
+ * A streamed plan takes a picture row by row, too, and holds only the rows that are still needed:
  *
  *     status = dcg_begin(&net, scores);
  *     while (status == DCG_OK && rows_left-- > 0) status = dcg_push_row(&net, next_camera_row());
  *
- * Most of the work is then the last row's. Where no call may take that long, the same goes in steps, between
- * which the program does what it likes:
+ * Much of the work can only be done when the last row is there, so that its call takes long. Where no call
+ * may, a program runs step by step, with whatever it likes between:
  *
  *     status = dcg_begin(&net, scores);
  *     while (status == DCG_OK && rows_left-- > 0) {
@@ -40,87 +40,89 @@ extern "C" {
 
 /* ---- The plan: constant, emitted by dcgen, trusted ---- */
 
-/* Where a tensor's bytes are: a ring of rows, which is the whole tensor if it has as many as the tensor.
- * Element (c, y, x) is at offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All in
- * bytes. */
+/* Where a tensor's bytes are: a ring of rows, which is the whole tensor if it has as many. Element (c, y, x)
+ * is at offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All are in bytes. */
 typedef struct dcg_tensor {
-    uint32_t
-        offset; /* from the arena's start; for tensor 0 from the caller's picture, unless rows are pushed */
-    uint32_t channel_stride;
-    uint32_t row_stride;
-    uint32_t pixel_stride; /* 1, the number of channels in the picture */
+    uint32_t offset;         /* of element 0: from the arena's start; of a whole picture, from its own */
+    uint32_t channel_stride; /* from a channel to the next one */
+    uint32_t row_stride;     /* from a row to the next one */
+    uint32_t pixel_stride;   /* from a column to the next one: 1, in the picture the number of channels */
     uint16_t channels;
     uint16_t height;
     uint16_t width;
-    uint16_t rows; /* that memory holds, 1 .. height */
+    uint16_t rows; /* rows that the memory holds, 1 .. height */
 } dcg_tensor;
 
 struct dcg_job;
 
-/* Computes some rows of one node. Returns DCG_OK, or what is wrong with the blob. */
+/* Computes some rows of one node. Returns DCG_OK, or what is wrong with the blob's coded weights. */
 typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
 
-/* How a convolution's input lies for a packed kernel: every channel as padded planes, a strip of output
- * positions at a time. Output (y, x) of a step's rows is position y * pitch + x, and each tap a fixed
- * distance behind it. */
+/* How dcg_conv_packed lays out its input: every channel as padded planes, for a strip of output positions at
+ * a time. Output (y, x) of a step's rows is position y * pitch + x. What a tap reads for a position is at a
+ * fixed distance behind it, so that a weight is one distance and one multiplication for a whole strip. */
 typedef struct dcg_packing {
-    uint32_t line;   /* of one plane before it is folded; offset from the arena's start, in bytes */
-    uint32_t planes; /* uint32_t[]: channels * phases_h * phases_w packed planes; offset likewise */
-    uint32_t words;  /* of all planes: what there is room for */
-    uint32_t strip;  /* positions at a time, at most; a multiple of 16 */
-    uint32_t halo;   /* positions behind an output's own that its last tap reads */
-    uint32_t pitch;  /* positions from one output row to the next */
-    uint16_t phases_h, phases_w; /* one plane for each remainder of a tap's row and column by the stride */
+    uint32_t line; /* uint8_t[strip + halo]: one plane of a strip; in bytes from the arena's start */
+    uint32_t
+        planes; /* uint32_t[words]: channels * phases_h * phases_w planes; in bytes from the arena's start */
+    uint32_t words;    /* room for planes, in 32-bit words */
+    uint32_t strip;    /* positions of a strip, at most; a multiple of 16 */
+    uint32_t halo;     /* how many positions behind an output's own its last tap reads */
+    uint32_t pitch;    /* positions from one output row to the next */
+    uint16_t phases_h; /* planes of a channel: one for each remainder of a tap's row by the stride, */
+    uint16_t phases_w; /* times one for each remainder of its column */
 } dcg_packing;
 
 /* One node of the network. Unused fields are 0. */
 typedef struct dcg_node {
-    dcg_kernel kernel;  /* NULL where placement already does the work: Concat */
+    dcg_kernel kernel;  /* NULL where nothing is left to compute: Concat, whose inputs lie side by side */
     uint16_t inputs[2]; /* tensor indices; both the same for one input */
     uint16_t output;    /* tensor index; 0 where the node makes the scores */
     uint8_t kind;       /* DCG_KIND_... */
     uint8_t flags;      /* DCG_TOPOLOGY_... */
-    uint8_t kernel_h, kernel_w;
-    uint16_t stride_h, stride_w;
-    uint16_t pad_top, pad_left, pad_bottom, pad_right;
-    uint16_t groups;
+    uint8_t kernel_h, kernel_w;  /* rows and columns of a window, of convolution and pooling */
+    uint16_t stride_h, stride_w; /* rows and columns from a window to the next one */
+    uint16_t pad_top, pad_left, pad_bottom, pad_right; /* rows and columns around the input */
+    uint16_t groups; /* of a convolution: parts of the channels that do not see each other */
     uint16_t out_channels, out_height, out_width;
-    dcg_packing packing; /* of a packed kernel */
+    dcg_packing packing; /* of dcg_conv_packed */
 } dcg_node;
 
 /* Some output rows of one node; of scores, the rows of the input that they sum up. */
 typedef struct dcg_step {
-    uint16_t node;
+    uint16_t node; /* index of the node */
     uint16_t first_row, n_rows;
-    uint16_t picture_rows; /* how many must have arrived, 1 at least */
+    uint16_t picture_rows; /* rows of the picture that must have arrived, 1 at least */
 } dcg_step;
 
-/* Scratch memory, offsets in bytes from the arena's start. */
+/* Scratch memory. Of each area, the offset from the arena's start in bytes. */
 typedef struct dcg_scratch {
-    uint32_t checks;       /* uint32_t[n_nodes]: the self-test's sums */
-    uint32_t tables;       /* uint32_t[n_tables][table_words]: decoding tables */
-    uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: a convolution's levels */
-    uint32_t list;         /* uint32_t[]: one filter's non-zero weights, tap_capacity at most */
-    uint32_t runs;         /* int16_t[]: the same sorted by level */
-    uint32_t row;          /* int32_t[longest output row]: accumulators; or uint8_t[]: a max-pool's columns */
-    uint32_t n_tables;     /* 1, or 2 where separately coded gaps and levels are allowed */
-    uint32_t table_bits;   /* of the stream, 4 .. 12, that a table is entered with; longer codes: twice */
-    uint32_t table_words;  /* of each, second levels included */
-    uint32_t tap_capacity; /* non-zero weights of one filter */
+    uint32_t checks;      /* uint32_t[n_nodes]: the self-test's sums */
+    uint32_t tables;      /* uint32_t[n_tables][table_words]: decoding tables */
+    uint32_t levels;      /* int16_t[DCG_MAX_LEVELS]: a convolution's codebook */
+    uint32_t list;        /* uint32_t[]: taps of one filter, two words each, and room for a kernel's list */
+    uint32_t runs;        /* int16_t[]: taps of one filter by level; or another kernel's list */
+    uint32_t row;         /* int32_t[longest output row]: accumulators; or uint8_t[]: columns of a max-pool */
+    uint32_t n_tables;    /* 1, or 2 where gaps and levels may be coded apart */
+    uint32_t table_bits;  /* bits of the stream, 4 .. 12, that a table is entered with; longer codes take a
+                           * second look-up */
+    uint32_t table_words; /* 32-bit words of a table, second levels included */
+    uint32_t tap_capacity; /* non-zero weights of one filter, at most */
 } dcg_scratch;
 
+/* A model's plan, emitted as <name>_plan.c. */
 typedef struct dcg_plan {
-    uint64_t topology_hash; /* of the network this plan is made for */
+    uint64_t topology_hash; /* of the network that this plan is made for; a blob must have the same */
     uint32_t arena_bytes;   /* size of the arena, scratch included */
     uint32_t n_scores;
-    uint16_t n_tensors; /* picture included */
+    uint16_t n_tensors; /* tensors, the picture included */
     uint16_t n_nodes;
     uint32_t n_steps;
-    uint8_t streamed; /* whether tensor 0 is in the arena, and its rows are pushed */
+    uint8_t streamed; /* 1: the picture's rows are pushed, tensor 0 is in the arena; 0: pictures are whole */
     dcg_scratch scratch;
-    const dcg_tensor *tensors; /* [n_tensors] */
+    const dcg_tensor *tensors; /* [n_tensors], the picture first */
     const dcg_node *nodes;     /* [n_nodes], in the blob's order */
-    const dcg_step *steps;     /* [n_steps], in execution order, each after those whose rows it reads */
+    const dcg_step *steps;     /* [n_steps], in execution order: each after those whose rows it reads */
 } dcg_plan;
 
 /* ---- The net: one running instance ---- */
@@ -137,17 +139,17 @@ typedef struct dcg_plan {
 typedef void (*dcg_trace_fn)(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
                              uint16_t count);
 
-/* Caller-owned; filled by dcg_init, its fields are not for the caller. */
+/* The caller's memory, filled by dcg_init. Its fields are the runtime's own. */
 typedef struct dcg_net {
     const dcg_plan *plan;
     const uint8_t *blob;
     const uint8_t *tensors; /* the blob's tensors section */
     const uint8_t *layers;  /* the blob's first layer section */
     uint8_t *arena;
-    const uint8_t *picture; /* tensor 0's memory */
-    int32_t *scores;        /* NULL between pictures */
-    uint32_t next_step;
-    uint32_t picture_rows; /* how many have arrived */
+    const uint8_t *picture; /* where tensor 0's offset counts from: the caller's picture, or the arena */
+    int32_t *scores;        /* the caller's, while a picture is computed; else NULL */
+    uint32_t next_step;     /* index of the next step */
+    uint32_t picture_rows;  /* rows of the picture that have arrived */
     dcg_trace_fn trace;
     void *trace_user;
 } dcg_net;
@@ -180,28 +182,28 @@ dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores);
 /* Begins a picture whose rows come one by one, with a plan that is made for that (streamed). Whatever came
  * before is forgotten.
  *
- * scores  plan->n_scores values, written until the last row has been pushed and dcg_push_row has returned
+ * scores  plan->n_scores values; written by the time that dcg_push_row returns from the last row
  *
  * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes whole pictures only.
  */
 dcg_status dcg_begin(dcg_net *net, int32_t *scores);
 
 /* Takes the picture's next row and computes all that has become possible: dcg_take_row, then dcg_run_step
- * while dcg_has_step. When the last row's call returns DCG_OK, the scores are there.
+ * while dcg_has_step. When the call with the last row returns DCG_OK, the scores are complete.
  *
- * row  width * channels camera bytes, as in dcg_run; copied, so that its memory is free again
+ * row  width * channels camera bytes, as in dcg_run; copied, so that its memory is free when the call returns
  *
  * Returns DCG_OK, the defect found while decoding, which ends the picture, or dcg_take_row's
  * DCG_ERR_ARGUMENT.
  */
 dcg_status dcg_push_row(dcg_net *net, const uint8_t *row);
 
-/* ---- The same in steps, for programs that must not be away for long ---- */
+/* ---- The same step by step, for programs in which no call may take long ---- */
 
 /* Begins a whole picture, with a plan that is not streamed. Whatever came before is forgotten.
  *
  * hwc     as for dcg_run; must stay unchanged until the last step
- * scores  plan->n_scores values, written until the last step
+ * scores  plan->n_scores values; written by the last step's end
  *
  * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes pictures row by row, dcg_begin.
  */
@@ -211,18 +213,20 @@ dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores);
  *
  * row  as for dcg_push_row
  *
- * Returns DCG_OK, or DCG_ERR_ARGUMENT, and has changed nothing: there is a step to run first, as it may need
- * the memory that the row would go to, or no picture has been begun, or it is complete or has failed.
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT, and then nothing has changed: there is a step to run first, which may
+ * read the memory that the row would go to; or no picture has been begun; or it is complete or has failed.
  */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row);
 
-/* Whether dcg_run_step has something to do: 1, or 0 where the next row must come first, the picture is
- * complete or has failed, or none has been begun. Where the last row has been taken, or the picture was
- * whole, and no call has returned an error, 0 means that the scores are there. */
+/* Whether dcg_run_step has something to do.
+ *
+ * Returns 1, or 0 where the next row must come first, the picture is complete or has failed, or none has been
+ * begun. If the picture was whole or its last row has been taken, and no call has returned an error, 0 means
+ * that the scores are complete. */
 int dcg_has_step(const dcg_net *net);
 
-/* Runs one step, the plan's next: some rows of one node, or all of them. How long the longest takes is a
- * figure of dcgen verify.
+/* Runs the plan's next step: some rows of one node, or all of them. `dcgen verify` tells how many
+ * instructions the longest step takes.
  *
  * Returns DCG_OK, the defect found while decoding, which ends the picture, or DCG_ERR_ARGUMENT where there is
  * no step to run; then nothing has changed.
@@ -239,9 +243,9 @@ void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
 
 /* One picture and what must come of it. Emitted by dcgen as <name>_selftest.c. */
 typedef struct dcg_selftest_data {
-    const uint8_t *picture;   /* as for dcg_run */
-    const int32_t *scores;    /* [n_scores] */
-    const uint32_t *checks;   /* [n_nodes] check value of each node's output; 0 where not traced */
+    const uint8_t *picture;   /* as hwc of dcg_run */
+    const int32_t *scores;    /* [n_scores] the right scores */
+    const uint32_t *checks;   /* [n_nodes] check value of each node's output; 0 where it is not traced */
     const char *const *names; /* [n_nodes] the nodes' names, for messages */
 } dcg_selftest_data;
 
@@ -253,8 +257,8 @@ typedef struct dcg_selftest_data {
  * scores            plan->n_scores values, overwritten
  * first_wrong_node  set to the index of the first node whose output differs, else DCG_NO_NODE
  *
- * Returns DCG_OK, DCG_ERR_SELFTEST when something differs, or dcg_run's status. Any trace stays as it was
- * but sees nothing of this run.
+ * Returns DCG_OK, DCG_ERR_SELFTEST when something differs, or dcg_run's status. The caller's trace stays set,
+ * but is not called during this run.
  */
 dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores,
                         uint16_t *first_wrong_node);

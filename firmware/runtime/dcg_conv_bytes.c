@@ -1,4 +1,4 @@
-/* Packed convolution on planes of bytes, a multiply-accumulate at a time: portable C. */
+/* Packed convolution on planes of bytes: a multiply-accumulate a tap and position, in portable C. */
 #include "dcg_conv_packed.h"
 
 #if !DCG_HELIUM

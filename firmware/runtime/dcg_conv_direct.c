@@ -1,7 +1,10 @@
-/* Packed convolution, a multiply-accumulate at a time: portable C. */
+/* Packed convolution, direct: a multiply-accumulate a tap and position, in portable C. */
 #include "dcg_conv_packed.h"
 
-/* One pass: the sums of eight words, that is of sixteen positions. */
+/* One pass: the sums of eight words, that is of sixteen positions.
+ *
+ * words      the pass's first word
+ * low, high  written: the sums of each word's lower and upper halfword, bias included */
 static void sum_words(const dcg_conv_direct *d, const uint8_t *words, uint32_t low[8], uint32_t high[8]) {
     const uint32_t *tap = d->taps;
     DCG_UNROLL

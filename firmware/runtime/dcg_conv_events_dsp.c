@@ -1,35 +1,26 @@
-/* Convolution by events, for cores with a Cortex-M4's DSP instructions, which requantize in two. A load of
- * eight words brings four events, each the address of a sum and a value. The lists are threaded: each group's
- * entry is the address of the code that does as many events, and that of a group of none goes on to the next
- * tap. */
+/* Convolution by events, for cores with a Cortex-M4's DSP instructions, by which a sum is requantized in two.
+ * One load of eight words brings four events, each with the address of a sum and a value; with Helium, a
+ * gather and a scatter take four sums. The lists are threaded: each group's entry is the address of the code
+ * that does as many events, and the entry of a group of none leads to the next tap. */
 #include "dcg_conv_packed.h"
 
 #if DCG_DSP
 
-#define STR2(x) #x
-#define STR(x) STR2(x)
-#define AT_LIST 4 /* offsets in dcg_conv_events */
-#define AT_BIAS 12
-#define AT_EIGHTS 16
-#define AT_MULT 20
-typedef char dcg_conv_events_is_laid_out_so
-    [DCG_EVENT_GROUP == 8u && DCG_EVENTS_DONE == 9u && offsetof(dcg_conv_events, sums) == 0 &&
-             offsetof(dcg_conv_events, list) == AT_LIST && offsetof(dcg_conv_events, starts) == AT_LIST + 4 &&
-             offsetof(dcg_conv_events, bias) == AT_BIAS && offsetof(dcg_conv_events, eights) == AT_EIGHTS &&
-             offsetof(dcg_conv_events, mult) == AT_MULT &&
-             offsetof(dcg_conv_events, zero_point) == AT_MULT + 4
-         ? 1
-         : -1];
-
 /* clang-format off */
 
-/* r0 list of taps, r1 starts, r2 list of events, r3 weight. */
+/* While events are added: r0 the next tap, r1 starts, r2 the next event, r3 the weight; r4..r12 are free. */
+
+/* The code of a group of n events. */
 #define GROUP(n, events) "dcg_conv_events_" #n ":\n" events "  ldr pc, [r2], #4\n"
+
+/* Adds an event: the sum at an address gains the weight times a value. */
 #define EVENT(sum, value) \
     "  ldr r12, [" sum "]\n" \
     "  mla r12, " value ", r3, r12\n" \
     "  str r12, [" sum "]\n"
+
 #if DCG_HELIUM
+/* Four events: q0 addresses, q1 values, q2 sums. */
 #define VECTOR \
     "  vldrw.u32 q0, [r2], #32\n" \
     "  vldrw.u32 q1, [r2, #-16]\n" \
@@ -37,7 +28,7 @@ typedef char dcg_conv_events_is_laid_out_so
     "  vmla.s32 q2, q1, r3\n" \
     "  vstrw.32 q2, [q0]\n"
 #define GROUPS GROUP(8, VECTOR VECTOR) GROUP(4, VECTOR)
-#define SIZES "4, 8" /* of groups */
+#define SIZES "4, 8" /* the groups that there are */
 #else
 #define ONE "  ldm r2!, {r4, r5}\n" EVENT("r4", "r5")
 #define TWO "  ldm r2!, {r4-r7}\n" EVENT("r4", "r5") EVENT("r6", "r7")
@@ -48,9 +39,11 @@ typedef char dcg_conv_events_is_laid_out_so
     GROUP(4, FOUR) GROUP(3, THREE) GROUP(2, TWO) GROUP(1, ONE)
 #define SIZES "1, 2, 3, 4, 5, 6, 7, 8"
 #endif
-#define REQUANTIZE(sum) /* zero_point + (sum * mult + 2^31 >> 32), to a byte */ \
-    "  smmlar " sum ", " sum ", r2, r3\n" \
-    "  usat " sum ", #8, " sum "\n"
+
+/* r2 mult, r3 zero point */
+#define REQUANTIZE(sum) DCG_ASM_REQUANTIZE(sum, "r2", "r3")
+
+/* Four sums at r0 to four bytes at r1; both move on. */
 #define QUAD \
     "  ldm r0!, {r4-r7}\n" \
     REQUANTIZE("r4") REQUANTIZE("r5") REQUANTIZE("r6") REQUANTIZE("r7") \
@@ -59,12 +52,12 @@ typedef char dcg_conv_events_is_laid_out_so
     "  orr r4, r4, r7, lsl #24\n" \
     "  str r4, [r1], #4\n"
 
-/* dcg_conv_events_run of dcg_conv_events.c is its twin. */
+/* The filter over the whole step. dcg_conv_events_run of dcg_conv_events.c is its twin. */
 __attribute__((naked)) void dcg_conv_events_run(dcg_conv_events *events) {
     (void)events;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
-        "  ldrd r2, r3, [r0, #" STR(AT_BIAS) "]\n"
+        "  ldrd r2, r3, [r0, #" DCG_TEXT(DCG_EVENTS_AT_BIAS) "]\n"
         "  ldr r1, [r0]\n"
         "  mov r4, r2\n"
         "  mov r5, r2\n"
@@ -74,22 +67,22 @@ __attribute__((naked)) void dcg_conv_events_run(dcg_conv_events *events) {
         "  mov r9, r2\n"
         "  mov r10, r2\n"
         "  mov r11, r2\n"
-        "1:\n"
+        "1:\n" /* every sum begins with the bias */
         "  stm r1!, {r4-r11}\n"
         "  subs r3, #1\n"
         "  bne 1b\n"
-        "  ldrd r0, r1, [r0, #" STR(AT_LIST) "]\n"
-        "dcg_conv_events_0:\n"
-        "  ldm r0!, {r2, r3}\n" /* distance of the channel's start, weight */
+        "  ldrd r0, r1, [r0, #" DCG_TEXT(DCG_EVENTS_AT_LIST) "]\n"
+        "dcg_conv_events_0:\n" /* the next tap */
+        "  ldm r0!, {r2, r3}\n" /* four times the channel, weight */
         "  ldr r2, [r1, r2]\n"
         "  ldr pc, [r2], #4\n"
         GROUPS
-        "dcg_conv_events_9:\n"
+        "dcg_conv_events_9:\n" /* no tap is left */
         "  ldr r8, [sp]\n"
         "  ldr r0, [r8]\n"
-        "  mov r1, r0\n" /* bytes lie behind the sums that are still to be read */
-        "  ldr r12, [r8, #" STR(AT_EIGHTS) "]\n"
-        "  ldrd r2, r3, [r8, #" STR(AT_MULT) "]\n"
+        "  mov r1, r0\n" /* bytes are written where sums have been read */
+        "  ldr r12, [r8, #" DCG_TEXT(DCG_EVENTS_AT_EIGHTS) "]\n"
+        "  ldrd r2, r3, [r8, #" DCG_TEXT(DCG_EVENTS_AT_MULT) "]\n"
         "2:\n"
         QUAD
         QUAD
@@ -99,7 +92,7 @@ __attribute__((naked)) void dcg_conv_events_run(dcg_conv_events *events) {
         "  .pushsection .rodata.dcg_conv_events_entry, \"a\"\n"
         "  .balign 4\n"
         "  .global dcg_conv_events_entry\n"
-        "dcg_conv_events_entry:\n" /* addresses of Thumb code are odd */
+        "dcg_conv_events_entry:\n" /* [n]; the address of Thumb code is odd */
         "  .irp n, 0, " SIZES ", 9\n"
         "  .org dcg_conv_events_entry + 4 * \\n\n"
         "  .word dcg_conv_events_\\n + 1\n"

@@ -1,35 +1,25 @@
-/* Packed convolution that adds before it multiplies, for cores with a Cortex-M4's DSP instructions.
+/* Packed convolution by levels, which adds before it multiplies, for cores with a Cortex-M4's DSP
+ * instructions.
  *
- * UXTAB16 adds two bytes of a word to two halfwords: a tap of sixteen positions is LDM, four words, eight
- * additions. Sums are never cleared between levels: what stands on the stack after each run are the sums of
- * all taps so far, and they are multiplied by what a level differs from the next. A halfword starts at -2^15
- * and holds 257 bytes. There is no register left to count with: the list is threaded, its entries lead
- * through the code. */
+ * A run is the filter's taps of one magnitude. UXTAB16 adds two of a word's bytes to two halfwords, so that a
+ * tap of sixteen positions takes four words, one LDM, and eight additions. Sums are not cleared between runs:
+ * what is kept on the stack behind each run are the sums of all taps so far, and they are multiplied by what
+ * the run's magnitude differs from the next one's. A halfword begins at -2^15 and holds 257 bytes more; where
+ * a filter has more taps, its sums begin anew.
+ *
+ * No register is left to count with, so the list is threaded: its entries lead through the code. */
 #include "dcg_conv_packed.h"
 
 #if DCG_DSP
 
-#define STR2(x) #x
-#define STR(x) STR2(x)
-#define AT_MULT 32 /* offsets in dcg_conv_levels */
-#define AT_OUT 40
-#define AT_WORDS 48
-#define AT_PASSES 56
-#define AT_DIFFERENCES 60
-typedef char dcg_conv_levels_is_laid_out_so[DCG_RUN_TAPS == 16u && DCG_MAX_RUNS % 2u == 0 &&
-                                                    offsetof(dcg_conv_levels, of_runs) % 4u == 0 &&
-                                                    offsetof(dcg_conv_levels, mult) == AT_MULT &&
-                                                    offsetof(dcg_conv_levels, out) == AT_OUT &&
-                                                    offsetof(dcg_conv_levels, words) == AT_WORDS &&
-                                                    offsetof(dcg_conv_levels, list) == AT_WORDS + 4 &&
-                                                    offsetof(dcg_conv_levels, passes) == AT_PASSES &&
-                                                    offsetof(dcg_conv_levels, differences) == AT_DIFFERENCES
-                                                ? 1
-                                                : -1];
-
 /* clang-format off */
 
-/* One tap: r0 words of the pass, r1 list, r4..r11 sums of (bytes 0 and 2, bytes 1 and 3) of four words. */
+/* While taps are added: r0 the pass's first word, r1 the list, r4..r11 the sums of four words: of bytes 0 and 2
+ * of the first word, of its bytes 1 and 3, and so on. r2, r3, r12 and lr are free. Of a word, bytes 0 .. 3 are
+ * positions of the strip's first to last quarter.
+ * On the stack: r4..r11 of every run so far, the last run lowest; behind them the record. */
+
+/* The code of a tap, labelled by how many taps it and those behind it are. */
 #define TAP(n) \
     "dcg_conv_levels_" #n ":\n" \
     "  ldrh r2, [r1], #2\n" \
@@ -44,7 +34,9 @@ typedef char dcg_conv_levels_is_laid_out_so[DCG_RUN_TAPS == 16u && DCG_MAX_RUNS 
     "  uxtab16 r10, r10, lr\n" \
     "  uxtab16 r11, r11, lr, ror #8\n"
 
-/* Two words' sums of one run, from the stack, times its difference: that half of r12. */
+/* Adds one run's sums of two words, at r0, times its difference, one half ("b" or "t") of r12, to eight
+ * accumulators; r0 goes on to the next run. r4, r5, r6, r7: quarters 0, 2, 1, 3 of the first word; r8..r11: of
+ * the second one. */
 #define MULTIPLY(half) \
     "  ldrd r2, r3, [r0], #8\n" \
     "  smlab" half " r4, r2, r12, r4\n" \
@@ -57,14 +49,17 @@ typedef char dcg_conv_levels_is_laid_out_so[DCG_RUN_TAPS == 16u && DCG_MAX_RUNS 
     "  smlab" half " r10, r3, r12, r10\n" \
     "  smlat" half " r11, r3, r12, r11\n"
 
-#define REQUANTIZE(sum) /* zero_point + (sum * mult + 2^31 >> 32), to a byte */ \
-    "  smmlar " sum ", " sum ", r2, r3\n" \
-    "  usat " sum ", #8, " sum "\n"
+/* r2 mult, r3 zero point */
+#define REQUANTIZE(sum) DCG_ASM_REQUANTIZE(sum, "r2", "r3")
 
-/* Eight positions. r2 the record, r0 their sums of the last run; the runs lie 32 bytes apart. Behind them, at
- * r0 + record, is the record's address. column: of the first of the two words */
+/* The outputs of two words, eight positions.
+ *
+ * label   of its loop
+ * record  offset, in bytes, from where r0 is behind all runs to where the stack has the record's address
+ * column  byte of `out` that the first of the two words is for
+ * In: r0 the two words' sums of the last run, with those of other runs 32 bytes apart; r2 the record. */
 #define FINISH(label, record, column) \
-    "  ldrd r1, lr, [r2, #" STR(AT_DIFFERENCES) "]\n" \
+    "  ldrd r1, lr, [r2, #" DCG_TEXT(DCG_LEVELS_AT_DIFFERENCES) "]\n" \
     "  ldm r2, {r4-r11}\n" \
     label ":\n" \
     "  ldr r12, [r1], #4\n" /* the differences of two runs */ \
@@ -73,42 +68,59 @@ typedef char dcg_conv_levels_is_laid_out_so[DCG_RUN_TAPS == 16u && DCG_MAX_RUNS 
     "  subs lr, #1\n" \
     "  bne " label "b\n" \
     "  ldr r1, [r0, #" record "]\n" \
-    "  ldrd r2, r3, [r1, #" STR(AT_MULT) "]\n" \
+    "  ldrd r2, r3, [r1, #" DCG_TEXT(DCG_LEVELS_AT_MULT) "]\n" \
     REQUANTIZE("r4") REQUANTIZE("r5") REQUANTIZE("r6") REQUANTIZE("r7") \
     REQUANTIZE("r8") REQUANTIZE("r9") REQUANTIZE("r10") REQUANTIZE("r11") \
     "  orr r4, r4, r8, lsl #8\n" \
     "  orr r5, r5, r9, lsl #8\n" \
     "  orr r6, r6, r10, lsl #8\n" \
     "  orr r7, r7, r11, lsl #8\n" \
-    "  ldrd r2, r3, [r1, #" STR(AT_OUT) "]\n" \
+    "  ldrd r2, r3, [r1, #" DCG_TEXT(DCG_LEVELS_AT_OUT) "]\n" \
     "  add r12, r2, r3, lsl #1\n" \
     "  strh r4, [r2, #" column "]!\n" \
     "  strh r6, [r2, r3]\n" \
     "  strh r5, [r12, #" column "]!\n" \
     "  strh r7, [r12, r3]\n"
 
-/* dcg_conv_levels_run of dcg_conv_levels.c is its twin. */
+/* Every halfword at -2^15. */
+#define CLEAR \
+    "  mov r4, #0x80008000\n" \
+    "  mov r5, r4\n" \
+    "  mov r6, r4\n" \
+    "  mov r7, r4\n" \
+    "  mov r8, r4\n" \
+    "  mov r9, r4\n" \
+    "  mov r10, r4\n" \
+    "  mov r11, r4\n"
+
+/* The record r0 goes on to the next pass: out by four bytes, words by four words, passes down by one, with the
+ * flags. */
+#define NEXT_PASS \
+    "  ldr r1, [r0, #" DCG_TEXT(DCG_LEVELS_AT_OUT) "]\n" \
+    "  ldr r2, [r0, #" DCG_TEXT(DCG_LEVELS_AT_WORDS) "]\n" \
+    "  ldr r3, [r0, #" DCG_TEXT(DCG_LEVELS_AT_PASSES) "]\n" \
+    "  add r1, #4\n" \
+    "  add r2, #16\n" \
+    "  str r1, [r0, #" DCG_TEXT(DCG_LEVELS_AT_OUT) "]\n" \
+    "  str r2, [r0, #" DCG_TEXT(DCG_LEVELS_AT_WORDS) "]\n" \
+    "  subs r3, #1\n" \
+    "  str r3, [r0, #" DCG_TEXT(DCG_LEVELS_AT_PASSES) "]\n"
+
+/* All passes of a filter. dcg_conv_levels_run of dcg_conv_levels.c is its twin. */
 __attribute__((naked)) void dcg_conv_levels_run(dcg_conv_levels *levels) {
     (void)levels;
     __asm__(
         "  push {r0, r4-r11, lr}\n"
         "dcg_conv_levels_pass:\n"
-        "  ldrd r0, r1, [r0, #" STR(AT_WORDS) "]\n"
+        "  ldrd r0, r1, [r0, #" DCG_TEXT(DCG_LEVELS_AT_WORDS) "]\n"
         "dcg_conv_levels_clear:\n"
-        "  mov r4, #0x80008000\n"
-        "  mov r5, r4\n"
-        "  mov r6, r4\n"
-        "  mov r7, r4\n"
-        "  mov r8, r4\n"
-        "  mov r9, r4\n"
-        "  mov r10, r4\n"
-        "  mov r11, r4\n"
+        CLEAR
         "  b dcg_conv_levels_next\n"
         TAP(16) TAP(15) TAP(14) TAP(13) TAP(12) TAP(11) TAP(10) TAP(9)
         TAP(8) TAP(7) TAP(6) TAP(5) TAP(4) TAP(3) TAP(2) TAP(1)
         "dcg_conv_levels_next:\n"
         "  ldrsh r2, [r1], #2\n"
-        "  add pc, r2\n"
+        "  add pc, r2\n" /* the program counter reads as two halfwords further on: behind the NOP */
         "dcg_conv_levels_from_taps:\n"
         "  nop\n"
         "dcg_conv_levels_push:\n"
@@ -118,7 +130,7 @@ __attribute__((naked)) void dcg_conv_levels_run(dcg_conv_levels *levels) {
         "dcg_conv_levels_from_push:\n"
         "  nop\n"
         "dcg_conv_levels_done:\n"
-        "  ldrh r2, [r1]\n" /* bytes pushed */
+        "  ldrh r2, [r1]\n" /* bytes of all runs' sums */
         "  add r2, sp\n"
         "  ldr r2, [r2]\n"
         "  mov r0, sp\n"
@@ -129,18 +141,10 @@ __attribute__((naked)) void dcg_conv_levels_run(dcg_conv_levels *levels) {
         "  sub r0, #16\n"
         "  mov sp, r0\n"
         "  ldr r0, [sp]\n"
-        "  ldr r1, [r0, #" STR(AT_OUT) "]\n"
-        "  ldr r2, [r0, #" STR(AT_WORDS) "]\n"
-        "  ldr r3, [r0, #" STR(AT_PASSES) "]\n"
-        "  add r1, #4\n"
-        "  add r2, #16\n"
-        "  str r1, [r0, #" STR(AT_OUT) "]\n"
-        "  str r2, [r0, #" STR(AT_WORDS) "]\n"
-        "  subs r3, #1\n"
-        "  str r3, [r0, #" STR(AT_PASSES) "]\n"
+        NEXT_PASS
         "  bne.w dcg_conv_levels_pass\n"
         "  pop {r0, r4-r11, pc}\n"
-        /* An entry is added to the program counter, which is two halfwords ahead. */
+        /* dcg_conv_levels_entry: what each entry is away from the program counter that it is added to. */
         "  .pushsection .rodata.dcg_conv_levels_entry, \"a\"\n"
         "  .balign 4\n"
         "  .macro dcg_conv_levels_row from\n"

@@ -1,16 +1,17 @@
-/* Packs a convolution's input: a line of padded rows, one after the other, is cut into 2 or 4 equal parts
- * that are laid over each other, so that every position is at the head of a word in reach of aligned loads.
- */
+/* Packs a convolution's input. Of each plane, the strip's padded rows are put one behind the other into a
+ * line of bytes; for words of two or four positions, the line is cut into as many equal parts, which are laid
+ * over each other: then any position is at the begin of a word, in reach of aligned loads. */
 #include "dcg_conv_packed.h"
 
-/* One plane of the packed input, not yet packed. */
+/* One plane of the packed input. Its element (y, x) is the input's padded element
+ * (y * stride_h + phase_row, x * stride_w + phase_column). */
 typedef struct plane {
     const dcg_job *job;
     const dcg_node *node;
     const dcg_tensor *input;
     uint32_t channel;
-    uint32_t phase_row, phase_column;
-    uint8_t pad;
+    uint32_t phase_row, phase_column; /* below packing.phases_h and phases_w */
+    uint8_t pad;                      /* the byte of padding */
 } plane;
 
 static void fill(uint8_t *to, uint32_t count, uint8_t value) {
@@ -18,11 +19,11 @@ static void fill(uint8_t *to, uint32_t count, uint8_t value) {
         to[i] = value;
 }
 
-/* Columns begin .. end - 1 of row y of the plane. */
+/* Writes columns begin .. end - 1 of row y of the plane; to: [end - begin]. */
 static void put_columns(const plane *p, uint32_t y, uint32_t begin, uint32_t end, uint8_t *to) {
     const dcg_node *node = p->node;
     const dcg_tensor *in = p->input;
-    uint32_t input_y = y * node->stride_h + p->phase_row - node->pad_top; /* wraps above the plane */
+    uint32_t input_y = y * node->stride_h + p->phase_row - node->pad_top; /* wraps in the upper padding */
     if (input_y >= in->height) {
         fill(to, end - begin, p->pad);
         return;
@@ -56,12 +57,13 @@ int dcg_conv_is_plain(const dcg_job *job) {
            node->pad_left == 0 && in->pixel_stride == 1u;
 }
 
-/* Whether it is, and the step's input rows lie one behind the other. */
+/* Whether dcg_conv_is_plain, and the step's input rows lie one behind the other in memory. */
 static int is_unbroken(const dcg_job *job) {
     return dcg_conv_is_plain(job) && dcg_unbroken(dcg_input(job, 0), job->first_row, job->n_rows);
 }
 
-/* Positions first .. first + count - 1 of the plane. */
+/* Writes positions first .. first + count - 1 of the plane, padding behind the step's last row; line:
+ * [count]. */
 static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     uint32_t pitch = p->node->packing.pitch;
     if (is_unbroken(p->job)) {
@@ -82,7 +84,8 @@ static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *li
     }
 }
 
-/* Four words of the bytes of two. */
+/* Pairs the bytes of two words: to[i] has byte i of low in its lower halfword, byte i of high in its upper
+ * one. */
 static inline void pair_bytes(uint32_t low, uint32_t high, uint32_t *to) {
 #if DCG_DSP
     uint32_t low13, high13;
@@ -103,6 +106,12 @@ static inline void pair_bytes(uint32_t low, uint32_t high, uint32_t *to) {
 #endif
 }
 
+/* Packs a line as DCG_PACKED_PAIRS.
+ *
+ * line   [half + words], bytes
+ * half   positions in half of the strip
+ * words  of the plane
+ * to     [words], written */
 static void fold_in_two(const uint8_t *line, uint32_t half, uint32_t words, uint32_t *to) {
     for (; words >= 4u; words -= 4u, line += 4, to += 4)
         pair_bytes(dcg_load_u32(line), dcg_load_u32(line + half), to);
@@ -110,7 +119,7 @@ static void fold_in_two(const uint8_t *line, uint32_t half, uint32_t words, uint
         to[j] = line[j] | (uint32_t)line[half + j] << 16;
 }
 
-/* Four words at a time, and the complements. */
+/* The same as DCG_PACKED_FOURS; complement: [words], written with 255 less each byte. */
 static void fold_in_four(const uint8_t *line, uint32_t quarter, uint32_t words, uint32_t *to,
                          uint32_t *complement) {
     const uint32_t even = 0x00FF00FFu, odd = 0xFF00FF00u;
@@ -139,7 +148,8 @@ uint32_t dcg_conv_planes(const dcg_job *job) {
     return (uint32_t)dcg_input(job, 0)->channels * p->phases_h * p->phases_w;
 }
 
-/* A plane's line: in the tensor if it lies there, else put together. */
+/* Positions first .. first + count - 1 of the plane: in the tensor if they lie there, else written to line.
+ */
 static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     if (is_unbroken(p->job) && first + count <= p->job->n_rows * p->node->packing.pitch)
         return dcg_input_row(p->job, 0, p->channel, p->job->first_row) + first;
@@ -147,10 +157,25 @@ static const uint8_t *find_line(const plane *p, uint32_t first, uint32_t count, 
     return line;
 }
 
-/* Whether the tensor is what its packed planes would be. */
+/* Whether the tensor's own memory is what packed planes of count positions would be. */
 static int is_packed(const plane *p, const dcg_conv_strip *strip, uint32_t count) {
-    return strip->fold == DCG_PACKED_BYTES && strip->first == 0 && is_unbroken(p->job) &&
+    return strip->form == DCG_PACKED_BYTES && strip->first == 0 && is_unbroken(p->job) &&
            p->job->first_row % p->input->rows == 0 && p->input->channel_stride == count && count % 4u == 0;
+}
+
+/* Packs the plane p of a strip, of so many words and count positions, to `to`; its complement, where the form
+ * has one, to `complement`. line: [count], overwritten. */
+static void pack_plane(const plane *p, const dcg_conv_strip *strip, uint32_t count, uint32_t words,
+                       uint8_t *line, uint32_t *to, uint32_t *complement) {
+    if (strip->form == DCG_PACKED_BYTES) {
+        put_line(p, strip->first, count, (void *)to);
+        return;
+    }
+    const uint8_t *from = find_line(p, strip->first, count, line);
+    if (DCG_PAIRS && strip->form == DCG_PACKED_PAIRS)
+        fold_in_two(from, strip->count / DCG_PACKED_PAIRS, words, to);
+    else if (DCG_FOURS)
+        fold_in_four(from, strip->count / DCG_PACKED_FOURS, words, to, complement);
 }
 
 const uint8_t *dcg_conv_pack_strip(const dcg_job *job, const dcg_conv_strip *strip) {
@@ -158,27 +183,20 @@ const uint8_t *dcg_conv_pack_strip(const dcg_job *job, const dcg_conv_strip *str
     const dcg_packing *packing = &node->packing;
     uint8_t *line = job->net->arena + packing->line;
     uint32_t *planes = (void *)(job->net->arena + packing->planes), *to = planes;
-    uint32_t fold = strip->fold, part = fold > 1u ? strip->count / fold : 0,
-             words = dcg_conv_plane_words(packing, strip);
-    uint32_t count = strip->count + packing->halo, complement = dcg_conv_planes(job) * words;
+    uint32_t words = dcg_conv_plane_words(packing, strip), complement = dcg_conv_planes(job) * words;
+    uint32_t count = strip->count + packing->halo;
     plane p = {job, node, dcg_input(job, 0), 0, 0, 0, 0};
     if (is_packed(&p, strip, count)) return dcg_input_row(job, 0, 0, job->first_row);
     for (; p.channel < p.input->channels; p.channel++) {
         p.pad = dcg_pad_byte(job, p.channel);
-        for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++) {
-            for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++) {
-                if (DCG_DENSE && fold == DCG_PACKED_PIXELS)
-                    dcg_conv_dense_interleave(find_line(&p, strip->first, count, line), count,
-                                              p.input->channels, (uint8_t *)planes + p.channel);
-                else if (fold == DCG_PACKED_BYTES)
-                    put_line(&p, strip->first, count, (void *)to);
-                else if (fold == DCG_PACKED_PAIRS)
-                    fold_in_two(find_line(&p, strip->first, count, line), part, words, to);
-                else
-                    fold_in_four(find_line(&p, strip->first, count, line), part, words, to, to + complement);
-                to += words;
-            }
+        if (DCG_DENSE && strip->form == DCG_PACKED_PIXELS) { /* without a stride: one phase */
+            dcg_conv_dense_interleave(find_line(&p, strip->first, count, line), count, p.input->channels,
+                                      (uint8_t *)planes + p.channel);
+            continue;
         }
+        for (p.phase_row = 0; p.phase_row < packing->phases_h; p.phase_row++)
+            for (p.phase_column = 0; p.phase_column < packing->phases_w; p.phase_column++, to += words)
+                pack_plane(&p, strip, count, words, line, to, to + complement);
     }
     return (const void *)planes;
 }

@@ -1,18 +1,41 @@
-/* Convolution on packed planes: strip by strip the input is packed, then each filter is decoded, turned
- * into a list and run over the strip. */
+/* Convolution on packed planes: strip by strip the input is packed, then each filter is decoded and computed
+ * over the strip by the kernel that suits the layer; or by events, where the input is mostly zero. */
 #include "dcg_conv_packed.h"
 
-/* What one filter is computed from. */
-typedef struct filter {
+/* One strip of a layer at work. */
+typedef struct work {
     const dcg_job *job;
-    const dcg_conv_strip *strip;
-    const dcg_weights *weights;      /* its taps */
-    const dcg_conv_classes *classes; /* for the kernel by levels */
-    const uint8_t *words;            /* the packed planes, of the filter's first channel */
-    uint32_t positions;              /* of the strip */
+    const dcg_conv_record *record;
+    dcg_conv_strip strip;
+    dcg_weights weights;      /* decoder of the layer's filters; holds the taps of the filter decoded last */
+    dcg_conv_classes classes; /* of the layer's levels; set where the strip is packed as DCG_PACKED_FOURS */
+    const uint8_t *planes;    /* the packed strip */
+} work;
+
+/* One filter of it, but for its taps. */
+typedef struct filter {
+    const uint8_t *words; /* the packed plane of the first channel that the filter reads, its group's */
     uint32_t bias;
     dcg_requant requant;
 } filter;
+
+/* Where a kernel on planes writes the outputs of a filter over a strip, before they go to their rows. */
+static uint8_t *line_of(const dcg_job *job) {
+    return job->net->arena + job->node->packing.line;
+}
+
+/* Positions of a step's outputs, those between the rows included. */
+static uint32_t step_positions(const dcg_job *job) {
+    return (job->n_rows - 1u) * job->node->packing.pitch + job->node->out_width;
+}
+
+/* Positions of a strip up to the step's last. */
+static uint32_t positions_of(const work *w) {
+    uint32_t left = step_positions(w->job) - w->strip.first;
+    return left < w->strip.count ? left : w->strip.count;
+}
+
+/* ---- One filter, by each kernel on planes ---- */
 
 /* Words ahead of a filter's taps for the list that the direct kernel makes of them. */
 static uint32_t direct_room(const dcg_net *net) {
@@ -20,58 +43,58 @@ static uint32_t direct_room(const dcg_net *net) {
     return (scratch->runs - scratch->list) / 4u - 2u * scratch->tap_capacity;
 }
 
-static void run_direct(const filter *f) {
-    uint8_t *line = f->job->net->arena + f->job->node->packing.line;
+static void run_direct(const work *w, const filter *f) {
+    uint8_t *line = line_of(w->job);
     dcg_conv_direct direct = {
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
         .low = line,
-        .high = line + f->strip->count / DCG_PACKED_PAIRS,
+        .high = line + w->strip.count / DCG_PACKED_PAIRS,
         .words = f->words,
-        .passes = f->strip->count / DCG_AT_ONCE,
+        .passes = w->strip.count / DCG_AT_ONCE,
         .bias = f->bias,
-        .taps = f->weights->list,
-        .n_taps = f->weights->n_taps,
+        .taps = w->weights.list,
+        .n_taps = w->weights.n_taps,
         .requant = &f->requant,
     };
-    dcg_conv_direct_run(&direct, direct_room(f->job->net), f->weights->largest);
+    dcg_conv_direct_run(&direct, direct_room(w->job->net), w->weights.largest);
 }
 
-static void run_levels(const filter *f) {
-    const dcg_packing *p = &f->job->node->packing;
-    uint8_t *arena = f->job->net->arena;
-    dcg_conv_levels levels; /* large, so that fields are set one by one */
+static void run_levels(const work *w, const filter *f) {
+    dcg_conv_levels levels; /* large, so that fields are set one by one, which leaves the others alone */
     levels.mult = f->requant.mult;
     levels.zero_point = f->requant.zero_point;
-    levels.out = arena + p->line;
-    levels.quarter = f->strip->count / DCG_PACKED_FOURS;
+    levels.out = line_of(w->job);
+    levels.quarter = w->strip.count / DCG_PACKED_FOURS;
     levels.words = f->words;
-    levels.passes = f->strip->count / DCG_AT_ONCE;
+    levels.passes = w->strip.count / DCG_AT_ONCE;
     levels.bias = f->bias;
     levels.requant = &f->requant;
-    uint32_t complement = dcg_conv_planes(f->job) * dcg_conv_plane_words(p, f->strip);
-    int16_t *list = (void *)(arena + f->job->net->plan->scratch.runs);
-    dcg_conv_levels_list(&levels, f->weights, f->classes, complement, list);
+    uint32_t complement = dcg_conv_planes(w->job) * dcg_conv_plane_words(&w->job->node->packing, &w->strip);
+    int16_t *list = (void *)(w->job->net->arena + w->job->net->plan->scratch.runs);
+    dcg_conv_levels_list(&levels, &w->weights, &w->classes, complement, list);
     dcg_conv_levels_run(&levels);
 }
 
-static void run_bytes(const filter *f) {
-    uint8_t *arena = f->job->net->arena;
+static void run_bytes(const work *w, const filter *f) {
     dcg_conv_bytes bytes = {
         .words = f->words,
-        .list = f->weights->list,
-        .out = arena + f->job->node->packing.line,
+        .list = w->weights.list,
+        .out = line_of(w->job),
         .bias = f->bias,
         .mult = f->requant.mult,
         .zero_point = f->requant.zero_point,
-        .n_taps = f->weights->n_taps,
-        .positions = f->positions,
+        .n_taps = w->weights.n_taps,
+        .positions = positions_of(w),
         .requant = &f->requant,
     };
-    dcg_conv_bytes_run(&bytes, (void *)(arena + f->job->net->plan->scratch.runs), f->weights->largest);
+    uint16_t *scratch = (void *)(w->job->net->arena + w->job->net->plan->scratch.runs);
+    dcg_conv_bytes_run(&bytes, scratch, w->weights.largest);
 }
 
-/* Kernels clip to a byte; this does the rest where a layer asks for more. */
+/* ---- Outputs: from a line to the rows of the output ---- */
+
+/* Clips a line to the layer's bounds, where they are narrower than 0 .. 255, to which kernels clip. */
 static void clip_line(uint8_t *line, uint32_t count, const dcg_requant *requant) {
     uint8_t lo = (uint8_t)requant->lo, hi = (uint8_t)requant->hi;
     if (lo == 0 && hi == 255) return;
@@ -81,12 +104,9 @@ static void clip_line(uint8_t *line, uint32_t count, const dcg_requant *requant)
     }
 }
 
-/* Positions of a step's outputs, those between the rows included. */
-static uint32_t step_positions(const dcg_job *job) {
-    return (job->n_rows - 1u) * job->node->packing.pitch + job->node->out_width;
-}
-
-/* Copies a strip's outputs to the rows they belong to. */
+/* Copies a strip's line to the rows of one output channel, without the positions between the rows.
+ *
+ * line  [strip->count] a byte a position, from strip->first on */
 static void store_line(const dcg_job *job, const dcg_conv_strip *strip, uint32_t output,
                        const uint8_t *line) {
     const dcg_node *node = job->node;
@@ -109,114 +129,132 @@ static void store_line(const dcg_job *job, const dcg_conv_strip *strip, uint32_t
     }
 }
 
-/* Whether the strip is for the kernel by levels: it can work with the codebook, is the faster one, and its
- * planes and their complements find room. */
-static int levels_suit(const dcg_job *job, const dcg_weights *weights, dcg_conv_classes *classes,
-                       uint32_t positions) {
+/* ---- A strip through all filters ---- */
+
+/* Whether the kernel by levels can work with the codebook and is the fastest, and planes and complements of a
+ * strip of so many positions find room. */
+static int levels_suit(work *w, uint32_t positions) {
     const dcg_conv_strip strip = {0, positions, DCG_PACKED_FOURS};
-    uint32_t planes = dcg_conv_planes(job), words = dcg_conv_plane_words(&job->node->packing, &strip);
-    return 2u * planes * words <= job->node->packing.words &&
-           dcg_conv_levels_suit(classes, weights, planes, words);
+    uint32_t planes = dcg_conv_planes(w->job), words = dcg_conv_plane_words(&w->job->node->packing, &strip);
+    return 2u * planes * words <= w->job->node->packing.words &&
+           dcg_conv_levels_suit(&w->classes, &w->weights, planes, words);
+}
+
+/* The form of packing whose kernel needs the fewest instructions, see docs/kernels.md of dcgen. */
+static uint32_t choose_form(work *w, uint32_t first, uint32_t count) {
+    const dcg_conv_strip pixels = {first, count, DCG_PACKED_PIXELS};
+    if (DCG_DENSE && dcg_conv_dense_suits(w->job, &w->weights, &pixels)) return DCG_PACKED_PIXELS;
+    if (DCG_FOURS && levels_suit(w, count)) return DCG_PACKED_FOURS;
+    return DCG_PAIRS ? DCG_PACKED_PAIRS : DCG_PACKED_BYTES;
+}
+
+/* Readies the decoder for the form: where taps lie in memory, and what their addresses count. */
+static void start_decoder(work *w) {
+    uint32_t words = dcg_conv_plane_words(&w->job->node->packing, &w->strip);
+    dcg_weights *weights = &w->weights;
+    switch (w->strip.form) {
+    case DCG_PACKED_PIXELS: /* places of the kernel, which take a byte a channel each */
+        dcg_weights_start(weights, w->job, w->record, 0, weights->group_channels);
+        break;
+    case DCG_PACKED_FOURS: /* words */
+        dcg_conv_levels_relabel(&w->classes, weights,
+                                (void *)(w->job->net->arena + w->job->net->plan->scratch.levels));
+        dcg_weights_start(weights, w->job, w->record, words, 1u);
+        break;
+    case DCG_PACKED_PAIRS: /* bytes, four a position */
+        weights->list += direct_room(w->job->net);
+        dcg_weights_start(weights, w->job, w->record, 4u * words, 4u);
+        break;
+    default: /* bytes */
+        dcg_weights_start(weights, w->job, w->record, 4u * words, 1u);
+    }
+}
+
+/* Clips a line and copies it to one output channel. */
+static void finish_line(const work *w, uint32_t output, uint8_t *line, const dcg_requant *requant) {
+    clip_line(line, w->strip.count, requant);
+    store_line(w->job, &w->strip, output, line);
+}
+
+/* All filters, one at a time, by a kernel on planes. */
+static dcg_status run_filters(work *w) {
+    const dcg_node *node = w->job->node;
+    const dcg_packing *p = &node->packing;
+    uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
+    uint32_t channel_bytes = 4u * dcg_conv_plane_words(p, &w->strip) * p->phases_h * p->phases_w;
+    for (uint32_t o = 0; o < node->out_channels; o++) {
+        dcg_status status = dcg_weights_next(&w->weights);
+        if (status != DCG_OK) return status;
+        size_t first_channel = o / group_outputs * w->weights.group_channels;
+        const filter f = {.words = w->planes + first_channel * channel_bytes,
+                          .bias = dcg_conv_bias(w->job, w->record, o),
+                          .requant = dcg_conv_requant(w->job, w->record, o)};
+        if (DCG_FOURS && w->strip.form == DCG_PACKED_FOURS)
+            run_levels(w, &f);
+        else if (DCG_PAIRS)
+            run_direct(w, &f);
+        else
+            run_bytes(w, &f);
+        finish_line(w, o, line_of(w->job), &f.requant);
+    }
+    return dcg_weights_close(&w->weights);
 }
 
 #if DCG_DENSE
-/* A packed strip through all filters, two at a time, by dot products. */
-static dcg_status run_dense(const dcg_job *job, const dcg_conv_record *record, dcg_weights *weights,
-                            const dcg_conv_strip *strip, const uint8_t *planes) {
-    uint32_t left = step_positions(job) - strip->first, outputs = job->node->out_channels;
+/* All filters, two at a time, by dot products over pixels. The last one of an odd number is both of its pair.
+ */
+static dcg_status run_filter_pairs(work *w) {
+    uint32_t outputs = w->job->node->out_channels;
     dcg_conv_dense dense;
-    dcg_conv_dense_open(&dense, job, weights, strip);
+    dcg_conv_dense_open(&dense, w->job, &w->weights, &w->strip);
     for (uint32_t o = 0; o < outputs; o += 2u) {
         uint32_t count = outputs - o < 2u ? 1u : 2u;
         for (uint32_t i = 0; i < 2u; i++) {
-            uint32_t output = i < count ? o + i : o; /* a last one alone is both */
-            dcg_status status = i < count ? dcg_weights_next(weights) : DCG_OK;
+            uint32_t output = i < count ? o + i : o;
+            dcg_status status = i < count ? dcg_weights_next(&w->weights) : DCG_OK;
             if (status != DCG_OK) return status;
-            const dcg_requant requant = dcg_conv_requant(job, record, output);
-            dcg_conv_dense_filter(&dense, i, weights, dcg_conv_bias(job, record, output), &requant);
+            const dcg_requant requant = dcg_conv_requant(w->job, w->record, output);
+            dcg_conv_dense_filter(&dense, i, &w->weights, dcg_conv_bias(w->job, w->record, output), &requant);
         }
-        dcg_conv_dense_run(&dense, planes, left < strip->count ? left : strip->count);
-        for (uint32_t i = 0; i < count; i++) {
-            clip_line(dense.line[i], strip->count, &dense.requant[i]);
-            store_line(job, strip, o + i, dense.line[i]);
-        }
+        dcg_conv_dense_run(&dense, w->planes, positions_of(w));
+        for (uint32_t i = 0; i < count; i++)
+            finish_line(w, o + i, dense.line[i], &dense.requant[i]);
     }
-    return dcg_weights_close(weights);
+    return dcg_weights_close(&w->weights);
 }
 #endif
 
-/* A strip of so many positions from first on, through all filters. */
+/* The strip of count positions from first on, through all filters. */
 static dcg_status run_strip(const dcg_job *job, const dcg_conv_record *record, uint32_t first,
                             uint32_t count) {
-    const dcg_node *node = job->node;
-    const dcg_packing *p = &node->packing;
-    uint32_t group_inputs = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
-    dcg_weights weights;
-    dcg_conv_classes classes;
-    dcg_weights_open(&weights, job, record);
-    /* The kernel that needs the fewest instructions, see docs/decisions/0007. */
-    uint32_t fold = DCG_PAIRS ? DCG_PACKED_PAIRS : DCG_PACKED_BYTES;
-    const dcg_conv_strip beside = {first, count, DCG_PACKED_PIXELS};
-    if (DCG_DENSE && dcg_conv_dense_suits(job, &weights, &beside))
-        fold = DCG_PACKED_PIXELS;
-    else if (DCG_HELIUM)
-        fold = DCG_PACKED_BYTES;
-    else if (levels_suit(job, &weights, &classes, count))
-        fold = DCG_PACKED_FOURS;
-    const dcg_conv_strip strip = {first, count, fold};
-    if (fold == DCG_PACKED_FOURS)
-        dcg_conv_levels_relabel(&classes, &weights,
-                                (void *)(job->net->arena + job->net->plan->scratch.levels));
-    if (fold == DCG_PACKED_PAIRS) weights.list += direct_room(job->net);
-    uint32_t plane = 4u * dcg_conv_plane_words(p, &strip); /* bytes */
-    if (fold == DCG_PACKED_PIXELS)
-        dcg_weights_start(&weights, job, record, 0, group_inputs);
-    else
-        dcg_weights_start(&weights, job, record, fold == DCG_PACKED_FOURS ? plane / 4u : plane,
-                          fold == DCG_PACKED_PAIRS ? 4u : 1u);
-    const uint8_t *planes = dcg_conv_pack_strip(job, &strip);
+    work w; /* large, so that fields are set one by one */
+    w.job = job;
+    w.record = record;
+    dcg_weights_open(&w.weights, job, record);
+    w.strip.first = first;
+    w.strip.count = count;
+    w.strip.form = choose_form(&w, first, count);
+    start_decoder(&w);
+    w.planes = dcg_conv_pack_strip(job, &w.strip);
 #if DCG_DENSE
-    if (fold == DCG_PACKED_PIXELS) return run_dense(job, record, &weights, &strip, planes);
+    if (w.strip.form == DCG_PACKED_PIXELS) return run_filter_pairs(&w);
 #endif
-    uint32_t left = step_positions(job) - first;
-    uint8_t *line = job->net->arena + p->line;
-
-    for (uint32_t o = 0; o < node->out_channels; o++) {
-        dcg_status status = dcg_weights_next(&weights);
-        if (status != DCG_OK) return status;
-        size_t begin = (size_t)(o / group_outputs * group_inputs) * p->phases_h * p->phases_w * plane;
-        const filter f = {.job = job,
-                          .strip = &strip,
-                          .weights = &weights,
-                          .classes = &classes,
-                          .words = planes + begin,
-                          .positions = left < count ? left : count,
-                          .bias = dcg_conv_bias(job, record, o),
-                          .requant = dcg_conv_requant(job, record, o)};
-        if (fold == DCG_PACKED_FOURS)
-            run_levels(&f);
-        else if (fold == DCG_PACKED_PAIRS)
-            run_direct(&f);
-        else
-            run_bytes(&f);
-        clip_line(line, count, &f.requant);
-        store_line(job, &strip, o, line);
-    }
-    return dcg_weights_close(&weights);
+    return run_filters(&w);
 }
 
-/* A step whose input is mostly zero, through all filters. */
+/* ---- A step ---- */
+
+/* A step whose input is mostly zero, through all filters by events. */
 static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, dcg_conv_events *events) {
     const dcg_conv_strip strip = {0, 8u * events->eights, DCG_PACKED_BYTES};
     dcg_weights weights;
     dcg_weights_open(&weights, job, record);
-    dcg_weights_start(&weights, job, record, 4u, 0); /* a tap says where its channel's start is */
+    dcg_weights_start(&weights, job, record, 4u, 0); /* addresses: four times the channel */
     for (uint32_t o = 0; o < job->node->out_channels; o++) {
         dcg_status status = dcg_weights_next(&weights);
         if (status != DCG_OK) return status;
         const dcg_requant requant = dcg_conv_requant(job, record, o);
-        weights.list[2u * weights.n_taps] = 4u * weights.group_channels;
+        weights.list[2u * weights.n_taps] = 4u * weights.group_channels; /* ends the list */
         events->list = weights.list;
         events->bias = dcg_conv_bias(job, record, o);
         events->mult = requant.mult;
@@ -229,6 +267,7 @@ static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, 
     return dcg_weights_close(&weights);
 }
 
+/* Strips are as equal as multiples of DCG_AT_ONCE can be, none longer than the plan's. */
 dcg_status dcg_conv_packed(const dcg_job *job) {
     uint32_t all = step_positions(job), most = job->node->packing.strip;
     uint32_t n_strips = (all + most - 1u) / most;

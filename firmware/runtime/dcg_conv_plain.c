@@ -1,24 +1,27 @@
-/* Convolution: one filter is decoded, then every row of the step is accumulated tap by tap.
+/* Convolution of tensors as they lie, without packing: a filter is decoded, then each row of the step is
+ * summed tap by tap. For layers whose packed input finds no room, and for those whose accumulators are the
+ * scores.
  *
- * A tap is one non-zero weight. It adds weight * input to a run of accumulators along the row, and
- * weight * pad byte to those whose input lies outside the plane. Accumulators wrap, so they are
- * unsigned. */
+ * A tap adds weight * input to a run of accumulators along the row, and weight * pad byte to those whose
+ * input lies outside the plane. Accumulators wrap, so they are unsigned. */
 #include "dcg_internal.h"
 
-/* What the taps of one filter need to know. */
+/* What is the same for all taps of one filter. */
 typedef struct filter {
     const dcg_job *job;
     const dcg_node *node;
     const dcg_tensor *input;
-    uint32_t *row;          /* [out_width] accumulators */
-    uint32_t first_channel; /* of the filter's group */
+    uint32_t *row;          /* [out_width] accumulators of the present output row */
+    uint32_t first_channel; /* input channel that the filter's group begins with */
 } filter;
 
+/* Adds a value to accumulators begin .. end - 1. */
 static void add_constant(uint32_t *row, uint32_t begin, uint32_t end, uint32_t value) {
     for (uint32_t x = begin; x < end; x++)
         row[x] += value;
 }
 
+/* Adds weight * input to count accumulators. step: bytes from one's input to the next one's */
 static void add_run(uint32_t *row, uint32_t count, const uint8_t *input, uint32_t step, int32_t weight) {
     if (step == 1u) {
         for (uint32_t i = 0; i < count; i++)
@@ -29,20 +32,20 @@ static void add_run(uint32_t *row, uint32_t count, const uint8_t *input, uint32_
     }
 }
 
-/* Windows whose tap at offset k lies before position limit of the padded axis: ceil((limit - k) / stride),
- * at most count. */
+/* How many of an axis's windows, the first count ones, have their tap at offset k ahead of position limit of
+ * the padded axis: ceil((limit - k) / stride), at most count. */
 static uint32_t windows_before(uint32_t limit, uint32_t k, uint32_t stride, uint32_t count) {
     if (limit <= k) return 0;
     uint32_t n = stride == 1u ? limit - k : (limit - k + stride - 1u) / stride;
     return n < count ? n : count;
 }
 
-/* What depends on a tap's place in the kernel and on the output row, but not on its channel. Taps come
- * ordered by place, so it is found once for all the channels of a place. */
+/* What depends on a tap's place in the kernel and on the output row, but not on its channel. Taps come by
+ * place, so this is found once for all channels of a place. */
 typedef struct place {
     uint32_t index;       /* ky * kernel width + kx */
-    uint32_t begin, end;  /* outputs whose input lies in the plane */
-    const uint8_t *input; /* of output begin in the group's first channel */
+    uint32_t begin, end;  /* the outputs begin .. end - 1 of the row have their input in the plane */
+    const uint8_t *input; /* input of output begin, in the group's first channel; NULL where there is none */
 } place;
 
 static place find_place(const filter *f, uint32_t y, uint32_t index) {
@@ -61,6 +64,7 @@ static place find_place(const filter *f, uint32_t y, uint32_t index) {
     return p;
 }
 
+/* Computes row y of the filter's output into f->row. */
 static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg_weights *weights) {
     uint32_t width = f->node->out_width, channel_stride = f->input->channel_stride;
     uint32_t step = f->node->stride_w * f->input->pixel_stride;
@@ -83,7 +87,8 @@ static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg
     }
 }
 
-/* Where a row's accumulators go: bytes of the output tensor, or scores. */
+/* Where the accumulators of row y of output channel o go: requantized to the output tensor, or to the scores
+ * as they are. */
 static void store_bytes(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
                         const uint32_t *row) {
     dcg_requant requant = dcg_conv_requant(job, record, o);
@@ -104,6 +109,7 @@ static void store_scores(const dcg_job *job, const dcg_conv_record *record, uint
 typedef void (*store_row)(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
                           const uint32_t *row);
 
+/* A step, filter by filter. Taps have the address ky * kernel width + kx << 16 | channel in the group. */
 static dcg_status convolve(const dcg_job *job, store_row store) {
     const dcg_node *node = job->node;
     filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row), 0};

@@ -1,7 +1,9 @@
-/* A convolution's section of the blob: where its arrays are, and whether every constant is sound. */
+/* A convolution's section of the blob: where its arrays are, and whether every constant is sound. The section
+ * is described in docs/blob-format.md of dcgen. */
 #include "dcg_internal.h"
 
-/* Takes count bytes off the section; NULL when there are not that many left. */
+/* Takes count bytes off what is left of the section at *at. Returns where they are, NULL where there are
+ * fewer. */
 static const uint8_t *take(const uint8_t **at, uint32_t *left, uint32_t count) {
     if (count > *left) return NULL;
     const uint8_t *bytes = *at;
@@ -41,6 +43,8 @@ dcg_status dcg_conv_record_find(dcg_conv_record *record, const uint8_t *layer, c
     return left == dcg_conv_header_stream_bytes(header) ? DCG_OK : DCG_ERR_SECTION;
 }
 
+/* Whether the coding's fields are in range and its code tables are sound and fit the plan's decoding tables.
+ */
 static dcg_status check_tables(const dcg_conv_record *record, const dcg_scratch *scratch) {
     const uint8_t *header = record->header;
     uint32_t bytes = dcg_conv_header_table_bytes(header), bytes2 = dcg_conv_header_table2_bytes(header);
@@ -63,7 +67,8 @@ static dcg_status check_tables(const dcg_conv_record *record, const dcg_scratch 
     }
 }
 
-/* Its size, and that nothing follows its last bit: the decoder relies on the guard. */
+/* Whether the stream has the size that its header says, and only zeros behind its last bit: the decoder
+ * relies on DCG_STREAM_GUARD_BYTES of them. */
 static dcg_status check_stream(const dcg_conv_record *record) {
     uint32_t bytes = dcg_conv_header_stream_bytes(record->header);
     uint32_t bits = dcg_conv_header_stream_bits(record->header);

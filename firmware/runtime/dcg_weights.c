@@ -1,21 +1,23 @@
-/* Decodes a layer's stream into the non-zero weights ("taps") of one filter at a time.
+/* Decodes a layer's stream into the taps of one filter at a time: its weights that are not zero.
  *
- * The stream is a list of entries (zero run, level): skip as many weights, then the next weight has
- * that level. Bits are read by a 32-bit load at the current byte, which gives at least 25 of them;
- * the stream's guard makes that safe at every position up to its end. */
+ * The stream is a list of entries, a run of zeros and a level each: skip as many weights, then the next
+ * weight has that level. Runs go on across filters. Bits are read by a 32-bit load at the present byte, which
+ * gives at least 25 of them; the stream's guard makes that safe at every position up to its end. */
 #include "dcg_weights_read.h"
 
-/* Where the decoder is in a filter. */
+/* How far the present filter has been decoded. */
 typedef struct cursor {
     dcg_weights_reader at;
-    uint32_t entries; /* left in the stream */
-    uint32_t place;   /* in the kernel */
+    uint32_t entries; /* entries left in the stream */
+    uint32_t place;   /* place in the kernel: row * kernel width + column */
 } cursor;
 
+/* The stream's bits from a position on, 25 at least, the first one lowest. */
 static uint32_t peek(const dcg_weights *w, uint32_t bit) {
     return dcg_load_u32(w->stream + (bit >> 3)) >> (bit & 7u);
 }
 
+/* Reads a number of so many bits, 0 .. 12, that is not coded. */
 static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
     uint32_t value = peek(w, c->at.bit) & ((1u << bits) - 1u);
     c->at.bit += bits;
@@ -24,8 +26,8 @@ static uint32_t take_raw(const dcg_weights *w, cursor *c, uint32_t bits) {
 
 #define NO_SYMBOL UINT32_MAX
 
-/* Next symbol of a code whose symbols end in so many bits of level, NO_SYMBOL where no code begins with these
- * bits. */
+/* Reads a symbol of a code whose symbols have their level in the lowest level_bits bits. Returns NO_SYMBOL
+ * where no code begins with the stream's next bits. */
 static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *table, uint32_t level_bits) {
     uint32_t entry = dcg_weights_entry_at(table, w->mask, peek(w, c->at.bit));
     c->at.bit += entry & 0xFFu;
@@ -34,7 +36,8 @@ static uint32_t take_symbol(const dcg_weights *w, cursor *c, const uint32_t *tab
     return (entry & 0xFFu) != 0 ? entry >> 8 & 0xFFFu : NO_SYMBOL;
 }
 
-/* Reads the next entry, which no check has preceded: the zeros before it to w->gap, its level. */
+/* Reads the next entry of any kind and checks it: its run of zeros to w->gap, the number of its level to
+ * *level. */
 static dcg_status read_entry(dcg_weights *w, cursor *c, uint32_t *level) {
     uint32_t joint_bits = w->coding == DCG_CODING_JOINT ? w->level_bits : 0u;
     uint32_t symbol = take_symbol(w, c, w->table, joint_bits);
@@ -54,7 +57,7 @@ static dcg_status read_entry(dcg_weights *w, cursor *c, uint32_t *level) {
     return DCG_OK;
 }
 
-/* First word of a tap of the last channel at a place in the kernel. */
+/* Address of a tap of the group's last channel at a place in the kernel. */
 static uint32_t last_word(const dcg_weights *w, uint32_t place) {
     const dcg_node *node = w->node;
     const dcg_packing *p = &node->packing;
@@ -66,7 +69,8 @@ static uint32_t last_word(const dcg_weights *w, uint32_t place) {
     return plane * w->plane + w->position_step * (row * p->pitch + column) + channels;
 }
 
-/* Goes on to the next place; the weights left in this one stay to be counted. False at the filter's end. */
+/* Goes on to the next place in the kernel; what is left of the present one is still to be counted down by the
+ * run that leads there. Returns 0 at the filter's end. */
 static int enter_place(const dcg_weights *w, cursor *c) {
     if (c->place + 1u == w->places) return 0;
     c->at.left += w->group_channels;
@@ -74,8 +78,8 @@ static int enter_place(const dcg_weights *w, cursor *c) {
     return 1;
 }
 
-/* Reads plain entries and fillers, most of all there are. None has more bits than a code: with as many left
- * in the stream for each, they may be read unchecked. */
+/* Reads as many plain entries and fillers as come next, which are most of all entries. Each is one code, so
+ * as many as the stream has DCG_MAX_CODE_BITS for may be read without looking for its end. */
 static void read_plain(const dcg_weights *w, cursor *c) {
     uint32_t first = c->at.n, room = (w->end_bit - c->at.bit) / DCG_MAX_CODE_BITS;
     uint32_t count = w->max_taps - (first - w->first_tap);
@@ -119,15 +123,16 @@ dcg_status dcg_weights_next(dcg_weights *w) {
         }
         while (w->gap >= c.at.left && enter_place(w, &c)) {
         }
-        if (w->gap >= c.at.left) { /* belongs to a later filter */
+        if (w->gap >= c.at.left) { /* the entry's weight belongs to a later filter */
             w->gap -= c.at.left;
             if (w->gap >= w->weights_after) return DCG_ERR_POSITION;
             break;
         }
         w->holding = 0;
         c.at.left -= w->gap + 1u;
-        if (w->held != 0) {                                                 /* no filler */
-            if (c.at.n - w->first_tap == w->max_taps) return DCG_ERR_LAYER; /* states fewer than it has */
+        if (w->held != 0) { /* not a filler */
+            if (c.at.n - w->first_tap == w->max_taps)
+                return DCG_ERR_LAYER; /* more than the blob has stated */
             (w->chains ? dcg_weights_chain_tap : dcg_weights_list_tap)(&c.at, w->held);
         }
     }
@@ -141,7 +146,10 @@ dcg_status dcg_weights_close(const dcg_weights *w) {
     return w->bit == w->end_bit ? DCG_OK : DCG_ERR_STREAM;
 }
 
-/* Returns the largest magnitude. */
+/* Loads a codebook, whose level 0 is zero and not stored. Returns the largest magnitude.
+ *
+ * levels       int16_t[n_levels], written
+ * level_bytes  bytes of a stored level, 1 or 2 */
 static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_levels, uint32_t level_bytes) {
     levels[0] = 0;
     for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)

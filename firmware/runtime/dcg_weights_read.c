@@ -3,16 +3,16 @@
 
 #if !DCG_DSP
 static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
-    dcg_weights_reader r = *reader;
-    uint32_t other_place = 0;
+    dcg_weights_reader r = *reader; /* in registers */
+    uint32_t later_place = 0;
     while (r.n < r.end) {
         uint32_t bits = dcg_load_u32(r.stream + (r.bit >> 3)) >> (r.bit & 7u);
-        uint32_t entry = dcg_weights_entry_at(r.table, r.mask, bits), weights = dcg_weights_entry_span(entry);
+        uint32_t entry = dcg_weights_entry_at(r.table, r.mask, bits), span = dcg_weights_entry_span(entry);
         if (entry >= DCG_TABLE_OTHER && entry < DCG_TABLE_FILLER) break;
-        other_place = weights > r.left;
-        if (other_place) break;
+        later_place = span > r.left;
+        if (later_place) break;
         r.bit += entry & 0xFFu;
-        r.left -= weights;
+        r.left -= span;
         int32_t weight = r.levels[entry >> 8 & 0xFFu];
         if (entry >= DCG_TABLE_FILLER)
             r.end--;
@@ -22,7 +22,7 @@ static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
             dcg_weights_list_tap(&r, weight);
     }
     *reader = r;
-    return other_place;
+    return later_place;
 }
 
 uint32_t dcg_weights_read_list(dcg_weights_reader *reader) {

@@ -1,57 +1,60 @@
 /* The decoder's inner loops for cores with a Cortex-M4's DSP instructions: what dcg_weights_read.c does, but
- * two entries from one load, as a load gives at least 25 bits and an entry that they read has at most 12. */
+ * two codes from one load. A load gives at least 25 bits of the stream, two codes have at most 24.
+ *
+ * The reader's fields stay in registers:
+ *   r0 stream   r1 table   r2 levels   r3 step   r4 list   r5 bit   r6 left   r7 last   r8 n   r9 mask
+ * r11 holds the stream's next bits, r12 an entry of the table; lr and r10 are free. */
 #include "dcg_weights_read.h"
 
 #if DCG_DSP
 
-#define STR2(x) #x
-#define STR(x) STR2(x)
-#define AT_BIT 20 /* offsets in dcg_weights_reader */
-#define AT_END 40
-typedef char dcg_weights_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_TABLE_OTHER == 1u << 31 &&
-                                                       DCG_TABLE_SECOND == 5u << 29 &&
-                                                       DCG_TABLE_FILLER == 3u << 30 &&
-                                                       offsetof(dcg_weights_reader, bit) == AT_BIT &&
-                                                       offsetof(dcg_weights_reader, end) == AT_END
-                                                   ? 1
-                                                   : -1];
-
 /* clang-format off */
 
-/* r0 stream, r1 table, r2 levels, r3 step, r4 list, r5 bit, r6 left, r7 last, r8 n, r9 mask, r12 end */
+/* Loads the reader at r0 and keeps its address on the stack; r12 end. */
 #define BEGIN \
     "  push {r0, r4-r11, lr}\n" \
-    "  ldr r12, [r0, #" STR(AT_END) "]\n" \
+    "  ldr r12, [r0, #" DCG_TEXT(DCG_READER_AT_END) "]\n" \
     "  ldm r0, {r0-r9}\n"
 
-/* Bits from r5 on to r11. */
+/* The stream's bits from r5 on to r11. */
 #define LOAD \
     "  lsr r11, r5, #3\n" \
     "  ldr r11, [r0, r11]\n" \
     "  and lr, r5, #7\n" \
     "  lsr r11, r11, lr\n"
 
-/* Entry to r12. Instructions that shift by a register or add with UXTAB use its low byte, the length. */
+/* The entry of the next code to r12; takes the weights that it spans from r6. To 2 where it is not of this
+ * place in the kernel, or neither plain nor of a first level: then its upper half is more than any r6. */
 #define ENTRY \
     "  and lr, r11, r9\n" \
     "  ldr r12, [r1, lr, lsl #2]\n" \
     "  subs r6, r6, r12, lsr #16\n" \
     "  bmi 2f\n"
 
-/* The entry in r12, one of this place. */
+/* Of a plain entry in r12: r5 behind its code (UXTAB adds the entry's lowest byte, the code's length), the
+ * weight to r12, the tap's address to lr. */
 #define TAP \
     "  uxtab r5, r5, r12\n" \
     "  ubfx r12, r12, #8, #8\n" \
-    "  ldrsh r12, [r2, r12, lsl #1]\n" /* weight */ \
-    "  mls lr, r3, r6, r7\n" /* first word */
+    "  ldrsh r12, [r2, r12, lsl #1]\n" \
+    "  mls lr, r3, r6, r7\n"
 
-/* Two entries a round. One that is not plain or that is at another place ends it: of a second level, it is read
- * from there; a filler of this place brings the end one tap nearer. */
+/* The loop, two codes a round. Afterwards r0 is what the function returns.
+ *
+ * A_TAP       makes a tap of the plain entry in r12
+ * AT_THE_END  compares n with end
+ * NEARER      lowers end by one
+ *
+ * At 2 an entry that ENTRY could not take is undone in r6 and told by its upper three bits:
+ *   0xx  plain, of a later place      to 3, returns 1
+ *   100  of another kind              to 4, returns 0
+ *   101  of a code with a second level: its own entry is fetched and treated as the first was
+ *   11x  a filler: to 6, where it ends the loop, too, if it is of a later place */
 #define READ(A_TAP, AT_THE_END, NEARER) \
     "1:\n" \
     LOAD \
     ENTRY \
-    "  lsr r11, r11, r12\n" \
+    "  lsr r11, r11, r12\n" /* by the code's length: a shift reads the lowest byte */ \
     A_TAP \
     ENTRY \
     A_TAP \
@@ -63,13 +66,13 @@ typedef char dcg_weights_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_T
     "  add r6, r6, r12, lsr #16\n" \
     "  cmp r12, #0\n" \
     "  bpl 3f\n" \
-    "  lsls lr, r12, #2\n" \
+    "  lsls lr, r12, #2\n" /* bit 30 to the carry, bit 29 to the sign */ \
     "  bcs 6f\n" \
     "  bpl 4f\n" \
     "  lsr lr, r11, r12\n" \
-    "  ubfx r10, r12, #8, #8\n" \
+    "  ubfx r10, r12, #8, #8\n" /* mask of the second level's bits */ \
     "  and lr, r10\n" \
-    "  ubfx r10, r12, #16, #13\n" \
+    "  ubfx r10, r12, #16, #13\n" /* where it begins */ \
     "  add lr, r10\n" \
     "  ldr r12, [r1, lr, lsl #2]\n" \
     "  subs r6, r6, r12, lsr #16\n" \
@@ -77,7 +80,7 @@ typedef char dcg_weights_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_T
     A_TAP \
     "  b 7b\n" \
     "6:\n" \
-    "  ubfx lr, r12, #16, #14\n" \
+    "  ubfx lr, r12, #16, #14\n" /* weights that it spans */ \
     "  cmp r6, lr\n" \
     "  blo 3f\n" \
     "  sub r6, lr\n" \
@@ -91,15 +94,15 @@ typedef char dcg_weights_reader_is_laid_out_so[DCG_MAX_CODE_BITS == 12u && DCG_T
     "  movs r0, #1\n" \
     "5:\n"
 
-/* r12 end */
+/* Stores bit, left, last, n and end, which is r12, to the reader, and returns. */
 #define LEAVE \
     "  ldr lr, [sp], #4\n" \
-    "  str r12, [lr, #" STR(AT_END) "]\n" \
-    "  add lr, #" STR(AT_BIT) "\n" \
+    "  str r12, [lr, #" DCG_TEXT(DCG_READER_AT_END) "]\n" \
+    "  add lr, #" DCG_TEXT(DCG_READER_AT_BIT) "\n" \
     "  stm lr, {r5-r8}\n" \
     "  pop {r4-r11, pc}\n"
 
-/* r8 where the list ends, r4 where it is to; [sp] the list */
+/* In place of n and end: r8 where the next tap goes, r4 where it would be the end's; [sp] the list. */
 #define LIST_TAP \
     TAP \
     "  strd lr, r12, [r8], #8\n"
@@ -122,10 +125,10 @@ __attribute__((naked)) uint32_t dcg_weights_read_list(dcg_weights_reader *reader
         LEAVE);
 }
 
-/* [sp] where n is to end */
+/* r12 is the label, r8 the tap's number; [sp] end. */
 #define CHAIN_TAP \
     TAP \
-    "  ldrh r10, [r4, r12, lsl #1]\n" \
+    "  ldrh r10, [r4, r12, lsl #1]\n" /* the tap before it in its chain */ \
     "  strh r8, [r4, r12, lsl #1]\n" \
     "  orr lr, lr, r10, lsl #16\n" \
     "  str lr, [r4, r8, lsl #2]\n" \
@@ -148,5 +151,5 @@ __attribute__((naked)) uint32_t dcg_weights_read_chains(dcg_weights_reader *read
 
 /* clang-format on */
 #else
-typedef int dcg_weights_reader_dsp_is_for_other_cores;
+typedef int dcg_weights_read_dsp_is_for_other_cores;
 #endif

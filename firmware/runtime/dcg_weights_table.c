@@ -1,24 +1,24 @@
 /* Canonical Huffman codes: from packed code lengths to a table that decodes an entry by one or two look-ups.
  *
- * A canonical code is fixed by its lengths: codes of one length are consecutive numbers given out in
- * the order of the symbols, and the first code of a length follows the last one of the length before
- * (RFC 1951, 3.2.2). Lengths are packed as nibbles with repeats, so that a table costs the blob
- * little; see the blob's documentation. They are walked twice, once to count and once to hand out
- * codes, and never stored.
- */
+ * A canonical code is given by its lengths alone: codes of one length are consecutive numbers in the order of
+ * the symbols, and the first code of a length follows the last one of the length before (RFC 1951, 3.2.2).
+ * Lengths are packed as nibbles with repeats, see docs/blob-format.md of dcgen. They are unpacked twice and
+ * never stored: once to count the codes of each length, once to hand the codes out. */
 #include "dcg_internal.h"
 
 #define PACKED_HEADER_BYTES 4u
 
-/* Walks a packed table, one length a symbol. */
+/* Unpacks a table, symbol by symbol. */
 typedef struct lengths {
     const uint8_t *packed;
-    uint32_t nibble, end; /* the next nibble and the end, counted from the table's start */
-    uint32_t repeats;     /* how often length comes again before another nibble is read */
-    uint8_t length;
-    uint8_t broken; /* ran out of nibbles, or repeated nothing */
+    uint32_t nibble;  /* the next nibble, counted from the table's start */
+    uint32_t end;     /* nibbles of the table */
+    uint32_t repeats; /* how many more symbols have `length` */
+    uint8_t length;   /* of the symbol read last, in bits; 0 for no code */
+    uint8_t broken;   /* whether nibbles ran out, or the first token repeated nothing */
 } lengths;
 
+/* How many symbols the table lists, and the length of the code of DCG_ESCAPE, which it does not list. */
 static uint32_t packed_symbols(const uint8_t *packed) {
     return dcg_load_u16(packed);
 }
@@ -45,7 +45,7 @@ static uint32_t next_nibble(lengths *l) {
     return value;
 }
 
-/* Length of the next symbol's code, 0 for no code. */
+/* Length of the next symbol's code in bits, 0 for no code. */
 static uint32_t next_length(lengths *l) {
     if (l->repeats == 0) {
         int first = l->nibble == 2u * PACKED_HEADER_BYTES;
@@ -66,7 +66,7 @@ static uint32_t next_length(lengths *l) {
     return l->length;
 }
 
-/* Codes of each length, 1 .. DCG_MAX_CODE_BITS. */
+/* Counts the codes of each length; count[0] is symbols without one. */
 static void count_lengths(lengths *l, uint32_t symbols, uint32_t count[DCG_MAX_CODE_BITS + 1]) {
     for (uint32_t n = 0; n <= DCG_MAX_CODE_BITS; n++)
         count[n] = 0;
@@ -74,24 +74,29 @@ static void count_lengths(lengths *l, uint32_t symbols, uint32_t count[DCG_MAX_C
         count[next_length(l)]++;
 }
 
-/* Codes in the order of their numbers, and where the table has them. A prefix is as many bits as the first
- * level is found by. Those of longer codes are the last ones, one behind the other: each has its second
- * level, as large as its longest code asks for. */
+/* Where a decoding table has each code. Its first level, 2^bits words, is entered by a code's first bits, its
+ * prefix. A prefix of codes longer than that has a second level, as large as the longest of its codes asks
+ * for. As longer codes have greater numbers, their prefixes are the last ones, and their second levels lie
+ * one behind the other in the same order. */
 typedef struct layout {
     uint32_t bits;                          /* of a prefix */
-    uint32_t next[DCG_MAX_CODE_BITS + 1];   /* code to give out, of each length */
-    uint32_t prefix[DCG_MAX_CODE_BITS + 1]; /* of the first code of a length above bits */
-    uint32_t second[DCG_MAX_CODE_BITS + 1]; /* where it has its second level, if no longer code has it */
-    uint32_t words;                         /* of the table */
+    uint32_t next[DCG_MAX_CODE_BITS + 1];   /* [length] the code that the next symbol of this length gets */
+    uint32_t prefix[DCG_MAX_CODE_BITS + 1]; /* [length > bits] prefix of the first code of this length */
+    uint32_t second[DCG_MAX_CODE_BITS + 1]; /* [length > bits] where that prefix has its second level, in
+                                             * words, if no longer code shares it */
+    uint32_t words;                         /* of the whole table */
 } layout;
 
+/* count: codes of each length */
 static layout lay_out(const uint32_t count[DCG_MAX_CODE_BITS + 1], uint32_t bits) {
     layout l = {.bits = bits, .words = 1u << bits};
-    uint32_t end = 0; /* of the codes of a length */
+    uint32_t end = 0; /* the code behind the last one of a length */
     for (uint32_t n = 1; n <= DCG_MAX_CODE_BITS; n++) {
         l.next[n] = end << 1;
         end = l.next[n] + count[n];
         if (n <= bits) continue;
+        /* Prefixes whose longest code has n bits: prefix[n] .. whole - 1. One that longer codes share is
+         * theirs. */
         uint32_t width = n - bits, whole = end >> width;
         if (n == DCG_MAX_CODE_BITS) whole = (end + (1u << width) - 1u) >> width;
         l.prefix[n] = l.next[n] >> width;
@@ -124,7 +129,7 @@ dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32
     return lay_out(count, scratch->table_bits).words > scratch->table_words ? DCG_ERR_CAPACITY : DCG_OK;
 }
 
-/* The stream holds a code's first bit lowest, canonical codes have it highest. */
+/* A code with its bits in the order of the stream, where the first one is lowest. length: 1 .. 12 */
 static uint32_t reversed(uint32_t code, uint32_t length) {
     uint32_t r = (code & 0x5555u) << 1 | (code >> 1 & 0x5555u);
     r = (r & 0x3333u) << 2 | (r >> 2 & 0x3333u);
@@ -133,16 +138,16 @@ static uint32_t reversed(uint32_t code, uint32_t length) {
     return r >> (16u - length);
 }
 
-/* A table under construction. */
+/* A table under construction; for the fields see dcg_weights_table_build. */
 typedef struct builder {
     uint32_t *table;
     uint32_t level_bits;
-    const int16_t *levels; /* NULL: none is zero */
+    const int16_t *levels;
     uint32_t n_levels;
     layout codes;
 } builder;
 
-/* What stands where a code of this symbol begins. */
+/* The table's entry for a symbol whose code has so many bits. */
 static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     uint32_t level = symbol & ((1u << b->level_bits) - 1u);
     if (symbol == DCG_ESCAPE || (b->levels != NULL && level >= b->n_levels))
@@ -151,13 +156,16 @@ static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
     return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
 }
 
-/* Gives an entry every place of a level, of so many index bits, whose low bits are a code. */
+/* Writes an entry to each place of a level whose index begins with a code.
+ *
+ * level   uint32_t[2^bits], the first or a second level of the table
+ * code    of length bits, the first one highest; length is at most bits */
 static void fill(uint32_t *level, uint32_t bits, uint32_t code, uint32_t length, uint32_t entry) {
     for (uint32_t i = reversed(code, length); i < 1u << bits; i += 1u << length)
         level[i] = entry;
 }
 
-/* Gives a symbol its code and its places. */
+/* Gives a symbol its code, and writes its entry to the code's places in the table. */
 static void place(builder *b, uint32_t symbol, uint32_t length) {
     layout *l = &b->codes;
     uint32_t code = l->next[length]++, entry = entry_of(b, symbol, length);
