@@ -1,14 +1,15 @@
+/* Checks what every reader of a blob relies on: header, checksum, map of the sections, checksum of each. */
 #include "dcg_blob.h"
 #include "dcg_internal.h"
 
-/* The first 64 bytes by themselves, and the checksum. */
+/* The header's fields that say what the blob is and how long, and the checksum. */
 static dcg_status check_header(const uint8_t *blob, size_t blob_bytes) {
     if (blob_bytes < DCG_HEADER_BYTES) return DCG_ERR_TRUNCATED;
     if (dcg_header_magic(blob) != DCG_MAGIC) return DCG_ERR_MAGIC;
     if (dcg_header_version(blob) != DCG_VERSION) return DCG_ERR_VERSION;
     uint32_t bytes = dcg_header_blob_bytes(blob);
     if (bytes > blob_bytes) return DCG_ERR_TRUNCATED;
-    /* The size limit keeps bit positions within 32 bits. */
+    /* Positions in a stream are counted in bits, in 32 bits: hence the limit of size. */
     if (bytes < DCG_HEADER_BYTES || bytes % 4u != 0 || bytes > DCG_MAX_BLOB_BYTES) return DCG_ERR_HEADER;
     if (dcg_header_header_bytes(blob) != DCG_HEADER_BYTES) return DCG_ERR_HEADER;
     if (dcg_crc32(0, blob + DCG_CRC_BEGIN, bytes - DCG_CRC_BEGIN) != dcg_header_blob_crc(blob))
@@ -16,7 +17,7 @@ static dcg_status check_header(const uint8_t *blob, size_t blob_bytes) {
     return DCG_OK;
 }
 
-/* The header's map of the blob, and that it is of this network. */
+/* The header's map of the blob, and whether the blob is of this network. */
 static dcg_status check_map(const uint8_t *blob, const dcg_network *network) {
     uint32_t bytes = dcg_header_blob_bytes(blob);
     uint32_t topology_bytes = dcg_header_topology_bytes(blob), tensors = dcg_header_tensors_offset(blob);

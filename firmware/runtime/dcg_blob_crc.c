@@ -1,6 +1,7 @@
+/* CRC-32 (IEEE 802.3), a byte at a time by a table of 1 KiB. */
 #include "dcg_internal.h"
 
-/* CRC-32 by the reversed polynomial 0xEDB88320: 1 KiB of table for four instructions a byte. */
+/* What each value of a byte makes of the checksum: the remainder by the reversed polynomial 0xEDB88320. */
 static const uint32_t dcg_crc_byte[256] = {
     0x00000000u, 0x77073096u, 0xEE0E612Cu, 0x990951BAu, 0x076DC419u, 0x706AF48Fu, 0xE963A535u, 0x9E6495A3u,
     0x0EDB8832u, 0x79DCB8A4u, 0xE0D5E91Eu, 0x97D2D988u, 0x09B64C2Bu, 0x7EB17CBDu, 0xE7B82D07u, 0x90BF1D91u,

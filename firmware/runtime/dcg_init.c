@@ -1,6 +1,6 @@
-/* Checks a blob against its plan: header, checksums, every section, every constant. Only the coded
- * streams are left to the decoder, which checks them as it goes. Nothing is read before its bounds
- * are known to lie in the blob. */
+/* Checks a blob against its plan: header, checksums, every section, every constant. Only the coded streams
+ * are left to the decoder, which checks them as it goes. Nothing is read before it is known to lie in the
+ * blob. */
 #include "dcg_blob.h"
 #include "dcg_internal.h"
 
@@ -8,6 +8,7 @@ static int misaligned(const void *p, uintptr_t alignment) {
     return (uintptr_t)p % alignment != 0;
 }
 
+/* A layer's own requantization; those of single channels are checked with the convolution. */
 static dcg_status check_requant(const uint8_t *layer) {
     uint32_t shift = dcg_node_header_shift(layer);
     if (dcg_node_header_lo(layer) > dcg_node_header_hi(layer)) return DCG_ERR_LAYER;
@@ -40,7 +41,7 @@ static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const 
         if (!factor_ok(dcg_node_header_factor0(layer)) || !factor_ok(dcg_node_header_factor1(layer)))
             status = DCG_ERR_LAYER;
         break;
-    default: /* nothing but the header */
+    default: /* the section is nothing but the header */
         break;
     }
     if (status == DCG_OK && dcg_node_header_section_bytes(layer) != DCG_NODE_HEADER_BYTES)
@@ -48,6 +49,7 @@ static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const 
     return status;
 }
 
+/* All sections, the first one at layer; left: bytes from there to the blob's end. */
 static dcg_status check_layers(const uint8_t *layer, uint32_t left, const dcg_plan *plan) {
     for (uint32_t i = 0; i < plan->n_nodes; i++) {
         dcg_status status = dcg_section_check(layer, left);

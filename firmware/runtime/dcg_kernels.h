@@ -1,16 +1,29 @@
-/* The kernels that an emitted plan refers to: each computes one node. */
+/* The functions that an emitted plan refers to. Each computes some rows of one node, and returns DCG_OK or,
+ * of a convolution, the first defect of its coded weights. Inputs and outputs are uint8 tensors unless said
+ * otherwise. */
 #ifndef DCG_KERNELS_H
 #define DCG_KERNELS_H
 
 #include "dcg.h"
 
-dcg_status dcg_conv(const struct dcg_job *job);        /* convolution, uint8 output */
-dcg_status dcg_conv_packed(const struct dcg_job *job); /* the same on packed planes */
-dcg_status dcg_conv_scores(const struct dcg_job *job); /* convolution whose accumulators are the scores */
+/* Convolution, requantized: on tensors as they lie; on packed planes, which is faster. */
+dcg_status dcg_conv(const struct dcg_job *job);
+dcg_status dcg_conv_packed(const struct dcg_job *job);
+
+/* Convolution whose accumulators are the network's scores, int32. */
+dcg_status dcg_conv_scores(const struct dcg_job *job);
+
+/* Pooling. */
 dcg_status dcg_max_pool(const struct dcg_job *job);
 dcg_status dcg_avg_pool(const struct dcg_job *job);
-dcg_status dcg_add(const struct dcg_job *job);    /* sum of two inputs, or one input on a new scale */
-dcg_status dcg_pad(const struct dcg_job *job);    /* copy into a larger plane */
-dcg_status dcg_scores(const struct dcg_job *job); /* bytes, or sums over planes, as scores */
+
+/* Sum of two inputs, or one input on a new scale. */
+dcg_status dcg_add(const struct dcg_job *job);
+
+/* The input inside a larger plane. */
+dcg_status dcg_pad(const struct dcg_job *job);
+
+/* The network's scores, int32: the input's bytes, or their sums over planes, less the zero point. */
+dcg_status dcg_scores(const struct dcg_job *job);
 
 #endif

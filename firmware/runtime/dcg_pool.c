@@ -1,7 +1,7 @@
-/* Maximum and average pooling. Padding never enters: windows are clipped to the plane. */
+/* Maximum and average pooling. Padding's values never count: windows are clipped to the plane. */
 #include "dcg_internal.h"
 
-/* The part of a window inside [0, size): begin <= p < end. */
+/* Positions begin .. end - 1 of an axis: what a window covers of a plane. */
 typedef struct span {
     uint32_t begin, end;
 } span;
@@ -10,9 +10,12 @@ static uint32_t length(span s) {
     return s.end - s.begin;
 }
 
-/* Window number i of an axis, clipped. pad counts positions before the plane. */
+/* Window number i of an axis, clipped to the plane.
+ *
+ * pad   positions of padding ahead of the plane
+ * size  positions of the plane */
 static span clip_window(uint32_t i, uint32_t stride, uint32_t kernel, uint32_t pad, uint32_t size) {
-    uint32_t first = i * stride, last = first + kernel; /* counted from the padding's begin */
+    uint32_t first = i * stride, last = first + kernel; /* its begin and end, from the padding's begin on */
     span s;
     s.begin = first > pad ? first - pad : 0u;
     s.end = last > pad ? last - pad : 0u;
@@ -30,7 +33,7 @@ static span window_columns(const dcg_job *job, uint32_t x) {
                        dcg_input(job, 0)->width);
 }
 
-/* The larger of each pair of bytes. */
+/* Of each of four bytes, the larger one of a and b. */
 static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
 #if DCG_DSP
     uint32_t max;
@@ -38,18 +41,18 @@ static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
     return max;
 #else
     const uint32_t tops = 0x80808080u;
-    uint32_t low_parts =
-        (a | tops) - (b & ~tops); /* top bit: whether the lower seven bits of a are no less */
+    /* A byte's top bit: whether the lower seven bits of a's are no less than those of b's. */
+    uint32_t low_parts = (a | tops) - (b & ~tops);
     uint32_t a_wins = ((a & ~b) | (~(a ^ b) & low_parts)) & tops;
     uint32_t mask = (a_wins >> 7) * 0xFFu;
     return (a & mask) | (b & ~mask);
 #endif
 }
 
-/* The largest byte of each column of three rows. */
+/* to[i] = the largest of a[i], b[i], c[i]; to may be one of them. */
 static void max_of_three(uint8_t *to, const uint8_t *a, const uint8_t *b, const uint8_t *c, uint32_t count) {
 #if DCG_HELIUM
-    __asm__ volatile("  wlstp.8 lr, %4, 2f\n" /* the last round by as many bytes as are left */
+    __asm__ volatile("  wlstp.8 lr, %4, 2f\n" /* 16 bytes a round, in the last one as many as are left */
                      "1: vldrb.8 q0, [%1], #16\n"
                      "  vldrb.8 q1, [%2], #16\n"
                      "  vmax.u8 q0, q0, q1\n"
@@ -71,8 +74,11 @@ static void max_of_three(uint8_t *to, const uint8_t *a, const uint8_t *b, const 
 #endif
 }
 
-/* Maximum of each column of a span of a channel's rows: three at a time, the last of them again if there are
- * fewer. */
+/* The largest byte of each column of a channel's rows, three rows at a time; where there are fewer, the last
+ * one counts twice.
+ *
+ * to     [width], written
+ * width  bytes of a row, from its first to its last column */
 static void max_of_rows(const dcg_job *job, uint8_t *to, uint32_t channel, uint32_t width, span rows) {
     const uint8_t *first = dcg_input_row(job, 0, channel, rows.begin);
     const uint8_t *last = dcg_input_row(job, 0, channel, rows.end - 1u);
@@ -89,6 +95,7 @@ static void max_of_rows(const dcg_job *job, uint8_t *to, uint32_t channel, uint3
     }
 }
 
+/* The largest of count bytes, 1 at least, which lie step bytes apart. */
 static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
     uint8_t max = *p;
     for (uint32_t i = 1; i < count; i++)
@@ -96,14 +103,14 @@ static uint8_t max_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
     return max;
 }
 
-/* Windows of three columns, two columns apart; returns how many outputs it has made: all but the last one, if
- * they are odd in number. */
+/* Outputs of windows of three columns, two columns apart. Returns how many have been made: all, or all but
+ * one. */
 static uint32_t max_of_threes(uint8_t *output, const uint8_t *columns, uint32_t windows) {
     uint32_t x = 0;
 #if DCG_HELIUM
     const uint8_t *second = columns + 1, *third = columns + 2;
     __asm__ volatile("  movs r0, #0\n"
-                     "  vidup.u8 q0, r0, #2\n" /* every other byte */
+                     "  vidup.u8 q0, r0, #2\n" /* 0, 2, 4, .. 30: the first column of each window */
                      "  wlstp.8 lr, %4, 2f\n"
                      "1: vldrb.u8 q1, [%1, q0]\n"
                      "  vldrb.u8 q2, [%2, q0]\n"
@@ -131,7 +138,10 @@ static uint32_t max_of_threes(uint8_t *output, const uint8_t *columns, uint32_t 
     return x;
 }
 
-/* The windows of one output row over the maxima of their columns, step bytes apart. */
+/* One output row.
+ *
+ * columns  the largest byte of each column over the windows' rows
+ * step     bytes from one column to the next one */
 static void max_of_columns(const dcg_job *job, uint8_t *output, const uint8_t *columns, uint32_t step) {
     const dcg_node *node = job->node;
     uint32_t width = dcg_input(job, 0)->width, x = 0;
@@ -147,7 +157,7 @@ dcg_status dcg_max_pool(const dcg_job *job) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0);
     uint8_t *columns = job->net->arena + job->net->plan->scratch.row;
-    /* From the first to the last byte of the channel in a row: in a picture, with those of the others
+    /* From the channel's first byte in a row to its last one; in a picture, those of other channels lie
      * between. */
     uint32_t row_bytes = (in->width - 1u) * in->pixel_stride + 1u;
     for (uint32_t c = 0; c < node->out_channels; c++) {
@@ -159,6 +169,7 @@ dcg_status dcg_max_pool(const dcg_job *job) {
     return DCG_OK;
 }
 
+/* Sum of a channel's bytes in a window. */
 static uint32_t window_sum(const dcg_job *job, uint32_t channel, span rows, span columns) {
     uint32_t step = dcg_input(job, 0)->pixel_stride, sum = 0;
     for (uint32_t y = rows.begin; y < rows.end; y++) {
@@ -169,7 +180,7 @@ static uint32_t window_sum(const dcg_job *job, uint32_t channel, span rows, span
     return sum;
 }
 
-/* The padded plane's part of a window, where padding counts: without pad_begin, up to its end. */
+/* What a window covers of the padded plane: by that the sum is divided where padding counts. */
 static span padded_rows(const dcg_job *job, uint32_t y) {
     const dcg_node *n = job->node;
     uint32_t size = (uint32_t)n->pad_top + dcg_input(job, 0)->height + n->pad_bottom;
@@ -182,7 +193,8 @@ static span padded_columns(const dcg_job *job, uint32_t x) {
     return clip_window(x, n->stride_w, n->kernel_w, 0, size);
 }
 
-/* acc = k * sum of (x - zp), k = unit / n rounded, n the taps that count at this position. */
+/* y = requantize(k * sum of (x - zx)) over the window, k = unit / n rounded, where n positions count: those
+ * in the plane, or with padding. */
 dcg_status dcg_avg_pool(const dcg_job *job) {
     const dcg_node *node = job->node;
     uint32_t unit = (uint32_t)dcg_node_header_factor0(job->layer);

@@ -1,10 +1,11 @@
-/* Walks the plan's steps, as far as the picture's rows allow. */
+/* Runs a plan's steps, as far as the picture's rows have arrived. */
 #include "dcg_internal.h"
 
 const dcg_tensor *dcg_input(const dcg_job *job, uint32_t which) {
     return &job->net->plan->tensors[job->node->inputs[which]];
 }
 
+/* Where a row of a channel begins, in bytes from what the tensor's offset counts from. */
 static size_t row_offset(const dcg_tensor *t, uint32_t channel, uint32_t row) {
     return t->offset + (size_t)channel * t->channel_stride + (size_t)(row % t->rows) * t->row_stride;
 }
@@ -38,7 +39,7 @@ dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {
     return r;
 }
 
-/* The node's section in the blob, behind those of the nodes before it. */
+/* The node's section in the blob: sections lie one behind the other, in the order of the nodes. */
 static const uint8_t *section_of(const dcg_net *net, uint16_t node) {
     const uint8_t *layer = net->layers;
     for (uint16_t i = 0; i < node; i++)
@@ -46,6 +47,7 @@ static const uint8_t *section_of(const dcg_net *net, uint16_t node) {
     return layer;
 }
 
+/* Calls the caller's trace for each row that the step has computed. */
 static void trace_rows(const dcg_job *job, uint16_t node) {
     const dcg_net *net = job->net;
     const dcg_tensor *t = &net->plan->tensors[job->node->output];
@@ -54,6 +56,7 @@ static void trace_rows(const dcg_job *job, uint16_t node) {
             net->trace(net->trace_user, node, c, (uint16_t)y, dcg_output_row(job, c, y), t->width);
 }
 
+/* picture_rows: how many of the picture's rows are there */
 static void begin(dcg_net *net, const uint8_t *picture, uint32_t picture_rows, int32_t *scores) {
     net->picture = picture;
     net->picture_rows = picture_rows;
@@ -73,7 +76,7 @@ dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) 
     return DCG_OK;
 }
 
-/* With the last row every step becomes possible, so that no row can come after it. */
+/* After the last row dcg_has_step until the picture is complete, so that no row is taken after it. */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row) {
     if (!net || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];

@@ -1,56 +1,7 @@
-/* Nodes that go element by element: addition, padding, and reading bytes as scores. */
+/* Scores from bytes: each byte less its zero point, or the sum of that over each plane. */
 #include "dcg_internal.h"
 
-dcg_status dcg_add(const dcg_job *job) {
-    const dcg_node *node = job->node;
-    const dcg_tensor *a = dcg_input(job, 0), *b = dcg_input(job, 1);
-    /* With one input both are the same tensor and the second factor is 0. */
-    uint32_t factor_a = (uint32_t)dcg_node_header_factor0(job->layer);
-    uint32_t factor_b = (uint32_t)dcg_node_header_factor1(job->layer);
-    uint32_t zeros = factor_a * dcg_zero_point(job->net, node->inputs[0]) +
-                     factor_b * dcg_zero_point(job->net, node->inputs[1]);
-    dcg_requant requant =
-        dcg_requant_of(job, dcg_node_header_mult(job->layer), dcg_node_header_shift(job->layer));
-
-    for (uint32_t c = 0; c < node->out_channels; c++) {
-        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
-            const uint8_t *p = dcg_input_row(job, 0, c, y), *q = dcg_input_row(job, 1, c, y);
-            uint8_t *output = dcg_output_row(job, c, y);
-            for (uint32_t x = 0; x < node->out_width; x++, p += a->pixel_stride, q += b->pixel_stride)
-                output[x] = dcg_requantize(dcg_signed(factor_a * *p + factor_b * *q - zeros), &requant);
-        }
-    }
-    return DCG_OK;
-}
-
-static void fill(uint8_t *bytes, uint32_t count, uint8_t value) {
-    for (uint32_t i = 0; i < count; i++)
-        bytes[i] = value;
-}
-
-dcg_status dcg_pad(const dcg_job *job) {
-    const dcg_node *node = job->node;
-    const dcg_tensor *in = dcg_input(job, 0);
-    uint8_t value = dcg_node_header_lo(job->layer);
-    for (uint32_t c = 0; c < node->out_channels; c++) {
-        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
-            uint8_t *output = dcg_output_row(job, c, y);
-            if (y < node->pad_top || y >= (uint32_t)node->pad_top + in->height) {
-                fill(output, node->out_width, value);
-                continue;
-            }
-            const uint8_t *p = dcg_input_row(job, 0, c, y - node->pad_top);
-            fill(output, node->pad_left, value);
-            output += node->pad_left;
-            for (uint32_t x = 0; x < in->width; x++, p += in->pixel_stride)
-                *output++ = *p;
-            fill(output, node->pad_right, value);
-        }
-    }
-    return DCG_OK;
-}
-
-/* Sum of bytes in a row. */
+/* Sum of count bytes at p. */
 static uint32_t sum_bytes(const uint8_t *p, uint32_t count) {
     uint32_t sum = 0;
 #if DCG_HELIUM
@@ -78,7 +29,7 @@ static uint32_t sum_bytes(const uint8_t *p, uint32_t count) {
     return sum;
 }
 
-/* Sum of a channel over the step's rows. */
+/* Sum of a channel's bytes over the step's rows. */
 static int32_t sum_rows(const dcg_job *job, uint32_t channel) {
     const dcg_tensor *in = dcg_input(job, 0);
     const uint8_t *row = dcg_input_row(job, 0, channel, job->first_row);
@@ -94,8 +45,8 @@ static int32_t sum_rows(const dcg_job *job, uint32_t channel) {
     return dcg_signed(sum);
 }
 
-/* Rows are the input's: of sums over planes, every step adds its own. A plan's planes are too small for a sum
- * to wrap. */
+/* A step's rows are rows of the input: where scores are sums over planes, each step adds its own. Plans are
+ * made only for planes that are too small for a sum to wrap. */
 dcg_status dcg_scores(const dcg_job *job) {
     const dcg_tensor *in = dcg_input(job, 0);
     int32_t zero_point = dcg_zero_point(job->net, job->node->inputs[0]);

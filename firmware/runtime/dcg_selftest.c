@@ -6,6 +6,7 @@ static void put_u16(uint8_t *bytes, uint16_t value) {
     bytes[1] = (uint8_t)(value >> 8);
 }
 
+/* A trace function: adds a row's check value to its node's sum. user: uint32_t[n_nodes] */
 static void check_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
                       uint16_t count) {
     uint32_t *sums = user;

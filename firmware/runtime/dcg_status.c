@@ -1,3 +1,4 @@
+/* What statuses mean, in words. */
 #include "dcg.h"
 
 const char *dcg_status_text(dcg_status status) {
