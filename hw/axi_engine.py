@@ -1,4 +1,4 @@
-"""The engine with AXI's port names, as its Verilog has them."""
+"""The engine with the port names of AXI, which its Verilog has."""
 
 from __future__ import annotations
 
@@ -18,7 +18,13 @@ TOP = "dcgen_engine"
 
 
 class AxiStream(wiring.Signature):
-    """AXI4-Stream of ``width`` bits."""
+    """AXI4-Stream, seen from the sender.
+
+    Parameters
+    ----------
+    width : bits of ``tdata``
+    last : whether there is a ``tlast``
+    """
 
     def __init__(self, width: int, last: bool) -> None:
         members = {"tdata": Out(width), "tvalid": Out(1), "tready": In(1)}
@@ -26,12 +32,20 @@ class AxiStream(wiring.Signature):
 
 
 class AxiEngine(wiring.Component):
-    """``Engine`` behind AXI4-Lite and AXI4-Stream; see there for what travels on each.
+    """``Engine`` behind AXI4-Lite and AXI4-Stream, without a cycle more; the same latency and back-pressure.
 
-    s_axil : registers
-    s_axis_blob : 32 bits with tlast
-    s_axis_picture : ``picture_bytes`` bytes; tlast is not looked at, and the last beat may be partly filled
-    m_axis_scores : 32 bits with tlast on the last
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    s_axil : In(AxiLite), the engine's ``bus``
+    s_axis_blob : In(AxiStream(32)), its ``blob``, with ``tlast``
+    s_axis_picture : In(AxiStream(8 * picture_bytes)), its ``picture``; ``tlast`` is ignored
+    m_axis_scores : Out(AxiStream(32)), its ``scores``, with ``tlast``
+    irq : Out(1), its ``irq``
+    trace : Out(trace_signature), its ``trace``
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
@@ -70,7 +84,7 @@ class AxiEngine(wiring.Component):
 
 
 def verilog(parameters: EngineParameters) -> str:
-    """The engine's Verilog, module ``TOP``, its ports named as AXI has them: ``s_axil_awaddr`` and so on."""
+    """The engine's Verilog: a module ``TOP`` with ports ``s_axil_awaddr`` and so on."""
     engine = AxiEngine(parameters)
     ports = {"_".join(map(str, path)): (value, None) for path, _, value in engine.signature.flatten(engine)}
     return to_verilog(engine, TOP, ports)

@@ -1,4 +1,4 @@
-"""The registers of ``dcgen.hw.contract.regmap``: what the bus reads and writes, and the cycle counters."""
+"""The registers of ``regmap``: what the bus reads and writes, and the cycle counters."""
 
 from __future__ import annotations
 
@@ -12,20 +12,31 @@ from dcgen.hw.contract import regmap
 from dcgen.hw.contract.parameters import EngineParameters
 
 CAUSES = tuple(name for name, _ in regmap.COUNTERS if name != "total")
+"""Names of what a cycle can be spent on, each with a counter."""
 
 
 class Control(wiring.Component):
-    """Register file behind AXI4-Lite.
+    """Registers, cycle counters and the command memory's window behind AXI4-Lite.
 
-    bus : AXI4-Lite, slave side
-    commands : write port of the command memory; nothing is written while busy
-    reset : pulse, the datapath forgets everything; a start pulses it too
-    start : pulse, the cycle after ``reset``
-    busy, done, error, cause, node : status to show
-    scores : number of scores of a picture
-    counting : the datapath is between its first blob word and its last score
-    causes : by name, whether this cycle counts for it
-    irq : interrupt line, high while asked for and done or in error
+    Parameters
+    ----------
+    p : sizes of the engine, which registers show
+
+    Members
+    -------
+    bus : In(AxiLite), slave side
+    commands : Out(CommandWrites), writes to the command memory; writes while ``busy`` are answered with SLVERR
+    reset : Out(1), pulse after a write of ``reset`` or ``start`` to register ``control``: the datapath is reset
+    start : Out(1), pulse in the cycle after that of ``reset``, if ``start`` was written
+    busy, done, error, cause, node : In(1), In(1), In(1), In(8), In(16), fields of register ``status``
+    scores : Out(32), number of scores of a picture, as written to register ``scores``
+    counting : In(1), this cycle counts; the counters are cleared by ``reset``
+    causes : In(1) for each name of CAUSES, this cycle counts for it
+    irq : Out(1), interrupt line, high while enabled and ``done`` or ``error``
+
+    Latency: from a write of ``control`` that the bus takes, one cycle to ``reset``, two to ``start``.
+
+    Back-pressure: that of ``AxiLiteSlave``.
     """
 
     def __init__(self, p: EngineParameters) -> None:

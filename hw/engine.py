@@ -1,4 +1,4 @@
-"""The engine: command memory, front end, lists, back end, and the registers over them."""
+"""The engine: registers, command memory, front end, list memory and back end, connected."""
 
 from __future__ import annotations
 
@@ -20,23 +20,34 @@ from dcgen.hw.control import CAUSES, Control
 from dcgen.hw.front.front_end import FrontEnd
 
 WORD = data.StructLayout({"data": 32, "last": 1})
+"""A word of the blob stream; ``last`` marks the last word of a section."""
 SCORE = data.StructLayout({"data": signed(32), "last": 1})
+"""A score; ``last`` marks the last one of a picture."""
 
 
 class Engine(wiring.Component):
-    """Runs a network: ``blob`` packets and ``picture`` beats in, ``scores`` out, under a command list.
+    """Runs a network: takes its blob and a picture, sends the scores, as the command list says.
 
-    bus : AXI4-Lite slave, registers of ``dcgen.hw.contract.regmap``
-    blob : a packet for the tensors section and for each section that the command list reads
-    picture : camera bytes, the first lowest; the last beat of a picture may be partly filled
-    scores : int32, ``last`` with the last one
-    irq : interrupt line
-    trace : writes of activation memory, for simulation
-    parameters : what it is made for
+    Parameters
+    ----------
+    parameters : sizes of the engine
     kind : how its multipliers are built
 
-    An error stops it: nothing more is sent, and both input streams are taken and thrown away until the
-    next start or reset. A score on offer stays on offer until then.
+    Members
+    -------
+    bus : In(AxiLite), the registers of ``regmap``, slave side
+    blob : In(stream of WORD), a packet for each step that reads a section, in the order of the steps
+    picture : In(stream of ``picture_bytes`` bytes), camera bytes, the first lowest; the last beat of a picture may
+        be partly filled
+    scores : Out(stream of SCORE), one packet a picture
+    irq : Out(1), interrupt line, high while it is enabled and the engine is done or in error
+    trace : Out(trace_signature), every write to the activation memory, for simulation
+
+    Latency: ``front_timing`` and ``back_timing`` give the cycles of a network, exact if no stream stalls.
+
+    Back-pressure: ``blob`` and ``picture`` are taken only between a start and the last score. An error stops the
+    engine: no further score is offered, one that is on offer stays, and both input streams are taken and thrown
+    away until the next start or reset.
     """
 
     def __init__(self, parameters: EngineParameters, kind: MultiplierKind = "portable") -> None:
@@ -115,7 +126,7 @@ class Engine(wiring.Component):
         return m
 
     def _inputs(self, m: Module, front: Any, back: Any, running: Signal, error: Signal) -> None:
-        """Both input streams: to their ends while running, to nowhere after an error."""
+        """Connects both input streams to front and back end while running; after an error, throws them away."""
         for outer, inner in ((self.blob, front.blob), (self.picture, back.picture)):
             m.d.comb += [
                 inner.payload.eq(outer.payload),
@@ -124,7 +135,10 @@ class Engine(wiring.Component):
             ]
 
     def _scores(self, m: Module, control: Control, back: Any, error: Signal) -> Signal:
-        """A register behind the back end's scores, which an error leaves alone. Returns "the last one is sent"."""
+        """Puts a register behind the back end's scores, which an error leaves alone.
+
+        Returns whether the picture's last score is being taken in this cycle.
+        """
         sent, last = Signal(32), Signal()
         taken = Signal()
         m.d.comb += [

@@ -1,4 +1,4 @@
-"""AXI4-Lite slave: one bus access at a time, as a plain register access."""
+"""AXI4-Lite: the bus's signature, and a slave that turns bus accesses into register accesses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out
 
 
 class Response(IntEnum):
-    """What BRESP and RRESP say."""
+    """Values of BRESP and RRESP."""
 
     OKAY = 0
     SLVERR = 2
@@ -18,7 +18,12 @@ class Response(IntEnum):
 
 
 class AxiLite(wiring.Signature):
-    """The bus as its master sees it, with AXI's names; 32-bit data. ``*prot`` is taken and not looked at."""
+    """The bus as its master sees it, with 32-bit data and AXI's names. ``awprot`` and ``arprot`` are ignored.
+
+    Parameters
+    ----------
+    address_bits : width of a byte address
+    """
 
     def __init__(self, address_bits: int) -> None:
         super().__init__(
@@ -47,14 +52,26 @@ class AxiLite(wiring.Signature):
 
 
 class AxiLiteSlave(wiring.Component):
-    """Turns the bus into register accesses.
+    """Turns bus accesses into accesses of 32-bit registers, one read and one write at a time.
 
-    bus : the slave's side
-    write : pulse; ``write_word`` (address / 4) and ``write_data`` are valid with it, and ``write_response`` must
-        be the answer in the same cycle. Partial words never get here: they are answered with SLVERR
-    read_word : register being read; ``read_data`` and ``read_response`` must be the answer in the same cycle
+    Parameters
+    ----------
+    address_bits : width of a byte address
 
-    An access takes two cycles: it is done in the cycle in which the bus is ready, and answered in the next.
+    Members
+    -------
+    bus : In(AxiLite), the slave's side of the bus
+    write : Out(1), pulse: ``write_data`` is written to the register ``write_word``. A write of less than a whole
+        aligned word makes no pulse and is answered with SLVERR
+    write_word, write_data : Out(address_bits - 2), Out(32), byte address / 4; the data
+    write_response : In(2), answer to the write, due in the cycle of ``write``
+    read_word : Out(address_bits - 2), byte address / 4 of a read; the low two bits of the address are ignored
+    read_data, read_response : In(32), In(2), contents of register ``read_word``, and the answer, due in the cycle
+        of ``read_word``
+
+    Latency: an access happens in the cycle in which the bus is ready, and is answered in the next one.
+
+    Back-pressure: the bus is not ready for a write, or a read, before the last one's answer has been taken.
     """
 
     def __init__(self, address_bits: int) -> None:
@@ -77,7 +94,7 @@ class AxiLiteSlave(wiring.Component):
         take = Signal()
         whole = Signal()
         m.d.comb += [
-            # Both halves of a write are taken together, which needs no memory of either.
+            # Address and data of a write are taken in the same cycle, so that neither has to be stored.
             take.eq(bus.awvalid & bus.wvalid & ~bus.bvalid),
             bus.awready.eq(take),
             bus.wready.eq(take),

@@ -1,4 +1,4 @@
-"""The command list's memory: written by the bus before a start, read by the two walkers."""
+"""The memory of the command list: written over the bus before a start, read by front end and back end."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class CommandPort(wiring.Signature):
-    """A walker's view of the command memory.
+    """A read port of the command memory, seen from the reader.
 
-    address : word number
-    data : 32 bits, the word at the address of the cycle before
+    address : Out(bits(command_words)), number of a word
+    data : In(32), the word at the address of the cycle before
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -22,19 +22,35 @@ class CommandPort(wiring.Signature):
 
 
 class CommandWrites(wiring.Signature):
-    """Writes of the command memory, seen from the writer."""
+    """The write port of the command memory, seen from the writer.
+
+    enable : Out(1), ``data`` is stored at ``address``
+    address : Out(bits(command_words)), number of a word
+    data : Out(32)
+    """
 
     def __init__(self, p: EngineParameters) -> None:
         super().__init__({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
 
 
 class CommandMemory(wiring.Component):
-    """``command_words`` words of 32 bits with one write port and a read port each for front and back end.
+    """``command_words`` words of 32 bits, with a write port and two read ports.
 
-    write : ``data`` is stored at ``address`` in every cycle with ``enable``; not to be used while a walker runs
-    front, back : independent, latency one cycle
+    The front end's port shares its address with the write port: a block RAM has two ports, so three independent
+    ones would take twice the memory.
 
-    The front end's port is the writer's, too: block RAM has two ports, and would be needed twice for three.
+    Parameters
+    ----------
+    p : sizes of the engine
+
+    Members
+    -------
+    write : In(CommandWrites), not to be used while the front end runs
+    front, back : In(CommandPort), the ports of front end and back end
+
+    Latency: one cycle from address to data.
+
+    Back-pressure: none, each port takes an address a cycle.
     """
 
     def __init__(self, p: EngineParameters) -> None:

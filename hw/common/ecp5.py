@@ -1,8 +1,4 @@
-"""Primitives of the Lattice ECP5, with the components that wrap them.
-
-``MULT18X18D_MODEL`` is a Verilog model of the primitive, of just the mode used here, so that the wrapped
-version can be simulated by the tests of the portable one.
-"""
+"""The multiplier of the Lattice ECP5, wrapped in a component, and a Verilog model of it for simulation."""
 
 from __future__ import annotations
 
@@ -11,13 +7,22 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 REGISTERED = {"REG_INPUTA_CLK": "CLK0", "REG_INPUTB_CLK": "CLK0", "REG_OUTPUT_CLK": "CLK0"}
+"""Registers of the MULT18X18D that are used, with their clock."""
 UNREGISTERED = ["REG_INPUTC_CLK", "REG_PIPELINE_CLK"]
+"""Registers of the MULT18X18D that are bypassed."""
 
 
 class Multiplier18(wiring.Component):
-    """Signed 18 x 18 bits in one MULT18X18D, its input and output registers used: two cycles deep.
+    """Multiplies signed numbers in one MULT18X18D.
 
-    The registers are neither reset nor stopped.
+    Members
+    -------
+    a, b : In(signed(18)), the factors
+    product : Out(signed(36)), their product
+
+    Latency: two cycles, by the primitive's input and output registers, which are not reset.
+
+    Back-pressure: none, a product a cycle.
     """
 
     def __init__(self) -> None:
@@ -53,10 +58,12 @@ class Multiplier18(wiring.Component):
 
 
 def _model_port(direction: str, name: str, count: int) -> str:
+    """Declaration of ``count`` one-bit ports: ``name``0, ``name``1 and so on."""
     return f"    {direction} wire " + ", ".join(f"{name}{number}" for number in range(count))
 
 
 def _joined(name: str, count: int) -> str:
+    """Those ports as one vector, number 0 lowest."""
     return "{" + ", ".join(f"{name}{number}" for number in reversed(range(count))) + "}"
 
 
@@ -90,3 +97,4 @@ MULT18X18D_MODEL = "\n".join(
         "",
     ]
 )
+"""Verilog model of the primitive in the one mode that is used here, for simulation."""

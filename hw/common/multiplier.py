@@ -1,7 +1,4 @@
-"""Signed multiplier, ``MULTIPLY_CYCLES`` deep: portable, or a vendor's primitive by the same ports.
-
-a, b : signed, at most 18 bits each -> product : signed, both widths together
-"""
+"""A signed multiplier, in portable form or as a vendor's primitive, with the same ports and latency."""
 
 from __future__ import annotations
 
@@ -14,10 +11,26 @@ from amaranth.lib.wiring import In, Out
 from dcgen.hw.common.ecp5 import Multiplier18
 
 MultiplierKind = Literal["portable", "ecp5"]
+"""How multipliers are built: by synthesis from a product, or as the Lattice ECP5's primitive."""
 
 
 class Multiplier(wiring.Component):
-    """One product a cycle."""
+    """Multiplies two signed numbers.
+
+    Parameters
+    ----------
+    a_bits, b_bits : widths of the factors, at most 18; ValueError if one is wider
+    kind : how the multiplier is built
+
+    Members
+    -------
+    a, b : In(signed(a_bits)), In(signed(b_bits)), the factors
+    product : Out(signed(a_bits + b_bits)), their product
+
+    Latency: ``back_timing.MULTIPLY_CYCLES``.
+
+    Back-pressure: none, a product a cycle.
+    """
 
     def __init__(self, a_bits: int, b_bits: int, kind: MultiplierKind = "portable") -> None:
         if max(a_bits, b_bits) > 18:

@@ -1,4 +1,4 @@
-"""Registers in a row."""
+"""Delays by registers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from amaranth.hdl import Module, Signal, Value
 
 
 def delay(m: Module, value: Value, cycles: int, name: str, *, reset_less: bool = False) -> Value:
-    """``value`` as it was ``cycles`` cycles ago (0 in the first ones after reset, unless ``reset_less``).
+    """``value`` as it was ``cycles`` cycles ago, and 0 in the first ``cycles`` cycles after a reset.
 
-    reset_less : for what means nothing without a valid bit beside it; a reset need not reach it
+    name : stem of the registers' names
+    reset_less : a reset leaves the registers alone, for values that mean nothing without a valid bit of their own
     """
     for number in range(cycles):
         register = Signal(value.shape(), name=f"{name}_{number + 1}", reset_less=reset_less)

@@ -1,8 +1,4 @@
-"""Reads one record of the command list into registers.
-
-A ``start`` pulse reads the ``RECORD_WORDS`` words from ``address`` on. ``done`` pulses ``READ_CYCLES``
-cycles after it; from then until the next start ``record`` holds the words, which ``step_field`` names.
-"""
+"""Reads one record of the command list into registers, and names its fields."""
 
 from __future__ import annotations
 
@@ -16,17 +12,35 @@ from dcgen.hw.contract.commands import RECORD_WORDS, STEP_FIELDS
 from dcgen.hw.contract.parameters import EngineParameters
 
 RECORD = data.ArrayLayout(32, RECORD_WORDS)
+"""The words of a record."""
 
 
 def step_field(record: data.View, name: str) -> Value:
-    """Field ``name`` of a record."""
+    """Field ``name`` of a record, a field of ``commands.STEP_FIELDS``, signed if it is described so."""
     field = STEP_FIELDS[name]
     value = record[field.word][field.low : field.low + field.width]
     return value.as_signed() if field.signed else value
 
 
 class RecordReader(wiring.Component):
-    """start, address -> record, done."""
+    """Reads a record.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse
+    address : In(bits(command_words)), number of the record's first word, in the cycle of ``start``
+    commands : Out(CommandPort), the reader's side of a port of the command memory
+    record : Out(RECORD), the words, from ``done`` to the next ``start``
+    done : Out(1), pulse
+
+    Latency: ``back_timing.READ_CYCLES`` from ``start`` to ``done``. A ``start`` before ``done`` begins anew.
+
+    Back-pressure: none.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         address = bits(parameters.command_words)

@@ -1,12 +1,7 @@
-"""Double-buffered list memory: where the front end's lists of weights meet the back end.
+"""The list memory, in two halves, where the front end's replay lists meet the back end.
 
-The memory has two halves of ``list_entries`` entries. The producer fills one and publishes it together
-with its head; the consumer reads the oldest published half any number of times and releases it.
-
-* ``publish.ready`` is 1 while the half being filled is free; entries may be written only then. The
-  handshake hands the half over: ``head.valid`` is 1 in the next cycle.
-* The handshake on ``head`` releases the oldest half: ``publish.ready`` is 1 in the next cycle.
-* ``read``: ``data`` is the entry of the oldest published half at the address of the cycle before.
+The producer fills one half and publishes it together with its head. The consumer reads the oldest published half,
+as often as it likes, and releases it. So a list is replayed while the next one is decoded.
 """
 
 from __future__ import annotations
@@ -21,17 +16,43 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 def write_signature(p: EngineParameters) -> wiring.Signature:
-    """Entries into the half being filled, seen from the producer."""
+    """Writes of entries to the half being filled, seen from the producer.
+
+    enable : Out(1), ``data`` is stored at ``address``
+    address : Out(bits(list_entries)), number of an entry
+    data : Out(entry_layout)
+    """
     return wiring.Signature({"enable": Out(1), "address": Out(bits(p.list_entries)), "data": Out(entry_layout(p))})
 
 
 def read_signature(p: EngineParameters) -> wiring.Signature:
-    """Entries of the oldest published half, seen from the consumer."""
+    """Reads of entries of the oldest published half, seen from the consumer.
+
+    address : Out(bits(list_entries)), number of an entry
+    data : In(entry_layout), the entry at the address of the cycle before
+    """
     return wiring.Signature({"address": Out(bits(p.list_entries)), "data": In(entry_layout(p))})
 
 
 class ReplayLists(wiring.Component):
-    """Two lists with their heads, first in, first out."""
+    """Two lists with their heads, first in, first out.
+
+    Parameters
+    ----------
+    parameters : sizes of the engine; a half holds ``list_entries`` entries
+
+    Members
+    -------
+    write : In(write_signature), to be used only while ``publish.ready``
+    publish : In(stream of head_layout), hands the half being filled over, with its head
+    head : Out(stream of head_layout), head of the oldest published half; taking it releases the half
+    read : In(read_signature), entries of the oldest published half
+
+    Latency: one cycle from a transfer on ``publish`` to ``head.valid``, from one on ``head`` to ``publish.ready``,
+    and from an address to its entry.
+
+    Back-pressure: ``publish.ready`` is 0 while both halves are published, ``head.valid`` while none is.
+    """
 
     def __init__(self, parameters: EngineParameters) -> None:
         self.parameters = parameters

@@ -41,7 +41,8 @@ class ConvSectionReader(wiring.Component):
     done : Out(1), pulse; the whole section has been read
     decoding : Out(1), the stream is being decoded
     level, weight : In(8), Out(signed(17)), index of the codebook; its value, in the cycle after ``level``
-    output, constants : In, Out(CONSTANTS), number of an output channel; its constants, in the cycle after
+    output, constants : In(bits(max_outputs)), Out(CONSTANTS), number of an output channel; its constants, in the
+        cycle after
     moving : In(1), clock enable: 0 stops both look-ups in the same cycle and the decoder in the next one
     cause : Out(8), the first defect since ``start``, registered; ``Cause.NONE`` as long as there is none
 

@@ -1,4 +1,4 @@
-"""The constants of additions and averages, worked out from their factors bit by bit."""
+"""Computes weights and bias of additions and averages from the factors in their headers, a bit a cycle."""
 
 from __future__ import annotations
 
@@ -12,13 +12,30 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 
 class PlainWeights(wiring.Component):
-    """start -> weight0, weight1, bias, done.
+    """Computes the two weights and the bias of a step.
 
-    average : 0 for an addition: weights are the factors, bias = -(zero0 * factor0 + zero1 * factor1);
-        1 for an average over ``taps``: both weights are k = (factor0 + taps // 2) // taps,
-        bias = -zero0 * taps * k. Biases wrap at 32 bits.
-    excess : k does not fit a weight
-    done : pulse; results hold until the next start
+    An addition's weights are its factors; bias = -(zero0 * factor0 + zero1 * factor1). Both weights of an average
+    are k = (factor0 + taps // 2) // taps; bias = -zero0 * taps * k. The bias wraps at 32 bits.
+
+    Parameters
+    ----------
+    p : sizes of the engine
+
+    Members
+    -------
+    start : In(1), pulse; the other inputs are steady from then until ``done``
+    average : In(1), 1 for an average, 0 for an addition
+    factor0, factor1 : In(signed(32)), those of the section's header; of an average, factor0 is 1 to 2**24 - 1
+    zero0, zero1 : In(8), zero points of the inputs; of an average, the first one counts
+    taps : In(bits(max_taps + 1)), positions of an average's window, at least 1
+    weight0, weight1 : Out(signed(17)), the weights
+    bias : Out(signed(32)), the bias
+    excess : Out(1), k does not fit a weight
+    done : Out(1), pulse; the results are steady from then to the next ``start``
+
+    Latency: ``front_timing.ADD_CYCLES`` or ``front_timing.AVERAGE_CYCLES`` from ``start`` to ``done``.
+
+    Back-pressure: none.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -42,11 +59,12 @@ class PlainWeights(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         count = Signal(range(UNIT_BITS + 2))
-        # Two products at once, least significant bit of the multiplier first.
+        # Two multiplications side by side, a bit of each multiplier in a cycle, the lowest first; ``total`` is the
+        # sum of both products.
         factor = [Signal(signed(32), name=f"multiplicand_{i}") for i in range(2)]
         times = [Signal(BYTE, name=f"multiplier_{i}") for i in range(2)]
         total = Signal(signed(32))
-        # Restoring division, most significant bit first.
+        # Restoring division, the dividend's highest bit first.
         dividend, quotient = Signal(UNIT_BITS + 1), Signal(UNIT_BITS + 1)
         remainder = Signal(len(self.taps) + 1)
 
@@ -104,7 +122,7 @@ class PlainWeights(wiring.Component):
             with m.State("TAPS"):
                 multiply()
                 with m.If(count == BYTE):
-                    # ``total`` is complete: it becomes the other product's factor.
+                    # ``total`` is k * taps, and becomes a factor of the bias.
                     m.d.sync += [
                         total.eq(0),
                         factor[0].eq(total),

@@ -1,4 +1,4 @@
-"""A section's headers: their words, and whether their fields can be true."""
+"""Holds a section's headers, and checks whether each of their fields is in its range."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dcgen.hw.contract.front_timing import CONV_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
 MIN_SHIFT, MAX_SHIFT = 17, 32
+"""Bounds of a requantization's shift, in bits."""
 
 HEADER = data.StructLayout(
     {
@@ -41,21 +42,32 @@ HEADER = data.StructLayout(
         "table2_bytes": 16,
     }
 )
-"""NodeHeader and ConvHeader as ``docs/blob-format.md`` has them."""
+"""NodeHeader and ConvHeader one after the other, fields as in ``docs/blob-format.md``."""
 
 
 def is_shift(value: Value) -> Value:
-    """Whether a requantisation's shift is allowed."""
+    """Whether ``value`` is an allowed shift of a requantization."""
     return (value >= MIN_SHIFT) & (value <= MAX_SHIFT)
 
 
 class SectionHeader(wiring.Component):
-    """Holds the headers' words and checks them against the step.
+    """Stores the headers' words and checks the fields against each other and against the step.
 
-    write, index, word : word ``index`` becomes ``word``
-    kind, raw, outputs, taps : the step's; ``taps`` is the number of inputs of an ADD
-    header : the fields; those of the convolution are the last convolution's
-    cause : first defect, one cycle after the words; NONE if there is none
+    Parameters
+    ----------
+    p : sizes of the engine, which bound ``outputs`` and ``taps``
+
+    Members
+    -------
+    write, index, word : In(1), In(4), In(32), if ``write``, word number ``index`` of the headers becomes ``word``
+    kind, raw, outputs, taps : In(4), In(1), In(16), In(8), fields of the step's record, steady while the words are
+        written and checked; ``taps`` of an ADD is its number of inputs
+    header : Out(HEADER), the words as fields; those of ConvHeader are the last convolution's
+    cause : Out(8), the most important defect, ``Cause.NONE`` if there is none
+
+    Latency: ``front_timing.CHECK`` cycles from the last word's ``write`` to its ``cause``.
+
+    Back-pressure: none, a word a cycle.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -83,7 +95,7 @@ class SectionHeader(wiring.Component):
         m.d.comb += h.eq(words.as_value())
 
         def early(value: Value, name: str) -> Value:
-            """``value`` a cycle later: no header's last word takes part in it, so it is ready with that word."""
+            """``value`` a cycle later. A header's last word must not influence it, so that it is there in time."""
             return delay(m, value, 1, name)
 
         scaled = early(is_shift(h.shift) & (h.lo <= h.hi), "scaled")
@@ -126,7 +138,7 @@ class SectionHeader(wiring.Component):
         return m
 
     def _conv(self, without_factors: Value, scaled: Value, unscaled: Value) -> tuple[Value, Value]:
-        """Whether a convolution's fields can be true as far as the second table's size; whether that must be 0."""
+        """Whether a convolution's fields are sound, the second table's size aside; and whether that must be 0."""
         h = self.header
         per_channel = h.flags == 1
         scores = unscaled & (h.flags == 0) & (h.lo == 0)
@@ -151,6 +163,6 @@ def _is_factor(value: Value) -> Value:
 
 
 def _stream_bytes(stream_bits: Value) -> Value:
-    """Bytes of the stream with its guard of eight: whole words, which makes it two words more."""
+    """Bytes of a stream: its bits in whole words of 32, and a guard of two words."""
     words = stream_bits[5:] + stream_bits[:5].any() + 2
     return Cat(Const(0, 2), words)

@@ -1,4 +1,4 @@
-"""Reads the blob's tensors section; keeps the zero points and the input's pad bytes."""
+"""Reads the blob's tensors section, and keeps each tensor's zero point and the input's pad bytes."""
 
 from __future__ import annotations
 
@@ -13,18 +13,31 @@ from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.hw.front.bit_reader import CONSUMER
 
 MAX_CHANNELS = 16
+"""Most channels of the network's input."""
 INFINITY = 0x7F800000
-"""The least float32 pattern that is not a positive finite number, 0 aside."""
+"""Bits of a float32. The positive finite numbers are the patterns from 1 to one less."""
 
 
 class TensorTableReader(wiring.Component):
-    """start -> done; then look-ups.
+    """Stores the section's zero points and pad bytes for look-ups.
 
-    tensors, channels : tensors of the network, channels of its input; steady from ``start`` to ``done``
-    bits, valid, consume, waiting : those of a ``BitReader`` at the section's start
-    cause : a defect in this cycle; not later than ``done``, a pulse
-    tensor, zero_point : look-up, the answer a cycle later
-    pad_index, pad : likewise
+    Parameters
+    ----------
+    p : sizes of the engine; ``max_tensors`` zero points are kept
+
+    Members
+    -------
+    start : In(1), pulse; the bit reader stands at the section's first word
+    tensors, channels : In(16), tensors of the network, channels of its input; steady from ``start`` to ``done``
+    bits, valid, consume, waiting : see ``CONSUMER``
+    done : Out(1), pulse behind the section's last word
+    cause : Out(8), a defect in this cycle, ``Cause.NONE`` if there is none
+    tensor, zero_point : In(bits(max_tensors)), Out(8), number of a tensor; its zero point, in the cycle after
+    pad_index, pad : In(4), Out(8), number of an input's channel; its pad byte, in the cycle after
+
+    Latency: a cycle a word, two words a tensor and one for four channels.
+
+    Back-pressure: a word is taken in each cycle that has one.
     """
 
     def __init__(self, p: EngineParameters) -> None:

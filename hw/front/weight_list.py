@@ -66,10 +66,11 @@ class WeightListBuilder(wiring.Component):
     finished : Out(1), the step's last list has been published, or is on its way
     exhausted : Out(1), the last weight of the last filter has been passed
     level, weight : Out(8), In(signed(17)), index of the codebook; its value, in the cycle after ``level``
-    tap : Out, the tap of that weight, in the cycle of ``weight``
-    output, head : Out, In(head_layout), number of a filter; its constants, in the cycle after (not ``entries``)
+    tap : Out(bits(max_taps)), the tap of that weight, in the cycle of ``weight``
+    output, head : Out(bits(max_outputs)), In(head_layout), number of a filter; its constants, in the cycle after;
+        ``head.entries`` is ignored
     moving : Out(1), clock enable of both look-ups
-    most : Out, most weights of a list since ``start``
+    most : Out(bits(list_entries + 1)), most weights of a list since ``start``
     beyond : Out(1), pulse; an entry came after the last weight (``Cause.POSITION``)
     full : Out(1), pulse; a list has more weights than it can hold (``Cause.CAPACITY``)
     write, publish : Out(write_signature), Out(stream of head_layout), the producer's side of ``ReplayLists``
