@@ -1,4 +1,4 @@
-"""A network for the engine as plain data: what running it and checking what it wrote take."""
+"""A network for the engine as plain data: what is needed to run it and to check what it wrote."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dcgen.quant.qgraph import U8, QGraph
 
 
 def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[str, Any]:
-    """``plan.json``: all that running and checking a network takes, as plain data."""
+    """The content of ``plan.json``: all that is needed to run a network and to check what it wrote."""
     state = regmap.register("status")
     return {
         "name": graph.name,
@@ -48,7 +48,13 @@ def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[st
 def play_files(
     data: bytes, program: Sequence[int], commands: Sequence[int], described: Mapping[str, Any], picture: U8
 ) -> tuple[bytes, bytes, bytes]:
-    """The bench's input files for one picture, uint8 [H, W, C], in the order of ``playback.FILES``."""
+    """The bench's input files for one picture, in the order of ``playback.FILES``.
+
+    data : the blob
+    program, commands : of the plan
+    described : what ``describe`` returned
+    picture : uint8 [H, W, C]
+    """
     control = regmap.register("control")
     topology = int(described["topology_hash"], 16)
     setup = [
@@ -66,7 +72,7 @@ def play_files(
 
 
 def packets(data: bytes, program: Sequence[int]) -> list[bytes]:
-    """The blob's sections as packets, in the order of ``program``. BlobError for a damaged blob."""
+    """The blob's sections as packets, in the order of ``program``. Raises BlobError for a damaged blob."""
     layout = take_apart(data)
     header = layout.header
     start = header["tensors_offset"]
@@ -76,7 +82,7 @@ def packets(data: bytes, program: Sequence[int]) -> list[bytes]:
 
 
 def trace_description(graph: QGraph, plan: EnginePlan) -> dict[str, Any]:
-    """The description that ``dcgen.hw.sim.tensors`` puts writes back with."""
+    """What ``dcgen.hw.sim.tensors`` needs to put the engine's writes back into tensors."""
     placed = plan.schedule.placement
     numbers = {n: i for i, n in enumerate(plan.work.planes)}
     steps = []

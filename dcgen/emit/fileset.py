@@ -1,4 +1,4 @@
-"""Sets of generated files, put together in memory."""
+"""Operations on sets of generated files in memory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dcgen.files import FileSet
 
 
 def merged(*sets: FileSet) -> FileSet:
-    """All files of ``sets``. A path made twice is a bug of the emitters: ValueError."""
+    """All files of ``sets``. Raises ValueError for a path that two sets have, which is a bug of the emitters."""
     out: dict[str, bytes] = {}
     for files in sets:
         twice = out.keys() & files.keys()

@@ -1,4 +1,4 @@
-"""The firmware folder: runtime, one model's constant tables and blob, documentation."""
+"""The firmware folder: the runtime, one model's constant tables and blob, build files, documentation."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from dcgen.resources import resource_dir
 
 
 def runtime_files() -> FileSet:
-    """The runtime's C sources, with the headers generated from the blob's schema."""
+    """The runtime's C sources and the headers that are generated for it."""
     folder = resource_dir("firmware") / "runtime"
     sources = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix in (".c", ".h")}
     return merged(sources, format_files())
 
 
 def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None) -> FileSet:
-    """The model's own sources and blob; any number of models link into one program.
+    """The model's own sources and its blob; any number of models link into one program.
 
-    golden : its first picture is the self-test's; without it there is no self-test file
+    golden : the self-test runs its first picture; without ``golden`` there is no self-test
     """
     names = ModelNames.of(name)
     values: dict[str, object] = {"names": names, "title": comment_text(name), "graph": graph, "plan": plan}
@@ -65,11 +65,11 @@ def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden
 def emit_firmware(
     graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None = None
 ) -> FileSet:
-    """A whole firmware folder in memory: runtime, model, ports, build files, README.
+    """A whole firmware folder: runtime, model, ports, build files, README.
 
-    graph, blob, plan : the integer network, its encoding and the plan made for both
-    name : of the model; its cleaned form names files and symbols
-    golden : picture and check values of the self-test
+    graph, blob, plan : the integer network, its encoding, and the plan made for both
+    name : of the model; files and symbols are named after it, see ``ModelNames``
+    golden : the self-test's picture and check values; without it there is no self-test
     """
     names = ModelNames.of(name)
     style = resource_dir("firmware") / "clang-format"
@@ -91,7 +91,7 @@ def emit_firmware(
 
 
 def _node_values(node: NodePlan) -> dict[str, object]:
-    """One initialiser of dcg_node, field by field in the order of the struct."""
+    """Name and initialiser of one dcg_node, its fields in the order of the struct; those of zero are left out."""
     fields = (
         ("kernel", node.kernel or "NULL"),
         ("inputs", "{{{}, {}}}".format(*node.inputs)),
@@ -112,7 +112,7 @@ def _node_values(node: NodePlan) -> dict[str, object]:
 
 
 def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
-    """The fields of dcg_packing."""
+    """The field ``packing`` of a dcg_node; nothing for a node without a packed input."""
     if node.conv is None or (p := node.conv.packing) is None:
         return ()
     line, planes = node.workspace, node.workspace + p.line_bytes
@@ -121,5 +121,5 @@ def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
 
 
 def _c_float(value: float) -> str:
-    """A C float constant; a decimal point or exponent is always there."""
+    """``value`` as a C constant of type float."""
     return f"{value:.9e}f"

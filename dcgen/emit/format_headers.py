@@ -23,11 +23,12 @@ _C_TYPES = {
     "Q": ("uint64_t", "u64"),
     "i": ("int32_t", "i32"),
 }
-"""Type and loader of a field's struct format character; floats are for the host alone."""
+"""C type and load function of a field, by its format character of ``struct``; fields of floats are for the host
+only."""
 
 
 def format_files() -> dict[str, bytes]:
-    """``dcg_format.h`` (statuses and constants) and ``dcg_records.h`` (one accessor a field)."""
+    """``dcg_format.h``, statuses and constants, and ``dcg_records.h``, an accessor for each field of a record."""
     constants = [
         _group("Numbers of the format.", _numbers()),
         _group("Numbers that the planner and the kernels share.", definitions()),
@@ -63,6 +64,7 @@ def format_files() -> dict[str, bytes]:
 
 
 def _numbers() -> list[tuple[str, str]]:
+    """Names and values of the format's numbers."""
     return [
         ("MAGIC", f"0x{schema.MAGIC:08X}u"),
         ("VERSION", f"{schema.VERSION}u"),
@@ -95,7 +97,7 @@ def _enum_group(doc: str, prefix: str, enum: type[IntEnum] | type[IntFlag]) -> d
 
 
 def _snake(name: str) -> str:
-    """NodeHeader -> node_header."""
+    """``name`` in snake case: node_header for NodeHeader."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
 
 

@@ -1,4 +1,4 @@
-"""Golden data: pictures, what must come of them, and check values of every tensor."""
+"""Golden data: pictures, the scores that a network must make of them, and check values of its tensors."""
 
 from __future__ import annotations
 
@@ -24,8 +24,9 @@ class Golden:
 
     pictures : uint8 [N, H, W, C], N >= 1
     scores : int32 [N, S]
-    trace : uint8 [C, H, W] by tensor of the first picture
-    checks : of the first picture, one value a node; 0 for Concats and the scores, which C does not trace
+    trace : the tensors of the first picture by name, uint8 [C, H, W]
+    checks : for each node the check value of its output for the first picture; 0 for Concats and the scores, which
+        C does not trace
     """
 
     pictures: U8
@@ -35,7 +36,7 @@ class Golden:
 
     @classmethod
     def of(cls, graph: QGraph, pictures: U8) -> Golden:
-        """Run ``graph`` on pictures, uint8 [N, H, W, C]. PictureError if there are none."""
+        """Run ``graph`` on ``pictures``, uint8 [N, H, W, C]. Raises PictureError if there are none."""
         if len(pictures) == 0:
             raise PictureError(graph.name, "has no picture for its self-test", "give at least one")
         trace: dict[str, U8] = {}
@@ -62,9 +63,12 @@ class Golden:
 
 
 def check_value(node: int, planes: U8) -> int:
-    """Sum modulo 2**32 of the CRC-32 of every row of ``planes`` (uint8 [C, H, W]), its place before it.
+    """The check value of a node's output: the sum modulo 2**32 of a CRC-32 for each row, in whatever order.
 
-    The place is node, channel and row as little-endian uint16; the order of rows does not matter.
+    The CRC of a row is over node, channel and row number, each as a little-endian uint16, and then the row's
+    bytes.
+
+    planes : uint8 [C, H, W]
     """
     total = 0
     for c, plane in enumerate(planes):

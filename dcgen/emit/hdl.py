@@ -1,4 +1,4 @@
-"""The engine's part of an output: Verilog, command list, driver tables, benches that run on their own."""
+"""The engine's part of an output: Verilog, command list, tables for the driver, and test benches."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from dcgen.quant.qgraph import QConcat, QGraph
 from dcgen.resources import resource_dir
 
 BENCHES = ("simulator.py", "playback.py", "tensors.py", "play.py", "network.py", "bench.v")
-"""Files of ``hw/sim`` that travel with a design."""
+"""Files of ``hw/sim`` that are written beside a design; they run without dcgen."""
 
 
 def engine_verilog(parameters: EngineParameters) -> str:
-    """The engine's Verilog. ToolError where Amaranth or Yosys is missing."""
+    """The engine's Verilog. Raises ToolError where Amaranth or Yosys is missing or fails."""
     try:
         from dcgen.hw.axi_engine import verilog
     except ModuleNotFoundError as e:
@@ -40,10 +40,10 @@ def engine_verilog(parameters: EngineParameters) -> str:
 
 
 def emit_hdl(graph: QGraph, data: bytes, plan: EnginePlan, prediction: Prediction, golden: Golden) -> FileSet:
-    """The folder ``rtl``.
+    """The folder ``rtl``: the engine and a test of it on this network, which runs without dcgen.
 
     data : the blob
-    golden : whose first picture the folder's own test runs
+    golden : the test runs its first picture
     """
     names = ModelNames.of(graph.name)
     described = describe(graph, plan, prediction)
@@ -81,7 +81,7 @@ def emit_hdl(graph: QGraph, data: bytes, plan: EnginePlan, prediction: Predictio
 
 
 def emit_driver(graph: QGraph, plan: EnginePlan) -> FileSet:
-    """The folder ``firmware/engine``: the driver, its registers, and this network's plan."""
+    """The folder ``firmware/engine``: the engine's driver, its registers, and this network's plan."""
     names = ModelNames.of(graph.name)
     folder = resource_dir("firmware") / "engine"
     sources = {p.name: p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix in (".c", ".h")}

@@ -9,23 +9,24 @@ from dcgen.emit.render import identifier
 
 @dataclass(frozen=True)
 class ModelNames:
-    """All names derive from ``name``, a C identifier; models of different names share none."""
+    """C identifiers and file names, all made from ``name``, a C identifier; models of different names share
+    none."""
 
     name: str
 
     @classmethod
     def of(cls, name: str) -> ModelNames:
-        """From any model name; ConfigError where no identifier can be made of it."""
+        """The names of a model whose name is any text; see ``identifier``."""
         return cls(identifier(name))
 
     @property
     def macro(self) -> str:
-        """Start of the model's macros, ``DCG_<NAME>``."""
+        """What the model's macros begin with: ``DCG_<NAME>``."""
         return f"DCG_{self.name.upper()}"
 
     @property
     def symbol(self) -> str:
-        """Start of the model's symbols, ``dcg_<name>``."""
+        """What the model's symbols begin with: ``dcg_<name>``."""
         return f"dcg_{self.name}"
 
     @property

@@ -1,4 +1,4 @@
-"""The build of the firmware folder: ports of every machine, Makefile and CMakeLists.txt."""
+"""The build of the firmware folder: ports to every machine, Makefile and CMakeLists.txt."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from dcgen.targets import TARGETS, Target
 
 @dataclass(frozen=True)
 class _MakeTarget:
-    """What the templates are told about a target, everything as text."""
+    """A target as the templates print it.
+
+    test : make's goal that tests it
+    variable : what its variables in make begin with
+    padding : spaces that align the descriptions of all goals
+    emulate : the command that runs a program ``$<``; empty where the target is not emulated
+    """
 
     name: str
     test: str

@@ -1,4 +1,4 @@
-"""The cheapest way to cut a row of things into runs, by dynamic programming over the cuts."""
+"""The cheapest way to cut a sequence into runs, by dynamic programming over the positions of the cuts."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ Run = TypeVar("Run")
 def cheapest_cuts(
     n: int, run: Callable[[int, int], tuple[float, Run] | None]
 ) -> tuple[tuple[Run, ...], float, int]:
-    """The runs of the lowest total cost that cover ``n`` things, or as many of the first ones as can be reached.
+    """The runs of the lowest total cost that cover a sequence of ``n`` things.
 
-    run : for a run from ``first`` to ``last - 1`` its cost and what stands for it, None where there is none
+    run : ``run(first, last)`` is the cost of the run ``first .. last - 1`` and an object that stands for it, or
+        None where that run is impossible
 
-    Returns the runs in order, their cost, and how many things they cover.
+    Returns the runs in order, their total cost, and how many things they cover: ``n``, or where no runs cover all,
+    as many of the first ones as any runs cover.
     """
     cost: list[float] = [0.0] + [float("inf")] * n
     chosen: list[tuple[int, Run] | None] = [None] * (n + 1)

@@ -1,9 +1,9 @@
 """What a weight that is not zero costs on a target besides its bits in the file.
 
-Software and engine skip zeros, so that the work of a convolution is its non-zero weights times what one of
-them takes: an instruction or a few for each output pixel, or a cycle for all output pixels that the lanes
-serve together. Where an input is mostly zero, software takes its work by the inputs that are not. Beside the
-bytes of the file work counts in units of the average weight's, whatever the target's own unit is.
+Software and engine skip zeros, so the work of a convolution is its non-zero weights times the work of one. In
+software a weight takes some instructions for each output pixel, or where most of the input is zero, for each input
+that is not. In an engine a weight takes a cycle for all output pixels that the lanes serve together. Compression
+weighs this work against bytes of the file; for that it is stated relative to the average weight of the network.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ from dcgen.quant.qgraph import QConv
 from dcgen.targets import EngineTarget, Target
 
 EVENT_WORK = 3.5
-"""What a weight takes for an input that is not zero where others are skipped, in units of what it takes for any
-input where none is: about so much on every core."""
+"""Work of a weight for one input that is not zero where zeros are skipped, in units of its work for one input
+where they are not; about the same on every core."""
 
 
 def is_plain(op: Conv | QConv) -> bool:
-    """Whether outputs read one position of the input each, their own."""
+    """Whether each output reads one position of the input, its own: a 1x1 kernel without stride and padding."""
     return op.kernel == op.stride == (1, 1) and not any(op.pads)
 
 
 def active_shares(graph: Graph, pictures: F32) -> dict[str, float]:
-    """Share of their inputs that is not zero as bytes, of the convolutions that can skip zeros, by Conv node.
+    """For each convolution that can skip zeros, by Conv node, the share of its input bytes that will not be zero.
 
-    pictures : centred, float32 [N, C, H, W]. A tensor's range is taken from zero to the largest value in them.
+    pictures : centred, float32 [N, C, H, W]. A tensor's bytes are taken to span zero to the largest value that
+        these pictures give it, and values below half a step of that to become zero.
     """
     inputs = {n.name: n.inputs[0] for n, c in graph.convs() if is_plain(c) and c.groups == 1}
     tensors = sorted(set(inputs.values()) - {i.name for i in graph.inputs})
@@ -43,9 +44,9 @@ def active_shares(graph: Graph, pictures: F32) -> dict[str, float]:
 
 
 def work_per_weight(graph: Graph, target: Target | EngineTarget, active: Mapping[str, float]) -> dict[str, float]:
-    """Output pixels (software) or cycles (an engine) that one non-zero weight takes, by Conv node.
+    """The work of one non-zero weight by Conv node: output pixels in software, cycles in an engine.
 
-    active : ``active_shares``; pixels are those that cost as much
+    active : from ``active_shares``. Where zeros are skipped, as many output pixels are counted as cost the same.
     """
     pixels = {n.name: int(np.prod(graph.shapes[n.name][1:])) for n, _ in graph.convs()}
     if isinstance(target, EngineTarget):
@@ -56,7 +57,7 @@ def work_per_weight(graph: Graph, target: Target | EngineTarget, active: Mapping
 def work_of_weights(
     graph: Graph, target: Target | EngineTarget, active: Mapping[str, float]
 ) -> Mapping[str, float]:
-    """The same, 1 for the average weight of the network."""
+    """``work_per_weight`` relative to the average weight of the network, for which it is 1."""
     work = work_per_weight(graph, target, active)
     sizes = {n.name: c.weight.values.size for n, c in graph.convs()}
     mean = sum(work[name] * size for name, size in sizes.items()) / sum(sizes.values())

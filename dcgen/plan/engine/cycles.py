@@ -1,4 +1,4 @@
-"""The cycle model: how long the engine takes for a blob, exactly, as long as no stream makes it wait."""
+"""The cycle model: how many cycles the engine takes for a blob, exactly, where no stream makes it wait."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from dcgen.plan.engine.stream_facts import stream_facts
 from dcgen.quant.qgraph import QConv, QGraph
 
 CAUSES = ("mac", "list_wait", "drain_wait", "pool", "load", "other")
+"""What a cycle is spent on, by the names of the engine's counters; "other" is the rest."""
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Cycles of one picture, from the first blob word accepted to the last score sent, both included.
 
-    steps : cycles of each record of the command list; they sum to ``total``
-    causes : cycles by ``CAUSES``, likewise
-    nonzero_macs : multiplications that the network's non-zero weights stand for
-    lanes : multipliers
+    steps : cycles of each record of the command list; their sum is ``total``
+    causes : cycles by cause, one of ``CAUSES``; their sum is ``total``
+    nonzero_macs : multiplications of non-zero weights that the network asks for
+    lanes : multipliers of the engine
     """
 
     total: int
@@ -38,11 +39,11 @@ class Prediction:
 
     @property
     def utilisation(self) -> float:
-        """Share of the multipliers' cycles in which they do what the network needs."""
+        """Share of the multipliers' cycles in which they do one of ``nonzero_macs``."""
         return self.nonzero_macs / (self.lanes * self.total)
 
     def nodes(self, plan: EnginePlan) -> Mapping[int, int]:
-        """Cycles of each node by index; the picture's load, the tensor table and the end are -1."""
+        """Cycles of each node by index; those of the picture's load, the tensor table and the end are under -1."""
         found: Counter[int] = Counter()
         for step, cycles in zip(plan.steps, self.steps, strict=True):
             found[step.node] += cycles
@@ -67,7 +68,7 @@ def predict(plan: EnginePlan, graph: QGraph, blob: Blob) -> Prediction:
 
 
 def _lengths(step: Step, graph: QGraph) -> list[int]:
-    """Entries of the step's lists."""
+    """How many entries each list of the step has."""
     if step.op in (Op.POOL, Op.SCORES):
         return [1]
     if step.op != Op.CONV:
@@ -80,7 +81,7 @@ def _lengths(step: Step, graph: QGraph) -> list[int]:
 
 
 def nonzero_macs(graph: QGraph) -> int:
-    """Non-zero weights, each as often as its output has pixels."""
+    """Multiplications by non-zero weights: for each weight as many as its output has pixels."""
     return sum(weights * pixels for weights, pixels in conv_sizes(graph))
 
 

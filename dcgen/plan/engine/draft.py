@@ -1,7 +1,7 @@
-"""The engine's work under construction: planes and their pitches, who lies where, copies between them.
+"""The engine's work under construction: planes and their pitches, which tensor lies where, copies between planes.
 
-A convolution computes flat pixels, so its input and output need one pitch. Planes tied that way form a
-class with the pitch of its widest member.
+A convolution computes flat pixels, so its input and output planes need one pitch. Planes that are tied in this way
+form a class, whose pitch is that of its widest member.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from dcgen.plan.engine.ops import (
 from dcgen.quant.qgraph import QConcat, QGraph
 
 RAW = 0
-"""Number of the planes that hold the picture as it comes."""
+"""Number of the planes that hold the picture as it comes, channels interleaved."""
 
 
 class Draft:
     """Work under construction.
 
-    number : of each tensor, as the blob has it
-    ops : so far
-    equal_rings : see ``Work``
+    number : the blob's number of each tensor
+    ops : operations so far
+    equal_rings : as ``Work.equal_rings``, so far
     """
 
     def __init__(self, graph: QGraph) -> None:
@@ -43,7 +43,7 @@ class Draft:
         self.ops: list[Operation] = []
         self.equal_rings: list[tuple[int, ...]] = []
         self._planes: list[Planes] = []
-        self._classes: list[int] = []  # of each planes, a link towards another member of its pitch class
+        self._classes: list[int] = []  # by planes: another member of their pitch class; a root links to itself
         self._views: dict[str, View] = {}
         c, h, w = graph.input.shape
         raw = self.add_planes(f"{graph.input.name} as it comes", 1, h, w * c)
@@ -52,22 +52,23 @@ class Draft:
         self._place_concats()
 
     def add_planes(self, label: str, channels: int, rows: int, width: int) -> int:
-        """Number of new planes, a class of their own."""
+        """Make planes that are a pitch class of their own, and return their number."""
         self._planes.append(Planes(label, channels, rows, width, width))
         self._classes.append(len(self._classes))
         return len(self._planes) - 1
 
     def _class(self, planes: int) -> int:
+        """The root of the pitch class of ``planes``."""
         while self._classes[planes] != planes:
             planes = self._classes[planes]
         return planes
 
     def one_pitch(self, a: int, b: int) -> None:
-        """Tie two planes' pitches."""
+        """Give planes ``a`` and ``b``, and all that are tied to them, one pitch."""
         self._classes[self._class(a)] = self._class(b)
 
     def _place_concats(self) -> None:
-        """Give the branches of a Concat their channels of its planes, outermost Concat first."""
+        """Place the branches of each Concat in channels of its planes, outermost Concat first."""
         for node in reversed(self.graph.nodes):
             if isinstance(node.op, QConcat):
                 at = self.made(node.name)
@@ -77,13 +78,14 @@ class Draft:
                     channel += self.graph.tensors[branch].shape[0]
 
     def made(self, name: str) -> View:
-        """Where tensor ``name`` is written."""
+        """The channels that tensor ``name`` is written to."""
         if name not in self._views:
             self._views[name] = View(self.add_planes(name, *self.graph.tensors[name].shape))
         return self._views[name]
 
     def read(self, name: str, node: int) -> View:
-        """Where tensor ``name`` lies; the picture is split into its channels when first asked for."""
+        """The channels that tensor ``name`` is read from by ``node``; the first reader has the picture split into
+        its channels."""
         if name == self.graph.input.name and name not in self._views:
             c, h, w = self.graph.input.shape
             view = self.made(name)
@@ -104,7 +106,10 @@ class Draft:
         fill_index: int = 0,
         tensor_in: int = 0,
     ) -> None:
-        """Append a copy of ``size`` pixels, each ``stride`` further in the source from ``offset`` on."""
+        """Append a copy of ``size`` (rows, columns) pixels, read from ``offset`` on in steps of ``stride``.
+
+        fill, fill_index, tensor_in : the byte that lies outside the source, see ``PoolOp``
+        """
         self.ops.append(
             PoolOp(
                 node, out, source, None, channels, *size, (1, 1), stride, offset, fill, fill_index, tensor_in
@@ -112,12 +117,15 @@ class Draft:
         )  # fmt: skip
 
     def taps(self, view: View, kernel: tuple[int, int], pads: Iterable[int]) -> tuple[TapRef, ...]:
-        """Taps that read ``view`` itself."""
+        """Taps that read ``view`` itself, not copies. ``pads`` : rows above and columns left of it"""
         top, left = pads
         return tuple(TapRef(view, ky - top, kx - left) for ky in range(kernel[0]) for kx in range(kernel[1]))
 
     def repitched(self, node: int, name: str, view: View, width: int) -> View:
-        """A copy of ``name`` in planes of at least ``width`` columns: cheaper than a wide pitch all the way up."""
+        """A copy of tensor ``name`` in planes with a pitch of at least ``width``.
+
+        The copy is cheaper than this pitch in all planes that are tied to the tensor's own.
+        """
         c, h, w = self.graph.tensors[name].shape
         copy = self.add_planes(f"{name}, wider", c, h, w)
         self._planes[copy] = replace(self._planes[copy], pitch=width)
@@ -125,7 +133,10 @@ class Draft:
         return View(copy)
 
     def dense(self, node: int, name: str) -> View:
-        """``name`` with its width as pitch, as scores need it; the copy goes again where it changes nothing."""
+        """Tensor ``name`` in planes whose pitch is its width, as scores need it.
+
+        That is a copy, which ``finish`` drops where it changes nothing.
+        """
         view = self.read(name, node)
         c, h, w = self.graph.tensors[name].shape
         if h == 1:
@@ -145,10 +156,11 @@ class Draft:
         folded: bool = False,
         centred: bool = False,
     ) -> tuple[TapRef, ...]:
-        """Taps on phase planes of tensor ``name``.
+        """Taps on phase planes of tensor ``name``, which copies make; see ``lower``.
 
-        folded : one phase for every kernel column, so that the pitch can be the output's width
-        centred : pad the picture too with its zero point
+        size : rows and columns of the output
+        folded : whether each kernel column has a phase of its own, so that the pitch can be the output's width
+        centred : whether the picture, too, is padded with its zero point and not with its pad bytes
         """
         (kh, kw), (sy, sx), (oh, ow), (top, left) = kernel, stride, size, pads
         c, _, _ = self.graph.tensors[name].shape
@@ -180,7 +192,7 @@ class Draft:
         )
 
     def finish(self) -> Work:
-        """Fix the pitches and drop copies that change nothing."""
+        """The work, with all pitches fixed and without copies that change nothing."""
         pitch: dict[int, int] = {}
         for number, one in enumerate(self._planes):
             root = self._class(number)
@@ -198,7 +210,7 @@ class Draft:
 
 
 def _changes_nothing(op: PoolOp, planes: dict[int, Planes]) -> bool:
-    """Whether a copy's output could as well be its source."""
+    """Whether ``op`` is a copy whose readers could as well read its source."""
     if op.kind is not None or op.out is None:
         return False
     source, out = planes[op.source.planes], planes[op.out.planes]
@@ -208,6 +220,7 @@ def _changes_nothing(op: PoolOp, planes: dict[int, Planes]) -> bool:
 
 
 def _shifted(view: View, gone: int, kept: View) -> View:
+    """``view``, but in channels from ``kept`` on where it is one of planes ``gone``."""
     return View(kept.planes, kept.channel + view.channel) if view.planes == gone else view
 
 

@@ -1,7 +1,8 @@
-"""How many lanes an engine is given: as many as its board holds, if the planes of the network divide well by them.
+"""How many lanes an engine is given, of those that its board holds.
 
-A tile is as many pixels as there are lanes, and the last one of a row of tiles is as dear as a full one. So the
-cycles of a network jump with the lanes; the cycle model, being exact, is asked.
+A tile has as many pixels as there are lanes, and the last tile of a channel takes as many cycles as a full one
+even if few of its pixels exist. So a network's cycles do not fall steadily with more lanes, and the best number is
+found with the cycle model, which is exact.
 """
 
 from __future__ import annotations
@@ -20,17 +21,18 @@ from dcgen.quant.qgraph import QGraph
 from dcgen.targets import EngineTarget
 
 BANK_WORDS: Final = 2048
-"""Bytes of a block RAM (DP16KD) as a bank of activation memory uses it: one a word."""
+"""Words of activation memory in a block RAM (DP16KD): it holds one lane's byte of each."""
 PLACEABLE: Final = 0.84
-"""Share of a device's block RAMs with which an engine has been placed; see docs/engine.md."""
+"""Largest share of a device's block RAMs with which an engine has been placed; see docs/engine.md."""
 OTHER_BLOCK_RAMS: Final = 26
-"""Of ``ulx3s-85f`` beside its activation memory: lists, tables, commands, constants. Lanes do not change them."""
+"""Block RAMs of ``ulx3s-85f`` besides its activation memory: lists, tables, commands, constants. Their number does
+not depend on lanes."""
 
 
 def with_lanes(engine: EngineTarget, lanes: int) -> EngineTarget:
-    """``engine`` with other lanes, and as much activation memory as its board then holds.
+    """``engine`` with ``lanes`` lanes, and as much activation memory as its board then holds.
 
-    Requantisation of a tile takes no more cycles than the engine's own. Without a board words stay as they are.
+    Requantizing a tile takes no more cycles than in ``engine``. Without a board the memory stays as it is.
 
     Raises ConfigError where the board does not hold such an engine.
     """
@@ -48,9 +50,9 @@ def with_lanes(engine: EngineTarget, lanes: int) -> EngineTarget:
 
 
 def fastest(engine: EngineTarget, graph: QGraph, blob: Blob) -> tuple[EnginePlan, Prediction]:
-    """The plan of the fewest cycles, over all lanes that the engine's board holds.
+    """The plan of the fewest cycles, over all numbers of lanes that the engine's board holds.
 
-    Raises PlanError where none runs the network, the reason being that of the engine as it is.
+    Raises PlanError where no number runs the network; it says why ``engine`` as it is does not.
     """
     assert engine.board is not None
     least = [(_least_cycles(graph, p.lanes), p) for p in _choices(engine.parameters, engine.board)]
@@ -68,17 +70,18 @@ def fastest(engine: EngineTarget, graph: QGraph, blob: Blob) -> tuple[EnginePlan
 
 
 def planned(parameters: EngineParameters, graph: QGraph, blob: Blob) -> tuple[EnginePlan, Prediction]:
-    """The plan of an engine, and its cycles. PlanError where it does not run the network."""
+    """The plan of an engine, and its cycles. Raises PlanError where the engine cannot run the network."""
     plan = plan_engine(graph, blob, parameters)
     return plan, predict(plan, graph, blob)
 
 
 def _least_cycles(graph: QGraph, lanes: int) -> int:
-    """Of the convolutions, if every cycle multiplied: non-zero weights times tiles."""
+    """A lower bound of a network's cycles: its convolutions', if every cycle multiplied a tile by a weight."""
     return sum(weights * -(-pixels // lanes) for weights, pixels in conv_sizes(graph))
 
 
 def _choices(like: EngineParameters, board: Board) -> Iterator[EngineParameters]:
+    """Engines like ``like`` with every number of lanes that ``board`` holds."""
     for lanes in range(1, board.multipliers + 1):
         widened = _widened(like, lanes)
         fitted = _fitted(widened, board) if widened else None
@@ -87,7 +90,10 @@ def _choices(like: EngineParameters, board: Board) -> Iterator[EngineParameters]
 
 
 def _widened(like: EngineParameters, lanes: int) -> EngineParameters | None:
-    """``like`` with other lanes and as few requantizers as keep its pace."""
+    """``like`` with ``lanes`` lanes, and the fewest requantizers that take a tile no more cycles than its own do.
+
+    None where a beat of the picture is wider than that many lanes.
+    """
     if not like.picture_bytes <= lanes <= MAX_LANES:
         return None
     dividing = (n for n in range(1, lanes + 1) if lanes % n == 0 and lanes // n <= like.groups)
@@ -95,7 +101,8 @@ def _widened(like: EngineParameters, lanes: int) -> EngineParameters | None:
 
 
 def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | None:
-    """With the most words that the board holds, None where that is none, or its multipliers are too few."""
+    """The engine with the most words that ``board`` holds; None where it holds none, or has too few
+    multipliers."""
     words = (int(PLACEABLE * board.block_rams) - OTHER_BLOCK_RAMS) // parameters.lanes * BANK_WORDS
     if not words or multipliers(parameters) > board.multipliers:
         return None
@@ -103,10 +110,11 @@ def _fitted(parameters: EngineParameters, board: Board) -> EngineParameters | No
 
 
 def multipliers(parameters: EngineParameters) -> int:
-    """MULT18X18D: one a lane, two for the 32 by 16 bits of a requantizer, one for addresses of planes."""
+    """Multipliers (MULT18X18D) of an engine: one for each lane, two for the 32 by 16 bits of each requantizer, and
+    one for addresses of planes."""
     return parameters.lanes + 2 * parameters.requantizers + 1
 
 
 def block_rams(parameters: EngineParameters) -> int:
-    """DP16KD of an engine that is ``ulx3s-85f`` but for lanes and words."""
+    """Block RAMs (DP16KD) of an engine that differs from ``ulx3s-85f`` only in lanes and words."""
     return parameters.lanes * -(-parameters.words // BANK_WORDS) + OTHER_BLOCK_RAMS

@@ -1,8 +1,8 @@
 """A QGraph as the engine's operations, node by node.
 
-Strided and picture-padding convolutions read *phase planes*, made by copies: phase (py, px) holds rows
-py, py + sy, ... and columns px, px + sx, ... of the padded input, so that each tap reads at one fixed
-distance from the pixel computed.
+A convolution with a stride, or one that pads the picture, reads *phase planes*, which copies make: phase (py, px)
+holds rows py, py + sy, ... and columns px, px + sx, ... of the padded input, where (sy, sx) is the stride. In them
+each tap is read at one fixed distance from the pixel computed.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ def lower(graph: QGraph) -> Work:
 
 
 class _Lowering:
+    """Appends the operations of one node after the other to ``draft``."""
+
     def __init__(self, graph: QGraph) -> None:
         self.graph, self.draft = graph, Draft(graph)
 
@@ -63,6 +65,7 @@ class _Lowering:
         pads: tuple[int, ...],
         fill: Fill,
     ) -> None:
+        """Append the maxima, or for a pad the copy, of a node."""
         c, h, w = self.graph.tensors[node.name].shape
         source = self.draft.read(node.inputs[0], index)
         self.draft.ops.append(
@@ -132,6 +135,8 @@ class _Lowering:
         group_outputs: int,
         size: tuple[int, int],
     ) -> None:
+        """Append weighted sums; the arguments are named as in ``ConvOp``. ``size`` : rows and columns of the
+        output"""
         out = None if raw else self.draft.made(node.name)
         if out is not None:
             self.draft.one_pitch(out.planes, taps[0].view.planes)
@@ -145,5 +150,5 @@ class _Lowering:
 
 
 def _needed(stride: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """The stride where it matters: with one output row or column it does not."""
+    """``stride``, but 1 in a direction in which the output has one row or column, where it does not matter."""
     return stride[0] if size[0] > 1 else 1, stride[1] if size[1] > 1 else 1

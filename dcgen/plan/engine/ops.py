@@ -1,9 +1,9 @@
-"""The engine's work, before it is cut into strips: planes of pixels and the operations on them.
+"""The engine's work before it is cut into strips: planes of pixels and the operations on them.
 
-An operation makes its output in *units*, first to last: a convolution in tiles of ``lanes`` pixels, a
-pool in rows, the load in beats. From how many units are made follow the pixels that exist, the pixels
-that had to exist, and the pixels still needed: all that strips and rings are computed from. Pixels are
-flat numbers, row * pitch + column.
+An operation makes its output in *units*, first to last: a convolution in tiles of ``lanes`` pixels, a pool in
+rows, the load in beats of the picture's stream. Each operation says for a number of units which pixels of its
+output then exist, which pixels of its sources they are made of, and which source pixels later units still need.
+Strips and rings follow from these. A pixel is a flat number: row * pitch + column.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from dcgen.hw.contract.parameters import EngineParameters
 
 @dataclass(frozen=True)
 class Planes:
-    """Channels of one shape in activation memory. Columns from ``width`` to ``pitch`` hold nothing of use.
+    """Channels of one shape in activation memory.
 
-    label : for people
+    label : what they hold, for people
+    pitch : pixels from one row to the next; columns from ``width`` to ``pitch`` hold nothing of use
     """
 
     label: str
@@ -33,17 +34,17 @@ class Planes:
 
     @property
     def pixels(self) -> int:
-        """Flat pixels up to the last one of use."""
+        """How many flat pixels there are up to the last one of use."""
         return (self.rows - 1) * self.pitch + self.width
 
     def words(self, lanes: int) -> int:
-        """Words of a whole channel."""
+        """Words of a whole channel; a word holds ``lanes`` pixels."""
         return -(-self.pixels // lanes)
 
 
 @dataclass(frozen=True)
 class View:
-    """Channels of some planes, from ``channel`` on."""
+    """Some of the channels of ``planes`` (their number), from ``channel`` on."""
 
     planes: int
     channel: int = 0
@@ -51,48 +52,46 @@ class View:
 
 @dataclass(frozen=True)
 class Op(ABC):
-    """One operation.
+    """One operation. Unless it says otherwise it reads no planes.
 
-    node : index of the node it works for, -1 for the picture's load
-    out : where the output goes; None for scores
+    node : index of the node that it works for, -1 for the picture's load
+    out : where the output goes; None where nothing is written to planes
+
+    Methods take ``at``, all planes by number, and the engine's parameters ``p``.
     """
 
     node: int
     out: View | None
 
     @property
-    @abstractmethod
     def sources(self) -> tuple[View, ...]:
-        """What is read."""
+        """The planes that are read."""
+        return ()
 
     @abstractmethod
     def units(self, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        """Units of the whole output."""
+        """How many units the whole output is made in."""
 
     @abstractmethod
     def made(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        """Flat end of the pixels that exist after ``units`` units."""
+        """The end of the output pixels that exist after ``units`` units."""
 
-    @abstractmethod
     def reads(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        """Flat end of the source pixels that ``units`` units are made of."""
+        """The end of the source pixels that the first ``units`` units are made of."""
+        return 0
 
-    @abstractmethod
     def holds(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        """First source pixel that the units from ``units`` on are made of."""
+        """The first source pixel that units from ``units`` on are made of."""
+        return 0
 
     def units_for(self, pixels: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        """Fewest units after which the pixels below ``pixels`` exist."""
+        """The fewest units after which all output pixels below ``pixels`` exist."""
         return bisect_left(range(self.units(at, p)), pixels, key=lambda units: self.made(units, at, p))
 
 
 @dataclass(frozen=True)
 class LoadOp(Op):
-    """The picture's bytes, H rows of W * C columns, one plane."""
-
-    @property
-    def sources(self) -> tuple[View, ...]:
-        return ()
+    """The picture's bytes as they come: one plane of H rows and W * C columns."""
 
     def _bytes(self, at: Mapping[int, Planes]) -> int:
         assert self.out is not None
@@ -104,24 +103,19 @@ class LoadOp(Op):
     def made(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
         return min(units * p.picture_bytes, self._bytes(at))
 
-    def reads(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        return 0
-
-    def holds(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        return 0
-
 
 @dataclass(frozen=True)
 class PoolOp(Op):
-    """Maximum of windows; with a 1x1 kernel a copy with stride, padding or change of pitch.
+    """Maximum of windows; with a 1x1 kernel a copy, with a stride, padding or another pitch.
 
-    Output (r, c) is made of source rows r * stride[0] + offset[0] ..., columns likewise, ``kernel`` many.
+    Output (r, c) is made of ``kernel[0]`` source rows from r * stride[0] + offset[0] on, and of ``kernel[1]``
+    columns from c * stride[1] + offset[1] on.
 
-    kind : of the node's section, None for a copy
-    channels : planes made
-    width, rows : of the output
-    fill, fill_index, tensor_in : what lies outside the source
-    tensor_out : number of the tensor made
+    kind : of the node's section, None for a copy, which has none
+    channels : how many channels are made
+    rows, width : of the output
+    fill, fill_index : which byte lies outside the source
+    tensor_in, tensor_out : the blob's numbers of the tensors read and made
     """
 
     source: View
@@ -161,7 +155,7 @@ class PoolOp(Op):
 
 @dataclass(frozen=True)
 class TapRef:
-    """Kernel position that reads the plane ``view`` ``dy`` rows down and ``dx`` columns right of the output."""
+    """A kernel position: it reads ``view``, ``dy`` rows below and ``dx`` columns right of the output pixel."""
 
     view: View
     dy: int
@@ -170,15 +164,15 @@ class TapRef:
 
 @dataclass(frozen=True)
 class ConvOp(Op):
-    """Weighted sums of pixels; input and output have one pitch.
+    """Weighted sums of pixels. Input and output planes have one pitch.
 
     kind : CONV, ADD or AVG_POOL
-    raw : accumulators are the scores
+    raw : whether the accumulators are the network's scores
     taps : in the order of the kernel's positions
-    outputs : planes made
-    channels, group_outputs : input and output planes of a group
-    tensors_in : numbers of the input tensors, the same twice where there is one
-    tensor_out : number of the output tensor, 0 for scores
+    outputs : how many channels are made
+    channels, group_outputs : how many channels a group reads and makes
+    tensors_in : the blob's numbers of the input tensors, the same twice where there is one
+    tensor_out : the blob's number of the output tensor, 0 for scores
     rows, width : of the output
     """
 
@@ -198,10 +192,11 @@ class ConvOp(Op):
         return tuple(dict.fromkeys(t.view for t in self.taps))
 
     def pixels(self, at: Mapping[int, Planes]) -> int:
-        """Flat pixels of the output, up to the last one of use."""
+        """How many flat pixels the output has up to the last one of use."""
         return (self.rows - 1) * at[self.taps[0].view.planes].pitch + self.width
 
     def _distances(self, at: Mapping[int, Planes]) -> list[int]:
+        """How many pixels behind the output's each tap reads."""
         pitch = at[self.taps[0].view.planes].pitch
         return [t.dy * pitch + t.dx for t in self.taps]
 
@@ -224,7 +219,11 @@ class ConvOp(Op):
 
 @dataclass(frozen=True)
 class ScoresOp(Op):
-    """Bytes, or their sums over planes, minus the zero point, sent as scores: the last operation."""
+    """Sends scores: bytes minus the zero point, or with ``total`` their sum over each channel. The last operation.
+
+    channels : how many channels are read
+    tensor_in : the blob's number of the tensor read
+    """
 
     source: View
     total: bool
@@ -250,24 +249,14 @@ class ScoresOp(Op):
 
 @dataclass(frozen=True)
 class SectionOp(Op):
-    """A section that is read and checked, and needs no work: a Concat, done by placement."""
+    """The section of a Concat: it is read and checked; the work is done by placement."""
 
     kind: Kind
-
-    @property
-    def sources(self) -> tuple[View, ...]:
-        return ()
 
     def units(self, at: Mapping[int, Planes], p: EngineParameters) -> int:
         return 1
 
     def made(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        return 0
-
-    def reads(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
-        return 0
-
-    def holds(self, units: int, at: Mapping[int, Planes], p: EngineParameters) -> int:
         return 0
 
 

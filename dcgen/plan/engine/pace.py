@@ -1,4 +1,4 @@
-"""How many pictures a second a board may do: what the engine computes, what the host's link carries."""
+"""How many pictures a second a board can do: what the engine computes and what the host's link carries."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from dcgen.plan.engine.plan import TENSORS, EnginePlan
 from dcgen.quant.qgraph import QGraph
 
 BITS_OF_A_BYTE = 10
-"""On a serial line: start, eight of data, stop."""
+"""Bits that a serial line takes for a byte: a start bit, eight of data, a stop bit."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """Pictures a second, estimated: the lesser of ``compute`` and ``link``.
+    """Estimated pictures a second: the lesser of ``compute`` and ``link``.
 
     megahertz : of the board's clock
-    compute : at that clock, streams never waiting
-    link : through the board's serial port: each picture, and the sections that the engine reads for it
-    bytes : that the latter takes a picture
+    compute : pictures a second that the engine computes at that clock, where no stream makes it wait
+    link : pictures a second that the board's serial port carries, each with the sections that the engine reads for
+        it
+    bytes : what the serial port carries for one picture
     """
 
     megahertz: float
@@ -31,7 +32,10 @@ class Pace:
 
 
 def pace(board: Board, plan: EnginePlan, graph: QGraph, blob: Blob, cycles: int) -> Pace:
-    """``cycles`` : of one picture, as predicted."""
+    """The pace of ``plan`` on ``board``.
+
+    cycles : predicted cycles of one picture
+    """
     layout = take_apart(blob.data)
     sections = [s.fields["section_bytes"] for s in layout.sections]
     channels, height, width = graph.input.shape

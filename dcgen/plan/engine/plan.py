@@ -18,17 +18,18 @@ from dcgen.plan.engine.strips import Schedule, schedule
 from dcgen.quant.qgraph import QGraph
 
 TENSORS = -1
-"""Stands for the tensors section in ``EnginePlan.program``."""
+"""Stands for the tensor table in ``EnginePlan.program``, in place of a node's index."""
 
 
 @dataclass(frozen=True)
 class BufferPlan:
     """Planes in activation memory.
 
-    base : first word
-    words : of a channel
-    ring : whether a channel holds only part of its plane at a time
-    first, last : numbers of the segments between which it is alive
+    label : what they hold, for people
+    base : their first word
+    words : words of a channel
+    ring : whether a channel holds only a part of its plane at a time
+    first, last : numbers of the first and the last segment during which they exist
     """
 
     label: str
@@ -42,12 +43,12 @@ class BufferPlan:
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """Everything the engine needs beside the blob.
+    """Everything that the engine needs beside the blob.
 
-    topology_hash : of the network; the driver refuses a blob with another one
-    steps : the records in order
+    topology_hash : of the network; the driver refuses a blob that has another
+    steps : the records of the command list, in order
     program : the blob's sections in the order in which they are sent: TENSORS, or a node's index
-    work, schedule : what the steps were made from
+    work, schedule : what the steps are made from
     """
 
     topology_hash: int
@@ -69,7 +70,7 @@ class EnginePlan:
 
     @cached_property
     def buffers(self) -> tuple[BufferPlan, ...]:
-        """The memory map, in the order of need."""
+        """The memory map, in the order in which planes are first needed."""
         placed = self.schedule.placement
         found = []
         for n, planes in self.work.planes.items():
@@ -84,7 +85,7 @@ class EnginePlan:
 def plan_engine(graph: QGraph, blob: Blob, parameters: EngineParameters) -> EnginePlan:
     """Plan ``graph``, which ``blob`` encodes, for an engine built with ``parameters``.
 
-    Raises PlanError, with the node's name, for what the engine cannot do or hold.
+    Raises PlanError, with the name of the node or the network, for what the engine cannot do or hold.
     """
     check_engine_limits(graph, blob, parameters)
     work = lower(graph)
@@ -102,6 +103,7 @@ def plan_engine(graph: QGraph, blob: Blob, parameters: EngineParameters) -> Engi
 
 
 def _check_fields(graph: QGraph, steps: list[Step], parameters: EngineParameters) -> None:
+    """Raise PlanError for a value beyond its field of a record, and for more records than the engine holds."""
     size = 0
     for step in steps:
         name = graph.nodes[step.node].name if step.node >= 0 else graph.name
@@ -114,7 +116,7 @@ def _check_fields(graph: QGraph, steps: list[Step], parameters: EngineParameters
 
 
 def summary(plan: EnginePlan) -> Mapping[str, int]:
-    """Figures for reports."""
+    """Figures of a plan for reports, by name."""
     return {
         "lanes": plan.parameters.lanes,
         "memory_words": plan.parameters.words,

@@ -1,4 +1,4 @@
-"""The replay lists that the front end must publish for a plan: what decoding the blob comes down to."""
+"""The replay lists that the engine's front end must publish for a plan when it has decoded the blob."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool,
 
 
 def replay_lists(graph: QGraph, plan: EnginePlan) -> Iterator[ReplayList]:
-    """Every list of a run, in the order of publication."""
+    """Every list of one picture, in the order of publication."""
     for step in plan.steps:
         yield from step_lists(graph, step)
 
 
 def step_lists(graph: QGraph, step: Step) -> tuple[ReplayList, ...]:
-    """The lists of one step: one per output plane of a CONV, one of a POOL or SCORES, else none."""
+    """The lists of one step: one for each output channel of a CONV, one for a POOL or SCORES, else none."""
     tensors = (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1]))
     source = tensors[step.fields.get("tensor_in", 0)]
     match step.op:
@@ -36,6 +36,7 @@ def step_lists(graph: QGraph, step: Step) -> tuple[ReplayList, ...]:
 
 
 def _fill(graph: QGraph, step: Step, source: QTensor) -> int:
+    """The byte that a POOL step reads outside its source."""
     match step.fields["fill"]:
         case Fill.SECTION:
             op = graph.nodes[step.node].op
@@ -86,7 +87,10 @@ def _convolution(
 
 
 def _filter(op: QConv, channel: int, group_outputs: int, group_words: int, in_words: int) -> tuple[I64, I64, I64]:
-    """Non-zero weights of one filter with their taps and channel offsets; one zero if there are none."""
+    """Non-zero weights of one filter, their taps, and the words from the input's first channel to theirs.
+
+    A filter without any has one weight of zero, as a list cannot be empty.
+    """
     levels = op.weights[channel].transpose(1, 2, 0)
     kept = op.indices[channel].transpose(1, 2, 0) > 0
     ky, kx, ic = np.nonzero(kept)

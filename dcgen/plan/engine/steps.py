@@ -1,4 +1,4 @@
-"""Records of the command list: one operation's range of units, with places for its planes."""
+"""Records of the command list: a record makes a range of units of one operation, from and to placed planes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dcgen.plan.engine.strips import Placement
 
 @dataclass(frozen=True)
 class Made:
-    """Pixels that a step makes: channels ``view.channel ..`` of ``view.planes``, flat ``start .. end - 1``."""
+    """The pixels ``start .. end - 1`` that a step makes, in ``channels`` channels from ``view`` on."""
 
     view: View
     channels: int
@@ -26,11 +26,11 @@ class Made:
 
 @dataclass(frozen=True)
 class Step:
-    """One record.
+    """One record of the command list.
 
-    node : index of the node it works for; -1 for the load, the tensor table and the end
-    fields, taps : for ``dcgen.hw.contract.commands.pack_step``
-    made : None where nothing is written
+    node : index of the node that it works for; -1 for the picture's load, the tensor table and the end
+    fields, taps : as ``dcgen.hw.contract.commands.pack_step`` takes them
+    made : the pixels that it writes, None where it writes none
     """
 
     node: int
@@ -44,7 +44,7 @@ class Step:
 
     @property
     def has_section(self) -> bool:
-        """Whether the front end reads the node's section at this step."""
+        """Whether the front end reads the node's section in this step."""
         return self.fields.get("kind", 0) != 0
 
     def words(self) -> list[int]:
@@ -54,14 +54,17 @@ class Step:
 
 @dataclass(frozen=True)
 class StepMaker:
-    """Makes the records of ``work``'s operations."""
+    """Makes the records of the operations of ``work``.
+
+    p : of the engine; its ``lanes`` are the pixels of a word
+    """
 
     work: Work
     placement: Placement
     p: EngineParameters
 
     def step(self, op: Operation, start: int, end: int) -> Step:
-        """The step that makes units ``start .. end - 1`` of ``op``."""
+        """The record that makes units ``start .. end - 1`` of ``op``."""
         match op:
             case LoadOp():
                 fields, channels = self._load(op, start, end), 1
@@ -88,18 +91,20 @@ class StepMaker:
         return self.work.planes[view.planes]
 
     def _words(self, view: View) -> int:
+        """Words from one channel to the next."""
         return self.placement.words[view.planes]
 
     def _base(self, view: View) -> int:
+        """The first word of the view's first channel."""
         return self.placement.base[view.planes] + view.channel * self._words(view)
 
     def _distance(self, name: str, pixels: int, ring: int) -> dict[str, int]:
-        """Fields of a distance of ``pixels`` in a ring of ``ring`` words."""
+        """The two fields of a distance of ``pixels`` pixels in a ring of ``ring`` words."""
         words, lanes = divmod(pixels, self.p.lanes)
         return {f"{name}_words": words % ring, f"{name}_lanes": lanes}
 
     def _cursor(self, name: str, pixel: int, ring: int) -> dict[str, int]:
-        """Fields of the place of flat pixel ``pixel``, which may be negative."""
+        """The two fields of the place of ``pixel``, which may be negative, in a ring of ``ring`` words."""
         words, lane = divmod(pixel, self.p.lanes)
         return {f"{name}_place": words % ring, f"{name}_lane": lane}
 
@@ -148,7 +153,8 @@ class StepMaker:
         }
 
     def _taps(self, op: ConvOp) -> list[Tap]:
-        """Taps with distances of 0 .. ring - 1 words: in a ring, backwards is forwards."""
+        """The operation's taps, with distances of 0 .. ring - 1 words: in a ring, a negative distance equals one
+        of these."""
         found = []
         for tap in op.taps:
             pitch = self._planes(tap.view).pitch
@@ -165,7 +171,7 @@ class StepMaker:
         if sx in self.p.strides:
             select, outputs = self.p.strides.index(sx), (self.p.lanes - window) // sx + 1
         else:
-            select, outputs = 0, 1  # a stride that lanes cannot be compacted by: one output a read
+            select, outputs = 0, 1  # lanes cannot be compacted by this stride: each read makes one output
         outputs = min(outputs, op.width)
         first_row, first_column = start * sy + op.offset[0], op.offset[1]
         return {
@@ -219,7 +225,10 @@ class StepMaker:
 
 
 def window_reads(columns: int) -> tuple[int, int, int]:
-    """(reads, columns of each, columns from one to the next) that cover a window's row exactly."""
+    """How a pool reads a row of its windows, which has ``columns`` columns: the reads cover these exactly.
+
+    Returns the number of reads, the columns of each (1 to 3), and the columns from one read to the next.
+    """
     for reads in range(1, columns + 1):
         for window in (3, 2, 1):
             step, rest = divmod(columns - window, reads - 1) if reads > 1 else (0, columns - window)

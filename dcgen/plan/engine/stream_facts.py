@@ -1,4 +1,4 @@
-"""What the engine's front end takes time for in each convolution's section of a blob."""
+"""What decides how long the engine's front end takes for each convolution's section of a blob."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dcgen.hw.contract.front_timing import StreamFacts, length_cycles
 
 
 def stream_facts(blob: bytes) -> tuple[StreamFacts | None, ...]:
-    """Facts of each node's section, None for those without a stream."""
+    """The facts of each node's section, None where it has no stream."""
     layout = take_apart(blob)
     return tuple(
         _facts(layout, node, section) if node.kind is Kind.CONV else None

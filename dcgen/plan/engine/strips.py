@@ -1,9 +1,10 @@
 """Cuts the engine's work into segments and strips, so that it fits the activation memory.
 
-A *segment* is a run of operations that goes through its planes strip by strip; planes that only live
-inside it are rings, the others are whole. Units are made once and in order: a strip is the range of
-each operation's units that the last operations' share of the strip needs. Segments are chosen by
-dynamic programming over the cuts: fewest extra steps whose memory fits.
+``recurrence`` says what segments and strips are; their operations and units are here those of ``ops``. Planes that
+live inside a segment in several strips are rings of words, others are held whole. Of all cuts into segments that
+fit the memory, dynamic programming finds those whose steps cost the fewest cycles besides their work.
+
+A *word* of activation memory holds ``lanes`` pixels, a byte each.
 """
 
 from __future__ import annotations
@@ -21,19 +22,20 @@ from dcgen.plan.places import Block, place
 from dcgen.plan.recurrence import Recurrence, ring_size
 
 STEP_COST = 60
-"""Cycles between the work of one step and that of the next, about."""
+"""Cycles between the work of one step and that of the next, roughly."""
 TAP_COST = 2
-MAX_STRIPS = 32
-"""Of a segment: more would be all overhead."""
+"""Cycles to read a tap of a step."""
 SECTION_COST = 200
-"""Cycles until the first list of a section is decoded, about."""
+"""Cycles until the first list of a convolution's section is decoded, roughly."""
+MAX_STRIPS = 32
+"""Most strips of a segment; with more, most cycles would be overhead."""
 
 
 @dataclass(frozen=True)
 class Segment(recurrence.Segment):
-    """Operations ``first .. last - 1``, done strip by strip, and the memory that this takes.
+    """Operations ``first .. last - 1``, computed strip by strip, and the memory that this takes.
 
-    words : of each channel of every plane that the segment touches or keeps
+    words : words of a channel of all planes that must exist during the segment, by the planes' number
     """
 
     words: Mapping[int, int]
@@ -41,10 +43,10 @@ class Segment(recurrence.Segment):
 
 @dataclass(frozen=True)
 class Placement:
-    """Where planes are.
+    """Where planes lie, by their number.
 
-    base : first word of each
-    words : words of a channel
+    base : the first word of their first channel
+    words : words of a channel, from one channel to the next; a ring if fewer than the plane has
     """
 
     base: Mapping[int, int]
@@ -53,9 +55,10 @@ class Placement:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The segments in order, and the memory.
+    """The order of all work, and the memory of planes.
 
-    live_words : most words in use at once
+    segments : in execution order
+    live_words : most words of planes that exist during one segment
     """
 
     segments: tuple[Segment, ...]
@@ -66,9 +69,9 @@ class Schedule:
 def schedule(work: Work, parameters: EngineParameters, names: Sequence[str]) -> Schedule:
     """Segments, strips and places for ``work``.
 
-    names : of the nodes
+    names : the nodes' names, for error messages
 
-    Raises PlanError with the name of the first node that cannot be reached within the memory.
+    Raises PlanError with the name of the first node that cannot be computed within the memory.
     """
     search = _Search(work, parameters)
     budget = parameters.words
@@ -96,17 +99,25 @@ def _does_not_fit(search: _Search, names: Sequence[str], reached: int, budget: i
 
 
 class _Search:
+    """Finds segments that fit a given number of words.
+
+    whole : words of a channel of each plane
+    span : of all planes that any operation uses, the first and the last operation that does
+    readers : of planes, the operations that read them, ascending
+    units : of each operation
+    """
+
     def __init__(self, work: Work, parameters: EngineParameters) -> None:
         self.work, self.p = work, parameters
         self.whole = {n: planes.words(parameters.lanes) for n, planes in work.planes.items()}
         self.span: dict[int, tuple[int, int]] = {}
-        for index, op in enumerate(work.ops):
-            for n in {v.planes for v in op.sources} | ({op.out.planes} if op.out else set()):
-                self.span[n] = (self.span.get(n, (index, index))[0], index)
         self.readers: dict[int, list[int]] = {}
         for index, op in enumerate(work.ops):
-            for n in dict.fromkeys(v.planes for v in op.sources):
+            read = {v.planes for v in op.sources}
+            for n in read:
                 self.readers.setdefault(n, []).append(index)
+            for n in read | ({op.out.planes} if op.out else set()):
+                self.span[n] = (self.span.get(n, (index, index))[0], index)
         self.units = [op.units(work.planes, parameters) for op in work.ops]
         self.memo: dict[tuple[int, int, int], Segment] = {}
         self.reads = cache(lambda index, units: work.ops[index].reads(units, work.planes, parameters))
@@ -121,7 +132,7 @@ class _Search:
         )
 
     def total(self, words: Mapping[int, int]) -> int:
-        """Words of all channels."""
+        """Words of all channels of planes, given the words of one."""
         return sum(self.work.planes[n].channels * w for n, w in words.items())
 
     def best(self, budget: int) -> tuple[tuple[Segment, ...], int]:
@@ -135,7 +146,8 @@ class _Search:
         return segments, reached
 
     def fewest_strips(self, first: int, last: int, budget: int) -> Segment | None:
-        """The segment in as few strips as fit ``budget``."""
+        """The segment in the fewest strips that fit ``budget`` words; None where even ``MAX_STRIPS`` do not
+        fit."""
         kept = {n: w for n, w in self.whole.items() if self._outlives(n, first, last)}
         if self.total(kept) > budget:
             return None
@@ -152,13 +164,15 @@ class _Search:
         return self.segment(first, last, high)
 
     def cost(self, segment: Segment) -> int:
-        """Cycles that steps cost beside their work."""
+        """Cycles that the segment's steps cost besides their work, roughly."""
         return sum(_step_cost(self.work.ops[index]) for _, index, _, _ in segment.shares())
 
     def _meets(self, n: int, first: int, last: int) -> bool:
+        """Whether planes ``n`` must exist during operations ``first .. last - 1``."""
         return n in self.span and self.span[n][0] < last and self.span[n][1] >= first
 
     def _within(self, n: int, first: int, last: int) -> bool:
+        """Whether no other operations use planes ``n``."""
         return n in self.span and self.span[n][0] >= first and self.span[n][1] < last
 
     def _outlives(self, n: int, first: int, last: int) -> bool:
@@ -173,7 +187,7 @@ class _Search:
         return self.memo[key]
 
     def _words(self, first: int, last: int, ends: tuple[tuple[int, ...], ...]) -> dict[int, int]:
-        """Words of each channel: the whole plane, or a ring as long as what is alive at once."""
+        """Words of a channel of all planes that must exist during the segment: whole planes, or rings."""
         words: dict[int, int] = {}
         for n, whole in self.whole.items():
             if self._within(n, first, last):
@@ -186,12 +200,14 @@ class _Search:
         return words
 
     def _ring(self, n: int, first: int, ends: tuple[tuple[int, ...], ...]) -> int:
+        """Words of a channel of planes ``n``, which live inside the segment."""
         if len(ends) == 1:
             return self.whole[n]
         return min(max(1, ring_size(self._spans(n, first, ends))), self.whole[n])
 
     def _spans(self, n: int, first: int, ends: tuple[tuple[int, ...], ...]) -> Iterator[tuple[int, int]]:
-        """After each strip, the end of the words made of planes ``n``, and the first word still to be read."""
+        """After each strip, the end of the words made of planes ``n``, and the first word still to be read or
+        made."""
         ops, lanes = self.work.ops, self.p.lanes
         start, stop = self.span[n]
         makers = [i for i in range(start, stop + 1) if (out := ops[i].out) is not None and out.planes == n]
@@ -202,11 +218,13 @@ class _Search:
 
 
 def _step_cost(op: Operation) -> int:
+    """Cycles that one step of ``op`` costs besides its work, roughly."""
     return STEP_COST + (SECTION_COST + TAP_COST * len(op.taps) if isinstance(op, ConvOp) else 0)
 
 
 def _place(work: Work, segments: tuple[Segment, ...], limit: int) -> Placement | None:
-    """Bases by the segments in which planes live; None if they do not fit ``limit`` words."""
+    """Places for all planes during the segments in which they must exist; None if none are found in ``limit``
+    words."""
     words: dict[int, int] = {}
     alive: dict[int, list[int]] = {}
     for number, segment in enumerate(segments):

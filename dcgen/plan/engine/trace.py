@@ -1,4 +1,4 @@
-"""Puts the engine's writes back into tensors."""
+"""Puts the bytes that the engine wrote to activation memory back into tensors."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ U8 = NDArray[np.uint8]
 
 
 def tensors_of(graph: QGraph, plan: EnginePlan, writes: Iterable[Writes]) -> Mapping[str, U8]:
-    """Every tensor that lies in memory, as uint8 [C, H, W], from a run's writes in order.
+    """Every tensor that is written to memory, as uint8 [C, H, W] by name.
 
-    The picture is among them only where a plan splits it into planes.
+    The picture is among them only where the plan splits it into channels.
+
+    writes : of one picture, in order
     """
     p = plan.parameters
     memory = np.zeros((p.words, p.lanes), np.uint8)

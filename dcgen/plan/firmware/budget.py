@@ -1,8 +1,8 @@
-"""The plan of the fewest instructions within so much RAM.
+"""The plan that takes the fewest instructions within a given RAM.
 
-Layer after layer is best where it fits. Where it does not, the picture's rows are pushed and segments are
-computed in strips: the fewer strips, the fewer times filters are decoded and halos packed, and the more rows
-are held.
+Layer after layer takes the fewest where it fits. Where it does not fit, the picture is streamed, row by row, and
+the network is cut into segments that are computed in strips. With fewer strips, filters are decoded and halos
+packed fewer times, but more rows are held.
 """
 
 from __future__ import annotations
@@ -19,29 +19,34 @@ from dcgen.plan.firmware.instructions import Active, predict_instructions
 from dcgen.plan.firmware.kernels import ConvPlan, choose_kernel
 from dcgen.plan.firmware.limits import MAX_ARENA_BYTES
 from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware, tensor_places
-from dcgen.plan.firmware.segments import Cut, Cutter, Schedule
+from dcgen.plan.firmware.segments import Cut, Cutter, Schedule, conv_steps
 from dcgen.plan.firmware.tables import bit_choices
-from dcgen.quant.qgraph import QConv, QGraph
+from dcgen.quant.qgraph import QGraph
 from dcgen.targets import Target
 
 STATIC_BYTES = 128
-"""What a program holds beside arena, picture, scores and stack: a dcg_net, and gaps between variables."""
+"""RAM that a program needs besides arena, picture, scores and stack: a dcg_net, and gaps between variables."""
 SCORE_BYTES = 4
 TRIES = 12
-"""Schedules of which the fastest is taken."""
+"""Schedules that are planned in full; the fastest of them is taken."""
 
 
 def plan_within(
     graph: QGraph, blob: Blob, ram: int, target: Target, active: Active, table_bits: int | None = None
 ) -> FirmwarePlan:
-    """The plan whose arena, picture (a row of it, where rows are pushed), scores, static data and stack take
-    ``ram`` bytes of ``target``, a microcontroller, at most.
+    """The plan of the fewest predicted instructions that fits ``ram``.
 
-    active : of a usual picture, that is to be fast
-    table_bits : that decoding tables are entered with, 4..12; by default the fastest of those that make the
-        tables smaller, for the best schedule that the smallest tables leave room for
+    What must fit are the arena, the picture (one row of it if it is streamed), the scores, static data and the
+    stack.
 
-    Raises PlanError that says what would be enough, and which layers it is for.
+    ram : bytes
+    target : a microcontroller
+    active : how much of the tensors is not zero in the average picture; the plan is the fastest for that
+    table_bits : how many bits of a code decoding tables are entered with, 4..12. By default the segments are
+        chosen with the smallest tables, and then the tables that are fastest with these segments in the room that
+        is left
+
+    Raises PlanError that says how much RAM would be enough, and which layers need it.
     """
     assert target.stack_bytes is not None
     c, _, w = graph.input.shape
@@ -77,7 +82,8 @@ def plan_within(
 
 
 def _smallest(graph: QGraph, blob: Blob, search: _Search, table_bits: int) -> FirmwarePlan:
-    """The plan of the least memory that is found."""
+    """The plan of the least memory that the search finds, going up from the bytes that every choice of cuts
+    needs."""
     memory = search.least_memory()
     while (schedule := next(search.schedules(memory), None)) is None:
         memory += max(ALIGNMENT, memory // 64)
@@ -85,7 +91,7 @@ def _smallest(graph: QGraph, blob: Blob, search: _Search, table_bits: int) -> Fi
 
 
 def _peaks(plan: FirmwarePlan, count: int = 3) -> str:
-    """The layers during which the most memory is in use."""
+    """The names of the ``count`` layers during which the most memory is in use, with their bytes."""
     schedule = plan.schedule
     live = [sum(align(b.size) for b in schedule.buffers if b.first <= i <= b.last) for i in range(len(plan.nodes))]
     for i, node in enumerate(plan.nodes):
@@ -96,10 +102,10 @@ def _peaks(plan: FirmwarePlan, count: int = 3) -> str:
 
 @dataclass(frozen=True)
 class _Strips:
-    """A segment before kernels are chosen.
+    """What a segment asks for before kernels are chosen.
 
-    live : bytes of tensors while any of its nodes runs
-    steps : of each convolution, how many steps compute so many rows
+    live : bytes of tensors that are alive while its nodes run
+    steps : of each convolution by node index: output rows of a step -> how many steps compute so many
     """
 
     live: int
@@ -107,6 +113,8 @@ class _Strips:
 
 
 class _Search:
+    """Finds cuts of a streamed network that fit a given memory."""
+
     def __init__(self, graph: QGraph) -> None:
         self.graph = graph
         self.cutter = Cutter(graph, streamed=True)
@@ -114,10 +122,11 @@ class _Search:
         self._roomy: dict[tuple[int, frozenset[tuple[int, int]]], ConvPlan] = {}
 
     def schedules(self, memory: int) -> Iterator[Schedule]:
-        """Some whose tensors and packed inputs fit ``memory`` bytes, ``TRIES`` at most.
+        """Up to ``TRIES`` schedules whose tensors and packed inputs fit ``memory`` bytes.
 
-        The first one seems best, but between the places of its tensors are gaps, and its packed inputs may have to
-        do with less room than there is in all. Others are made as if there were less memory.
+        The first has the fewest instructions by estimate. But when its tensors are placed, gaps remain between
+        them, which may leave its packed inputs less room than estimated, so that a schedule may turn out faster
+        that was made for less memory; the others are made for ever less.
         """
         budget, seen, made = memory, set[tuple[Cut, ...]](), 0
         while made < TRIES and (cuts := self.fewest_instructions(budget)) is not None:
@@ -128,11 +137,14 @@ class _Search:
             budget -= max(ALIGNMENT, budget // 64)
 
     def fewest_instructions(self, memory: int) -> tuple[Cut, ...] | None:
-        """Cuts that fit ``memory`` bytes of tensors and packed inputs, None if none do."""
+        """The cuts whose convolutions take the fewest instructions by estimate, None if no cuts fit.
+
+        memory : bytes for tensors and packed inputs
+        """
 
         def run(first: int, last: int) -> tuple[float, Cut] | None:
             cuts = self._cuts(first, last)
-            if not cuts or self._strips(cuts[-1]).live > memory:  # the least, with the most strips
+            if not cuts or self._strips(cuts[-1]).live > memory:  # the cut with the most strips needs the least
                 return None
             fitting = [cut for cut in cuts if self._strips(cut).live <= memory]
             return min((self._instructions(self._strips(cut), memory), cut) for cut in fitting)
@@ -141,7 +153,7 @@ class _Search:
         return cuts if reached == len(self.graph.nodes) else None
 
     def least_memory(self) -> int:
-        """Bytes that no cuts can undercut, packed inputs left out."""
+        """Bytes of tensors that every choice of cuts needs; packed inputs are not counted."""
         least = [0]
         for last in range(1, len(self.graph.nodes) + 1):
             least.append(
@@ -154,7 +166,11 @@ class _Search:
         return least[-1]
 
     def _cuts(self, first: int, last: int) -> tuple[Cut, ...]:
-        """The ways to do these nodes: alone whole, together in strips of every height of the last one's rows."""
+        """The ways to compute nodes ``first .. last - 1``, with ever more strips.
+
+        A node alone is computed whole. Several are computed in strips: one way for each height that a strip of the
+        last node's rows can have.
+        """
         if last - first == 1:
             return ((first, last, 1),)
         rows = self.cutter.heights[last - 1]
@@ -166,20 +182,23 @@ class _Search:
             alive = [b for b in self.cutter.whole if b.meets_nodes(segment.first, segment.last)]
             if cut[2] > 1:
                 alive = [self.cutter.within(b, segment) for b in alive]
-            steps: dict[int, Counter[int]] = {}
-            for _, i, begin, end in segment.shares():
-                if isinstance(self.graph.nodes[i].op, QConv):
-                    steps.setdefault(i, Counter())[end - begin] += 1
-            self._memo[cut] = _Strips(sum(align(b.size) for b in alive), steps)
+            live = sum(align(b.size) for b in alive)
+            self._memo[cut] = _Strips(live, conv_steps(self.graph, [segment]))
         return self._memo[cut]
 
     def _instructions(self, strips: _Strips, memory: int) -> float:
-        """Of its convolutions; the others' do not depend on strips."""
+        """Estimated instructions of a segment's convolutions; those of other nodes do not depend on strips.
+
+        memory : bytes for tensors and packed inputs
+        """
         room = memory - strips.live
         return sum(self._kernel(i, rows, room).instructions for i, rows in strips.steps.items())
 
     def _kernel(self, i: int, rows: Counter[int], room: int) -> ConvPlan:
-        """A convolution's; often there is as much room as it can use."""
+        """The kernel of node ``i`` with ``room`` bytes for its packed input.
+
+        It is chosen without a limit first, once for all rooms, which suffices where that fits.
+        """
         key = i, frozenset(rows.items())
         if key not in self._roomy:
             self._roomy[key] = choose_kernel(self.graph, self.graph.nodes[i], rows, MAX_ARENA_BYTES, frugal=True)

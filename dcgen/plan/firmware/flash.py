@@ -1,6 +1,6 @@
 """How many bytes of flash the firmware takes: the blob, tables for each node and tensor, the runtime's code.
 
-What the compiler makes of code and tables is fitted to linked programs, see ``instruction_costs``.
+The sizes of code and tables are fitted to linked programs, see ``instruction_costs``.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from dcgen.targets import Target
 
 
 def predict_flash(plan: FirmwarePlan, blob: Blob, target: Target) -> int:
-    """Bytes as ``dcgen verify`` counts them, on a target whose instructions are predicted."""
+    """Bytes of flash as ``dcgen verify`` counts them. ``target`` is one whose instructions are predicted."""
     costs = FLASH[target.name]
     return len(blob.data) + round(sum(costs.get(part, 0.0) * times for part, times in flash_parts(plan).items()))
 
 
 def flash_parts(plan: FirmwarePlan) -> Mapping[str, int]:
-    """What takes flash besides the blob, and how often.
+    """What takes flash besides the blob, by its name in ``instruction_costs``, and how often.
 
-    Kernels are linked where a node uses them; ``convolution`` is what those of convolutions share, ``rows`` what
-    two of them share that read tensors as they are.
+    A kernel counts once if any node uses it, as it is then linked. ``convolution`` is the code that all kernels of
+    convolutions share, ``rows`` that of the two that read tensors as they are, not packed.
     """
     kernels = {n.kernel: 1 for n in plan.nodes if n.kernel}
     plain = any(kernel in kernels for kernel in ("dcg_conv", "dcg_conv_scores"))

@@ -1,4 +1,4 @@
-"""What firmware needs of a microcontroller, by prediction, and whether that is more than a user allows."""
+"""What firmware is predicted to need of a microcontroller, and whether a user allows that much."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from dcgen.targets import EngineTarget, Target
 
 @dataclass(frozen=True)
 class Budget:
-    """What a user allows at most, None for anything.
+    """The most that a user allows; None is no limit.
 
-    flash : bytes, as ``Needs.flash_bytes``
-    instructions : of one picture, as ``Needs.most_instructions``
+    flash : bytes, to be compared with ``Needs.flash_bytes``
+    instructions : of one picture, to be compared with ``Needs.most_instructions``
     """
 
     flash: int | None = None
@@ -32,11 +32,11 @@ UNLIMITED = Budget()
 
 @dataclass(frozen=True)
 class Needs:
-    """A network on one microcontroller.
+    """What a network needs on one microcontroller.
 
     flash_bytes : blob, code and constants, as ``dcgen verify`` counts them
-    instructions : of a usual picture
-    most_instructions : of one that leaves no zeros to skip in any tensor
+    instructions : instructions of an average picture
+    most_instructions : instructions of a picture that leaves no zeros to skip in any tensor
     """
 
     target: Target
@@ -48,8 +48,10 @@ class Needs:
 def predict_needs(
     plan: FirmwarePlan, graph: QGraph, blob: Blob, target: Target | EngineTarget, active: Active
 ) -> Needs | None:
-    """Of ``blob``, which encodes ``graph``; None where nothing is known of the target. ``active`` : in a usual
-    picture's tensors"""
+    """The needs of ``blob``, which encodes ``graph``; None where the target has no fitted costs.
+
+    active : how much of the tensors is not zero in the average picture
+    """
     if not isinstance(target, Target) or not is_predicted(target):
         return None
     usual, most = (predict_instructions(plan, graph, blob, target, a) for a in (active, {}))
@@ -57,7 +59,7 @@ def predict_needs(
 
 
 def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
-    """Raise BudgetError, with a table of what each layer takes, where ``needs`` are above ``budget``."""
+    """Raise BudgetError, with a table of what each layer takes, where ``needs`` exceed ``budget``."""
     parts = list(_parts(needs, blob))
     for setting, unit, limit, found, of in (
         ("flash", "bytes of flash", budget.flash, needs.flash_bytes, 1),
@@ -76,7 +78,7 @@ def check_budget(budget: Budget, needs: Needs, blob: Blob) -> None:
 
 
 def _parts(needs: Needs, blob: Blob) -> Iterator[tuple[str, int, int]]:
-    """Each layer, and what belongs to none: bytes of flash and instructions."""
+    """Name, bytes of flash and instructions of each layer, and at last of what belongs to no layer."""
     for i, layer in enumerate(blob.layers):
         yield layer.name, layer.size.total, needs.most_instructions.nodes.get(i, 0)
     rest = needs.flash_bytes - sum(layer.size.total for layer in blob.layers)

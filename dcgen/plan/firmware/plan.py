@@ -1,4 +1,4 @@
-"""The C runtime's plan: tensors' places in the arena, nodes' geometry and kernels, scratch memory."""
+"""The C runtime's plan: places of tensors in the arena, geometry and kernels of nodes, scratch memory."""
 
 from __future__ import annotations
 
@@ -15,23 +15,26 @@ from dcgen.plan.firmware.kernels import ConvPlan, list_words, run_halfwords
 from dcgen.plan.firmware.limits import MAX_ARENA_BYTES, check_limits
 from dcgen.plan.firmware.segments import Schedule, whole_layers
 from dcgen.plan.firmware.tables import capacity, fastest_bits
-from dcgen.plan.places import Block, place
+from dcgen.plan.places import place
 from dcgen.quant.qgraph import QConv, QGraph, QMaxPool, QNode
 
 SPARE_TAPS = 1024
-"""Non-zero weights of one filter that later weights of the same network may have without a new plan."""
+"""A plan has room for this many non-zero weights in a filter, or all if the filter has fewer, so that denser
+weights of the same network need no new plan."""
 
 SMALL_WORKSPACE = 4096
-"""Bytes that a packed input may take where nobody limits the memory."""
+"""Bytes that a packed input may take in any case where the memory is not limited."""
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where element (c, y, x) is: offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride.
 
-    offset : from the arena's start, or for the network's input from the picture's unless it is streamed;
-        in bytes, as the strides
-    rows : that are held
+    Offset and strides are in bytes.
+
+    shape : (C, H, W)
+    offset : from the arena's start. For a picture that is not streamed, from the start of the caller's picture
+    rows : how many rows of each channel are held; a ring if fewer than H
     """
 
     shape: Shape
@@ -43,13 +46,13 @@ class Layout:
 
     @classmethod
     def planes(cls, shape: Shape, offset: int, rows: int) -> Layout:
-        """Planes one after the other, C x rows x W."""
+        """Planes one after the other: bytes [C, rows, W]."""
         _, _, w = shape
         return cls(shape, offset, rows * w, w, 1, rows)
 
     @classmethod
     def pixels(cls, shape: Shape, offset: int, rows: int) -> Layout:
-        """A camera picture, rows x W x C."""
+        """A camera picture: bytes [rows, W, C]."""
         c, _, w = shape
         return cls(shape, offset, 1, w * c, c, rows)
 
@@ -66,12 +69,14 @@ class TensorPlan:
 class NodePlan:
     """One node as C sees it.
 
-    kernel : C function, None where placement does the work
-    inputs : indices of the two input tensors, the same twice where there is one
+    kernel : name of the C function; None for a Concat, which placement does
+    kind, flags : as the blob's topology states them
+    inputs : indices of two input tensors, the same twice where the node has one, 0 twice for a Concat
     output : index of the output tensor, 0 for the scores
-    out_shape : (C, H, W), of the scores before flattening
+    out_shape : (C, H, W) of the output, or of the scores before flattening
+    kernel_size, stride, pads, groups : as the operator has them; zeros where it has none
     conv : a convolution's kernel and why it was chosen
-    workspace : offset of the packed input from the arena's start, where there is one
+    workspace : where there is a packed input, its offset from the arena's start in bytes
     """
 
     name: str
@@ -91,15 +96,19 @@ class NodePlan:
 
 @dataclass(frozen=True)
 class Scratch:
-    """Scratch areas of the arena: offsets in bytes, capacities in elements.
+    """The scratch areas with which the arena begins.
 
-    checks : uint32 [nodes], sums of the self-test
-    tables : uint32 [n_tables, table_words] decoding tables, entered with table_bits bits
-    levels : int16 [256]
-    list : uint32 [list_words(tap_capacity)], one filter's non-zero weights
-    runs : uint16 [run_halfwords(tap_capacity)], the same sorted by level
-    row : int32 [row_capacity] accumulators, or the bytes of a max-pool's columns
-    size : bytes of all areas, aligned; they start the arena
+    ``checks`` to ``row`` are the areas' offsets in bytes:
+
+    checks : uint32 [nodes], check sums of the self-test
+    tables : uint32 [n_tables, table_words], decoding tables that are entered with ``table_bits`` bits of a code
+    levels : int16 [256], the codebook of the layer at work
+    list : uint32 [list_words(tap_capacity)], the non-zero weights of the filter at work
+    runs : uint16 [run_halfwords(tap_capacity)], the same weights sorted by level
+    row : int32 [row_capacity], accumulators of a row, or the maxima of a pool's columns as bytes
+
+    tap_capacity : most non-zero weights of a filter
+    size : bytes of all areas, aligned
     """
 
     checks: int
@@ -118,15 +127,16 @@ class Scratch:
 
 @dataclass(frozen=True)
 class FirmwarePlan:
-    """Everything C needs beside the blob.
+    """Everything that C needs beside the blob.
 
-    topology_hash : of the network; C refuses a blob with another one
+    topology_hash : of the network; C refuses a blob that has another
     tensors : the input, then each node's output, as the blob numbers them
-    schedule : segments and steps
-    arena_bytes : scratch and activations, scores and the caller's picture not counted
-    activation_bytes : the arena's part for tensors and packed inputs
-    live_bytes : most bytes of tensors and packed inputs alive at once, which no assignment can undercut
-    input_bytes : of the caller's picture
+    nodes : in execution order, as the blob numbers them
+    schedule : the order of all work
+    arena_bytes : bytes of scratch areas, tensors and packed inputs, but not of scores and the caller's picture
+    activation_bytes : the part of ``arena_bytes`` that is for tensors and packed inputs
+    live_bytes : most bytes of tensors and packed inputs that are alive at once: no assignment can do with less
+    input_bytes : bytes of a whole picture
     """
 
     topology_hash: int
@@ -142,7 +152,7 @@ class FirmwarePlan:
 
     @property
     def places(self) -> tuple[tuple[int, int], ...]:
-        """Offset and size of everything that lies behind the scratch areas, in bytes."""
+        """Offset and size in bytes of each tensor and packed input in the arena."""
         layouts = [t.layout for t in self.tensors[0 if self.schedule.streamed else 1 :]]
         return (
             *((a.offset, a.shape[0] * a.rows * a.shape[2]) for a in layouts),
@@ -151,7 +161,7 @@ class FirmwarePlan:
 
     @property
     def picture_bytes(self) -> int:
-        """Of the picture that the caller must hold: a row where rows are pushed."""
+        """Bytes of the picture that the caller must hold: one row where it is streamed."""
         return self.input_bytes // (self.tensors[0].layout.shape[1] if self.schedule.streamed else 1)
 
 
@@ -165,11 +175,11 @@ def plan_firmware(
     """Plan memory and kernels for ``blob``, which encodes ``graph``.
 
     schedule : the order of work; by default layer after layer
-    memory : bytes for tensors and packed inputs; by default what tensors need and an eighth more
-    table_bits : that decoding tables are entered with, 4..12; by default the fastest
+    memory : bytes for tensors and packed inputs; by default what the tensors need and about an eighth more
+    table_bits : how many bits of a code decoding tables are entered with, 4..12; by default the fastest number
 
-    Raises PlanError, with the node's name, for what the C runtime cannot address, and where tensors do not
-    fit the memory.
+    Raises PlanError, with the name of the node or the network, for what the C runtime cannot address, and where
+    the tensors do not fit ``memory``.
     """
     schedule = schedule or whole_layers(graph)
     check_limits(graph, len(blob.data))
@@ -208,11 +218,11 @@ def plan_firmware(
 
 @dataclass(frozen=True)
 class _Map:
-    """Where everything is, in bytes behind the scratch areas.
+    """Where tensors and packed inputs lie: offsets in bytes from the end of the scratch areas.
 
     tensors : offset of each of the schedule's buffers
-    convs : each convolution's kernel, by node index
-    workspaces : offset of packed inputs, likewise
+    convs : the kernel of each convolution by node index
+    workspaces : the offset of each packed input by node index
     """
 
     schedule: Schedule
@@ -222,43 +232,49 @@ class _Map:
 
     @property
     def _packed(self) -> tuple[Buffer, ...]:
-        return tuple(Buffer({}, p.size, 1, i, i) for i, c in self.convs.items() if (p := c.packing))
+        return _packed(self.convs)
 
     @property
     def size(self) -> int:
-        """Bytes, aligned."""
+        """Bytes of all, aligned."""
         return extent((*self.schedule.buffers, *self._packed), (*self.tensors, *self.workspaces.values()))
 
     @property
     def live_bytes(self) -> int:
-        """Most bytes alive at once."""
+        """Most bytes that are alive at once."""
         return live_bytes((*self.schedule.buffers, *self._packed))
 
 
+def _packed(convs: Mapping[int, ConvPlan]) -> tuple[Buffer, ...]:
+    """The packed inputs as buffers that are alive during their node."""
+    return tuple(Buffer({}, p.size, 1, i, i) for i, c in convs.items() if (p := c.packing))
+
+
 def _roomy_map(schedule: Schedule) -> _Map:
-    """Packed inputs take what the tensors leave of the arena at their time. Where that is little, an eighth of
-    the tensors' own memory is added."""
+    """The map where nothing limits the memory.
+
+    A packed input may take what the tensors of its time leave of the tensors' peak, but at least an eighth of
+    that.
+    """
     buffers = schedule.buffers
     peak = live_bytes(buffers)
     convs = {}
     for i in schedule.convs:
         live = sum(align(b.size) for b in buffers if b.meets_nodes(i, i + 1))
         convs[i] = schedule.kernel(i, max(peak - live, peak // 8, SMALL_WORKSPACE), frugal=False)
-    packed = tuple(Buffer({}, p.size, 1, i, i) for i, c in convs.items() if (p := c.packing))
+    packed = _packed(convs)
     offsets = assign((*buffers, *packed))
     n = len(buffers)
     return _Map(schedule, offsets[:n], convs, dict(zip((b.first for b in packed), offsets[n:], strict=True)))
 
 
 def tensor_places(schedule: Schedule, memory: int) -> tuple[int, ...] | None:
-    """Where each of the schedule's buffers is in ``memory`` bytes, None if no way to place them is found."""
-    return place(
-        [Block(align(b.size), b.first, b.last) for b in schedule.buffers], memory // ALIGNMENT * ALIGNMENT
-    )
+    """The offset of each of the schedule's buffers in ``memory`` bytes, None if no way to place them is found."""
+    return place([b.block for b in schedule.buffers], memory // ALIGNMENT * ALIGNMENT)
 
 
 def _tight_map(schedule: Schedule, memory: int) -> _Map:
-    """Packed inputs take the largest gap between the tensors at their time."""
+    """The map within ``memory`` bytes: a packed input takes the largest gap between the tensors of its time."""
     buffers, offsets = schedule.buffers, tensor_places(schedule, memory)
     if offsets is None:
         raise PlanError(schedule.graph.name, f"its tensors fit {memory} bytes in no arrangement that was tried")
@@ -273,7 +289,11 @@ def _tight_map(schedule: Schedule, memory: int) -> _Map:
 
 
 def _layout(graph: QGraph, name: str, places: Mapping[str, tuple[Buffer, int, int]]) -> Layout:
-    """places : buffer, its offset, and the tensor's first channel in it; none of a picture that lies elsewhere"""
+    """The layout of tensor ``name``.
+
+    places : by tensor, the buffer, its offset in the arena, and the tensor's first channel in it; a picture that
+        is not streamed has none
+    """
     shape = graph.tensors[name].shape
     if name not in places:
         return Layout.pixels(shape, 0, shape[1])
@@ -286,7 +306,7 @@ def _layout(graph: QGraph, name: str, places: Mapping[str, tuple[Buffer, int, in
 def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | None, workspace: int) -> NodePlan:
     fields = node_fields(node.name, node.op)
     top, left, bottom, right, *window = (fields.topology.get(name, 0) for name in (*PADS, *WINDOW, "groups"))
-    placed = fields.kind is Kind.CONCAT  # inputs lie side by side already: no kernel, nothing to read
+    placed = fields.kind is Kind.CONCAT  # its inputs lie side by side already: no kernel, nothing to read
     output = index.get(node.name, 0)
     return NodePlan(
         name=node.name,
@@ -311,7 +331,8 @@ def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
         (graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n, _ in convs
     ]
     pooled = [graph.tensors[n.inputs[0]] for n in graph.nodes if isinstance(n.op, QMaxPool)]
-    # In a picture, the bytes of all channels lie between those of one. Pooling reads three bytes further.
+    # Maxima of a pool's columns: a picture has all channels' bytes in a row; a pool reads up to three bytes
+    # further.
     columns = [t.shape[2] * (t.shape[0] if t is graph.input else 1) + 3 for t in pooled]
     row_capacity = max((*outputs, *(-(-n // 4) for n in columns)), default=0)
     n_tables = max((len(layer.stream.n_symbols) for layer in blob.layers if layer.stream), default=1)

@@ -1,16 +1,15 @@
-"""Cuts a network into segments, each computed whole or strip by strip, and says which rows are held meanwhile.
+"""Makes segments of a network and says which rows of each tensor are held meanwhile.
 
-A *segment* is a run of nodes. In more than one strip, each node computes its next rows as soon as its inputs
-have what those are made of, and tensors that live inside the segment are rings of the rows still needed:
-nothing is computed twice. Other tensors are held whole. A segment of one node in one strip is what a plan by
-whole layers consists of. Strips cost the decoding of their filters again; segments are chosen by dynamic
-programming over the cuts, for the fewest instructions within the memory.
+``recurrence`` says what segments and strips are; their operations are here the nodes, their units rows. Tensors
+that live inside a segment in several strips are rings of rows, others are held whole. A plan by whole layers
+consists of segments of one node in one strip. In each strip a node's filters are decoded anew; ``budget`` chooses
+the segments.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -21,12 +20,13 @@ from dcgen.plan.recurrence import Recurrence, Segment, ring_size
 from dcgen.quant.qgraph import QConcat, QConv, QGraph
 
 Cut = tuple[int, int, int]
-"""A segment's first node, the one behind its last, and its strips."""
+"""A segment's first node, the node behind its last, and its number of strips."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """Rows ``first_row .. first_row + rows - 1`` of a node, once ``picture_rows`` rows have arrived."""
+    """Rows ``first_row .. first_row + rows - 1`` of a node, computed once ``picture_rows`` rows of the picture are
+    there."""
 
     node: int
     first_row: int
@@ -38,9 +38,9 @@ class Step:
 class Schedule:
     """The order of all work, and the memory of tensors.
 
-    streamed : whether the picture's rows come one by one, and are held in the arena
-    buffers : rings and whole tensors, with the nodes during which they are alive; a segment in strips is
-        alive as a whole. The picture is the first one if it is streamed
+    streamed : whether the picture's rows come one by one and are held in the arena
+    buffers : rings and whole tensors, with the nodes during which they are alive; what is alive in a segment of
+        several strips is so during all its nodes. If the picture is streamed it is the first buffer
     """
 
     graph: QGraph
@@ -50,7 +50,11 @@ class Schedule:
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """In execution order. The whole picture arrives while its memory is alive, a row of it before any step."""
+        """The steps in execution order.
+
+        Each waits for the rows of the picture that it reads, and the first one for at least one row. The last
+        strip of the segment that reads the picture last waits for all, as its memory is not kept longer.
+        """
         graph, height = self.graph, self.graph.input.shape[1]
         last_reader = max(i for i, n in enumerate(graph.nodes) if graph.input.name in n.inputs)
         found: list[Step] = []
@@ -68,27 +72,34 @@ class Schedule:
 
     @cached_property
     def convs(self) -> Mapping[int, Counter[int]]:
-        """Of each convolution, by node index, how many steps compute so many rows."""
-        found: dict[int, Counter[int]] = {}
-        for step in self.steps:
-            if isinstance(self.graph.nodes[step.node].op, QConv):
-                found.setdefault(step.node, Counter())[step.rows] += 1
-        return found
+        """Of each convolution by node index: output rows of a step -> how many steps compute so many."""
+        return conv_steps(self.graph, self.segments)
 
     def kernel(self, node: int, room: int, frugal: bool) -> ConvPlan:
-        """The kernel of a convolution whose packed input may take ``room`` bytes; see ``choose_kernel``."""
+        """The kernel of convolution ``node`` whose packed input may take ``room`` bytes; see ``choose_kernel``."""
         return choose_kernel(self.graph, self.graph.nodes[node], self.convs[node], room, frugal)
 
 
+def conv_steps(graph: QGraph, segments: Iterable[Segment]) -> dict[int, Counter[int]]:
+    """Of each convolution of ``segments`` by node index: output rows of a step -> how many steps compute so
+    many."""
+    found: dict[int, Counter[int]] = {}
+    for segment in segments:
+        for _, i, begin, end in segment.shares():
+            if isinstance(graph.nodes[i].op, QConv):
+                found.setdefault(i, Counter())[end - begin] += 1
+    return found
+
+
 def whole_layers(graph: QGraph) -> Schedule:
-    """Node after node, from a picture that lies elsewhere."""
+    """The schedule that computes node after node, each whole, from a picture that the caller holds."""
     return Cutter(graph, streamed=False).schedule([(i, i + 1, 1) for i in range(len(graph.nodes))])
 
 
 class Cutter:
-    """Makes segments of a network, and knows what they need.
+    """Makes segments of ``graph``, and says which buffers they need.
 
-    streamed : whether the picture is held in the arena
+    streamed : whether the picture's rows come one by one and are held in the arena
     """
 
     def __init__(self, graph: QGraph, streamed: bool) -> None:
@@ -109,19 +120,20 @@ class Cutter:
         )
 
     def schedule(self, cuts: Sequence[Cut]) -> Schedule:
-        """The schedule of these segments."""
+        """The schedule of segments that together are all nodes, in order."""
         segments = tuple(self.segment(*cut) for cut in cuts)
         return Schedule(self.graph, segments, self.streamed, self.held(segments))
 
     def segment(self, first: int, last: int, strips: int) -> Segment:
-        """Nodes ``first .. last - 1`` in ``strips`` strips, rows shared evenly where later segments read them."""
+        """Nodes ``first .. last - 1`` in ``strips`` strips."""
         return Segment(first, last, self.recurrence.ends(first, last, strips))
 
     def _needed(self, maker: int, reader: int, rows: int) -> int:
+        """Rows of node ``maker`` that must exist for the first ``rows`` rows of node ``reader``."""
         return reads(self.graph.nodes[reader].op, rows, self.heights[maker])
 
     def held(self, segments: Sequence[Segment]) -> tuple[Buffer, ...]:
-        """Every buffer with the rows that it holds and the nodes that it lives through."""
+        """Every buffer with the rows that it holds and the nodes during which it is alive, in these segments."""
         found = []
         for buffer in self.whole:
             for segment in segments:
@@ -131,7 +143,8 @@ class Cutter:
         return tuple(found)
 
     def within(self, buffer: Buffer, segment: Segment) -> Buffer:
-        """What is alive in a segment in strips lives through all of it, and what is alive there only is a ring."""
+        """``buffer`` as a segment of several strips needs it: alive during all its nodes, a ring if it is not
+        alive outside."""
         inside = segment.first <= buffer.first and buffer.last < segment.last
         return replace(
             buffer,
