@@ -50,6 +50,8 @@ from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Final
 
+from dcgen.codings import Coding as Coding
+
 MAGIC: Final = 0x42474344  # "DCGB"
 VERSION: Final = 1
 MAX_CODE_BITS: Final = 12
@@ -82,13 +84,6 @@ class LayerFlag(IntFlag):
     """NodeHeader.flags."""
 
     PER_CHANNEL = 1
-
-
-class Coding(IntEnum):
-    """How a convolution's weights are coded (ConvHeader.coding)."""
-
-    JOINT = 0  # one code over (zero run << level_bits | level), with an escape
-    GAPS = 1  # Deep Compression: a code over gaps, then a code over levels
 
 
 @dataclass(frozen=True)

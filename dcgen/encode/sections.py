@@ -126,6 +126,7 @@ def _conv_section(
     )
     o, i, kh, kw = op.indices.shape
     most = int(entries.per_filter((o, i, kh, kw)).max())
+    table_bytes, table2_bytes = (*map(len, coded.tables), 0, 0)[:2]
     conv = CONV_HEADER.pack(
         n_levels=n_levels,
         level_bytes=levels.itemsize,
@@ -137,8 +138,8 @@ def _conv_section(
         max_filter_entries=most,
         stream_bits=coded.bits,
         stream_bytes=len(coded.data),
-        table_bytes=len(coded.tables[0]),
-        table2_bytes=sum(map(len, coded.tables[1:])),
+        table_bytes=table_bytes,
+        table2_bytes=table2_bytes,
     )
     section = _sealed(fields, size, conv + arrays + bytes(padding) + coded.data)
     layer = BlobLayer(node.name, fields.kind, size, _figures(op, entries, coded))

@@ -63,7 +63,7 @@ class StreamCode(ABC):
     @property
     def max_code_bits(self) -> int:
         """Length of the longest code in any of the tables."""
-        return max(t.max_bits for t in self.tables)
+        return max((t.max_bits for t in self.tables), default=0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,9 +29,12 @@ class _Operator:
     """Every operator has these; here is what most have in common.
 
     arity : number of inputs, None for any number from one on
+    selects : whether it only picks input values and places them, beside padding: its output needs no scale of its
+        own
     """
 
     arity: ClassVar[int | None] = 1
+    selects: ClassVar[bool] = False
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         """The output's shape for ``arity`` inputs. Raises GraphError naming the node if they do not fit."""
@@ -111,6 +114,8 @@ class MaxPool(_Operator):
         padding.
     """
 
+    selects = True
+
     kernel: Pair
     stride: Pair
     pads: Pads = (0, 0, 0, 0)
@@ -164,6 +169,7 @@ class Concat(_Operator):
     """Concatenation of any number of inputs along channels."""
 
     arity = None
+    selects = True
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         if any(s[1:] != inputs[0][1:] for s in inputs):
@@ -193,6 +199,8 @@ class Add(_Operator):
 class Pad(_Operator):
     """Height and width padded with ``value``; no element of ``pads`` is negative."""
 
+    selects = True
+
     pads: Pads
     value: float = 0.0
 
@@ -209,6 +217,8 @@ class Pad(_Operator):
 @dataclass(frozen=True)
 class Flatten(_Operator):
     """(C, H, W) to (C*H*W, 1, 1), in C, H, W order."""
+
+    selects = True
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         c, h, w = inputs[0]

@@ -1,8 +1,9 @@
 """Byte tensors of a network: which float tensors become one, and the scale of each.
 
-A Clip fuses into the operator before it. The inputs and the output of an operator that copies bytes get one scale
-(union-find). A Concat is done by placing its inputs side by side in memory; where a tensor would have to lie in
-two places, a copy of it takes the second one.
+A Clip fuses into the operator before it. The inputs and the output of an operator that only selects values get one
+scale (union-find); all other operators end in a requantization, which brings any scale to any other. A Concat is
+done by placing its inputs side by side in memory; where a tensor would have to lie in two places, a copy of it
+takes the second one.
 """
 
 from __future__ import annotations
@@ -12,15 +13,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcgen.ir.graph import F64, Clip, Concat, Conv, Graph, MaxPool, Node, Pad
+from dcgen.ir.graph import F64, Clip, Concat, Conv, Graph, Node
 from dcgen.quant.arithmetic import MAX_RATIO
 from dcgen.quant.levels import channel_scale, integer_levels, least_source_scale, room
 from dcgen.quant.qgraph import AVERAGE_UNIT_BITS, QTensor
 from dcgen.quant.ranges import Range
-
-COPYING = Concat | MaxPool | Pad
-"""Operators whose output bytes are bytes of their inputs, so that all of these tensors need one scale. All others
-end in a requantization, which brings any scale to any other."""
 
 
 def with_copies(graph: Graph) -> Graph:
@@ -58,7 +55,8 @@ def clip_owners(graph: Graph) -> dict[str, str]:
         before = graph.by_name.get(node.inputs[0])
         if (
             before is not None
-            and not isinstance(before.op, COPYING | Clip)
+            and not isinstance(before.op, Clip)
+            and not before.op.selects
             and graph.consumers[before.name] == (node,)
             and before.name not in graph.outputs
         ):
@@ -83,7 +81,7 @@ def byte_tensors(
         return name
 
     for node in graph.nodes:
-        if isinstance(node.op, COPYING):
+        if node.op.selects:
             for i in node.inputs:
                 parent[find(owners.get(i, i))] = find(node.name)
     first = graph.inputs[0]
@@ -133,7 +131,7 @@ def byte_tensors(
 
 def _finest_step(node: Node, source_scale: float) -> float:
     """Real value of the smallest unit that the node's accumulator can be given, 0.0 if it has none."""
-    if isinstance(node.op, COPYING):
+    if node.op.selects:
         return 0.0
     if isinstance(node.op, Conv):
         levels, step = integer_levels(node.op, source_scale, node.name)
