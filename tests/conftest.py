@@ -18,7 +18,7 @@ NO_SKIPS = bool(os.environ.get("DCGEN_NO_SKIPS"))
 """Set where everything that tests need is known to be there: a skipped test then fails."""
 
 COMPILERS = Path("/usr/lib/ccache")
-"""Debian's links to ccache, named as compilers: what any test compiles for the second time is taken from its cache."""
+"""Debian's links to ccache, named as compilers: a second compilation of the same text comes from its cache."""
 
 
 def pytest_configure() -> None:
