@@ -76,7 +76,6 @@ class ConvSectionReader(wiring.Component):
         )
         self._table, self._decoder = CodeTableReader(p), HuffmanDecoder(p)
         self._index = Signal(16, name="index")
-        self._last_output = self._index == self.outputs - 1
         self._found = Signal(8, name="cause")  # a defect in this cycle
 
     def elaborate(self, platform: object) -> Module:
@@ -195,7 +194,8 @@ class ConvSectionReader(wiring.Component):
         self, m: Module, level_in: WritePort, mult_in: WritePort, shift_in: WritePort, shifting: Signal
     ) -> None:
         """Reads the levels, with PER_CHANNEL the multipliers and the shifts, and the biases."""
-        h, index, last_output = self.header, self._index, self._last_output
+        h, index = self.header, self._index
+        last_output = index == self.outputs - 1
         plain = (mult_in, shift_in)
         m.d.comb += [level_in.addr.eq(index + 1), *(port.addr.eq(index) for port in plain)]
         m.d.comb += [

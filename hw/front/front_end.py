@@ -72,16 +72,14 @@ class FrontEnd(wiring.Component):
         self._records, self._reader, self._header = RecordReader(p), BitReader(), SectionHeader(p)
         self._conv, self._plain = ConvSectionReader(p), PlainWeights(p)
         self._tensors, self._lists = TensorTableReader(p), WeightListBuilder(p)
-        kind = self._step("kind")
-        self._is_conv = kind == Kind.CONV
-        self._is_plain = (kind == Kind.ADD) | (kind == Kind.AVG_POOL)
+        # Zero points of the step's tensors.
         self._zero_in, self._zero_in2, self._zero_out = (
             Signal(8, name=name) for name in ("zero_in", "zero_in2", "zero_out")
         )
         self._failed = Signal(name="failed")
-        self._generating = Signal(name="generating")  # in GENERATE: an entry for every weight
+        self._generating = Signal(name="generating")  # every weight of the step gets an entry
         self._found = Signal(8, name="cause")  # the ``Cause`` of a defect in this cycle
-        self._index = Signal(4, name="index")  # of a header's word, or of a zero point
+        self._index = Signal(4, name="index")  # number of a header's word, or of a zero point
 
     def _step(self, name: str) -> Value:
         """Field ``name`` of the record of the step being worked on."""
@@ -94,6 +92,9 @@ class FrontEnd(wiring.Component):
         wiring.connect(m, wiring.flipped(self.commands), self._records.commands)
         wiring.connect(m, wiring.flipped(self.write), self._lists.write)
         wiring.connect(m, wiring.flipped(self.publish), self._lists.publish)
+        kind = self._step("kind")
+        self._is_conv = kind == Kind.CONV
+        self._is_plain = (kind == Kind.ADD) | (kind == Kind.AVG_POOL)
         consume, waiting = Signal(6), Signal()
         self._read_blob(m, consume)
         self._make_lists(m)
@@ -106,7 +107,10 @@ class FrontEnd(wiring.Component):
         return m
 
     def _read_blob(self, m: Module, consume: Signal) -> None:
-        """Connects the blob to the bit reader, and this to the blocks; one block at a time consumes bits."""
+        """Connects the blob to the bit reader, and the bit reader to the blocks; one at a time consumes bits.
+
+        consume : number of bits that the block whose turn it is consumes
+        """
         reader, header, conv, plain = self._reader, self._header, self._conv, self._plain
         tensors, kind, h = self._tensors, self._step("kind"), header.header
         m.d.comb += [
@@ -130,7 +134,6 @@ class FrontEnd(wiring.Component):
             *(getattr(plain, name).eq(h[name]) for name in ("factor0", "factor1")),
             plain.taps.eq(self._step("taps")),
         ]
-        # Zero points of the step's tensors.
         m.d.comb += [
             plain.zero0.eq(self._zero_in),
             plain.zero1.eq(self._zero_in2),
@@ -176,7 +179,10 @@ class FrontEnd(wiring.Component):
             ]
 
     def _find_defects(self, m: Module, waiting: Signal) -> None:
-        """Keeps the first defect that a block or a state finds; it is the error."""
+        """Makes the first defect that a block or a state finds the error.
+
+        waiting : the block whose turn it is cannot go on without bits
+        """
         reader, conv, cause = self._reader, self._conv, self._found
         tensors_cause = delay(m, self._tensors.cause, 1, "tensors_cause")
         # A wrong entry is written two cycles from now; registering ``cause`` takes one of them.
@@ -201,7 +207,10 @@ class FrontEnd(wiring.Component):
             m.d.sync += [self.error.eq(1), self.cause.eq(cause), self.node.eq(self._step("node")), self.busy.eq(0)]
 
     def _check_end(self, m: Module) -> tuple[Signal, Signal]:
-        """Whether the check sum is the header's, and the length; a tensors section has neither in its header."""
+        """Returns whether a packet's check sum, and its length, are those of its header.
+
+        A tensors section states neither: its packet must end where its last word was read.
+        """
         reader, h = self._reader, self._header.header
         crc_good, end_good = Signal(), Signal()
         m.d.sync += [crc_good.eq(reader.crc == h.section_crc), end_good.eq(reader.ended & reader.empty)]
