@@ -1,1 +1,1 @@
-"""Boards the engine is built for: pins, clocks, and the way from a host to the engine's ports."""
+"""Boards that the engine is built for: their pins and clocks, and the way from a host to the engine's ports."""

@@ -1,13 +1,13 @@
-"""Gives a host at the end of a byte stream (a UART) the engine's registers and streams.
+"""Gives a host, at the other end of a serial line, the engine's registers and streams.
 
-From the host, numbers little-endian:
+The host sends commands; numbers are little-endian:
 
 ====================  =====================================================  ==============================
 bytes                 meaning                                                answer
 ====================  =====================================================  ==============================
-00                    nothing; 1025 of them end whatever was begun           none
+00                    nothing; 1025 of them end whatever command was begun   none
 01 aa aa              read the register at byte address aaaa                 01 dd dd dd dd
-02 aa aa dd dd dd dd  write it                                               02
+02 aa aa dd dd dd dd  write dddddddd to it                                   02
 03 nn, words          nn + 1 words of the blob stream                        03, once the engine has them
 04 nn, words          the same, and the last of them ends a packet           03, once the engine has them
 05 nn, words          nn + 1 words of the picture stream                     05, once the engine has them
@@ -15,12 +15,12 @@ bytes                 meaning                                                ans
 other                 nothing                                                ff
 ====================  =====================================================  ==============================
 
-To the host besides: ``06 dd dd dd dd`` a score, ``07 dd dd dd dd`` the last score.
+Besides answers the host is sent scores: ``06 dd dd dd dd``, and ``07 dd dd dd dd`` for the last one of a picture.
 
-A UART cannot be stopped, so the host keeps two rules and no byte is ever lost: it awaits the answer to a
-register command before the next one, and at most ``CREDITS`` commands of each stream may be unanswered. The
-two streams have a buffer each: a blob that the engine does not take yet never keeps the picture from it.
-Picture bytes are filled up by the host to whole beats of the engine's picture stream.
+A serial line cannot be stopped. No byte is ever lost if the host keeps two rules: it awaits the answer to a
+register command before it sends the next one, and it has at most ``CREDITS`` commands of each stream unanswered.
+The two streams have a buffer each, so that a blob that the engine does not take yet never keeps the picture from
+it. The host fills the picture's bytes up to whole beats of the engine's picture stream.
 """
 
 from enum import IntEnum
@@ -35,17 +35,17 @@ from dcgen.hw.common.axi_lite import AxiLite
 from dcgen.hw.contract.regmap import ADDRESS_BITS
 
 CREDITS = 2
-"""Commands of one stream that its buffer holds."""
+"""How many commands of a stream its buffer holds."""
 MAX_WORDS = 256
-"""Words of one stream command."""
+"""The most words that a command of a stream has."""
 WORD_BYTES = 4
 
 WORDS = data.StructLayout({"data": 32, "last": 1})
-"""A word of the blob stream or a score, ``last`` of its packet."""
+"""A word of the blob stream, or a score; ``last`` says that it is the last one of its packet."""
 
 
 class Command(IntEnum):
-    """First byte of a command, or of what the host is told."""
+    """First byte of a command, or of a message to the host."""
 
     NOTHING = 0x00
     READ = 0x01
@@ -60,17 +60,29 @@ class Command(IntEnum):
 
 
 class Bridge(wiring.Component):
-    """Walks the host's bytes; see above for their meaning.
+    """Executes the host's commands, and sends it answers and scores.
 
-    byte, valid : from the host, one a cycle at most, taken at once
-    transmit : bytes to the host
-    bus : AXI4-Lite master
-    blob, picture, scores : to and from the engine's streams; ``picture_bytes`` is a multiple of 4
+    Parameters
+    ----------
+    picture_bytes : bytes of a beat of the engine's picture stream; a multiple of 4, else ValueError
+
+    Members
+    -------
+    byte, valid : In(8), In(1), a byte from the host, valid for one cycle
+    transmit : Out(stream of 8 bits), bytes to the host
+    bus : Out(AxiLite), the engine's registers
+    blob, picture : Out(stream of WORDS), Out(stream of ``picture_bytes`` bytes), the engine's inputs
+    scores : In(stream of WORDS), the engine's output
+
+    Latency: a register command is on the bus at most two cycles after its last byte.
+
+    Back-pressure: ``byte`` is taken in every cycle; the host's two rules keep buffers from running over.
+    ``scores`` wait while anything else is to be sent.
     """
 
     def __init__(self, picture_bytes: int) -> None:
         if picture_bytes % WORD_BYTES:
-            raise ValueError(f"a picture beat of {picture_bytes} bytes is no whole number of 32-bit words")
+            raise ValueError(f"picture_bytes must be a multiple of {WORD_BYTES}, not {picture_bytes}")
         self.picture_words = picture_bytes // WORD_BYTES
         super().__init__(
             {
@@ -132,11 +144,20 @@ class Bridge(wiring.Component):
 class Parser(wiring.Component):
     """Takes commands apart.
 
-    command : first byte of the command being read
-    address : of a register command
-    word, word_valid : a word of payload, valid for one cycle; ``last`` with the last word of a command
-    done : a command without words of a stream is complete, ``word`` and ``address`` with it
-    unknown : a first byte that is no command
+    Members
+    -------
+    byte, valid : In(8), In(1), a byte from the host, valid for one cycle
+    command : Out(8), first byte of the command at work
+    address : Out(16), byte address, of a register command
+    word, word_valid : Out(32), Out(1), four bytes that follow, valid for one cycle
+    last : Out(1), with ``word_valid``: it is the command's last word
+    done : Out(1), pulse: the command is complete; ``address`` and ``word`` hold in this cycle
+    unknown : Out(1), pulse: the first byte is no command's
+
+    Latency: ``word`` is of the cycle of its last byte. ``done`` is of that cycle too or, for a command without
+    words, of the cycle behind its last byte.
+
+    Back-pressure: none.
     """
 
     byte: In(8)
@@ -152,8 +173,8 @@ class Parser(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         byte, valid = self.byte, self.valid
-        count = Signal(range(MAX_WORDS))  # words still to come after this one
-        place = Signal(range(WORD_BYTES))  # of the next byte in its word
+        count = Signal(range(MAX_WORDS))  # words still to come behind this one
+        place = Signal(range(WORD_BYTES))  # number of the next byte in its word
         earlier = Signal(24)
         m.d.comb += self.word.eq(Cat(earlier, byte))
         with m.FSM():
@@ -195,11 +216,22 @@ class Parser(wiring.Component):
 
 
 class CreditBuffer(wiring.Component):
-    """Holds the words of ``CREDITS`` commands of one stream and joins them to beats.
+    """Holds the words of ``CREDITS`` commands of one stream, and joins them to beats.
 
-    write, data, last, credit : a word; ``last`` of its packet, ``credit`` is set on the last of its command
-    beats : ``words`` words each, the first in the lowest bits
-    credit_back : a command's last word has left
+    Parameters
+    ----------
+    words : words of a beat
+
+    Members
+    -------
+    write, data : In(1), In(32), a word
+    last, credit : In(1), with ``write``: it is the last word of its packet; of its command
+    beats : Out(stream), ``data`` is ``words`` words, the first one lowest; ``last`` is that of its last word
+    credit_back : Out(1), pulse: a command's last word has left the queue
+
+    Latency: four cycles from the last word of a beat to the beat, if nothing waits.
+
+    Back-pressure: ``write`` cannot be refused; there is room for ``CREDITS`` commands of ``MAX_WORDS`` words.
     """
 
     def __init__(self, words: int) -> None:
@@ -227,7 +259,7 @@ class CreditBuffer(wiring.Component):
             beats.taken.valid.eq(full),
             beats.taken.payload.data.eq(Cat(*beat)),
             beats.taken.payload.last.eq(beat_last),
-            # A word enters the beat when it has room, or when the full one leaves at once.
+            # A word enters the beat while there is room in it, or while the full beat leaves.
             fifo.r_en.eq(fifo.r_rdy & (~full | beats.taken.ready)),
             self.credit_back.eq(fifo.r_en & credit),
         ]
@@ -244,10 +276,19 @@ class CreditBuffer(wiring.Component):
 
 
 class BusAccess(wiring.Component):
-    """One AXI4-Lite access at a time.
+    """Makes one AXI4-Lite access at a time.
 
-    read, write : pulse that starts it, with ``address`` and ``data``
-    read_done, write_done : pulse at its end, ``read_data`` with the former
+    Members
+    -------
+    read, write : In(1), pulse that starts an access; not before the one before has ended
+    address, data : In(16), In(32), byte address and word to be written, with that pulse
+    read_done, write_done : Out(1), pulse at the end of an access
+    read_data : Out(32), the word read, with ``read_done``
+    bus : Out(AxiLite), the master's side
+
+    Latency: the bus is asked in the cycle behind ``read`` or ``write``, and its answer is passed on in its cycle.
+
+    Back-pressure: waits for the bus as long as need be.
     """
 
     read: In(1)
@@ -278,9 +319,21 @@ class BusAccess(wiring.Component):
 
 
 class Answers(wiring.Component):
-    """Tells the host what happened, one message after the other; scores wait for everything else.
+    """Sends the host one message after the other, scores only while there is nothing else to be sent.
 
-    read, write, blob, picture, unknown, flushed : pulses; up to ``CREDITS`` of a kind may wait to be told
+    Members
+    -------
+    read, read_data : In(1), In(32), pulse: a register has been read, and has this value
+    write : In(1), pulse: a register has been written
+    blob, picture : In(1), pulse: the engine has a command's words
+    unknown : In(1), pulse: a byte was no command
+    flushed : In(1), pulse: the buffers are empty
+    scores : In(stream of WORDS), scores of the engine
+    bytes : Out(stream of 8 bits), to the host
+
+    Latency: two cycles from a pulse to the first byte of its message, if nothing else is being sent.
+
+    Back-pressure: up to ``CREDITS`` pulses of each kind wait until they can be told; more are lost.
     """
 
     read: In(1)
@@ -312,7 +365,7 @@ class Answers(wiring.Component):
         m.d.comb += [self.bytes.valid.eq(~free), self.bytes.payload.eq(message[:8])]
         with m.If(self.bytes.valid & self.bytes.ready):
             m.d.sync += [left.eq(left - 1), message.eq(message >> 8)]
-        earlier = Value.cast(0)  # a source before this one has something to tell
+        earlier = Value.cast(0)  # a source that goes first has something to tell
         for command, pulse in sources.items():
             waiting = Signal(range(CREDITS + 1), name=f"waiting_{command.name.lower()}")
             told = Signal(name=f"told_{command.name.lower()}")

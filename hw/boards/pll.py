@@ -10,12 +10,18 @@ from amaranth.hdl import Elaboratable
 from amaranth.lib.cdc import ResetSynchronizer
 
 VCO_MHZ = (400, 800)
+"""Least and greatest frequency of the PLL's oscillator."""
 PHASE_DETECTOR_MHZ = (3.125, 400)
+"""Least and greatest frequency at its phase detector."""
 
 
 @dataclass(frozen=True)
 class PllSettings:
-    """Output = input / input_divider * feedback_divider; the oscillator runs output_divider times faster."""
+    """Dividers of the PLL.
+
+    The output's frequency is input / ``input_divider`` * ``feedback_divider``; the oscillator's is
+    ``output_divider`` times the output's.
+    """
 
     input_divider: int
     feedback_divider: int
@@ -23,7 +29,11 @@ class PllSettings:
 
 
 def find_settings(input_mhz: float, output_mhz: float) -> PllSettings:
-    """Settings that give ``output_mhz`` exactly, with the oscillator nearest its middle. Raises ValueError."""
+    """Settings that make exactly ``output_mhz`` of ``input_mhz``.
+
+    Of all such settings they are those of the least input divider, with the oscillator nearest the middle of its
+    range. Raises ValueError where there are none.
+    """
     middle = sum(VCO_MHZ) / 2
     found = list(_exact(input_mhz, output_mhz))
     if not found:
@@ -45,9 +55,12 @@ def _exact(input_mhz: float, output_mhz: float) -> Iterator[PllSettings]:
 
 
 class Pll(Elaboratable):
-    """Drives the clock and the reset of ``sync``; in reset until the PLL has locked.
+    """Drives the clock of the domain ``sync``, and its reset until the PLL has locked.
 
-    clock : the board's clock
+    Parameters
+    ----------
+    clock : 1 bit, the board's clock
+    input_mhz, output_mhz : its frequency, and that of ``sync``; ValueError where no settings give it
     """
 
     def __init__(self, clock: Value, input_mhz: float, output_mhz: float) -> None:

@@ -1,4 +1,4 @@
-"""A stream's registers: neither payload and valid nor ready go through within a cycle."""
+"""Registers in a stream, so that none of payload, valid and ready goes through within a cycle."""
 
 from __future__ import annotations
 
@@ -8,7 +8,21 @@ from amaranth.lib.wiring import In, Out
 
 
 class StreamSlice(wiring.Component):
-    """Hands on what it takes a cycle later, one a cycle; what comes while it may not is kept aside."""
+    """Hands on what it takes.
+
+    Parameters
+    ----------
+    shape : of the payload
+
+    Members
+    -------
+    taken, given : In(stream of ``shape``), Out(stream of ``shape``)
+
+    Latency: one cycle, at one payload a cycle.
+
+    Back-pressure: ``taken.ready`` falls a cycle after ``given`` was not taken; what comes in between is kept
+    aside.
+    """
 
     def __init__(self, shape: Shape) -> None:
         super().__init__({"taken": In(stream.Signature(shape)), "given": Out(stream.Signature(shape))})

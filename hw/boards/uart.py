@@ -1,8 +1,4 @@
-"""UART, 8 data bits, no parity, one stop bit, least significant bit first.
-
-``divisor`` is clock cycles a bit, at least 4. Both blocks are one byte deep: a host that sends without pause
-is received without loss, as whoever takes the bytes is always ready.
-"""
+"""UART: 8 data bits, the least significant one first, no parity, one stop bit."""
 
 from __future__ import annotations
 
@@ -16,14 +12,22 @@ from dcgen.hw.common.signatures import bits
 FRAME_BITS = 10
 """Start bit, eight data bits, stop bit."""
 MIN_DIVISOR = 4
-"""Below, the synchroniser's delay would move the sample out of its bit."""
+"""Fewest clock cycles of a bit: below, the synchronizer's delay would move the sample out of its bit."""
 
 
 class UartReceiver(wiring.Component):
-    """Turns the line into bytes.
+    """Turns the line into bytes. A byte without stop bit is dropped.
 
-    rx : the line, asynchronous to the clock; idle high
-    byte : valid for one cycle in the middle of its stop bit; a byte without stop bit is dropped
+    Parameters
+    ----------
+    divisor : clock cycles of a bit, at least 4
+
+    Members
+    -------
+    rx : In(1), the line, asynchronous to the clock; idle high
+    byte, valid : Out(8), Out(1), a byte, valid for one cycle
+
+    Latency: a byte is valid in the middle of its stop bit. Back-pressure: none; bytes cannot be refused.
     """
 
     def __init__(self, divisor: int) -> None:
@@ -56,8 +60,18 @@ class UartReceiver(wiring.Component):
 class UartTransmitter(wiring.Component):
     """Turns bytes into the line's bits.
 
-    bytes : taken when the line is free
-    tx : the line; idle high
+    Parameters
+    ----------
+    divisor : clock cycles of a bit, at least 4
+
+    Members
+    -------
+    bytes : In(stream of 8 bits)
+    tx : Out(1), the line; idle high
+
+    Latency: the start bit begins in the cycle behind the one in which its byte is taken.
+
+    Back-pressure: a byte is taken once the stop bit of the one before has ended.
     """
 
     def __init__(self, divisor: int) -> None:
@@ -81,7 +95,7 @@ class UartTransmitter(wiring.Component):
 
 
 def checked_divisor(divisor: int) -> int:
-    """``divisor`` if the receiver can work with it, else ValueError."""
+    """``divisor``, if the receiver can work with it. Raises ValueError."""
     if divisor < MIN_DIVISOR:
-        raise ValueError(f"{divisor} clock cycles a bit, expected at least {MIN_DIVISOR}")
+        raise ValueError(f"divisor must be at least {MIN_DIVISOR} clock cycles a bit, not {divisor}")
     return divisor

@@ -213,8 +213,8 @@ def scores_end(taken: int, f: Fields, p: EngineParameters) -> int:
 # Command lists -------------------------------------------------------------------------------------
 
 Publish = Callable[[int, int | None], int]
-"""Given the number of a list, and the cycle of the release that freed its half of the list memory (None for the first
-two lists): the cycle in which the list is published."""
+"""Given the number of a list, and the cycle of the release that freed its half of the list memory (None for the
+first two lists): the cycle in which the list is published."""
 
 
 @dataclass(frozen=True)

@@ -158,8 +158,8 @@ def plain_schedule(f: Fields, begin: int) -> Schedule:
 
 
 Lists = Generator[int, int, int]
-"""For each list, yields -1, is sent the first cycle in which a half of the list memory is free, and yields the cycle
-in which the list is published. What it returns at its end is said by the function that makes it."""
+"""For each list, yields -1, is sent the first cycle in which a half of the list memory is free, and yields the
+cycle in which the list is published. What it returns at its end is said by the function that makes it."""
 
 
 def _publish(schedule: Schedule, to_flush: int) -> Lists:

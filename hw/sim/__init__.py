@@ -1,1 +1,1 @@
-"""How the gateware is simulated. These files travel with an emitted design: they import nothing of ours."""
+"""How the gateware is simulated. These files are part of an emitted design, so they import nothing of dcgen."""

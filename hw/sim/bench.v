@@ -1,13 +1,19 @@
-// Plays files into the engine and writes down what comes out, without a line of Python per cycle.
+// Plays files into the engine and writes down what comes out, so that no Python runs in any cycle.
 //
-// In the current folder: setup.bin (register writes: address, data), blob.bin (words: data, last) and
-// picture.bin (beats). Written: scores.bin, trace.bin (records of LANES bytes and two words before
-// them: step | word << 16, lane | count << 8; filled up to words), steps.bin (number of a record of the
-// command list, cycle it began in), registers.bin (read back at the end). All numbers are 32-bit and
-// little-endian. `finished` rises when registers.bin is complete.
+// Files that are read from the current folder:
+//   setup.bin      register writes: address, value
+//   blob.bin       words of the blob stream: the word, then 1 for the last one of a packet, else 0
+//   picture.bin    beats of the picture stream
+// Files that are written there:
+//   scores.bin     scores
+//   trace.bin      writes to the activation memory: step | word << 16, lane | count << 8, then LANES bytes, filled
+//                  up to whole words
+//   steps.bin      for each record of the command list, its number and the cycle in which it began
+//   registers.bin  registers, read when the engine has ended: the one at FIRST_READ, then the counters
+// All numbers are 32-bit and little-endian. `finished` rises when registers.bin is complete.
 //
-// +stalls=SEED makes every stream and every bus channel pause at random; without it none does.
-// +limit=CYCLES ends a run that hangs. +quiet writes no trace.
+// +stalls=SEED makes every stream and every channel of the bus pause at random; without it none does.
+// +limit=CYCLES ends a run that does not end by itself. +quiet writes no trace.
 module bench #(
     parameter LANES = 8,
     parameter PICTURE_BYTES = 4,
@@ -25,7 +31,7 @@ module bench #(
     reg [31:0] limit = 0, cycle = 0;
     wire stalls = seed != 0;
 
-    // One random bit in about three says "pause" for each of seven channels.
+    // A random bit for each of seven channels, 1 in seven of sixteen cycles, makes the channel pause.
     reg [31:0] noise = 1;
     function [31:0] next_noise(input [31:0] n);
         reg [31:0] v;
@@ -75,7 +81,7 @@ module bench #(
         .trace_count(trace_count), .trace_data(trace_data)
     );
 
-    // A little-endian word: $fread fills from the high end.
+    // $fread puts the first byte of a file into the highest bits; files are little-endian.
     function [31:0] swapped(input [31:0] v);
         swapped = {v[7:0], v[15:8], v[23:16], v[31:24]};
     endfunction
@@ -124,7 +130,7 @@ module bench #(
         end
     end
 
-    // The number of the record at work, and the cycle (counted from the first blob word) it began in.
+    // The number of the record at work, and the cycle, counted from the first blob word, in which it began.
     reg [15:0] step = 16'hffff;
     reg [31:0] since = 0;
     reg counting = 0;

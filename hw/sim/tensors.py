@@ -1,13 +1,16 @@
-"""Puts what an engine wrote back into tensors, from a description that a plan gives.
+"""Puts what an engine wrote back into tensors, with the help of a description that the plan has.
 
-The description is plain data, so that it travels as JSON:
+The description is plain data, so that it can be JSON:
 
-    lanes, words   activation memory
-    planes         per planes: channels, rows, pitch
-    tensors        per tensor: name, planes, channel (of the planes), shape [C, H, W]
-    steps          per record that writes: step (its number), base and ring (of its output's planes: first word
-                   of channel 0 of the write port's base, words of a channel), made (planes, channel, channels,
-                   start, end: flat pixels), at (first word of the planes' channel 0)
+    lanes, words   size of the activation memory: words of ``lanes`` bytes
+    planes         a list of blocks of planes, each with channels, rows and pitch
+    tensors        for each tensor: its name, the number of its block of planes, its first channel in the block,
+    and its
+                   shape [C, H, W]
+    steps          for each record that writes: its number (step); the first word (base) of its output, and the
+    words of
+                   a channel (ring); what it makes (made): the number of a block of planes, the first channel and
+                   how many, and the flat pixels from start to end; the first word of the block's channel 0 (at)
 """
 
 from __future__ import annotations
@@ -25,9 +28,10 @@ U8 = NDArray[np.uint8]
 
 
 def rebuild(description: Mapping[str, Any], writes: NDArray[np.void]) -> dict[str, U8]:
-    """Every tensor, uint8 [C, H, W], as the writes of a run leave it; what was never written is 0.
+    """Every tensor, uint8 [C, H, W], as the writes of a run leave it. Pixels that were never written are 0.
 
-    writes : records with fields step, word, lane, count and data, in their order
+    description : see above
+    writes : records of dtype ``playback.trace_type(lanes)``, in their order
     """
     lanes = description["lanes"]
     memory = np.zeros(description["words"] * lanes, np.uint8)
@@ -53,7 +57,7 @@ def rebuild(description: Mapping[str, Any], writes: NDArray[np.void]) -> dict[st
 
 
 def _apply(memory: U8, writes: NDArray[np.void], lanes: int, base: int, ring: int) -> None:
-    """Do ``writes`` of planes whose channels are ``ring`` words each, from word ``base`` on."""
+    """Do ``writes`` to planes of ``ring`` words each, the first of which begins at word ``base``."""
     word = writes["word"].astype(np.int64)
     channel = base + (word - base) // ring * ring
     byte = np.arange(lanes)
@@ -65,5 +69,5 @@ def _apply(memory: U8, writes: NDArray[np.void], lanes: int, base: int, ring: in
 
 
 def check_value(planes: U8) -> int:
-    """CRC-32 of a tensor's shape and bytes."""
+    """CRC-32 of a tensor, uint8 [C, H, W]: of its shape as three uint16, then of its bytes."""
     return zlib.crc32(np.ascontiguousarray(planes).tobytes(), zlib.crc32(struct.pack("<HHH", *planes.shape)))
