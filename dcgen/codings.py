@@ -1,4 +1,4 @@
-"""The weight codings, which ``encode`` implements: their numbers in a blob, and the names that recipes choose by."""
+"""The weight codings, which ``encode`` implements: their numbers in a blob, and the names that recipes use."""
 
 from __future__ import annotations
 
