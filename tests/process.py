@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+QUICK = ("--recipe", "deep-compression", "--density", "0.5")
+"""Options of the quickest compilation, for tests that are about something else than the compressed network."""
 MAIN = "import sys; from dcgen.command.app import main; sys.argv[0] = 'dcgen'; main()"
 
 

@@ -18,7 +18,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from dcgen.models.catalogue import DIGITS, find
-from tests.process import ROOT, dcgen, dcgen_json, tree
+from tests.process import QUICK, ROOT, dcgen, dcgen_json, tree
 
 Params = dict[str, np.ndarray]
 
@@ -139,7 +139,7 @@ def test_a_ram_budget_that_is_none_or_too_small(refused: Callable[..., None]) ->
 
 
 def compile_digits(pictures: Path, out: Path, **options: object) -> subprocess.CompletedProcess[str]:
-    return dcgen("compile", "digits", "--calibration", pictures / "calibration", "-o", out, **options)  # type: ignore[arg-type]
+    return dcgen("compile", "digits", *QUICK, "--calibration", pictures / "calibration", "-o", out, **options)  # type: ignore[arg-type]
 
 
 def small_files_only() -> None:

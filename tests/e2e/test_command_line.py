@@ -15,7 +15,7 @@ from dcgen.models.catalogue import find
 from dcgen.targets import TARGETS
 from dcgen.targets.engines import ENGINES
 from tests.conftest import Once
-from tests.process import dcgen, dcgen_json
+from tests.process import QUICK, dcgen, dcgen_json
 
 CHECKS = [t.check_name for t in TARGETS]
 
@@ -49,7 +49,7 @@ def test_decoding_tables_are_as_large_as_asked_for(tmp_path: Path, digits_pictur
     calibration, arenas = digits_pictures / "calibration", []
     for bits in (5, 12):
         out = tmp_path / str(bits)
-        chosen = ("--recipe", "deep-compression", "--table-bits", bits)
+        chosen = (*QUICK, "--table-bits", bits)
         manifest = dcgen_json("compile", "digits", "--calibration", calibration, *chosen, "-o", out)
         assert manifest["table_bits"] == bits
         arenas.append(manifest["arena_bytes"])
@@ -60,7 +60,7 @@ def test_decoding_tables_are_as_large_as_asked_for(tmp_path: Path, digits_pictur
 
 def test_compile_prints_the_manifest(tmp_path: Path, digits_pictures: Path) -> None:
     calibration = digits_pictures / "calibration"
-    printed = dcgen_json("compile", "digits", "--calibration", calibration, "-o", tmp_path / "out")
+    printed = dcgen_json("compile", "digits", *QUICK, "--calibration", calibration, "-o", tmp_path / "out")
     assert printed == json.loads((tmp_path / "out" / "manifest.json").read_text())
 
 
@@ -162,9 +162,9 @@ def test_model_writes_onnx_that_compiles(tmp_path: Path, digits_pictures: Path) 
     onnx.checker.check_model(onnx.load(tmp_path / "x.onnx"))
     out, calibration = tmp_path / "out", digits_pictures / "calibration"
     manifest = dcgen_json(
-        "compile", tmp_path / "x.onnx", "--preprocess", "digits", "--calibration", calibration, "-o", out
+        "compile", tmp_path / "x.onnx", *QUICK, "--preprocess", "digits", "--calibration", calibration, "-o", out
     )
-    named = dcgen_json("compile", "digits", "--calibration", calibration, "-o", tmp_path / "named")
+    named = dcgen_json("compile", "digits", *QUICK, "--calibration", calibration, "-o", tmp_path / "named")
     for key in ("parameters", "macs", "nonzeros", "blob_bytes"):
         assert manifest[key] == named[key]
 
