@@ -1,7 +1,8 @@
 """Builds the reference engine's bitstream: bitstream.py OUT [--seeds N ...] [--jobs N] [--nextpnr PROGRAM] ...
 
-OUT gets <board>.bit and the report, <board>.json and <board>.md; ``docs/hardware`` was made so. The engine
-has the parameters of the target ulx3s-85f, which simulation uses, too: no network is part of it.
+The folder OUT gets <board>.bit, and the report as <board>.json and <board>.md; that in ``docs/hardware`` was made
+in this way. The engine is that of the target ulx3s-85f, with the parameters that its simulation has. No network is
+part of it.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ def main() -> None:
     parser.add_argument("--megahertz", type=float, help="the board's if not given")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--jobs", type=int, default=1, help="seeds at once, each of which takes about 3 GB")
-    parser.add_argument(
-        "--nextpnr", type=Path, help="a nextpnr built for this machine, faster"
-    )
+    parser.add_argument("--nextpnr", type=Path, help="a nextpnr built for this machine, faster")
     chosen = parser.parse_args()
     try:
         build(

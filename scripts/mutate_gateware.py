@@ -2,12 +2,12 @@
 
     python scripts/mutate_gateware.py [--seed 1] [--per-block 3] [--report docs/hardware/mutations.json]
 
-Faults are made by the rules below on the syntax tree of a block's ``elaborate``; which of all possible
-ones are tried is drawn with the seed. Each mutant is a copy of the checkout in which one file differs; the
-block's own tests run there, and those of the whole end if they pass, quick ones first, slow ones then. A
-survivor is a fault that tests miss or a change without effect; the latter are listed in EQUIVALENT with the
-reason. The report is written after every fault; what it holds as caught is not tried again while its block
-stays as it is.
+The rules below make faults in the syntax tree of a block's ``elaborate`` and of the methods that it calls. Which
+of all possible faults are tried is drawn at random from the seed. Each fault is planted in a copy of the checkout,
+in which nothing else differs. There the block's own tests run and, if they pass, those of the front end, the back
+end or the whole; quick tests run before slow ones. A fault that survives has been missed by the tests, or has no
+effect; those without effect are listed in EQUIVALENT, with the reason. The report is written after every fault. A
+fault that it holds as caught is not tried again as long as its block stays as it is.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CPU_S = 240
-"""Of one process: what takes longer does not end. A busy machine's clock on the wall would say so too early."""
+"""Seconds of CPU time after which a test counts as one that does not end. Unlike time on the clock, CPU time does
+not depend on how busy the machine is."""
 PYTEST_OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=short")
 SPEEDS = ("not slow", "slow")
 NO_TESTS = 5
-"""Pytest's exit code where a file has none of that speed."""
+"""Pytest's exit code where a file has no test of the speed asked for."""
 FRONT = ("test_front_blocks.py", "test_front_causes.py", "test_front_end.py")
 TOP = ("test_control.py", "test_engine.py")
 BACK = ("test_back_end.py", "test_engine.py")
@@ -51,7 +52,8 @@ WIDER_TESTS = {
     **dict.fromkeys(("control", "axi_lite", "axi_engine", "command_memory", "engine"), TOP),
     "ecp5": ("test_multiplier.py", "test_requantizer.py"),
 }
-"""Block -> tests in ``tests/hw`` that use it with others, tried after its own; BACK for those not named."""
+"""For each block, the tests in ``tests/hw`` that use it together with others, and run after its own. A block that
+is not listed has BACK."""
 EQUIVALENT: dict[str, str] = {
     "axi_lite:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
     "conv_section:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
@@ -59,17 +61,17 @@ EQUIVALENT: dict[str, str] = {
     "requantizer:edge:2": "of 255 the lowest eight bits are 255, too",
     "rotator:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
 }
-"""Mutant, as its ``name`` says it -> why nothing that can be observed changes."""
+"""For each fault, by the ``name`` of its mutant: why it changes nothing that can be observed."""
 
 ROOMS = ("", "contract", "common", "front", "back")
 """Folders of ``hw`` whose files are blocks."""
 
 Rule = Callable[[ast.AST], ast.AST | None]
-"""The faulty version of a node, or None where the rule does not apply."""
+"""Given a node of the syntax tree: its faulty version, or None where the rule does not apply."""
 
 
 def wrong_sign(node: ast.AST) -> ast.AST | None:
-    """a + b becomes a - b and the other way round."""
+    """a + b becomes a - b, and the other way round."""
     swap = {ast.Add: ast.Sub, ast.Sub: ast.Add}
     if isinstance(node, ast.BinOp) and type(node.op) in swap and not _plain_number(node):
         return ast.BinOp(node.left, swap[type(node.op)](), node.right)
@@ -77,7 +79,7 @@ def wrong_sign(node: ast.AST) -> ast.AST | None:
 
 
 def off_by_one(node: ast.AST) -> ast.AST | None:
-    """A signal is given one more than it should."""
+    """A signal that is to be set to a sum or difference is set to one more."""
     if _is_call(node, "eq") and not isinstance(node.args[0], ast.Constant) and _mentions_sum(node.args[0]):
         return ast.Call(node.func, [ast.BinOp(node.args[0], ast.Add(), ast.Constant(1))], [])
     return None
@@ -94,7 +96,7 @@ def swapped_operands(node: ast.AST) -> ast.AST | None:
 
 
 def lost_stall(node: ast.AST) -> ast.AST | None:
-    """``... & x.ready`` (or valid) forgets the handshake."""
+    """``... & x.ready`` becomes ``...``, and ``... & x.valid`` likewise."""
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd):
         for kept, dropped in ((node.left, node.right), (node.right, node.left)):
             if isinstance(dropped, ast.Attribute) and dropped.attr in ("ready", "valid"):
@@ -103,7 +105,7 @@ def lost_stall(node: ast.AST) -> ast.AST | None:
 
 
 def missing_flush(node: ast.AST) -> ast.AST | None:
-    """A signal is not set to its constant."""
+    """A signal that is to be set to a constant is not set."""
     if (
         isinstance(node, ast.AugAssign)
         and _is_call(node.value, "eq")
@@ -114,7 +116,7 @@ def missing_flush(node: ast.AST) -> ast.AST | None:
 
 
 def stuck_bit(node: ast.AST) -> ast.AST | None:
-    """The lowest bit of what a signal is given is always 0."""
+    """The lowest bit of what a signal is set to is always 0."""
     if _is_call(node, "eq") and not isinstance(node.args[0], ast.Constant):
         return ast.Call(node.func, [ast.BinOp(node.args[0], ast.BitAnd(), ast.Constant(-2))], [])
     return None
@@ -129,7 +131,7 @@ def edge(node: ast.AST) -> ast.AST | None:
 
 
 def wrong_condition(node: ast.AST) -> ast.AST | None:
-    """A condition is turned round."""
+    """The condition of an If is inverted."""
     if _is_call(node, "If") and isinstance(node.func, ast.Attribute):
         condition = ast.Call(ast.Attribute(_amaranth_value(node.args[0]), "bool", ast.Load()), [], [])
         return ast.Call(node.func, [ast.UnaryOp(ast.Invert(), condition)], [])
@@ -166,7 +168,7 @@ def _amaranth_value(node: ast.expr) -> ast.expr:
 
 
 def _plain_number(node: ast.AST) -> bool:
-    """Whether an expression is of names and numbers alone: arithmetic of the generator, not a circuit."""
+    """Whether an expression has names and numbers alone: it is arithmetic of the generator, not of the circuit."""
     return not any(isinstance(n, ast.Attribute | ast.Subscript) for n in ast.walk(node))
 
 
@@ -176,7 +178,13 @@ def _mentions_sum(node: ast.AST) -> bool:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One fault. ``name`` is block:rule:ordinal; ``source()`` the text of ``file`` with the fault in it."""
+    """One fault.
+
+    name : block:rule:ordinal, the ordinal being that of the place among those where the rule applies
+    block, file : the block that has the fault, and its file
+    rule, before, after : name of the rule; the code that it applies to, and what it becomes
+    source : returns the text of ``file`` with the fault in it
+    """
 
     name: str
     block: str
@@ -230,14 +238,15 @@ def _makes_logic(function: ast.FunctionDef) -> bool:
 
 
 def blocks() -> list[Path]:
-    """The files of the gateware that faults are planted in, by name: benches and boards have none."""
+    """The files of the gateware that faults are planted in, sorted by name. Benches and boards have none."""
     return sorted((f for room in ROOMS for f in (ROOT / "hw" / room).glob("*.py")), key=lambda f: f.stem)
 
 
 def draw(seed: int, per_block: int) -> list[Mutant]:
-    """``per_block`` faults of each block, by as many different rules as there are.
+    """Draw ``per_block`` faults of each block, by as many different rules as possible.
 
-    Each block has a generator of its own, so that a change of one leaves the faults of the others.
+    Each block has a generator of random numbers of its own, so that a change to one block leaves the faults of
+    others.
     """
     chosen: list[Mutant] = []
     for file in blocks():
@@ -254,7 +263,7 @@ def draw(seed: int, per_block: int) -> list[Mutant]:
 
 
 def verdict(mutant: Mutant, folder: Path) -> str:
-    """``caught by <test file>``, or ``survived``."""
+    """Try a fault in the checkout ``folder``: "caught by <test file>", or "survived"."""
     names = (f"test_{mutant.block}.py", *WIDER_TESTS.get(mutant.block, BACK))
     file = mutant.file.relative_to(ROOT)
     (folder / file).write_text(mutant.source(), encoding="utf-8")
@@ -276,7 +285,10 @@ def verdict(mutant: Mutant, folder: Path) -> str:
 
 
 def _run(command: list[str], folder: Path) -> tuple[int | None, str]:
-    """Its exit code and output, None where it does not end; no simulator that it started outlives it."""
+    """Run a command. Returns its exit code, None where it does not end, and its output.
+
+    No simulator that the command has started outlives it.
+    """
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         limited = ("prlimit", f"--cpu={CPU_S}", *command)
         process = subprocess.Popen(limited, cwd=folder, stdout=output, stderr=output, start_new_session=True)
@@ -291,7 +303,10 @@ def _run(command: list[str], folder: Path) -> tuple[int | None, str]:
 
 
 def workspace(folder: Path) -> None:
-    """The parts of the checkout that block tests need; only ``hw`` is a copy, to which ``dcgen/hw`` leads."""
+    """Make ``folder`` a checkout in which faults can be planted.
+
+    Its ``hw`` is a copy, to which its ``dcgen/hw`` leads; everything else leads to the checkout of this script.
+    """
     for item in ROOT.iterdir():
         if item.name == "hw":
             shutil.copytree(item, folder / "hw", ignore=shutil.ignore_patterns("__pycache__"))
@@ -334,7 +349,7 @@ def main() -> None:
 
 
 def described(mutant: Mutant) -> dict[str, str]:
-    """A fault as the report has it; ``logic_sha256`` is of the block without it."""
+    """A fault as the report has it; ``logic_sha256`` is that of the block without the fault."""
     keys = ("name", "block", "rule", "before", "after")
     return {k: getattr(mutant, k) for k in keys} | {"logic_sha256": logic_sha256(mutant.file)}
 
@@ -349,18 +364,18 @@ def logic_sha256(file: Path) -> str:
 
 
 def _says_nothing(node: ast.stmt) -> bool:
-    """Whether a statement is a text or an import."""
+    """Whether a statement is a docstring or an import."""
     text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     return text or isinstance(node, ast.Import | ast.ImportFrom)
 
 
 def identity(result: dict[str, str]) -> tuple[str, str]:
-    """What a verdict belongs to."""
+    """What a verdict belongs to: a fault, in a block as it is."""
     return result["name"], result["logic_sha256"]
 
 
 def caught_before(report: Path | None) -> dict[tuple[str, str], str]:
-    """The verdicts of an earlier report that found a fault caught."""
+    """The verdicts of an earlier report on faults that were caught."""
     if report is None or not report.is_file():
         return {}
     results = json.loads(report.read_text(encoding="utf-8"))["mutants"]

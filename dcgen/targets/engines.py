@@ -1,4 +1,4 @@
-"""Boards that the sparse-MAC engine is generated for."""
+"""Engines that gateware is generated for, each of certain sizes, and the boards that hold them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class EngineTarget:
 
     name : what ``--target`` takes
     description : one line for people
-    parameters : of the engine; simulation and synthesis use the same
-    board : that a bitstream can be made for, None where there is none
+    parameters : sizes of the engine, the same in simulation and synthesis
+    board : board for which a bitstream can be made, None for an engine that is simulated only
     """
 
     name: str
@@ -50,4 +50,4 @@ SIMULATED: Final = EngineTarget(
 )
 ENGINES: Final[tuple[EngineTarget, ...]] = (ULX3S_85F, SIMULATED)
 CHECK_NAME: Final = "rtl"
-"""What ``verify --on`` calls any engine."""
+"""What ``verify --on`` calls the engine of an output, whichever it is."""

@@ -10,18 +10,18 @@ from dcgen.errors import ConfigError
 from dcgen.targets.engines import CHECK_NAME, ENGINES, EngineTarget
 
 Extension = Literal["none", "dsp", "helium"]
-"""Instructions beyond the base set that the runtime has kernels for."""
+"""Instructions beyond a processor's base set for which the runtime has kernels."""
 
 
 @dataclass(frozen=True)
 class Emulator:
-    """QEMU's stand-in for a machine, deterministic: every instruction takes 1 ns of virtual time.
+    """QEMU in place of a machine. It is deterministic: every instruction takes 1 ns of virtual time.
 
-    binary : the program, e.g. ``qemu-system-arm``
-    machine : QEMU's name of the board
+    binary : QEMU's program, e.g. ``qemu-system-arm``
+    machine : QEMU's name for the board
     options : further arguments
-    instructions_per_tick : instructions in one tick of the port's clock, its resolution too
-    package : Debian package of the program
+    instructions_per_tick : how many instructions run in one tick of the port's clock, which counts no finer
+    package : Debian package that has the program
     """
 
     binary: str
@@ -31,7 +31,7 @@ class Emulator:
     options: tuple[str, ...] = ()
 
     def command(self, program: str) -> tuple[str, ...]:
-        """The command that runs the ELF file ``program`` in the current directory."""
+        """The command that runs ``program``, an ELF file in the current directory."""
         return (
             self.binary,
             *("-M", self.machine, *self.options),
@@ -47,16 +47,16 @@ class Target:
     name : what ``--target`` takes
     check_name : what ``verify --on`` takes and reports
     description : one line for people
-    machine : folder of the port under ``firmware/port``
+    machine : folder of the machine's port under ``firmware/port``
     compiler : prefix of the GNU tools, e.g. ``arm-none-eabi-``; empty for the host
-    cpu_flags : compiler flags that choose processor and ABI
-    link_flags : further ones for the linker
-    extension : of the processor; decides the kernels it runs
-    port_sources : C and assembler files under ``firmware/port`` besides the harness
-    package : Debian package of the compiler
-    emulator : None for the host
-    stack_bytes : what a budget of RAM leaves for the runtime's stack, with the most runs of equal weights that
-        a kernel by levels takes (decision 7); None for the host
+    cpu_flags : flags that choose processor and ABI, for compiler and linker
+    link_flags : further flags for the linker
+    extension : the processor's extension, which decides what kernels it runs
+    port_sources : C and assembler files under ``firmware/port`` that the port consists of, besides the harness
+    package : Debian package that has the compiler
+    emulator : how the machine is emulated; None for the host
+    stack_bytes : bytes that a budget of RAM leaves for the runtime's stack. They cover the most runs of equal
+        weights that a kernel by levels takes (decision 7). None for the host
     """
 
     name: str
@@ -74,7 +74,7 @@ class Target:
 
     @property
     def linker_script(self) -> str:
-        """Path under ``firmware``; emulated machines only."""
+        """Path of the linker script under ``firmware``, for machines that are emulated."""
         return f"port/{self.machine}/link.ld"
 
 
@@ -146,15 +146,15 @@ TARGETS: Final[tuple[Target, ...]] = (
         package="gcc-riscv64-unknown-elf",
         emulator=Emulator("qemu-system-riscv32", "virt", Fraction(1), "qemu-system-misc", ("-bios", "none")),
         stack_bytes=2560,
-        link_flags=("-march=rv32imac",),  # the compiler knows its support library by this name only
+        link_flags=("-march=rv32imac",),  # the compiler finds its support library under this name alone
     ),
 )
 DEFAULT_TARGET: Final = "cortex-m4"
-"""What an output is said to be meant for where nobody says it."""
+"""The target of an output if none is asked for."""
 
 
 def find(name: str) -> Target | EngineTarget:
-    """The target of this name, or the machine of this check name; ConfigError lists the names."""
+    """The machine or engine of this name, or the machine of this check name. Raises ConfigError."""
     for target in TARGETS:
         if name in (target.name, target.check_name):
             return target
@@ -166,7 +166,7 @@ def find(name: str) -> Target | EngineTarget:
 
 
 def find_check(name: str) -> Target:
-    """The machine whose check name (``verify --on``) this is; ConfigError lists the names."""
+    """The machine of this check name, as ``verify --on`` has it. Raises ConfigError."""
     for target in TARGETS:
         if name == target.check_name:
             return target
