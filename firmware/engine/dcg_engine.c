@@ -1,3 +1,4 @@
+/* The engine's driver: checks blob and engine, writes the command list, moves picture, weights and scores. */
 #include "dcg_engine.h"
 #include "dcg_blob.h"
 #include "dcg_records.h"
@@ -10,7 +11,8 @@ static void write32(const dcg_engine *engine, uint32_t offset, uint32_t value) {
     engine->port->write32(engine->port->user, offset, value);
 }
 
-/* Size and checksum of every section: what lies behind them the engine checks. */
+/* Checks size and checksum of every layer section. What the sections say is checked by the engine as it reads
+ * them. */
 static dcg_status check_sections(const uint8_t *blob, const dcg_engine_plan *plan) {
     const uint8_t *layer = blob + dcg_header_layers_offset(blob);
     uint32_t left = dcg_header_blob_bytes(blob) - dcg_header_layers_offset(blob);
@@ -23,7 +25,8 @@ static dcg_status check_sections(const uint8_t *blob, const dcg_engine_plan *pla
     return left == 0 ? DCG_OK : DCG_ERR_SECTION;
 }
 
-/* Some parameters a plan is made for exactly; of the others the engine may have more. */
+/* Checks that there is an engine and that it can run the plan. DCG_ENGINE_EXACT_PARAMETERS has a bit for each
+ * parameter in which it must be as planned; of the others it may have more. */
 static dcg_status check_engine(const dcg_engine *engine) {
     if (read32(engine, DCG_ENGINE_ID) != DCG_ENGINE_ID_VALUE) return DCG_ERR_ENGINE;
     if (read32(engine, DCG_ENGINE_VERSION) != DCG_ENGINE_VERSION_VALUE) return DCG_ERR_ENGINE;
@@ -63,8 +66,8 @@ dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, cons
     return DCG_OK;
 }
 
-/* Sends the tensors section, and then every section that the command list reads. A network that runs
- * in strips reads a section once a strip. */
+/* Sends the tensors section, and then each layer section that the command list reads, in its order. A network
+ * that runs in strips reads a section once a strip. Stops where the engine has found an error. */
 static void send_sections(const dcg_engine *engine) {
     const dcg_engine_port *port = engine->port;
     const uint8_t *blob = engine->blob, *layers = blob + dcg_header_layers_offset(blob), *layer = layers;
@@ -83,7 +86,7 @@ static void send_sections(const dcg_engine *engine) {
     }
 }
 
-/* The status code that the engine gives as the cause of an error. */
+/* The defect that the engine's status register names. */
 static dcg_status cause_of(uint32_t status) {
     uint32_t cause = (status & DCG_ENGINE_STATUS_CAUSE_MASK) >> DCG_ENGINE_STATUS_CAUSE_SHIFT;
     return cause >= DCG_ERR_HEADER && cause <= DCG_ERR_POSITION ? (dcg_status)cause : DCG_ERR_ENGINE;

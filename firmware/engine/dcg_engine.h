@@ -1,7 +1,7 @@
 /* dcg_engine: drives the sparse-MAC engine, which runs the same blobs as the software runtime.
  *
- * The engine's command list is a dcg_engine_plan that dcgen emits; how a board reaches the engine is a
- * dcg_engine_port that the application writes. As with the runtime, the caller owns all memory.
+ * dcgen emits a dcg_engine_plan, the engine's command list for a network; the application writes a
+ * dcg_engine_port, by which its board reaches the engine. As with the runtime, the caller owns all memory.
  *
  *     dcg_engine engine;
  *     dcg_status status = dcg_engine_init(&engine, &dcg_digits_engine_plan, &port, blob, blob_bytes);
@@ -22,41 +22,45 @@ extern "C" {
 
 /* What the engine is told of a network: constant, emitted by dcgen, trusted. */
 typedef struct dcg_engine_plan {
-    uint64_t topology_hash;     /* of the network */
-    const uint32_t *parameters; /* [DCG_ENGINE_N_PARAMETERS] of the engine it is made for */
-    const uint32_t *commands;   /* [n_commands] */
-    const uint16_t *sections;   /* [n_sections] nodes whose section is sent, in this order */
+    uint64_t topology_hash;     /* of the network; a blob must have the same */
+    const uint32_t *parameters; /* [DCG_ENGINE_N_PARAMETERS] of the engine that the plan is made for, in the
+                                 * order of its registers */
+    const uint32_t *commands;   /* [n_commands] words of the command list */
+    const uint16_t *sections;   /* [n_sections] indices of the nodes whose sections are sent, in this order */
     uint32_t n_commands;
     uint32_t n_sections;
     uint32_t n_scores;
-    uint32_t picture_bytes;
-    uint16_t n_tensors; /* picture included */
-    uint16_t n_nodes;
-    uint16_t input_channels;
+    uint32_t picture_bytes;  /* height * width * channels */
+    uint16_t n_tensors;      /* tensors, the picture included */
+    uint16_t n_nodes;        /* nodes, which is the number of the blob's layer sections */
+    uint16_t input_channels; /* channels of the picture */
 } dcg_engine_plan;
 
-/* How the engine is reached. All functions get user.
+/* How a board reaches the engine. Each function gets user as its first argument.
  *
- * Blob, picture and scores travel at the same time, as the engine needs one for taking the other:
- * a function that must not wait says so, and typically starts a DMA transfer.
+ * Blob, picture and scores travel at the same time, as the engine takes one only while another moves. A
+ * function of which is said that it must not wait starts a transfer, by DMA for example, and returns.
  */
 typedef struct dcg_engine_port {
-    void *user;
-    uint32_t (*read32)(void *user, uint32_t offset); /* register at a byte offset */
+    void *user; /* whatever the functions need, for the application alone */
+    /* Reads and writes a register of 32 bits. offset: in bytes, DCG_ENGINE_... */
+    uint32_t (*read32)(void *user, uint32_t offset);
     void (*write32)(void *user, uint32_t offset, uint32_t value);
-    /* Starts sending a picture; must not wait. The last beat is filled up with anything. */
+    /* Starts to send a picture of count bytes; must not wait. The last beat is filled up with any bytes. */
     void (*send_picture)(void *user, const uint8_t *bytes, uint32_t count);
-    /* Sends one packet of count bytes, a multiple of four, `last` with its last word. May wait until
-     * the engine has taken it, or return as soon as it is queued. */
+    /* Sends one packet of count bytes, a multiple of four; `last` is high with its last word. May wait until
+     * the engine has taken it, or return when it is queued. */
     void (*send_blob)(void *user, const uint8_t *bytes, uint32_t count);
-    /* Has the next count scores stored; must not wait. Forgets an earlier call that got fewer. */
+    /* Starts to store the next count scores; must not wait. An earlier call that has got fewer scores than it
+     * asked for is forgotten. */
     void (*receive)(void *user, int32_t *scores, uint32_t count);
-    /* Waits until the interrupt line is high, everything sent has been taken and, unless the engine is
-     * in error, every score has arrived. Returns 0, or anything else when that takes too long. */
+    /* Waits until the interrupt line is high, everything sent has been taken and, unless the engine has found
+     * an error, every score has arrived. Returns 0, or another value where that takes longer than the board
+     * allows. */
     int (*wait)(void *user);
 } dcg_engine_port;
 
-/* Caller-owned; filled by dcg_engine_init, its fields are not for the caller. */
+/* The caller's memory, filled by dcg_engine_init. Its fields are the driver's own. */
 typedef struct dcg_engine {
     const dcg_engine_plan *plan;
     const dcg_engine_port *port;
@@ -70,20 +74,26 @@ typedef struct dcg_engine {
  * blob        blob_bytes bytes, aligned to 4; must outlive engine unchanged
  * blob_bytes  size of the memory behind blob; may exceed the blob
  *
- * Returns DCG_OK, or the first defect found; engine must not be used then. What a layer's section
- * says is for the engine to check when it runs.
+ * Returns DCG_OK, or the first defect found; engine must not be used then. What a layer's section says is
+ * checked by the engine when it runs.
  */
 dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, const dcg_engine_port *port,
                            const void *blob, size_t blob_bytes);
 
 /* Runs the network on one picture, as dcg_run does.
  *
- * Returns DCG_OK; the defect the engine found, and then the next run starts afresh; DCG_ERR_TIMEOUT
- * where port->wait gave up. Scores are meaningless then.
+ * engine  from a successful dcg_engine_init
+ * hwc     height * width * channels camera bytes, as for dcg_run; not modified
+ * scores  n_scores values of the plan, written
+ *
+ * Returns DCG_OK; or the defect that the engine has found; or DCG_ERR_TIMEOUT where port->wait gave up. After
+ * an error scores are meaningless, and the next run starts afresh.
  */
 dcg_status dcg_engine_run(dcg_engine *engine, const uint8_t *hwc, int32_t *scores);
 
-/* Cycles of the last run by cause, in the order of the registers from DCG_ENGINE_CYCLES_TOTAL on. */
+/* Reads the engine's clock cycles of the last run, by what it did in them.
+ *
+ * counters  written, in the order of the registers from DCG_ENGINE_CYCLES_TOTAL on */
 void dcg_engine_counters(const dcg_engine *engine, uint32_t counters[DCG_ENGINE_N_COUNTERS]);
 
 #ifdef __cplusplus

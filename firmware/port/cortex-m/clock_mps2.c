@@ -1,5 +1,6 @@
-/* CMSDK APB timer 0 of the MPS2 images: 32 bits, counts down at the 25 MHz system clock. Where an
- * instruction takes 1 ns (QEMU -icount shift=0) a tick is 40 instructions and it wraps after 171e9. */
+/* CMSDK APB timer 0 of the MPS2 images: 32 bits, counts down by the system clock of 25 MHz. Where an
+ * instruction takes 1 ns (QEMU -icount shift=0), a tick is 40 instructions, and the timer wraps after 171e9
+ * of them. */
 #include "port.h"
 #include "start.h"
 

@@ -1,8 +1,9 @@
 /* Profile program: runs the model once on the first picture of a file and writes down the clock ticks that
  * dcg_init() and each node took.
  *
- * The trace tells when a node's rows are there. What passed since the call before is the node's, counted
- * where a row's first channel comes; the calls themselves, and what they write, count for none. */
+ * The trace function is called when a node's rows are there. The ticks since it was left last are the node's;
+ * they are counted when a row's first channel is traced. What the trace function itself takes counts for no
+ * node. */
 #include "model_memory.h"
 #include "port.h"
 #include "records.h"
@@ -12,7 +13,7 @@
 #endif
 
 struct profile {
-    uint64_t last; /* the clock when the latest call was left */
+    uint64_t last; /* the clock when the trace function was left last */
 };
 
 static void put_ticks(uint16_t node, uint16_t row, uint64_t ticks) {
@@ -38,7 +39,8 @@ static dcg_status run(void) {
     dcg_set_trace(&model_net, count_row, &profile);
     profile.last = port_ticks();
     status = dcg_run(&model_net, model_input, model_scores);
-    put_ticks((uint16_t)(DCG_MODEL_PLAN.n_nodes - 1u), 0, port_ticks() - profile.last); /* makes the scores */
+    /* The last node makes the scores, which are not traced. */
+    put_ticks((uint16_t)(DCG_MODEL_PLAN.n_nodes - 1u), 0, port_ticks() - profile.last);
     return status;
 }
 

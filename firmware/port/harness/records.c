@@ -1,12 +1,13 @@
-/* Records go through a large buffer: a semihosting call costs far more than the bytes it moves. */
+/* Writes the results file. Records go through a large buffer, as a semihosting call takes far longer than the
+ * bytes that it moves. */
 #include "records.h"
 
 #define BUFFER_BYTES (1u << 20)
 
 static uint8_t buffer[BUFFER_BYTES];
-static size_t used;
+static size_t used; /* bytes in the buffer */
 static port_file output;
-static bool good;
+static bool good; /* whether all writes have succeeded */
 
 static void flush(void) {
     if (used > 0u) {

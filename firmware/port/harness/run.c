@@ -1,31 +1,32 @@
-/* Verification program: runs the model on pictures from a file and writes down what it computed.
+/* Verification program: runs the model on pictures from a file and writes down what it has computed.
  *
- * A measured run is cold (blob checked and set up anew) and untraced, from the first instruction
- * of dcg_init() to the last score. A traced run goes step by step and writes every row of every tensor; a
- * step's time ends where its first row is traced. Before each run the arena is filled with a pattern, so that
- * no run profits from what another has left. A model that takes its picture row by row gets it so, each row
- * in the memory of one; copying it there, a camera's part, is not counted. */
+ * A measured run starts with dcg_init(), which checks the blob anew, and is not traced; its time is that of
+ * the runtime's calls up to the last score. A traced run goes step by step and writes every row of every
+ * tensor; a step's time ends where its first row is traced. Before each run the arena is filled with a
+ * pattern, so that no run profits from what another has left. A model that takes its picture row by row gets
+ * one row at a time, in the memory of one; copying it there is a camera's part and is not counted. */
 #include "model_memory.h"
 #include "port.h"
 #include "records.h"
 
 #define LEFTOVER 0xA5
 
+/* Payload of a RUN record. Numbers of 64 bits are two words, the lower one first. */
 struct outcome {
-    int32_t status;
-    uint32_t stack;
-    uint32_t ticks[2]; /* low word first */
-    uint32_t longest_row[2];
-    uint32_t longest_step[2];
+    int32_t status;    /* dcg_status */
+    uint32_t stack;    /* bytes that the run has used at most; 0 where the machine does not measure it */
+    uint32_t ticks[2]; /* clock ticks of the runtime's calls, dcg_init() included */
+    uint32_t longest_row[2]; /* ticks of the longest dcg_push_row(); 0 if the picture is not pushed by rows */
+    uint32_t longest_step[2]; /* ticks of the longest step; 0 if the picture is not run step by step */
 };
 
-/* Ticks of the runtime's calls. */
+/* Ticks of the runtime's calls in the present run, see outcome. */
 static struct {
     uint64_t all;
-    uint64_t longest_row;  /* 0 if the picture is not pushed by rows */
-    uint64_t longest_step; /* 0 if it is not run step by step */
-    uint64_t step_start;
-    bool in_step;
+    uint64_t longest_row;
+    uint64_t longest_step;
+    uint64_t step_start; /* the clock when the present step began */
+    bool in_step;        /* whether a step is being timed */
 } spent;
 
 static uint8_t picture[DCG_MODEL_INPUT_BYTES];
@@ -39,6 +40,7 @@ static void stop_step(void) {
     spent.in_step = false;
 }
 
+/* A trace function: writes the row. Where it is the step's first one, the step is over. */
 static void trace_row(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
                       uint16_t count) {
     (void)user;
@@ -105,7 +107,8 @@ static void put_number(uint32_t words[2], uint64_t number) {
     words[1] = (uint32_t)(number >> 32);
 }
 
-/* False ends the program early: the runtime refused the blob, which the results say. */
+/* Runs the picture once and writes what has come of it. Returns false where the runtime has refused the blob:
+ * the results say so, and no other picture is run. */
 static bool run(bool trace) {
     for (size_t i = 0; i < sizeof model_arena; i++) {
         model_arena[i] = LEFTOVER;
@@ -136,7 +139,7 @@ static bool run(bool trace) {
     return true;
 }
 
-/* False if the pictures cannot be read. */
+/* Runs the pictures as their file's head asks for. Returns false where they cannot be read. */
 static bool run_all(port_file pictures) {
     struct records_request request;
     if (!port_read(pictures, &request, sizeof request) || request.magic != RECORDS_MAGIC) {

@@ -1,5 +1,5 @@
-/* Self-test program: runs the picture that travels with the model and names the first tensor that
- * is not what the compiler computed. Exit code 0: all equal; 1: not. */
+/* Self-test program: runs the picture that travels with the model and names the first node whose output is
+ * not what the compiler has computed. Exit code 0: all are equal; 1: not. */
 #include "model_memory.h"
 #include "port.h"
 

@@ -1,5 +1,5 @@
-/* port.h on a computer with a C library. Nothing is measured here: instructions and stack depth of
- * a computer say little about a microcontroller. */
+/* port.h on a computer with a C library. Nothing is measured here, as instructions and stack depth of a
+ * computer say little about a microcontroller. */
 #include "port.h"
 
 #include <stdio.h>

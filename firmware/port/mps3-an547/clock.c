@@ -1,5 +1,5 @@
-/* System counter of the SSE-300 (secure control frame): 64 bits at the 32 MHz system clock. Where
- * an instruction takes 1 ns (QEMU -icount shift=0) a tick is 31.25 instructions. */
+/* System counter of the SSE-300 (secure control frame): 64 bits, counts by the system clock of 32 MHz. Where
+ * an instruction takes 1 ns (QEMU -icount shift=0), a tick is 31.25 instructions. */
 #include "port.h"
 #include "start.h"
 

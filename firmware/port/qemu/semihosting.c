@@ -1,5 +1,5 @@
-/* port.h on semihosting (Arm's specification, which RISC-V shares): the emulator serves files,
- * text and the exit code. A call is a break instruction that a debugger recognises. */
+/* port.h by semihosting (Arm's specification, which RISC-V shares): the emulator serves files, text and the
+ * exit code. A call is a break instruction, which the emulator tells from others as a debugger would. */
 #include "port.h"
 
 enum {

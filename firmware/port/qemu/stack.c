@@ -1,4 +1,5 @@
-/* Depth of the stack by painting: fill what is unused, run, look how far the paint is gone. */
+/* Depth of the stack: the unused part is filled with a pattern; after a run, the lowest word that has changed
+ * tells how deep the stack was. */
 #include "port.h"
 
 extern uint32_t dcg_stack_bottom[]; /* lowest word; from the linker script */

@@ -1,5 +1,5 @@
-/* From a working stack to the harness program. The file names are fixed: a program that finds no
- * pictures.bin in the emulator's working directory says so. */
+/* From a working stack to the harness program. The files have fixed names and lie in the emulator's working
+ * directory; a program that finds no pictures.bin there says so. */
 #include "start.h"
 
 #include "port.h"
