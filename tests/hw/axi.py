@@ -1,4 +1,4 @@
-"""Pauses for AXI masters and sinks: what a bus does that is busy with others."""
+"""Random pauses for AXI masters and sinks, as on a bus that others use, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 def random_pauses(seed: int, share: float = 0.4) -> Iterator[int]:
-    """For every cycle whether to pause, in bursts; ``share`` of the cycles in the long run."""
+    """For each cycle 1 to pause or 0, in bursts of 1 to 5 cycles; ``share`` is the share of 1 in the long run."""
     chance = random.Random(seed)
     while True:
         pause = chance.random() < share

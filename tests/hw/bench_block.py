@@ -1,4 +1,7 @@
-"""Plays one case of a block's test module (see ``blocks``) on the block's Verilog."""
+"""Plays one case of a block's test module (see ``blocks``) on the block's Verilog.
+
+The environment variables ``BLOCK_MODULE`` and ``BLOCK_CASE`` name the test module and the case.
+"""
 
 from __future__ import annotations
 

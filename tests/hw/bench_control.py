@@ -1,4 +1,4 @@
-"""Registers behind AXI4-Lite: a third-party master with random pauses reads and writes all of them."""
+"""The registers behind AXI4-Lite: the master of another project, cocotbext-axi, reads and writes all of them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARAMETERS = EngineParameters(lanes=8, words=512, requantizers=2, command_words=
 
 
 async def started(dut, pauses: bool) -> AxiLiteMaster:
-    """Clock and reset, and a master whose five channels each pause at random."""
+    """Starts the clock, resets, and returns a master, whose five channels pause at random if ``pauses``."""
     Clock(dut.clk, 10, unit="ns").start()
     dut.rst.value = 1
     for name in ("busy", "done", "error", "cause", "node", "counting"):

@@ -1,7 +1,8 @@
-"""The C driver at work on the simulated engine: its port is AXI masters of a third party, all of them pausing.
+"""The C driver runs networks on the simulated engine, through the AXI masters of another project, cocotbext-axi.
 
-The folder ``CASE`` holds case.json (name, library, lanes, picture_bytes, scores, whether to pause, and runs:
-blob and picture files, expected status of init and run) and gets, for run i, run_i.npz: scores, writes, counters.
+The environment variable ``CASE`` names a folder. Its case.json has the driver's name and library, the engine's
+lanes and picture_bytes, the number of scores, whether all channels pause at random, and runs, each with the files
+of a blob and a picture. For run i the folder gets run_i.npz: status, scores, writes and counters.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from tests.rtl.driver import Driver
 
 CASE = Path(os.environ.get("CASE", "."))
 LIMIT = 2_000_000
-"""Cycles after which the port gives up waiting."""
+"""Cycles for which the port waits for an interrupt."""
 
 
 class Port:
-    """What the C driver is given to reach the engine. Its functions run in the driver's thread."""
+    """The functions by which the C driver reaches the engine. They are called in the driver's thread."""
 
     def __init__(self, dut, pauses: bool, picture_bytes: int) -> None:
         self.dut, self.picture_bytes, self.count = dut, picture_bytes, 0

@@ -1,6 +1,6 @@
-"""One bench, two simulators: Amaranth's own, and a Verilog simulator under cocotb.
+"""Runs one bench of a block in two simulators: Amaranth's own, and a Verilog simulator under cocotb.
 
-A bench drives the ports of a block by their names ("request.valid") and asserts::
+A bench sets a block's ports by their names ("request.valid") and asserts what it gets::
 
     async def doubles(b: Bench) -> None:
         b.set("value", 3)
@@ -13,7 +13,7 @@ A bench drives the ports of a block by their names ("request.valid") and asserts
     def test_doubler(case, sim, tmp_path):
         play(__name__, CASES, case, sim, tmp_path)
 
-What is set holds for the next clock edge; after a tick ``get`` shows the cycle behind that edge.
+What ``set`` sets is there at the next clock edge. After a tick, ``get`` gives values of the cycle behind it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.rtl.bench import run_cocotb
 
 
 class Bench(Protocol):
-    """A block in some simulator. Ports of a layout are set from, and shown as, mappings or sequences."""
+    """A block in some simulator. The value of a port with a layout is a mapping or a sequence."""
 
     rng: random.Random
 
@@ -46,13 +46,15 @@ class Bench(Protocol):
     async def tick(self, cycles: int = 1) -> None: ...
 
     async def settle(self) -> None:
-        """Before reading what depends on what was set in this very cycle."""
+        """To be awaited before a ``get`` of what depends on a ``set`` of the same cycle."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A block and what is to be shown of it.
+    """A block and a bench that shows something of it.
 
+    block : makes the block
+    bench : sets and gets its ports, and asserts
     extra : Verilog of the primitives that the block instantiates, which Amaranth's simulator cannot know
     """
 
@@ -62,7 +64,11 @@ class Case:
 
 
 def runs(cases: Mapping[str, Case]) -> list[Any]:
-    """Every case in Amaranth's simulator; the first one, and those with primitives, as Verilog in Icarus."""
+    """Names of cases with simulators, for ``pytest.mark.parametrize``.
+
+    Cases without primitives run in Amaranth's simulator; the first one, and those with primitives, also run as
+    Verilog in Icarus, among the slow tests.
+    """
     verilog = [name for number, (name, case) in enumerate(cases.items()) if number == 0 or case.extra]
     return [
         *[(name, "amaranth") for name, case in cases.items() if not case.extra],
@@ -71,7 +77,7 @@ def runs(cases: Mapping[str, Case]) -> list[Any]:
 
 
 def play(module: str, cases: Mapping[str, Case], name: str, sim: str, folder: Path) -> None:
-    """Runs case ``name`` of test module ``module``."""
+    """Runs case ``name`` of ``cases``, which is ``CASES`` of the test module ``module``, in simulator ``sim``."""
     case = cases[name]
     if sim == "amaranth":
         block = case.block()
@@ -90,7 +96,7 @@ def play(module: str, cases: Mapping[str, Case], name: str, sim: str, folder: Pa
 
 
 def ports_of(block: wiring.Component) -> dict[str, tuple[Any, Any, bool]]:
-    """(value, shape, is it an input) by dotted name."""
+    """For each port, by its dotted name: value, shape, and whether it is an input."""
     return {
         ".".join(map(str, path)): (value, member.shape, member.flow == In)
         for path, member, value in block.signature.flatten(block)
@@ -119,7 +125,7 @@ class AmaranthBench:
 
 
 class CocotbBench:
-    """A bench on Verilog. Works at the falling edges, between the rising ones that count."""
+    """A bench on Verilog. It sets and gets at falling edges of the clock, registers change at rising ones."""
 
     def __init__(self, handle: Any, block: wiring.Component) -> None:
         self.handle, self.rng = handle, random.Random(1)

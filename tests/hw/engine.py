@@ -1,4 +1,4 @@
-"""Runs networks on the simulated engine, by the C driver, and compares what comes out."""
+"""Runs networks on the simulated engine with the C driver, and compares the results with the golden model's."""
 
 from __future__ import annotations
 
@@ -27,7 +27,13 @@ from tests.rtl.driver import build_library
 
 @dataclass(frozen=True, eq=False)
 class Ran:
-    """One run: what ``dcg_engine_run`` returned, its scores, and what the engine wrote."""
+    """One run of a network.
+
+    status : what the driver returned, 0 for success
+    scores : int32 [n_scores]
+    writes : writes to the activation memory, of the type that ``playback.trace_type`` gives
+    counters : the cycle counters, in the order of ``regmap.COUNTERS``
+    """
 
     status: int
     scores: NDArray[np.int32]
@@ -37,7 +43,7 @@ class Ran:
 
 @cache
 def verilog_of(parameters: EngineParameters) -> str:
-    """The engine's Verilog, made once a process."""
+    """The engine's Verilog, made once in a process."""
     return engine_verilog(parameters)
 
 
@@ -48,7 +54,10 @@ def drive(
     sim: str = "verilator",
     pauses: bool = True,
 ) -> list[Ran]:
-    """Run ``net``'s plan on (blob, picture) after (blob, picture), in one simulation, through the C driver."""
+    """Runs ``net``'s plan through the C driver, in one simulation, on each pair of a blob and a picture.
+
+    pauses : every channel of the engine's AXI pauses at random
+    """
     name = ModelNames.of(net.graph.name).name
     folder.mkdir(parents=True, exist_ok=True)
     sources = below("engine", emit_driver(net.graph, net.plan)) | below("runtime", runtime_files())
@@ -84,7 +93,7 @@ def drive(
 
 
 def assert_equal(net: Net, picture: NDArray[np.uint8], ran: Ran) -> None:
-    """Status, every byte of every layer, and every score are the golden model's."""
+    """Asserts success, and that every byte of every layer and every score equals the golden model's."""
     assert ran.status == 0
     golden: dict[str, NDArray[np.uint8]] = {}
     scores = execute(net.graph, picture[None], golden)

@@ -19,7 +19,7 @@ from dcgen.targets.engines import SIMULATED
 from tests.firmware.nets import _Builder
 
 SMALL = SIMULATED.parameters
-"""One engine for as many tests as can be: its simulation is built once."""
+"""The engine that most tests share, so that its simulation is built once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,7 @@ def planned(
 
 
 def fire_net(seed: int = 1, channels: int = 3, size: int = 14) -> QGraph:
-    """A SqueezeNet in small: strided convolution, pools, two fire modules, a bypass, a classifier."""
+    """A small SqueezeNet: a strided convolution, a pool, two fire modules, a bypass, a classifier."""
     b = _Builder(seed)
     b.tensor("input", (channels, size, size), None, tuple(b.rng.integers(0, 256, channels).tolist()))
     x = b.node(b.conv("input", 6, (3, 3), (2, 2)), "input")
@@ -61,9 +61,9 @@ def fire_net(seed: int = 1, channels: int = 3, size: int = 14) -> QGraph:
 
 
 def lively(graph: QGraph, seed: int = 1) -> QGraph:
-    """``graph`` with convolutions rescaled so that every score depends on the picture.
+    """``graph`` with its convolutions' constants chosen anew, so that every score depends on the picture.
 
-    Random constants saturate: most bytes of such a network are a bound, which hides faults from its scores.
+    With random constants most bytes of a network are one of their bounds, which would hide faults from its scores.
     """
     rng = np.random.default_rng(seed)
     c, h, w = graph.input.shape

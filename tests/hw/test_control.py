@@ -1,4 +1,4 @@
-"""The register file, behind a third-party AXI4-Lite master."""
+"""The engine's registers work behind AXI4-Lite, in two simulators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole networks on the simulated engine, through AXI and the C driver, with pauses on every stream."""
+"""Whole networks run on the simulated engine, through the C driver and AXI, with random pauses on all channels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_second_simulator_agrees(tmp_path: Path) -> None:
 
 
 def test_new_weights_are_another_blob_and_nothing_else(tmp_path: Path) -> None:
-    """Two blobs of one topology, one engine, one command list."""
+    """Two blobs of one topology run on one engine with one command list."""
     net = planned(fire_net(5))
     rng = np.random.default_rng(0)
     nodes = tuple(
@@ -59,7 +59,7 @@ def test_new_weights_are_another_blob_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_a_damaged_section_is_named_and_the_next_run_is_right(tmp_path: Path) -> None:
-    """Damage under a valid CRC reaches the engine; it stops with the cause, and starts afresh."""
+    """A damaged section with a valid check sum reaches the engine, which stops with its cause."""
     net = planned(fire_net(7))
     damaged = bytearray(net.blob.data)
     section = next(s for s in take_apart(net.blob.data).sections if s.conv)

@@ -1,4 +1,4 @@
-"""The report on planted faults belongs to the gateware that there is, and no fault in it went unnoticed."""
+"""The report on planted faults is of the present gateware, and the tests have caught every fault in it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def report() -> dict[str, Any]:
 def test_the_faults_that_were_tried_are_those_of_the_gateware_there_is_now(
     script: ModuleType, report: dict[str, Any]
 ) -> None:
-    """Otherwise: ``python scripts/mutate_gateware.py --report docs/hardware/mutations.json``, for an hour."""
+    """If not, ``python scripts/mutate_gateware.py --report docs/hardware/mutations.json`` makes it, in an hour."""
     drawn = [script.described(mutant) for mutant in script.draw(report["seed"], report["per_block"])]
     assert [{k: v for k, v in fault.items() if k != "verdict"} for fault in report["mutants"]] == drawn
 

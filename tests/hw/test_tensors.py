@@ -1,4 +1,4 @@
-"""What a plan's description makes of an engine's writes are the golden model's tensors."""
+"""Tensors rebuilt from an engine's writes, by the plan's description of them, are those of the golden model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.strategies import qgraphs
 
 
 def writes_of(net: Net) -> tuple[np.ndarray, np.ndarray]:
-    """Scores, and the records that a simulation of the model's run would have left."""
+    """Scores and writes of the plain model of the engine, the writes as a simulation would record them."""
     lists = replay_lists(net.graph, net.plan)
     run = model.run(net.plan.commands, lists, net.picture.reshape(-1), net.plan.parameters)
     records = []

@@ -1,4 +1,4 @@
-"""Multipliers, portable and of the vendor: the same products at the same time."""
+"""The portable multiplier and the vendor's give the same products in the same cycles."""
 
 from __future__ import annotations
 

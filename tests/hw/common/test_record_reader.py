@@ -1,4 +1,4 @@
-"""The record reader against the packed words."""
+"""The record reader gives the words of a record, and each field the value that was packed."""
 
 from __future__ import annotations
 

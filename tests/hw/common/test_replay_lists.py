@@ -1,4 +1,4 @@
-"""The replay lists: nothing lost, nothing mixed, whatever producer and consumer wait for."""
+"""Replay lists arrive whole and in order, however producer and consumer pause."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def whole_and_in_order(b: Bench, hurry: float) -> None:
     filling, written, published, taken, read = 0, 0, 0, 0, 0
     asked: tuple[int, int, int] | None = None
     while taken < len(lists):
-        # What is published and free follows from the handshakes before this cycle.
+        # Which halves are published follows from the handshakes of earlier cycles.
         assert b.get("publish.ready") == (published - taken < 2)
         assert b.get("head.valid") == (published > taken)
         if asked is not None:
@@ -49,7 +49,7 @@ async def whole_and_in_order(b: Bench, hurry: float) -> None:
             if read < len(entries):
                 b.set("read.address", read)
                 asked, read = entries[read], read + 1
-            elif b.rng.random() < 0.4:  # once more
+            elif b.rng.random() < 0.4:  # read the list once more
                 read = 0
             else:
                 b.set("head.ready", 1)

@@ -1,4 +1,4 @@
-"""Components with assertions about blocks of the front end. Their inputs are whatever a solver likes."""
+"""Components that hold a block of the front end and assertions about it. A solver chooses their inputs freely."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.hw.front.late import choose
 class BitReaderContract(wiring.Component):
     """No bit is lost, doubled, made up or changed on its way; what is offered stays until it is consumed.
 
-    One bit is followed: number ``followed`` of a packet of up to 128 words, any number. The assertions about
-    ``held`` make the others hold by induction.
+    One bit of a packet is followed from the word to the output: number ``followed``, which the solver chooses. A
+    packet has up to 128 words. The assertions about ``held`` are what the others need to hold by induction.
     """
 
     def __init__(self) -> None:
@@ -39,8 +39,12 @@ class BitReaderContract(wiring.Component):
         m.d.comb += [dut.begin.eq(self.begin), Assume(self.consume <= 32)]
 
         begun = Signal()
-        taken, consumed = Signal(8), Signal(13)  # words, bits, of this packet
-        known, value, number = Signal(), Signal(), Signal(12)
+        taken, consumed = Signal(8), Signal(13)  # words taken and bits consumed of this packet
+        known, value, number = (
+            Signal(),
+            Signal(),
+            Signal(12),
+        )  # the followed bit: was taken, its value, number
         m.d.comb += [Assume(begun | self.begin), Assume(taken < 128)]
         take = dut.words.valid & dut.words.ready
         with m.If(dut.valid):
@@ -54,7 +58,7 @@ class BitReaderContract(wiring.Component):
 
         waiting = Signal(13)  # bits taken and not consumed
         m.d.comb += waiting.eq((taken << 5) - consumed)
-        enough = Signal()  # bits a cycle ago, of which none went
+        enough = Signal()  # a cycle ago there were 32 bits, and none was consumed
         m.d.sync += enough.eq(begun & ~self.begin & (waiting >= 32) & ~(dut.valid & (self.consume != 0)))
         last_bits, last_valid, kept = Signal(32), Signal(), Signal()
         m.d.sync += [
@@ -90,10 +94,11 @@ class BitReaderContract(wiring.Component):
 
 
 class TableEnds(wiring.Component):
-    """Reading a code table ends, well or malformed, whatever the bits and however they pause.
+    """Reading a code table ends, with tables or ``malformed``, whatever the bits are and whenever they come.
 
-    A cycle counts unless it waits for bits. Each one that reads lengths lists a symbol at least, each one
-    that places symbols places one; the assertions say so state by state, which makes them inductive.
+    Cycles that wait for bits are not counted. Of the others, each one that reads lengths lists at least one
+    symbol, and each one that places symbols places one. The assertions bound the cycles by that, state by state,
+    which makes them inductive.
     """
 
     def __init__(self, p: EngineParameters, most: int) -> None:
@@ -146,8 +151,9 @@ class TableEnds(wiring.Component):
 class DecoderEnds(wiring.Component):
     """Every cycle with bits decodes a code or reports that there is none, and every entry arrives once.
 
-    Tables, bits and pauses are free; the tables hold still, ESCAPE and raw fields have allowed widths. So any
-    number of entries ends after as many codes, in one cycle each once bits and consumer do not wait.
+    Tables, bits and pauses are free, but the tables are steady, and ESCAPE and raw fields have allowed widths. It
+    follows that any number of entries comes to an end: each code takes one cycle in which neither bits nor
+    consumer wait.
     """
 
     def __init__(self, p: EngineParameters) -> None:
@@ -178,7 +184,7 @@ class DecoderEnds(wiring.Component):
             dut.entries.ready.eq(self.ready),
         ]
         frozen = dut.entries.valid & ~self.ready
-        ended, left = Signal(8), Signal(8)  # entries decoded, handed over; modulo 256
+        ended, left = Signal(8), Signal(8)  # entries decoded, and entries taken; modulo 256
         width = Signal(6)
         payload, waited = Signal.like(dut.entries.payload), Signal()
         begin = dut.enable & self.valid & ~waited

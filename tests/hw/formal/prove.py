@@ -1,4 +1,4 @@
-"""Bounded proofs with yosys-smtbmc and z3: every input of a component is free in every cycle."""
+"""Bounded and inductive proofs with yosys-smtbmc and z3, which choose every input in every cycle."""
 
 from __future__ import annotations
 
@@ -14,10 +14,12 @@ BIN = Path(sys.executable).parent
 
 
 def prove(component: Any, folder: Path, depth: int, induction: bool = False, cover: bool = False) -> None:
-    """No assertion of ``component`` fails within ``depth`` cycles of reset; AssertionError with smtbmc's words.
+    """Proves that no assertion of ``component`` fails within ``depth`` cycles of the reset.
 
-    induction : prove instead that ``depth`` good cycles are followed by a good one, whatever came before
+    induction : prove instead, from any state, that a cycle keeps the assertions if the ``depth`` ones before it do
     cover : show instead that every Cover can happen within ``depth`` cycles
+
+    Raises AssertionError with the end of the tool's output if the proof fails.
     """
     from amaranth.back import rtlil
 

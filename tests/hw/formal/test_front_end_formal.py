@@ -1,7 +1,7 @@
-"""Proofs about the front end: the bit reader's contract, and that decoding ends whatever the bits.
+"""Proofs about the front end: the bit reader keeps its contract, and decoding ends whatever the bits are.
 
-All of them are inductive, so they hold after any number of cycles: packets of up to 128 words, tables of up to
-4095 symbols, any number of entries. What is reduced is the number of places in the symbol memory (4).
+All of them are inductive, so they hold after any number of cycles, for packets of up to 128 words, tables of up to
+4095 symbols, and any number of entries. Only the symbol memory is smaller than an engine's: it has four places.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_SYMBOLS = 4095
 
 
 def prove_for_ever(design: Any, folder: Path, depth: int, reach: int) -> None:
-    """By induction over ``depth`` cycles; and within ``reach`` cycles the design gets somewhere at all."""
+    """Proves a design's assertions by induction over ``depth`` cycles; shows its Cover within ``reach`` cycles."""
     prove(design(), folder / "base", depth + 1)
     prove(design(), folder / "step", depth, induction=True)
     prove(design(), folder / "cover", reach, cover=True)
@@ -39,7 +39,7 @@ def test_every_code_ends_and_every_entry_arrives_once(tmp_path: Path) -> None:
 
 
 def test_a_bound_too_tight_is_found_out(tmp_path: Path) -> None:
-    """The proofs can fail: two cycles less are not enough for one symbol."""
+    """Proofs can fail: a table of two symbols takes more than six cycles."""
 
     class Hasty(TableEnds):
         bound = 6

@@ -1,4 +1,7 @@
-"""Random packets, pauses and appetites: the bits come out as they went in, and so do count and CRC."""
+"""A bit reader hands out the bits of random packets in their order, with the right count and CRC.
+
+Words come with random pauses, and random numbers of bits are consumed.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,11 @@ async def packets(dut: Any) -> None:
 
 
 async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, greedy: bool) -> None:
-    """``greedy``: 32 bits whenever they are there, which an unpaused stream must sustain."""
+    """Sends a packet of ``size`` random words and compares all that comes out.
+
+    hurry : chance in a cycle that a word is offered
+    greedy : consume 32 bits in each cycle that has them; without pauses the reader must sustain that
+    """
     words = [rng.getrandbits(32) for _ in range(size)]
     stream = sum(word << 32 * i for i, word in enumerate(words))
     dut.begin.value = 1
@@ -39,7 +46,8 @@ async def one_packet(dut: Any, rng: random.Random, size: int, hurry: float, gree
         dut.words__valid.value = offered
         if offered:
             dut.words__payload.value = words[taken] | (taken == size - 1) << 32
-        # Near the end only what leaves whole words is wanted: fewer than 32 bits are never ``valid``.
+        # The reader is ``valid`` only with 32 bits, so the last 32 must be consumed at once: near the end, only
+        # numbers are chosen that leave whole words.
         left = 32 * size - at
         appetite = 32 if greedy else rng.choice((0, 1, 5, 12, 32, rng.randint(0, 32), wanted, wanted))
         wanted = appetite if left - appetite >= 32 or appetite == left else left % 32 or 32

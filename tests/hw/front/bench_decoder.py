@@ -1,4 +1,8 @@
-"""Plays packed code tables and streams into ``DecoderTop``; expected entries come from pytest's side."""
+"""Plays packed code tables and streams into ``DecoderTop``.
+
+The cases, with the expected entries, are read from the JSON file that the environment variable ``CASES`` names;
+``test_front_blocks.decoder_case`` makes them.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from cocotb.clock import Clock
 from cocotb.triggers import RisingEdge
 
 HURRIES = ((1.0, 1.0), (0.4, 0.4), (0.03, 1.0))
-"""The last one starves the decoder: it asks for several bits a cycle and gets one."""
+"""Pairs of ``hurry`` and ``eager`` (see ``one``). The last pair starves the decoder: one bit a cycle comes in."""
 
 
 @cocotb.test(timeout_time=2, timeout_unit="ms")
@@ -30,7 +34,11 @@ async def streams(dut: Any) -> None:
 
 
 async def one(dut: Any, case: dict[str, Any], rng: random.Random, hurry: float, eager: float) -> None:
-    """``hurry``, ``eager``: chance in a cycle that a word is offered, and that an entry is taken."""
+    """Plays one case; an entry that is offered must stay until it is taken.
+
+    hurry : chance in a cycle that a word is offered
+    eager : chance in a cycle that an entry would be taken
+    """
     data = bytes.fromhex(case["data"])
     words = [int.from_bytes(data[i : i + 4].ljust(4, b"\0"), "little") for i in range(0, len(data), 4)]
     for name in ("gaps", "level_bits", "run_bits", "size", "size2", "n_entries"):

@@ -1,4 +1,8 @@
-"""Plays the cases of ``front.run_fronts`` into a ``FrontTop`` and notes what it publishes."""
+"""Plays the cases of ``run.run_fronts`` into a ``FrontTop`` and notes what it publishes.
+
+``FRONT_CASES`` and ``FRONT_RUNS`` are environment variables: the JSON file of the cases, and the one to be written
+with a ``FrontRun`` for each of them.
+"""
 
 from __future__ import annotations
 
@@ -53,7 +57,7 @@ async def _run(dut: Any, edge: RisingEdge, case: dict[str, Any]) -> dict[str, An
     dut.blob__valid.value = offered
     dut.blob__payload.value = words[0] if offered else rng.getrandbits(33)
     for cycle in range(case["limit"]):
-        await edge  # what follows reads the signals of this cycle and sets those of the next
+        await edge  # from here on, signals read are those of ``cycle``, signals set those of the next one
         if dut.write__enable.value:
             assert ready
             entries[int(dut.write__address.value)] = int(dut.write__data.value)
@@ -79,5 +83,5 @@ async def _run(dut: Any, edge: RisingEdge, case: dict[str, Any]) -> dict[str, An
         if not offered and at < len(words):
             offered = hurry == 1 or rng.random() < hurry
         dut.blob__valid.value = offered
-        dut.blob__payload.value = words[at] if offered else rng.getrandbits(33)  # what is not offered is anything
+        dut.blob__payload.value = words[at] if offered else rng.getrandbits(33)  # random unless valid
     raise AssertionError(f"still busy after {case['limit']} cycles: {len(run['lists'])} lists, {at} words taken")

@@ -1,4 +1,4 @@
-"""Constants of additions and averages against their formulas, and the cycles they take."""
+"""The weights and biases of random additions and averages equal their formulas, and take the stated cycles."""
 
 from __future__ import annotations
 

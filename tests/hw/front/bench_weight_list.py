@@ -1,4 +1,7 @@
-"""Random filters through the list builder, halves that become free late: lists equal a walk in Python."""
+"""The list builder makes the lists that a walk in Python finds, of random filters, with random pauses.
+
+The environment variable ``SEED`` chooses other filters.
+"""
 
 from __future__ import annotations
 
@@ -42,6 +45,10 @@ async def random_filters(dut: Any) -> None:
 
 
 async def one(dut: Any, rng: random.Random, hurry: float) -> None:
+    """One step with random extents and entries.
+
+    hurry : chance in a cycle that an entry is offered, and that a list would be taken
+    """
     p = PARAMETERS
     groups, group_outputs = rng.randint(1, 3), rng.randint(1, 3)
     taps, channels = rng.randint(1, 5), rng.randint(1, 6)
@@ -85,12 +92,12 @@ async def one(dut: Any, rng: random.Random, hurry: float) -> None:
         ready = rng.random() < hurry
         dut.publish__ready.value = ready
         dut.weight.value = level_before * 3 - 400 & 0x1FFFF
-        dut.head.value = output_before << bits(p.list_entries + 1)  # the bias says whose constants these are
+        dut.head.value = output_before << bits(p.list_entries + 1)  # the filter's number, as the bias
         dut.flush.value = 0
         if sent == len(entries) and not flushed and not dut.busy.value and not offered:
             dut.flush.value, flushed = 1, True
         await RisingEdge(dut.clk)
-        if dut.moving.value:  # the look-ups' memories
+        if dut.moving.value:  # the memories that look-ups read answer one cycle later
             level_before = dut.level.value.to_unsigned()
             output_before = dut.output.value.to_unsigned()
         if offered and dut.entries__ready.value:

@@ -1,4 +1,4 @@
-"""A bit reader whose ``consume`` takes the late way where ``late`` says so."""
+"""A bit reader that can be told in each cycle by which of its two inputs it is told how many bits to consume."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from dcgen.hw.front.bit_reader import BLOB, BitReader
 
 
 def choose(m: Module, reader: BitReader, consume: Value, late: Value) -> None:
-    """Let ``reader`` consume ``consume`` bits, by its ``choice`` where ``late`` and the choice has as many."""
+    """Lets ``reader`` consume ``consume`` bits.
+
+    late : say so by the reader's ``choice``, if that can express the number in this cycle: 1 to 12 bits, or the
+        number of bits of the cycle before
+    """
     early, some, one_of, before = Signal(), Signal(), Signal(), Signal(6)
     m.d.sync += before.eq(consume)
     m.d.comb += [
@@ -27,7 +31,7 @@ def choose(m: Module, reader: BitReader, consume: Value, late: Value) -> None:
 
 
 class LateBitReader(wiring.Component):
-    """The ports of a ``BitReader``, ``late`` in the place of ``choice``."""
+    """A ``BitReader`` that has, in the place of ``choice``, the input ``late`` of ``choose``."""
 
     def __init__(self) -> None:
         outputs = {"bits": 32, "valid": 1, "offset": 5, "ended": 1, "empty": 1, "count": 31, "crc": 32}

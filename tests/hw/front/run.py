@@ -1,4 +1,4 @@
-"""Runs a front end in a simulator on many cases: command list and packets in, lists or an error out."""
+"""Runs a front end in a simulator on many cases, each a command list and packets; gives lists, or an error."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 from amaranth.hdl import Module
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out, connect, flipped
+from amaranth.lib.wiring import In, connect, flipped
 
 from dcgen.encode.layout import take_apart
-from dcgen.hw.common.command_memory import CommandMemory
-from dcgen.hw.common.signatures import bits, entry_layout, head_layout
+from dcgen.hw.common.command_memory import CommandMemory, CommandWrites
+from dcgen.hw.common.signatures import entry_layout, head_layout
 from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.lists import ReplayList
 from dcgen.hw.contract.parameters import EngineParameters
@@ -29,10 +29,15 @@ HEAD = ("bias", "mult", "shift", "lo", "hi", "zero_out", "zero_in", "fill")
 
 @dataclass(frozen=True)
 class FrontCase:
-    """One run. ``packets`` are in hexadecimal.
+    """One run of a front end.
 
-    hurry : chance that a blob word is offered in a cycle
-    holds : list number n occupies its half for ``holds[n % len(holds)]`` cycles behind the release of list n - 1
+    commands : the command list, in words
+    packets : the sections in hexadecimal, in the order in which they are sent
+    hurry : chance in a cycle that a word of the blob is offered
+    holds : list number n (from 1) occupies its half for ``holds[n % len(holds)]`` cycles after its publication, or
+        after the release of list n - 1 if that is later
+    seed : of the pauses
+    limit : cycles within which the front end must stop being busy
     """
 
     commands: tuple[int, ...]
@@ -45,7 +50,15 @@ class FrontCase:
 
 @dataclass
 class FrontRun:
-    """What a front end did. Times are cycles since the one with ``start``."""
+    """What a front end did. Times are numbers of cycles, that with ``start`` being 0.
+
+    cause, node : the error's, 0 if there was none
+    ended : first cycle that was not busy
+    taken : words of the blob that were taken
+    published, releases : for each list the cycle of its publication, and that in which its half was released
+    first_word : cycle in which the blob's first word was taken, -1 if none was
+    lists : the lists in the order of publication
+    """
 
     cause: int
     node: int
@@ -66,8 +79,7 @@ class FrontTop(wiring.Component):
         kept = {
             name: front[name] for name in ("start", "blob", "write", "publish", "busy", "error", "cause", "node")
         }
-        load = wiring.Signature({"enable": Out(1), "address": Out(bits(p.command_words)), "data": Out(32)})
-        super().__init__({**kept, "load": In(load)})
+        super().__init__({**kept, "load": In(CommandWrites(p))})
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
@@ -96,7 +108,7 @@ def section_packets(blob: bytes, plan: EnginePlan) -> tuple[str, ...]:
 def run_fronts(
     cases: Sequence[FrontCase], p: EngineParameters, folder: Path, sim: str = "icarus"
 ) -> Iterator[FrontRun]:
-    """Simulate every case, reset in between."""
+    """Simulates all cases one after the other, each from a reset on."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "cases.json").write_text(json.dumps([asdict(c) for c in cases]))
     environment = {"FRONT_CASES": str(folder / "cases.json"), "FRONT_RUNS": str(folder / "runs.json")}
@@ -118,7 +130,7 @@ def _list(p: EngineParameters, head: int, entries: list[int]) -> ReplayList:
 
 
 def assert_lists(found: Sequence[ReplayList], graph: QGraph, plan: EnginePlan) -> None:
-    """``found`` are the lists of ``graph`` under ``plan``, in all that their steps look at."""
+    """Asserts that ``found`` equals the lists of ``graph`` under ``plan``, in the fields that each step uses."""
     expected = [(step, wanted) for step in plan.steps for wanted in step_lists(graph, step)]
     assert len(found) == len(expected)
     for one, (step, wanted) in zip(found, expected, strict=True):

@@ -1,4 +1,4 @@
-"""The front end's blocks one by one, each in Icarus with random pauses on its streams."""
+"""The blocks of the front end, each alone in Icarus, with random pauses on its streams."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_weight_lists(tmp_path: Path) -> None:
 
 
 class DecoderTop(wiring.Component):
-    """Bits, tables, entries: what a section has from its tables on, the stream right behind them."""
+    """Bit reader, table reader and decoder, for sections that consist of code tables and a stream right behind."""
 
     def __init__(self, p: EngineParameters) -> None:
         self._p = p
@@ -84,7 +84,7 @@ class DecoderTop(wiring.Component):
         wiring.connect(m, wiring.flipped(self.entries), decoder.entries)
         begun = Signal()
         left = Signal(16)
-        ready = Signal()  # a cycle behind the tables, as in a section
+        ready = Signal()  # tables have been steady for a cycle, as they are in a section
         m.d.sync += ready.eq(self.all_tables)
         m.d.comb += [
             reader.begin.eq(self.start),
@@ -116,6 +116,11 @@ class DecoderTop(wiring.Component):
 
 
 def decoder_case(coded: CodedStream, data: bytes, entries: Entries | None) -> dict[str, Any]:
+    """A case of ``bench_decoder``: inputs of ``DecoderTop``, and the entries that it must give.
+
+    data : tables and stream
+    entries : what ``data`` decodes to; None if the decoder must refuse it
+    """
     code = coded.code
     sizes = [len(t) for t in coded.tables] + [0]
     listed = None
@@ -134,7 +139,7 @@ def decoder_case(coded: CodedStream, data: bytes, entries: Entries | None) -> di
 
 
 def test_decoder(tmp_path: Path) -> None:
-    """Tables and streams of both codings; then tables with a flipped bit, refused where Python refuses them."""
+    """Sound tables and streams of both codings give their entries; tables that Python's reader refuses, none."""
     cases = []
     for seed in range(14):
         rng = np.random.default_rng(seed)
@@ -153,7 +158,7 @@ def test_decoder(tmp_path: Path) -> None:
 
 
 def broken_tables(coded: CodedStream, rng: random.Random) -> list[dict[str, Any]]:
-    """Forms of a joint table that Python's reader refuses."""
+    """Cases of a JOINT table with one flipped bit, as far as Python's reader refuses them."""
     found = []
     table = coded.tables[0]
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Each defect of a section has its cause, named with the node, on a small network with one fault at a time."""
+"""Each defect of a section is reported with its cause and node; a small network is sent with one at a time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Damage = Callable[[bytes], bytes]
 
 
 def network() -> QGraph:
-    """A convolution with its own constants for each channel, then one that makes the scores."""
+    """A convolution with constants for each output channel, and one that makes the scores."""
     rng = np.random.default_rng(4)
     picture = QTensor("picture", (3, 4, 4), 1.0, 3, (3,) * 3)
     middle = QTensor("first", (4, 4, 4), 1.0, 5, (5,) * 4)
@@ -44,7 +44,7 @@ def network() -> QGraph:
 
 
 def field(record: Record, base: int, name: str, change: Callable[[int], int]) -> Damage:
-    """Change one field of a section's headers; the check sum is made right."""
+    """Changes field ``name`` of a section's header at byte ``base``, and makes the check sum right."""
     form = "<" + next(f.format for f in record.fields if f.name == name)
 
     def damage(section: bytes) -> bytes:
@@ -65,7 +65,7 @@ def conv(name: str, change: Callable[[int], int]) -> Damage:
 
 
 def arrays(section: bytes) -> dict[str, int]:
-    """Offsets of the first section's arrays."""
+    """For each part of a convolution's section that follows its headers, the offset in bytes; and the end's."""
     c = CONV_HEADER.unpack(section, NODE_HEADER.size)
     at = {"levels": NODE_HEADER.size + CONV_HEADER.size}
     at["shifts"] = at["levels"] + c["level_bytes"] * (c["n_levels"] - 1) + 2 * 4
@@ -78,6 +78,8 @@ def arrays(section: bytes) -> dict[str, int]:
 
 
 def byte(part: str, offset: int, value: int) -> Damage:
+    """Changes the byte ``offset`` bytes behind the start of ``part`` (see ``arrays``), and the check sum."""
+
     def damage(section: bytes) -> bytes:
         out = bytearray(section)
         out[arrays(section)[part] + offset] = value

@@ -1,4 +1,4 @@
-"""The front end against the planner's lists: whatever network, coding and stall, the same lists."""
+"""The front end makes the lists that the planner expects of random networks, in all codings, with any stalls."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.strategies import qgraphs
 PARAMETERS = EngineParameters(lanes=4, requantizers=2, words=2048, picture_bytes=4)
 CODINGS = (CodingSettings(), CodingSettings("deep-compression", 3, 5), CodingSettings("smallest"))
 CYCLE_LIMIT = 60_000
-"""More than any of these small networks takes, damaged or not."""
+"""Cycles after which a run has failed; none of these small networks takes as many, damaged or not."""
 Planned = tuple[QGraph, Blob, EnginePlan]
 
 
 def planned_networks(count: int, number: int, max_nodes: int = 4) -> list[Planned]:
-    """``count`` random networks that an engine can hold."""
+    """``count`` random networks that fit the engine of PARAMETERS; ``number`` is the seed."""
     found: list[Planned] = []
 
     @seed(number)
@@ -66,7 +66,7 @@ def test_lists_are_those_of_the_plan(tmp_path: Path, sim: str, count: int) -> No
 
 
 def assert_cycles(run: FrontRun, blob: Blob, plan: EnginePlan) -> None:
-    """The front end's times are those of the formulas, if the blob never stalled."""
+    """Asserts that lists were published in the cycles that ``front_timing`` predicts for a blob without stalls."""
     facts = stream_facts(blob.data)
     publish = publisher(
         [(s.fields, facts[s.node] if s.fields.get("kind") == Kind.CONV else None) for s in plan.steps]
@@ -82,7 +82,10 @@ def test_damaged_sections_are_refused_or_mean_what_the_reader_says(tmp_path: Pat
 
 
 def refuse(folder: Path, networks: list[Planned], damages: int) -> Counter[str]:
-    """``damages`` damaged forms of each network: an error where Python's reader sees one, else its lists."""
+    """Sends ``damages`` damaged forms of each network, and counts what came of them.
+
+    Where Python's reader refuses a form, the front end must report an error, else make the lists of what it means.
+    """
     cases, wanted = [], []
     for n, (graph, blob, plan) in enumerate(networks):
         sound = packets(blob.data)
@@ -106,7 +109,7 @@ def refuse(folder: Path, networks: list[Planned], damages: int) -> Counter[str]:
             seen["sound"] += 1
             assert_lists(run.lists, meant, plan)
         else:
-            # Scales are none of ``meaning``'s business; an average's weight may be too large for the engine.
+            # ``meaning`` does not judge the tensors' scales, nor whether an average's weight fits the engine.
             seen[f"sound {found.name}"] += 1
             assert found == Cause.CAPACITY or not same_tensors or "AVG" in str(plan.steps), (n, found)
     return seen
