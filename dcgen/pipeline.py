@@ -1,4 +1,4 @@
-"""From a model and pictures to an output folder: the stages in order, each called once."""
+"""From a model and pictures to an output folder: the stages of compilation in order, each called in one place."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ class Bench:
         return Compiled(*inputs, made, plan, needs, engine, self.said)
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
-        """How many bytes of each tensor are not zero, on some of the held-out pictures."""
+        """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""
         return active_bytes(qgraph, self._calibration.held_out[:ACTIVE_PICTURES])
 
     def _trial(self, candidate: Graph) -> Trial:
@@ -236,7 +236,7 @@ def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | No
 
 def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:
     """Activation ranges of the compressed network by node, over centred pictures float32 [N, C, H, W]."""
-    fused = set(clip_owners(graph).values())  # clips that lowering fuses into these: their inputs are never stored
+    fused = set(clip_owners(graph).values())  # a clip is fused into them: their own values are never stored
     runner = FloatRunner(graph, [n.name for n in graph.nodes if n.name not in fused])
 
     def run() -> Iterator[Mapping[str, F32]]:

@@ -1,4 +1,4 @@
-"""The ``dcgen`` command."""
+"""The ``dcgen`` command: its subcommands, and how errors and signals end it."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ for _command in (compile_, frontier_, verify_, eval_, inspect_, model_, targets_
 
 
 class _Stopped(BaseException):
-    """SIGINT or SIGTERM has arrived. It is no KeyboardInterrupt, because typer swallows that one."""
+    """SIGINT or SIGTERM has arrived. It is no KeyboardInterrupt: typer would end without a message."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -64,8 +64,10 @@ def _stop(number: int, _: FrameType | None) -> None:
 
 
 def main() -> None:
-    """Entry point. An error that a user can cause becomes one line on stderr and exit code 1, a signal 128 + its
-    number."""
+    """Run the command that ``sys.argv`` asks for.
+
+    An error that a user can cause becomes one line on stderr and exit code 1, a signal exit code 128 + its number.
+    """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
