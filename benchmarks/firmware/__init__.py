@@ -1,1 +1,1 @@
-"""What the firmware of a network costs: instructions by layer, memory, time; beside it what others take."""
+"""What the firmware of a network costs: instructions of each layer, memory and time, beside those of CMSIS-NN."""

@@ -1,9 +1,9 @@
-"""What the firmware of a network takes: instructions of every layer, flash, RAM, stack; beside it its rivals.
+"""Measures what the firmware of a network takes: instructions of each layer, flash, RAM and stack.
 
     python -m benchmarks.firmware OUT [--on MACHINE...] [--size N] [--cmsis-nn CHECKOUT] [--host] [--json FILE]
 
-OUT is a folder that ``dcgen compile`` wrote. Its network runs on the runtime of this checkout, once on each
-emulated machine; its scores must be the golden model's. docs/benchmarks.md says what is counted.
+OUT is a folder that ``dcgen compile`` wrote. Its network runs on the runtime of this checkout, one picture on each
+emulated machine; the scores must equal the golden model's. docs/benchmarks.md says what is counted.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""CMSIS-NN's dense int8 convolutions on a network's layer shapes, in the emulator that dcgen is measured in.
+"""CMSIS-NN's dense int8 convolutions on the shapes of a network's layers, in the emulator that dcgen is measured
+in.
 
-CMSIS-NN comes from a checkout of the user's (github.com/ARM-software/CMSIS-NN); nothing of it is here.
+The user provides a checkout of CMSIS-NN (github.com/ARM-software/CMSIS-NN); this repository holds none of it.
 """
 
 from __future__ import annotations
@@ -29,18 +30,21 @@ SOURCES = (
     "Source/NNSupportFunctions/arm_q7*.c",
 )
 WITNESSES = {"cortex-m4": "smlad", "cortex-m7": "smlad", "cortex-m55": "wlstp.8"}
-"""Targets, and an instruction that only the fast kernels of each have: two products, a loop over vectors."""
+"""For each target an instruction that only its fast kernels have: two products at once, or a loop over vectors."""
 PROGRAM = Path(__file__).parent / "cmsis_nn"
 FIELDS = "in_h in_w in_c out_h out_w out_c kernel_h kernel_w kernel_c stride_h stride_w pad_h pad_w"
 BUFFER_BYTES = 1 << 17
-"""For CMSIS-NN's columns: it says how much it needs, and a layer that needs more is refused."""
+"""Size of the buffer that CMSIS-NN's functions get. Each says how much it needs; a layer that needs more is
+refused."""
 
 
 @dataclass(frozen=True)
 class Peer:
-    """Instructions of each convolution, weights dense.
+    """What CMSIS-NN takes.
 
-    vector_instructions : of all together; None where the machine has none
+    layers : instructions of each convolution by name
+    version : of CMSIS-NN
+    vector_instructions : vector instructions of all convolutions; None where the machine has none
     """
 
     layers: Mapping[str, int]
@@ -53,11 +57,11 @@ class Peer:
 
 
 def measure(network: Network, target: Target, checkout: Path) -> Peer:
-    """CMSIS-NN, ``-O3``, on ``target``, one of ``WITNESSES``.
+    """Count what CMSIS-NN, built with ``-O3``, takes on ``target``, one of ``WITNESSES``.
 
-    checkout : its folder
+    checkout : folder of CMSIS-NN
 
-    Raises ConfigError where that is no checkout, ToolError where it cannot be built, runs without the core's
+    Raises ConfigError where that is no checkout, ToolError where CMSIS-NN cannot be built, does not use the core's
     fast instructions or refuses a layer.
     """
     sources = sorted(chain.from_iterable(checkout.glob(pattern) for pattern in SOURCES))
@@ -81,7 +85,10 @@ def measure(network: Network, target: Target, checkout: Path) -> Peer:
 
 
 def header(graph: QGraph, mve: bool) -> str:
-    """``layers.h``: the shapes of all convolutions and the memory they need."""
+    """The text of ``layers.h``: the shapes of all convolutions and the memory that they need.
+
+    mve : whether CMSIS-NN is expected to use Helium
+    """
     rows: list[tuple[int, ...]] = []
     for node in graph.nodes:
         if isinstance(op := node.op, QConv):
@@ -119,7 +126,8 @@ def _build(sources: list[Path], include: Path, target: Target, folder: Path) -> 
 
 
 def _witness(program: Path, target: Target) -> None:
-    """Raise ToolError unless the convolution functions use the instruction that they are fast by."""
+    """Raise ToolError unless a function of CMSIS-NN in ``program`` has the target's instruction of
+    ``WITNESSES``."""
     code = _tool(target, "objdump", "-d", str(program))
     using = {
         name

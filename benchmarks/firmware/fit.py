@@ -1,10 +1,10 @@
-"""Fits what ``dcgen/plan/firmware/instructions.py`` and ``flash.py`` multiply work by, and writes it down.
+"""Fits the costs by which ``dcgen/plan/firmware/instructions.py`` and ``flash.py`` predict, and writes them down.
 
     python -m benchmarks.firmware.fit
 
-Made-up networks of the usual shapes, dense to sparse, with few levels and many, and some of every operator run on
-every emulated machine. The costs of a core are those non-negative numbers for which the predictions of all nodes
-come closest to the counts. Takes some minutes; needs SciPy.
+Made-up networks run on every emulated machine: SqueezeNets from dense to sparse, with few levels and with many,
+and networks of all operators. The costs of a core are the non-negative numbers with which the predictions for all
+nodes come closest to the counts. The fit takes some minutes and needs SciPy.
 """
 
 from __future__ import annotations
@@ -38,19 +38,20 @@ from tests.squeezenets import squeezenet
 
 Costs = Mapping[str, float]
 TABLE_BITS = 9, 6, 11, 5, 8, 12, 7, 10
-"""That decoding tables are entered with, network by network: their words and second look-ups then tell apart."""
+"""Bits that decoding tables are entered with, by network. They differ, so that the costs of a table's words and of
+second look-ups can be told apart."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One node of a network, or its dcg_init: what it does and what that took."""
+    """The work of one node of a network, or of its dcg_init, and the instructions that were counted for it."""
 
     work: Work
     taken: int
 
 
 def networks() -> Iterator[QGraph]:
-    """What costs are fitted to."""
+    """The networks that costs are fitted to."""
     small = {"classes": 200}
     for seed, (spec, size, density, mean) in enumerate(
         [
@@ -90,12 +91,12 @@ def networks() -> Iterator[QGraph]:
 
 
 def with_tables(network: Network, bits: int) -> Network:
-    """``network`` with decoding tables that are entered with so many bits."""
+    """``network`` with decoding tables that are entered with ``bits`` bits."""
     return replace(network, plan=plan_firmware(network.graph, network.blob, table_bits=bits))
 
 
 def scoring(channels: int, size: int, outputs: int, kernel: int) -> QGraph:
-    """One convolution whose accumulators are the scores."""
+    """A network of one convolution, whose accumulators are the scores."""
     rng, shape = np.random.default_rng(outputs), (outputs, channels, kernel, kernel)
     levels = np.append(0, np.setdiff1d(np.arange(-30, 31), 0)).astype(np.int16)
     indices = rng.integers(0, len(levels), shape) * (rng.random(shape) < 0.5)
@@ -114,21 +115,22 @@ def averages(kernel: int, stride: int) -> QAvgPool:
 
 
 def chain(name: str, shape: tuple[int, int, int], *ops: QOp) -> QGraph:
-    """Operators one after the other."""
+    """A network of operators one after the other, on a picture of ``shape`` (C, H, W)."""
     last = QTensor("picture", shape, 1.0, 0, (0,) * shape[0])
     tensors, nodes = {last.name: last}, []
     for i, op in enumerate(ops):
         nodes.append(QNode(f"node{i}", op, (last.name,)))
         if i < len(ops) - 1:
-            last = replace(
-                last, name=f"node{i}", shape=(made := op.shape([last.shape])), pad=(0,) * made[0]
-            )
+            last = replace(last, name=f"node{i}", shape=(made := op.shape([last.shape])), pad=(0,) * made[0])
             tensors[last.name] = last
     return verify(QGraph(name, tensors["picture"], tensors, tuple(nodes), 1.0))
 
 
 def fit(samples: Sequence[Sample]) -> Costs:
-    """Costs by the name of the work, those above zero. Errors count by the root of what was taken."""
+    """Costs above zero, by the name of the work.
+
+    They minimize the sum of squared errors, each error divided by the square root of what was counted.
+    """
     names = sorted({name for s in samples for name, times in s.work.items() if times})
     weights = np.array([max(s.taken, 1) ** -0.5 for s in samples])
     rows = np.array([[s.work.get(name, 0) for name in names] for s in samples]) * weights[:, None]
@@ -137,7 +139,7 @@ def fit(samples: Sequence[Sample]) -> Costs:
 
 
 def samples_of(network: Network, target: Target, measured: Measurement) -> list[Sample]:
-    """The network's nodes, and first its dcg_init."""
+    """A sample of dcg_init, and one of each of the network's nodes that does any work."""
     active = active_bytes(network.graph, network.picture[None])
     init, nodes = work(network.plan, network.graph, network.blob, target.extension, active)
     names = {n.name: i for i, n in enumerate(network.graph.nodes)}
@@ -146,7 +148,7 @@ def samples_of(network: Network, target: Target, measured: Measurement) -> list[
 
 
 def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str:
-    """The module that holds the costs."""
+    """The text of the module ``instruction_costs``."""
     lines = [
         '"""What work costs on each core: written by ``python -m benchmarks.firmware.fit``, not by hand."""',
         "",
@@ -155,8 +157,8 @@ def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str
         "",
     ]
     for name, text, table in (
-        ("INSTRUCTIONS", "Instructions, by target and by name of the work.", instructions),
-        ("FLASH", "Bytes, likewise.", flash),
+        ("INSTRUCTIONS", "Instructions of a round of each loop, by target and by the work's name.", instructions),
+        ("FLASH", "Bytes of flash, by target and by the part's name; see ``flash.flash_parts``.", flash),
     ):
         lines.append(f"{name}: Final[Mapping[str, Mapping[str, float]]] = {{")
         for target, costs in table.items():

@@ -1,4 +1,4 @@
-"""The float network in onnxruntime, for orientation."""
+"""The time of the float network in onnxruntime, for comparison."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import onnxruntime
 from dcgen.errors import ModelError
 
 MIN_SECONDS = 2.0
-"""That runs last together, at least."""
+"""The network runs until so much time has passed."""
 
 
 def float_seconds(model: Path) -> float:
-    """Seconds a picture of the model's own size takes on one thread. ModelError where it cannot be run."""
+    """Seconds that a picture of the model's own size takes on one thread. Raises ModelError where it cannot be
+    run."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:

@@ -1,4 +1,4 @@
-"""Builds a network's firmware for a machine, runs it, and counts."""
+"""Builds a network's firmware for a machine, runs it, and counts what it takes."""
 
 from __future__ import annotations
 
@@ -24,18 +24,20 @@ from dcgen.verify.records import read_profile, read_results
 from dcgen.verify.toolchain import require
 
 HOST_SECONDS = 2.0
-"""Host runs last at least as long together."""
+"""The last run on the host, which is the one that is timed, takes at least this long."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One picture, cold, on an emulated machine.
+    """What one picture takes, cold, on an emulated machine.
 
-    instructions : from the first of dcg_init to the last score, in an untraced run
-    init : those of dcg_init, the check of the whole blob
-    layers : of each node that does any work, by name; counted apart, each to a tick of the machine's clock
-    flash_bytes, ram_bytes, stack_bytes : as ``dcgen verify`` has them
-    vector_instructions : how many of ``instructions`` are; None where the machine has none
+    target : name of the machine's target
+    instructions : from the first of dcg_init to the last score, in a run without a trace
+    init : those of dcg_init, which checks the whole blob
+    layers : instructions of each node that does any work, by name; from a second run, to a tick of the clock
+    flash_bytes, ram_bytes, stack_bytes : as ``dcgen verify`` reports them
+    arena_bytes : the arena's part of ``ram_bytes``
+    vector_instructions : how many of ``instructions`` are vector instructions; None where the machine has none
     """
 
     target: str
@@ -61,9 +63,9 @@ class Measurement:
 
 
 def measure(network: Network, target: Target) -> Measurement:
-    """Count what ``network`` takes on an emulated machine.
+    """Count what ``network`` takes on ``target``, which is emulated.
 
-    Raises ToolError where a tool is missing, or scores are not the golden model's; PlanError where the network
+    Raises ToolError where a tool is missing or scores differ from the golden model's, PlanError where the network
     does not fit the machine's memory.
     """
     assert target.emulator is not None
@@ -97,7 +99,7 @@ def measure(network: Network, target: Target) -> Measurement:
 
 
 def host_seconds(network: Network) -> float:
-    """Seconds a picture takes on one core of this computer, compiled as ``eval --on host`` does."""
+    """Seconds that a picture takes on one core of this computer, the emitted C compiled with ``-O3``."""
     require(HOST)
     with temporary_folder("dcgen-benchmark-") as folder:
         network.write(folder / "firmware")

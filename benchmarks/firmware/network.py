@@ -1,4 +1,4 @@
-"""A network as this checkout's runtime runs it, from an output folder or made up."""
+"""A network, from an output folder or made up, with the plan and firmware of this checkout."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dcgen.quant.verify import verify
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """An integer network, its encoding and plan, and a picture uint8 [H, W, C] to run it on."""
+    """An integer network, its encoding and plan, and the picture that it is measured on, uint8 [H, W, C]."""
 
     graph: QGraph
     blob: Blob
@@ -30,7 +30,10 @@ class Network:
 
     @classmethod
     def of(cls, graph: QGraph, coding: CodingSettings | None = None, picture: U8 | None = None) -> Network:
-        """``picture`` is noise unless it is given."""
+        """The network of ``graph``, encoded as ``coding`` says (by default as ``dcgen compile`` does).
+
+        picture : uint8 [H, W, C]; by default noise
+        """
         if picture is None:
             c, h, w = graph.input.shape
             picture = np.random.default_rng(0).integers(0, 256, (h, w, c)).astype(np.uint8)
@@ -41,11 +44,11 @@ class Network:
     def from_output(cls, out: Path, size: int | None = None) -> Network:
         """The network of a folder that ``dcgen compile`` wrote, on the picture in it.
 
-        size : another input height and width: the same weights on larger or smaller tensors, the picture's
-            upper left corner or repeated
+        size : height and width of another input: the same weights then run on larger or smaller tensors, and the
+            picture is cropped to its upper left corner or repeated
 
-        Raises OutputError for another folder or one whose blob this checkout would write differently, GraphError
-        where the network does not take the size.
+        Raises OutputError for any other folder and for one whose blob this checkout would write differently,
+        ConfigError and GraphError where the network does not take the size.
         """
         output = open_output(out)
         settings = output.manifest["settings"]
@@ -62,18 +65,18 @@ class Network:
         return cls.of(resized(output.qgraph, size), coding, np.tile(picture, (repeats, repeats, 1))[:size, :size])
 
     def write(self, folder: Path) -> None:
-        """Write the firmware folder."""
+        """Write the firmware into ``folder``."""
         write_folder(folder, emit_firmware(self.graph, self.blob, self.plan, self.graph.name))
 
     def dense_macs(self) -> dict[str, int]:
-        """Multiply-accumulates of each convolution as if no weight were zero, by name."""
+        """Multiply-accumulates of each convolution by name, zero weights included."""
         shapes = {n.name: n.out_shape for n in self.plan.nodes}
         convs = ((n.name, n.op) for n in self.graph.nodes if isinstance(n.op, QConv))
         return {name: op.indices.size * int(np.prod(shapes[name][1:])) for name, op in convs}
 
 
 def resized(graph: QGraph, size: int) -> QGraph:
-    """``graph`` on square pictures of ``size``. GraphError where its operators do not take that."""
+    """``graph`` on square pictures of ``size`` rows. Raises GraphError where its operators do not take them."""
     source = replace(graph.input, shape=(graph.input.shape[0], size, size))
     tensors = {source.name: source}
     for node in graph.nodes[:-1]:

@@ -1,4 +1,4 @@
-"""The report of a benchmark: one object for programs, tables in Markdown for people."""
+"""The report of a benchmark, as JSON for programs and as tables in Markdown for people."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from benchmarks.firmware.measure import Measurement
 
 @dataclass(frozen=True)
 class Report:
-    """All that was measured of one network.
+    """Everything that was measured of one network.
 
-    nonzeros : share of weights that are not zero
-    macs : dense multiply-accumulates of each convolution
-    peers : CMSIS-NN's instructions by target; empty if it was not asked for
-    host_seconds, float_seconds : a picture, on one core of this computer: the emitted C, and the float network
-        in onnxruntime; None if not asked for
+    size : height and width of its input
+    density : share of weights that are not zero
+    macs : multiply-accumulates of each convolution by name, zero weights included
+    peers : what CMSIS-NN takes, by target; empty if it was not asked for
+    host_seconds, float_seconds : seconds that a picture takes on one core of this computer, with the emitted C and
+        with the float network in onnxruntime; None if not asked for
     """
 
     name: str
@@ -55,7 +56,7 @@ class Report:
         return found
 
     def markdown(self) -> str:
-        """Tables: the whole network, then every layer on each machine."""
+        """Tables of the whole network, of cycles where they are estimated, and of every layer on each machine."""
         h, w = self.size
         title = f"{self.name}, {h}x{w}, {100 * self.density:.1f} % of weights not zero, {self.blob_bytes:,} bytes"
         parts = [title, self._network()]
@@ -106,7 +107,7 @@ class Report:
 
 
 def _estimate(counted: Measurement | Peer) -> dict[str, Any]:
-    """Of a machine with vectors: two cycles a vector instruction, one any other."""
+    """The estimate of cycles for a machine with vector instructions: each takes two cycles, any other one."""
     if (vectors := counted.vector_instructions) is None:
         return {}
     return {"vector_instructions": vectors, "cycles_estimated": counted.instructions + vectors}

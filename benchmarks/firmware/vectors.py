@@ -1,9 +1,9 @@
 """Counts the vector (Helium) instructions of a program that reads the clock before and after what it measures.
 
 A plugin of QEMU, ``plugin/executed.c``, counts how often each instruction is executed between the two readings.
-The disassembly tells which of them have a vector register among their operands; VPST, and what moves or loads
-floating-point registers, have none. All instructions together are as many as the clock counts in a run without
-the plugin, to a tick for each pair of readings.
+An instruction is a vector instruction if the disassembly shows a vector register among its operands; VPST, and
+instructions that move or load floating-point registers, have none. All counts together must equal what the clock
+counts in a run without the plugin, to one tick for each pair of readings.
 """
 
 from __future__ import annotations
@@ -28,16 +28,18 @@ _VECTOR = re.compile(r"^ *([0-9a-f]+):\t[^\t]*\tv[\w.]+\t[^@;<\n]*\bq[0-7]\b", r
 
 @dataclass(frozen=True)
 class Executed:
-    """Instructions executed between readings of the clock, and how many of them are vector instructions."""
+    """Instructions executed between two readings of the clock, and how many of them are vector instructions."""
 
     instructions: int
     vector_instructions: int
 
 
 def executed(target: Target, program: Path, pictures: U8, folder: Path) -> tuple[Executed, Path]:
-    """Run ``program`` on pictures uint8 [N, H, W, C], each measured, in a new ``folder``; its results, too.
+    """Run ``program`` and count; returns the counts and the file of its results.
 
-    target : one with Helium
+    target : a machine with Helium
+    pictures : uint8 [N, H, W, C], each of which is measured
+    folder : is made; the program runs in it
 
     Raises ToolError where a tool is missing, or QEMU takes no plugins.
     """
@@ -58,9 +60,12 @@ def executed(target: Target, program: Path, pictures: U8, folder: Path) -> tuple
 def vector_instructions(
     target: Target, program: Path, pictures: U8, folder: Path, *, instructions: int, intervals: int
 ) -> int:
-    """Vector instructions of a run that took ``instructions`` by the clock, read twice ``intervals`` times.
+    """Vector instructions of a run, checked against the clock. The other arguments are those of ``executed``.
 
-    Arguments else and errors are those of ``executed``; ToolError, too, where its count is not the clock's.
+    instructions : what the clock counted in a run without the plugin
+    intervals : how many pairs of readings that count is the sum of
+
+    Raises ToolError as ``executed`` does, and where the plugin's count is not the clock's.
     """
     assert target.emulator is not None
     found, _ = executed(target, program, pictures, folder)
@@ -71,7 +76,11 @@ def vector_instructions(
 
 
 def counted(lines: Sequence[str], disassembly: str) -> Executed:
-    """Sums of the plugin's lines, each an address and a count, by what objdump says of the address."""
+    """The sums of the plugin's counts.
+
+    lines : each an address and a count, both hexadecimal
+    disassembly : of objdump; it says which addresses hold vector instructions
+    """
     vectors = {int(address, 16) for address in _VECTOR.findall(disassembly)}
     counts = [(int(address, 16), int(count, 16)) for address, count in map(str.split, lines)]
     return Executed(sum(n for _, n in counts), sum(n for address, n in counts if address in vectors))

@@ -1,12 +1,11 @@
-"""One table on the same weights and pictures: dcgen's outputs, the same levels in other codes, the
-published Deep Compression file, NNCodec.
+"""One table, on the same pictures, of dcgen's outputs, their levels in other codes, the published file of Deep
+Compression, and NNCodec.
 
     python -m benchmarks.rivals OUT... --images DIR --labels FILE [--published NET] [--nncodec ENV]
 
-OUT are folders that ``dcgen compile`` wrote from one float network. dcgen's fidelity is that of its
-integer network, a rival's that of its decoded weights in float (onnxruntime): the rivals' activations
-are not quantized. With ``--nncodec`` an environment is made at ENV and NNCodec installed in it, if that
-has not happened yet.
+OUT are folders that ``dcgen compile`` wrote from one float network. dcgen's fidelity is measured on its integer
+network, a rival's on its decoded weights in float (onnxruntime), so that rivals' activations are not quantized.
+With ``--nncodec``, NNCodec runs in the virtual environment ENV, which is made and filled if it does not exist.
 """
 
 from __future__ import annotations
@@ -39,11 +38,16 @@ from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConv
 
 SIZES = (250_000, 280_000, 310_000, 340_000, 370_000, 410_000, 450_000)
-"""Bytes at which a curve is taken; between them it is read by interpolation."""
+"""Sizes in bytes at which NNCodec's curves are measured; between them they are interpolated."""
 
 
 class Judge:
-    """Float network, pictures and labels, and what a network says on them."""
+    """Judges networks by the scores that the float network gives the pictures.
+
+    labels : int64 [N], None where they are not known
+    pictures : uint8 [N, H, W, C]
+    reference : float32 [N, S], scores of the float network
+    """
 
     def __init__(self, output: Output, images: Path, labels: Path | None) -> None:
         known = None if labels is None else host.labels(labels)
@@ -56,20 +60,20 @@ class Judge:
         self.reference = self._runner.run(self._input)
 
     def output(self, output: Output) -> Fidelity:
-        """Of the integer network."""
+        """The fidelity of an output's integer network."""
         scores = execute(output.qgraph, self.pictures)
         return fidelity(self.reference, scores, output.qgraph.score_scale, self.labels)
 
     def weights(self, weights: dict[str, Any], biases: dict[str, F32]) -> Fidelity:
-        """Of other weights and biases in the float network."""
+        """The fidelity of the float network with other weights and biases, by Conv node."""
         logits: NDArray[np.float32] = self._runner.run(self._input, weights, biases)
         return fidelity(self.reference, logits, 1.0, self.labels)
 
 
 def output_rows(judge: Judge, output: Output, python: Path | None) -> list[Row]:
-    """dcgen's file, and its levels in other codes with the rest of the file as it is.
+    """A row for dcgen's file, and rows for its levels in other codes, the rest of the file left as it is.
 
-    python : of NNCodec's environment, if there is one: its coder takes the integers without codebooks
+    python : interpreter of NNCodec's environment, None without it. NNCodec codes the integers without codebooks
     """
     blob = (output.path / "model.dcb").read_bytes()
     found = judge.output(output)
@@ -89,7 +93,7 @@ def output_rows(judge: Judge, output: Output, python: Path | None) -> list[Row]:
 
 
 def published_rows(judge: Judge, path: Path) -> list[Row]:
-    """Han et al.'s file as it is published, packed, and its levels in Huffman codes."""
+    """Rows for the file that Han et al. published, as it is and packed, and for its levels in other codes."""
     data, graph = path.read_bytes(), load(str(path)).graph
     layers, side = [], 0
     for _, conv in graph.convs():
@@ -107,6 +111,12 @@ def published_rows(judge: Judge, path: Path) -> list[Row]:
 
 
 def _recoded(layers: Sequence[Levels], side: int, found: Fidelity, what: str) -> list[Row]:
+    """Rows for the levels of ``layers`` in other codes.
+
+    side : bytes of the rest of the file
+    found : fidelity of the network, which no code changes
+    what : says in the table whose levels these are
+    """
     plane = same_levels.plane(layers)
     sizes = {
         "joint Huffman": same_levels.joint_huffman(layers),
@@ -119,7 +129,7 @@ def _recoded(layers: Sequence[Levels], side: int, found: Fidelity, what: str) ->
 
 
 def nncodec_curves(judge: Judge, python: Path, sizes: Sequence[int]) -> tuple[dict[str, str], list[list[Row]]]:
-    """NNCodec's versions, and for each of its variants the row at each size."""
+    """The versions that NNCodec's environment has, and for each variant of its settings the rows, one a size."""
     with temporary_folder("dcgen-nncodec-") as folder:
         versions, points = nncodec.encode(judge.graph, sizes, python, folder)
     curves: dict[str, list[Row]] = {}

@@ -1,4 +1,4 @@
-"""NNCodec, Fraunhofer HHI's coder of ISO/IEC 15938-17, in an environment of its own."""
+"""Runs NNCodec, Fraunhofer HHI's coder of ISO/IEC 15938-17, in a virtual environment of its own."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REQUIREMENT = "nncodec==2.1.3"
 WORKER = Path(__file__).with_name("nncodec_worker.py")
 INSTALL_TORCH = Path(__file__).resolve().parents[2] / "scripts" / "install_torch.py"
 QP_DENSITY = 4
-"""Steps to a factor of two are 2**QP_DENSITY: fine enough to meet a size within about 3 %."""
+"""2**QP_DENSITY quantizer steps make a factor of two, which is fine enough to meet a size within about 3 %."""
 COMMON = {
     "use_dq": True,  # dependent (trellis-coded) quantization with 8 states
     "param_opt": True,  # optimisation of the arithmetic coder's context parameters
@@ -32,7 +32,7 @@ COMMON = {
 
 @dataclass(frozen=True)
 class Variant:
-    """NNCodec with some settings; ``settings`` are arguments of ``nncodec.nnc.compress``."""
+    """A choice of settings: arguments of ``nncodec.nnc.compress``."""
 
     name: str
     settings: Mapping[str, Any]
@@ -47,7 +47,13 @@ VARIANTS = (
 
 @dataclass(frozen=True, eq=False)
 class Point:
-    """One stream: its settings and bytes, and the weights and biases that it decodes to."""
+    """One stream of NNCodec.
+
+    variant : name of its settings
+    qp : the quantizer step is 2**(qp / 2**QP_DENSITY)
+    bytes : of the stream
+    weights, biases : what it decodes to, by Conv node
+    """
 
     variant: str
     qp: int
@@ -57,7 +63,8 @@ class Point:
 
 
 def install(environment: Path) -> Path:
-    """The Python of an environment that has NNCodec; made and filled if it is not there yet."""
+    """The Python interpreter of ``environment``, which is made, and NNCodec installed in it, where that is
+    needed."""
     python = environment / "bin" / "python"
     if not python.exists():
         _run([sys.executable, "-m", "venv", str(environment)])
@@ -70,11 +77,12 @@ def install(environment: Path) -> Path:
 def encode(
     graph: Graph, targets: Sequence[int], python: Path, folder: Path, variants: Sequence[Variant] = VARIANTS
 ) -> tuple[dict[str, str], list[Point]]:
-    """Versions in use, and for each variant and target size the smallest stream not below it.
+    """The versions in use, and for each variant and target size the smallest stream that is not smaller.
 
-    graph : float network; its convolutions' weights and biases are what is coded, under short names
-    targets : bytes
-    folder : empty, for files that pass between the two environments
+    graph : float network; its convolutions' weights and biases are coded
+    targets : sizes in bytes
+    python : interpreter of NNCodec's environment
+    folder : an empty one, for files that pass between the two environments
     """
     names = [node.name for node, _ in graph.convs()]
     arrays: dict[str, NDArray[Any]] = {}
@@ -92,15 +100,20 @@ def encode(
 
 
 def coded_integers(arrays: Sequence[NDArray[np.int32]], python: Path, folder: Path) -> int:
-    """Bytes of NNCodec's context-adaptive arithmetic coder for integers as they are; checked to come back."""
+    """Bytes that NNCodec's context-adaptive arithmetic coder takes for integers. It is checked that they come
+    back.
+
+    Raises ToolError where they do not.
+    """
     found = _work(python, folder, {f"w{i}": a for i, a in enumerate(arrays)}, lossless=True)
     return int(found["bytes"])
 
 
 def _work(python: Path, folder: Path, arrays: Mapping[str, NDArray[Any]], **job: Any) -> dict[str, Any]:
+    """Have the worker do ``job`` on ``arrays``, and return what it found."""
     np.savez(folder / "parameters.npz", **arrays)  # type: ignore[arg-type]
     (folder / "job.json").write_text(json.dumps({"folder": str(folder), "variants": [], "lossless": False, **job}))
-    # -P: the folder of the worker is no place to import from, this module has NNCodec's name.
+    # -P keeps the worker's folder off the path: this very module would be imported in place of NNCodec.
     _run([str(python), "-P", str(WORKER), str(folder / "job.json")])
     result: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return result

@@ -1,8 +1,8 @@
-"""Runs inside NNCodec's own environment: ``python nncodec_worker.py JOB.json`` (see ``nncodec.Codec``).
+"""Runs inside NNCodec's own environment, started by ``nncodec``: ``python nncodec_worker.py JOB.json``.
 
-For each target size the step of one variant is bisected until its stream is the smallest that is
-not below the target, so that the rival never has fewer bytes. What is written are the weights that
-NNCodec's decoder gives back. Integers are coded as they are, by its arithmetic coder alone.
+For each variant and target size, the quantizer step is bisected for the smallest stream that is not smaller than
+the target, so that NNCodec never has fewer bytes to work with. The worker writes the weights that NNCodec's
+decoder gives back. A lossless job codes integers as they are, by the arithmetic coder alone.
 """
 
 import json
@@ -21,7 +21,7 @@ with np.load(folder / "parameters.npz") as archive:
 
 
 class Variant:
-    """Streams of one set of settings by their step, coded once each."""
+    """The streams of one set of settings by quantizer step, each coded once."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._settings = settings
@@ -34,7 +34,7 @@ class Variant:
         return self._streams[qp]
 
     def smallest_from(self, target: int) -> int | None:
-        """The coarsest step whose stream has at least ``target`` bytes; None where none has."""
+        """The coarsest quantizer step whose stream has at least ``target`` bytes; None where no step's has."""
         coarse, fine = int(job["coarsest_qp"]), int(job["finest_qp"])
         if len(self.stream(fine)) < target:
             return None

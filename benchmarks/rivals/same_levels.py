@@ -1,4 +1,4 @@
-"""The same levels in other codes: what each would make of one file, whose answers stay the same."""
+"""The size of the same levels in other codes; a network's answers do not depend on the code."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ from dcgen.quant.qgraph import U8
 
 @dataclass(frozen=True, eq=False)
 class Levels:
-    """Level indices uint8 OIHW of one convolution, 0 for zero, and how many levels there are."""
+    """The levels of one convolution.
+
+    indices : uint8 [O, I/groups, KH, KW], the index of each weight's level; 0 is zero
+    n_levels : how many levels there are, zero included
+    """
 
     indices: U8
     n_levels: int
 
     def entries(self) -> Entries:
-        """As a blob has them: frequent levels first."""
+        """Zero runs and levels as a blob codes them, levels renumbered by frequency."""
         entries = Entries.of(self.indices)
         rank = np.argsort(frequency_order(entries.levels, self.n_levels)).astype(np.uint8)
         return Entries(entries.runs, rank[entries.levels])
@@ -35,13 +39,15 @@ def joint_huffman(layers: Sequence[Levels]) -> int:
 
 
 def separate_huffman(layers: Sequence[Levels]) -> int:
-    """Bytes of tables and streams with gaps and levels apart, as in Deep Compression."""
+    """Bytes of tables and streams with one code for gaps and one for levels, as in Deep Compression."""
     return _coded(layers, CodingSettings("deep-compression", 4, 4))
 
 
 def joint_entropy(layers: Sequence[Levels]) -> int:
-    """Bytes that an ideal coder of (zero run, level) pairs needs when it is given every layer's
-    frequencies for nothing: no rANS or arithmetic coder with static tables is below it."""
+    """Bytes that an ideal coder of (zero run, level) pairs needs if each layer's frequencies cost nothing.
+
+    No rANS or arithmetic coder with static tables takes fewer.
+    """
     bits = 0.0
     for layer in layers:
         entries = layer.entries()
@@ -51,17 +57,17 @@ def joint_entropy(layers: Sequence[Levels]) -> int:
 
 
 def plane(layers: Sequence[Levels]) -> bytes:
-    """One byte a weight, in the blob's order."""
+    """All level indices, one byte a weight, in the order of a blob."""
     return b"".join(layer.indices.transpose(0, 2, 3, 1).tobytes() for layer in layers)
 
 
 def xz(data: bytes) -> int:
-    """Bytes after ``xz -9e``."""
+    """Bytes of ``data`` packed by ``xz -9e``."""
     return len(lzma.compress(data, preset=9 | lzma.PRESET_EXTREME))
 
 
 def zstd(data: bytes) -> int | None:
-    """Bytes after ``zstd --ultra -22``, None where the program is not installed."""
+    """Bytes of ``data`` packed by ``zstd --ultra -22``, None where that program is not installed."""
     if shutil.which("zstd") is None:
         return None
     done = subprocess.run(["zstd", "--ultra", "-22", "-c", "-q"], input=data, capture_output=True, check=True)

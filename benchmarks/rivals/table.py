@@ -1,4 +1,4 @@
-"""Rows of the comparison, as people, spreadsheets and programs read them."""
+"""The rows of the comparison, as tables in Markdown and as JSON."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dcgen.fidelity import Fidelity
 
 @dataclass(frozen=True)
 class Row:
-    """One file: who made it and how, its bytes, and what its network answers."""
+    """One file: who made it, with which settings, its size in bytes, and the fidelity of its network."""
 
     rival: str
     settings: str
@@ -28,7 +28,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Duel:
-    """Mean KL of two files of (nearly) the same size: the rival's curve read at our bytes."""
+    """Two files of the same size.
+
+    bytes : of dcgen's file
+    ours, theirs : mean KL of dcgen's file, and of the rival's curve at that size
+    """
 
     bytes: int
     ours: float
@@ -36,7 +40,7 @@ class Duel:
 
 
 def show(rows: Sequence[Row], duels: Sequence[Duel], title: str) -> None:
-    """Both tables on stdout, as Markdown."""
+    """Print all rows, and the duels where there are any, as tables in Markdown."""
     lines = [("file", "settings", "bytes", "mean KL, nats", "agreement, %", "change of top-1, points")]
     for r in rows:
         f = r.fidelity
@@ -52,14 +56,15 @@ def show(rows: Sequence[Row], duels: Sequence[Duel], title: str) -> None:
 
 
 def write(path: Path, rows: Sequence[Row], duels: Sequence[Duel], about: dict[str, Any]) -> None:
-    """The same as JSON, with versions and settings."""
+    """Write all rows and duels as JSON, with the keys of ``about``: versions and settings."""
     found = [{"bytes": d.bytes, "dcgen": d.ours, "nncodec": d.theirs} for d in duels]
     data = {**about, "rows": [r.to_json() for r in rows], "same_bytes": found}
     path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
 
 
 def duels(ours: Sequence[Row], curves: Sequence[Sequence[Row]]) -> list[Duel]:
-    """Where the rival's curves reach around the bytes of one of ``ours``; the lowest of them counts."""
+    """A duel for each of ``ours`` whose size lies on a rival's curve; of several curves the one with the lowest
+    KL."""
     found = []
     for row in sorted(ours, key=lambda r: r.bytes):
         values = [v for curve in curves if (v := interpolated(curve, row.bytes)) is not None]
@@ -69,7 +74,7 @@ def duels(ours: Sequence[Row], curves: Sequence[Sequence[Row]]) -> list[Duel]:
 
 
 def interpolated(curve: Sequence[Row], at: int) -> float | None:
-    """Mean KL of a curve at ``at`` bytes, its logarithm linear between the two rows around; None outside."""
+    """Mean KL of a curve at ``at`` bytes; between two rows its logarithm is linear. None outside the curve."""
     points = sorted((r.bytes, r.fidelity.mean_kl) for r in curve)
     for (b0, k0), (b1, k1) in pairwise(points):
         if b0 <= at <= b1:

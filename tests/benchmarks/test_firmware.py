@@ -1,4 +1,4 @@
-"""The firmware benchmark: what it counts adds up, and wrong input is told."""
+"""The firmware benchmark: its counts add up, and wrong input is named."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The comparison with other people's files: the same levels in other codes, curves, NNCodec's harness."""
+"""The comparison with rivals' files: the same levels in other codes, curves, and how NNCodec is run."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_no_code_is_below_the_entropy(layers: list[Levels]) -> None:
 
 
 def test_the_entropy_of_known_frequencies() -> None:
-    """Eight pairs of run and level, equally often: three bits each."""
+    """Eight pairs of zero run and level, each equally often, take three bits each."""
     flat = np.array([v for level in range(1, 5) for v in (level, 0, level)] * 64, np.uint8)
     assert same_levels.joint_entropy([Levels(flat.reshape(1, -1, 1, 1), 5)]) == 4 * 2 * 64 * 3 // 8
 
@@ -78,7 +78,7 @@ def decompress(stream):
 
 @pytest.fixture
 def stubbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package of NNCodec's name that rounds weights, a longer file for each finer step."""
+    """A package of NNCodec's name that rounds weights, and whose files are longer for finer steps."""
     for name, text in (("nncodec/__init__.py", ""), ("nncodec/nnc.py", STUB)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)

@@ -1,4 +1,4 @@
-"""Vector instructions are told from others, and all instructions together are those the clock counts."""
+"""Vector instructions are told from others, and all instructions together are as many as the clock counts."""
 
 from pathlib import Path
 

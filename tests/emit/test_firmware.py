@@ -1,4 +1,4 @@
-"""The emitted folder: which files, and the exact text of a small plan."""
+"""The emitted firmware folder: its files, and the exact text of a small plan."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 def tiny() -> QGraph:
-    """Two nodes and the scores; every constant by hand, so that no other code changes the text."""
+    """Two nodes and the scores, every constant chosen by hand, so that the text depends on emission alone."""
     tensors = {
         "input": QTensor("input", (3, 6, 5), 1.0, 0, (104, 117, 123)),
         "conv */ 1": QTensor("conv */ 1", (2, 6, 5), 0.5, 7, (7, 7)),
@@ -61,7 +61,7 @@ def test_files(files: dict[str, bytes]) -> None:
 
 @pytest.mark.parametrize("name", ["tiny_net.h", "tiny_net_plan.c", "tiny_net_selftest.c"])
 def test_text_is_as_approved(files: dict[str, bytes], name: str) -> None:
-    """DCGEN_UPDATE_GOLDEN=1 writes the files anew, for a review with the version control."""
+    """With DCGEN_UPDATE_GOLDEN=1 the files are written anew; the version control then shows the difference."""
     text = files[f"model/{name}"].decode().replace(__version__, "VERSION")
     if os.environ.get("DCGEN_UPDATE_GOLDEN"):
         (GOLDEN / name).write_text(text)

@@ -1,4 +1,4 @@
-"""The generated headers say what the schema says."""
+"""The generated headers state what the schema states."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_statuses_and_kinds_have_their_numbers() -> None:
 
 
 def test_accessors_read_what_the_schema_packs(tmp_path: Path) -> None:
-    """Every integer field, at its extremes, through the C accessor."""
+    """Every integer field, at an extreme value, is read by its C accessor."""
     checks: list[str] = []
     for r, record in enumerate(RECORDS):
         prefix = "".join(f"_{c.lower()}" if c.isupper() else c for c in record.name).strip("_")

@@ -1,4 +1,5 @@
-"""Check values: order of rows does not matter, place and bytes do."""
+"""Check values depend on the place and the bytes of rows, not on their order; golden data comes back from
+files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The ``rtl`` folder and the driver's tables."""
+"""The emitted ``rtl`` folder, and the tables of the engine's driver."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def net() -> Net:
 
 @pytest.fixture
 def rtl(net: Net, monkeypatch: pytest.MonkeyPatch) -> FileSet:
-    """The folder but for the Verilog, which other tests make."""
+    """The folder with a stub for the Verilog, which other tests make."""
     monkeypatch.setattr(hdl, "engine_verilog", lambda _: "module dcgen_engine; endmodule\n")
     golden = Golden.of(net.graph, net.picture[None])
     return hdl.emit_hdl(net.graph, net.blob.data, net.plan, predict(net.plan, net.graph, net.blob), golden)
@@ -71,7 +71,7 @@ def test_packets_are_the_blobs_sections_in_the_order_of_the_program(net: Net) ->
 
 
 def test_the_folder_runs_on_its_own(rtl: FileSet, tmp_path: Path) -> None:
-    """Its benches find each other without dcgen: here they get as far as the engine, which is a stub."""
+    """Its benches find each other without dcgen; here they run as far as the engine, which is a stub."""
     lay(rtl, tmp_path)
     done = subprocess.run(
         ["python3", "-I", "-c", "import sys; sys.path[0:0] = ['.']; import tests.network"],

@@ -18,7 +18,7 @@ def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def emitted(out: Path, changed: str = "") -> Path:
-    """The firmware folder; with one weight of the layer ``changed`` other than the self-test expects."""
+    """The firmware folder; with one weight of layer ``changed`` different from what the self-test expects."""
     graph = small_graph()
     c, h, w = graph.input.shape
     picture = np.random.default_rng(3).integers(0, 256, (h, w, c)).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Names and values as C."""
+"""Names and values are written in C so that any text is safe."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_identifier_of_nothing(name: str) -> None:
 
 
 def test_no_model_header_shadows_another() -> None:
-    """``<name>.h`` comes before the port's headers and C's own on the include path."""
+    """A model's ``<name>.h`` comes before headers of the port and of C on the include path."""
     ports = {p.stem for p in (resource_dir("firmware") / "port").rglob("*.h")}
     assert {"port", "records"} <= ports
     for name in ports | {"stdint", "stddef", "stdio", "string"}:

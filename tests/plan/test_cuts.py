@@ -1,4 +1,4 @@
-"""Cuts by dynamic programming, against all there are."""
+"""Cuts that dynamic programming finds, against all possible cuts."""
 
 from __future__ import annotations
 

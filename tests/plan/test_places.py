@@ -1,4 +1,4 @@
-"""Places: never two blocks at one word at one time, and no gap where a better order has none."""
+"""Places for blocks: never two at one word at one moment, and within the limit where an order achieves it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_room_for_all_at_once_is_always_enough(blocks: list[Block]) -> None:
 
 def test_an_order_that_leaves_a_gap_is_mended() -> None:
     blocks = [Block(4, 2, 2), Block(4, 4, 5), Block(3, 3, 5), Block(1, 1, 3)]
-    # Largest first puts the 3 on the second 4, and the 1 on that 3 or on the first 4: 8 words in all.
+    # In the order of size, the block of 3 lands above the second 4, and the 1 above that 3: 8 words in all.
     assert place(blocks, 7) is not None
 
 

@@ -1,5 +1,6 @@
-/* Harness program: CMSIS-NN's int8 convolutions on the layer shapes of layers.h, with weights and inputs that
- * are noise. Writes the ticks of each, and as scores the sums of the outputs: equal on all cores. */
+/* Program for the harness: runs CMSIS-NN's int8 convolutions on the layer shapes of layers.h, with noise as
+ * weights and inputs. It writes the ticks of each convolution, and as scores the sums of each one's outputs,
+ * which are the same on all cores. */
 #include "layers.h"
 
 #include <arm_nnfunctions.h>
@@ -22,7 +23,7 @@ static void fill(int8_t *to, size_t count, uint32_t seed) {
     }
 }
 
-/* False where CMSIS-NN refuses the layer. */
+/* Runs one layer, writes its ticks and sums its outputs. Returns false where CMSIS-NN refuses the layer. */
 static bool run(uint16_t number, const struct layer *l, int32_t *sum) {
     const cmsis_nn_conv_params params = {
         .input_offset = 128,

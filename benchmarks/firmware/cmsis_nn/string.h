@@ -1,4 +1,4 @@
-/* What CMSIS-NN needs of this header, for a compiler without a C library. */
+/* The part of this standard header that CMSIS-NN uses, for a compiler without a C library. */
 #ifndef STRING_H
 #define STRING_H
 

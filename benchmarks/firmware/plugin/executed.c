@@ -1,10 +1,12 @@
-/* Plugin of QEMU: counts how often each instruction is executed between the first and the second reading of
- * the machine's clock, the third and the fourth and so on. Writes lines "ADDRESS COUNT", both hexadecimal.
+/* Plugin of QEMU that counts how often each instruction is executed between the first and the second reading
+ * of the machine's clock, between the third and the fourth, and so on. At the end of the run it writes a line
+ * "ADDRESS COUNT", both hexadecimal, for each instruction that was executed.
  *
  *     -plugin executed.so,clock=ADDRESS,out=FILE
  *
- * clock is the address of port_ticks(). What it uses of QEMU's interface is declared here, as few packages
- * bring the header. API_VERSION is 1 before QEMU 9 and 2 from then on; tried with QEMU 7.2. */
+ * clock is the address of port_ticks(). The part of QEMU's interface that the plugin uses is declared here,
+ * as few packages bring the header. API_VERSION is 1 before QEMU 9 and 2 since; the plugin has been tried
+ * with QEMU 7.2. */
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +32,7 @@ void qemu_plugin_register_atexit_cb(plugin_id id, void (*call)(plugin_id, void *
 
 EXPORT int qemu_plugin_version = API_VERSION;
 
-/* One translation of an instruction. An instruction may be translated several times. */
+/* One translation of an instruction, which may be translated several times. */
 struct translated {
     uint64_t address, count;
     struct translated *next;
@@ -38,7 +40,7 @@ struct translated {
 
 static struct translated *all;
 static uint64_t clock_address;
-static bool between; /* the clock was read an odd number of times */
+static bool between; /* whether the clock was read an odd number of times so far */
 static FILE *out;
 
 static void executed(unsigned cpu, void *user) {

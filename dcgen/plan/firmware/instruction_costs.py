@@ -208,7 +208,7 @@ INSTRUCTIONS: Final[Mapping[str, Mapping[str, float]]] = {
         "tap_row.plain": 28.42,
     },
 }
-"""Instructions, by target and by name of the work."""
+"""Instructions of a round of each loop, by target and by the work's name."""
 FLASH: Final[Mapping[str, Mapping[str, float]]] = {
     "cortex-m4": {
         "convolution": 2608,
@@ -251,4 +251,4 @@ FLASH: Final[Mapping[str, Mapping[str, float]]] = {
         "program": 7493,
     },
 }
-"""Bytes, likewise."""
+"""Bytes of flash, by target and by the part's name; see ``flash.flash_parts``."""

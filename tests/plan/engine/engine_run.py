@@ -19,7 +19,7 @@ def planned(graph: QGraph, parameters: EngineParameters) -> EnginePlan:
 
 
 def assert_equal_to_golden(graph: QGraph, plan: EnginePlan, seed: int = 0) -> None:
-    """Every tensor and score of one random picture, from a memory full of garbage."""
+    """Run one random picture in a memory full of garbage: every tensor and score must equal the golden model's."""
     c, h, w = graph.input.shape
     rng = np.random.default_rng(seed)
     picture = rng.integers(0, 256, (h, w, c), np.uint8)

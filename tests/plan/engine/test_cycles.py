@@ -1,4 +1,4 @@
-"""The cycle model adds up. That the gateware takes these very cycles is shown in tests/rtl."""
+"""The cycle model adds up. tests/rtl shows that the gateware takes exactly these cycles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lanes for a network: the fewest cycles on a board, by the exact model, and never more than the board holds."""
+"""The lanes that a network gets: those of the fewest cycles, and never more than the board holds."""
 
 from __future__ import annotations
 

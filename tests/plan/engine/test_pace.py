@@ -1,4 +1,4 @@
-"""What a board makes of a network's cycles and bytes."""
+"""Pictures a second on a board follow from a network's cycles and bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engine's plan: any network's commands, run on the functional model, give the golden bytes."""
+"""The engine's plan: the commands of any network, run on the engine's functional model, give the golden bytes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ONE = Requant(np.array([1 << 14], np.uint16), np.array([17], np.uint8))
 
 
 def one_node(op: QConv | QAvgPool, shape: tuple[int, int, int], out: tuple[int, int, int]) -> QGraph:
-    """picture -> ``op`` -> scores."""
+    """A network of ``op`` alone, from a picture to scores."""
     tensors = {n: QTensor(n, s, 1.0, 0, (0,) * s[0]) for n, s in (("picture", shape), ("node", out))}
     nodes = QNode("node", op, ("picture",)), QNode("scores", QScores(False), ("node",))
     return QGraph("net", tensors["picture"], tensors, nodes, 1.0)

@@ -1,4 +1,4 @@
-"""Reads of a pool window cover its columns exactly."""
+"""The reads of a pool's window cover its columns exactly."""
 
 from __future__ import annotations
 

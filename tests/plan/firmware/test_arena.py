@@ -1,4 +1,4 @@
-"""Memory by liveness: overlaps never, sharing where it may, Concats in place."""
+"""Memory by liveness: what is alive together never overlaps, what is not may, and Concats cost nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans within so much RAM: as fast as it allows, and a message that says what would do."""
+"""Plans within a given RAM: as fast as it allows, or an error that says how much would be enough."""
 
 from __future__ import annotations
 

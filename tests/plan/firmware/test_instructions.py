@@ -1,4 +1,4 @@
-"""Predictions against counts, on networks that no cost is fitted to."""
+"""Predictions against the emulator's counts, on networks to which no cost is fitted."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,11 +20,11 @@ from tests.squeezenets import squeezenet
 from tests.verify.small import EMULATED, needs
 
 MOST_OFF = 0.06
-"""Share of the instructions that a prediction may be off by."""
+"""Largest error of a prediction, as a share of the counted instructions."""
 
 
 def strangers() -> Iterator[QGraph]:
-    """Networks of other sizes, densities and levels."""
+    """Networks of other sizes, densities and levels than those that costs are fitted to."""
     yield squeezenet(replace(DIGITS, size=32), 0.5, seed=90, mean=7.0)
     yield rectified(110, (17, 15), 900, 0.06)
     yield squeezenet(replace(V1_1, size=227), 0.45, seed=91, mean=6.0)

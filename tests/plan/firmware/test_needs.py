@@ -1,4 +1,4 @@
-"""Budgets: what is needed is told by layer, and a limit that is met says nothing."""
+"""Budgets: an exceeded one tells what each layer needs, one that is kept raises nothing."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Packed inputs: where each tap of each output is found, in how many strips, and what that takes."""
+"""Packed inputs: each tap of each output lies where it is looked for, in strips that cover all positions."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PADS = st.tuples(*[st.integers(0, 3)] * 4)
 def test_every_tap_of_every_output_is_one_distance_away(
     size: tuple[int, int], kernel: tuple[int, int], stride: tuple[int, int], pads: tuple[int, int, int, int]
 ) -> None:
-    """The flattened phase planes, built here as the runtime builds them, hold what the convolution reads."""
+    """Flattened phase planes, built here as the runtime builds them, hold what the convolution reads."""
     h, w = size
     top, left, bottom, right = pads
     if h + top + bottom < kernel[0] or w + left + right < kernel[1]:

@@ -1,4 +1,4 @@
-"""The C plan: places, kernels, scratch, and the limits of the runtime's fields."""
+"""The C runtime's plan: places, kernels, scratch areas, and the limits of its fields."""
 
 from __future__ import annotations
 

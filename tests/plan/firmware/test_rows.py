@@ -1,4 +1,4 @@
-"""Input rows of output rows, against the windows themselves."""
+"""Which input rows output rows are made of, against the rows of each window."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segments and strips: every row once, after what it is made of and before that is overwritten."""
+"""Segments and strips: every row is computed once, when its inputs exist and before they are overwritten."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.strategies import qgraphs
 
 @st.composite
 def schedules(draw: st.DrawFn, graph: QGraph) -> Schedule:
-    """Any cuts, any strips."""
+    """The schedule of any cuts into segments of any numbers of strips."""
     cuts: list[Cut] = []
     while not cuts or cuts[-1][1] < len(graph.nodes):
         first = cuts[-1][1] if cuts else 0
@@ -22,7 +22,7 @@ def schedules(draw: st.DrawFn, graph: QGraph) -> Schedule:
 
 
 class _Memory:
-    """Which row lies in each slot of each ring; a Concat's tensors share one, but no channels."""
+    """Which row lies in each slot of each ring. The tensors of a Concat share a ring, but no channels of it."""
 
     def __init__(self, schedule: Schedule) -> None:
         self.rings = {name: b.rows for b in schedule.buffers for name in b.members}
@@ -40,6 +40,7 @@ class _Memory:
 
 
 def plays(schedule: Schedule) -> None:
+    """Run the steps on the numbers of rows: each step finds its input rows, and all rows are made."""
     graph, memory = schedule.graph, _Memory(schedule)
     done = [0] * len(graph.nodes)
     arrived = 0
@@ -74,7 +75,8 @@ def test_rows_are_read_while_they_are_held(data: st.DataObject, graph: QGraph) -
 @given(st.data(), qgraphs(max_nodes=8))
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 def test_pictures_arrive_only_into_memory_of_their_own(data: st.DataObject, graph: QGraph) -> None:
-    """A row that comes later than a node outside of the picture's life could find its memory taken."""
+    """A row of the picture that came during a node outside of the picture's life could overwrite another
+    tensor."""
     schedule = data.draw(schedules(graph))
     picture = schedule.buffers[0]
     assert picture.members == {graph.input.name: 0}

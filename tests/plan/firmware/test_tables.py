@@ -1,4 +1,4 @@
-"""Decoding tables: as large as the runtime lays them out, entered with as many bits as suit a network."""
+"""Decoding tables: as large as the runtime lays them out, and entered with the bits that suit a network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ COUNTS = st.lists(st.integers(0, 1000) | st.integers(0, 10**6), min_size=2, max_
 
 
 def counted_words(table: CodeTable, bits: int) -> int:
-    """One by one: the first level, and behind each of its places where longer codes begin a second one."""
+    """Words of a table, counted code by code: the first level, and a second level for each prefix of longer
+    codes."""
     longest: dict[int, int] = {}
     for code, length in zip(table.sent.tolist(), table.all_lengths.tolist(), strict=True):
         if length > bits:
@@ -37,7 +38,7 @@ def test_words_of_complete_codes(counts: list[int], bits: int) -> None:
 
 @given(st.lists(st.integers(0, MAX_CODE_BITS), min_size=1, max_size=40), st.sampled_from(TABLE_BITS))
 def test_words_of_any_code_are_enough(lengths: list[int], bits: int) -> None:
-    """A blob's code may leave numbers unused: the last second level then has room for codes of any length."""
+    """A blob's code may be incomplete: the last second level then has room for codes of any length."""
     if sum(1 << (MAX_CODE_BITS - n) for n in lengths if n) > 1 << MAX_CODE_BITS:
         lengths = [MAX_CODE_BITS] * len(lengths)
     table = CodeTable(np.array(lengths, np.uint8))
@@ -56,7 +57,7 @@ def test_fewer_bits_make_smaller_tables_at_first(seed: int) -> None:
 
 
 def test_codes_that_are_read_often_ask_for_larger_tables() -> None:
-    """A small network reads few codes from each table that it fills, a large one many."""
+    """A small network reads few codes from each table that it fills, a large network many."""
     small, large = (encode(squeezenet(spec, density=0.5, mean=10.0)) for spec in (DIGITS, V1_1))
     assert fastest_bits(small) + 1 < fastest_bits(large)
 
