@@ -1,1 +1,1 @@
-"""The float intermediate representation."""
+"""The float network: operators, graph, the rules it keeps, and ways to evaluate it."""

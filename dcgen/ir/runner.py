@@ -11,15 +11,15 @@ from dcgen.ir.graph import F32, Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 
 BATCH = 8
-"""Pictures a call: bounds the memory that observing every tensor takes."""
+"""Pictures in one call of onnxruntime: bounds the memory that observing every tensor takes."""
 
 
 class FloatRunner:
     """One onnxruntime session over a graph.
 
-    outputs : tensors to compute, default the graph's outputs
-    swappable : make the weights inputs of the session, so that ``run`` can replace them; their
-        shapes, biases included, stay those of the graph
+    outputs : names of the tensors to compute, default the graph's outputs
+    swappable : make weights and biases inputs of the session, so that each call can replace them by others of
+        the same shape
     """
 
     def __init__(self, graph: Graph, outputs: Sequence[str] | None = None, swappable: bool = False) -> None:
@@ -43,7 +43,7 @@ class FloatRunner:
         """The outputs by name, ``BATCH`` pictures at a time.
 
         x : float32 [N, C, H, W], by name where the graph has several inputs
-        weights, biases : by Conv node, in place of the graph's own
+        weights, biases : by name of a Conv node, in place of the graph's own; needs ``swappable``
         """
         feeds = dict(self._own)
         feeds.update({f"{n}.weight": w.values for n, w in (weights or {}).items()})
@@ -60,12 +60,13 @@ class FloatRunner:
         weights: Mapping[str, Weight] | None = None,
         biases: Mapping[str, F32] | None = None,
     ) -> F32:
-        """The first output for all pictures, flattened: float32 [N, S]."""
+        """The first output for all pictures, flattened: float32 [N, S]. Arguments as in ``batches``."""
         name = self.outputs[0]
         return np.concatenate([b[name].reshape(len(b[name]), -1) for b in self.batches(x, weights, biases)])
 
 
 def _feeds(graph: Graph) -> Iterator[tuple[str, F32]]:
+    """Weights and biases of the graph, by the names that ``to_onnx`` gives them as inputs."""
     for node, conv in graph.convs():
         yield f"{node.name}.weight", conv.weight.values
         yield f"{node.name}.bias", conv.bias

@@ -1,4 +1,4 @@
-"""``ir.Graph`` as an ONNX model: for onnxruntime, and as the float model kept beside an output.
+"""``ir.Graph`` as an ONNX model: what onnxruntime runs, and the float model that an output holds.
 
 One ONNX node per IR node, named like it, so that importing the file gives the graph back.
 Tensors are [N, C, H, W] with a symbolic batch ``N``.
@@ -41,9 +41,8 @@ def to_onnx(
 ) -> onnx.ModelProto:
     """The graph as a checked ONNX model.
 
-    Parameters
-    ----------
-    outputs : names of the tensors that become the model's outputs, default ``graph.outputs``
+    outputs : names of the tensors that become the model's outputs, default ``graph.outputs``. GraphError names
+        one that the graph does not have.
     weights_as_inputs : make each Conv's weight and bias the model inputs ``<node>.weight`` (OIHW)
         and ``<node>.bias``, so that one onnxruntime session serves many settings of the weights
     """
@@ -89,7 +88,7 @@ def _export(node: Node) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
 
 
 def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
-    """ONNX operator type, attributes, and further operands in ONNX's order (None where omitted)."""
+    """ONNX operator type, attributes, and the constant operands by name, in ONNX's order, None where omitted."""
     match node.op:
         case Conv() as op:
             spelled = dict(kernel_shape=op.kernel, strides=op.stride, pads=op.pads, group=op.groups)
@@ -120,6 +119,7 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
 
 
 def _bound(value: float) -> np.ndarray | None:
+    """A bound of a Clip, None if it is infinite."""
     return np.array(value, np.float32) if math.isfinite(value) else None
 
 

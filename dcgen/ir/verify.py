@@ -1,4 +1,4 @@
-"""The rules a Graph obeys between any two passes."""
+"""The rules that a Graph keeps between any two passes."""
 
 from __future__ import annotations
 

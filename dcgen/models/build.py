@@ -1,4 +1,4 @@
-"""A SqueezeNet and its parameters as an ``ir.Graph``."""
+"""Builds the ``ir.Graph`` of a SqueezeNet from its specification and its parameters."""
 
 from __future__ import annotations
 
@@ -29,15 +29,13 @@ INPUT = "input"
 def build_graph(
     spec: SqueezeNetSpec, params: Mapping[str, F32], weights: Mapping[str, Weight] | None = None
 ) -> Graph:
-    """The network ``spec`` describes: ... -> conv10 -> ReLU -> global average pool.
+    """The network that ``spec`` describes. The last layers are conv10, ReLU and a global average pool.
 
-    Parameters
-    ----------
     params : float32 arrays by torchvision name, as ``spec.parameters()`` lists them
-    weights : shared weights by convolution name (``fire2.squeeze``) that take the place of
-        ``params``' values
+    weights : shared weights by name of the convolution (``fire2.squeeze``); those given are taken instead of
+        the arrays in ``params``
 
-    Raises ConfigError when the pictures are too small for the layers.
+    Raises ConfigError where pictures of ``spec.size`` are too small for the layers.
     """
     builder = _Builder(params, weights or {})
     for layer in spec.layers():
@@ -59,7 +57,11 @@ def build_graph(
 
 
 class _Builder:
-    """Appends nodes in order; ``last`` is the tensor that the next layer reads."""
+    """Appends nodes in order.
+
+    params, weights : as in ``build_graph``
+    last : name of the tensor that the next layer reads
+    """
 
     def __init__(self, params: Mapping[str, F32], weights: Mapping[str, Weight]) -> None:
         self.params = params
@@ -68,20 +70,24 @@ class _Builder:
         self.last = INPUT
 
     def push(self, name: str, op: Op, *inputs: str) -> str:
+        """Append a node, which reads ``last`` if no inputs are given, and return its name."""
         self.nodes.append(Node(name, op, inputs or (self.last,)))
         self.last = name
         return name
 
     def conv(self, layer: ConvLayer, source: str) -> str:
+        """Append a convolution of ``source``."""
         weight = self.weights.get(layer.name) or Weight(self.params[f"{layer.prefix}.weight"])
         bias = self.params[f"{layer.prefix}.bias"]
         stride, pad = layer.stride, layer.pad
         return self.push(layer.name, Conv(weight, bias, (stride, stride), (pad, pad, pad, pad)), source)
 
     def conv_relu(self, layer: ConvLayer, source: str | None = None) -> str:
+        """Append a convolution of ``source``, by default of ``last``, and a ReLU."""
         return self.push(f"{layer.name}.relu", Clip(), self.conv(layer, source or self.last))
 
     def fire(self, layer: FireLayer) -> None:
+        """Append a fire module with its bypass."""
         entry = self.last
         squeezed = self.conv_relu(layer.squeeze)
         sides = [self.conv_relu(expand, squeezed) for expand in (layer.expand1x1, layer.expand3x3)]

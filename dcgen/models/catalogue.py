@@ -1,4 +1,4 @@
-"""The networks dcgen knows by name."""
+"""The networks that dcgen knows by name."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from dcgen.models.spec import SqueezeNetSpec
 class Model:
     """One named network.
 
-    preprocess : name of the preprocessing preset it expects unless told otherwise
-    checkpoint : file beside this module that holds its trained parameters, if it ships with dcgen
+    description : one line for people
+    preprocess : name of the preprocessing preset that it is compiled for unless another is asked for
+    checkpoint : file beside this module that holds its trained parameters, None if none ships with dcgen
     """
 
     spec: SqueezeNetSpec

@@ -1,9 +1,9 @@
 """SqueezeNet's macro-architecture as data (Iandola et al. 2016, section 5).
 
-The fire modules are numbered from 2, as in the paper: module i has
-``e = base_e + incr_e * ((i - 2) // freq)`` expand filters, a share ``pct3x3`` of them 3x3, fed by
-``squeeze_ratio * e`` squeeze filters. Parameters are named like torchvision's state dict, where
-every convolution, ReLU, pool and fire module of ``features`` takes one index.
+The fire modules are numbered from 2, as in the paper. Module i has ``e = base_e + incr_e * ((i - 2) // freq)``
+expand filters, of which a share ``pct3x3`` is 3x3 and the others 1x1; they read ``squeeze_ratio * e`` squeeze
+filters. Parameters are named like those of torchvision's state dict, where every convolution, ReLU, pool and fire
+module of ``features`` takes one index.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ WeightShape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class ConvLayer:
-    """A square convolution followed by a ReLU. ``prefix`` begins its parameters' names."""
+    """A square convolution followed by a ReLU.
+
+    prefix : what its parameters' names begin with
+    inputs, outputs : channels
+    """
 
     name: str
     prefix: str
@@ -31,6 +35,7 @@ class ConvLayer:
 
     @property
     def weight_shape(self) -> WeightShape:
+        """(O, I, KH, KW)."""
         return self.outputs, self.inputs, self.kernel, self.kernel
 
 
@@ -47,8 +52,8 @@ class PoolLayer:
 class FireLayer:
     """A fire module: squeeze, then two expand convolutions side by side.
 
-    ``bypass`` adds the module's input to its output, through a 1x1 convolution without ReLU where
-    the channels differ.
+    bypass : how the module's input is added to its output: not at all, as it is, or, where the channels differ,
+        through this 1x1 convolution without ReLU
     """
 
     name: str
@@ -59,16 +64,19 @@ class FireLayer:
 
     @property
     def convs(self) -> tuple[ConvLayer, ...]:
+        """Its convolutions in order, the bypass last."""
         own = (self.squeeze, self.expand1x1, self.expand3x3)
         return (*own, self.bypass) if isinstance(self.bypass, ConvLayer) else own
 
     @property
     def outputs(self) -> int:
+        """Channels of the module's output."""
         return self.expand1x1.outputs + self.expand3x3.outputs
 
 
 Layer = ConvLayer | PoolLayer | FireLayer
 
+# Fields that are at least 1, and at least 0.
 _POSITIVE = (
     *("base_e", "freq", "fires", "conv1_channels", "conv1_kernel", "conv1_stride"),
     *("pool_kernel", "pool_stride", "classes", "channels", "size"),
@@ -80,9 +88,16 @@ _NOT_NEGATIVE = ("incr_e", "conv1_pad", "conv10_pad")
 class SqueezeNetSpec:
     """The metaparameters of one SqueezeNet.
 
-    pool_after : numbers of the layers followed by a pool (1 is conv1, i >= 2 fire module i)
+    base_e, incr_e, freq, pct3x3, squeeze_ratio : filters of each fire module, see above
+    fires : number of fire modules
+    pool_after : numbers of the layers that a pool follows: 1 is conv1, i >= 2 is fire module i
+    bypass : ``simple`` adds the input of a module to its output where the channels are equal, ``complex`` in every
+        module, through a 1x1 convolution where they differ
+    channels : of the input picture
     size : height and width of the input picture
-    conv10_pad : padding of the classifier's 1x1 convolution (1 in Caffe's v1.0, else 0)
+    conv10_pad : padding of the classifier's 1x1 convolution: 1 in Caffe's v1.0, else 0
+
+    Raises ConfigError for values that make no network.
     """
 
     name: str = "squeezenet"
@@ -147,7 +162,7 @@ class SqueezeNetSpec:
         return tuple(layers)
 
     def convs(self) -> tuple[ConvLayer, ...]:
-        """Every convolution in order (a bypass convolution after its module's own three)."""
+        """Every convolution in order; a bypass convolution follows its module's own three."""
         found: list[ConvLayer] = []
         for layer in self.layers():
             if isinstance(layer, FireLayer):

@@ -1,4 +1,4 @@
-"""SqueezeNet as a PyTorch module, for training and for checking ``build_graph``."""
+"""SqueezeNet as a PyTorch module: what is trained, and what ``build_graph`` is compared with."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(nn.Module):
-    """The network ``spec`` describes; its state dict is named like torchvision's.
+    """The network that ``spec`` describes; its state dict is named like torchvision's.
 
-    Takes float pictures [N, channels, H, W], gives scores [N, classes] (no softmax).
+    It takes float pictures [N, channels, H, W] and gives scores [N, classes], without a softmax.
+
+    dropout : share of the classifier's inputs that are zeroed in training
     """
 
     def __init__(self, spec: SqueezeNetSpec, dropout: float = 0.5) -> None:

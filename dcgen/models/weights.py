@@ -1,4 +1,4 @@
-"""Reading a SqueezeNet's parameters from ``.npz``, ``.safetensors``, ``.pth`` and ``.pt`` files."""
+"""Reads a SqueezeNet's parameters from ``.npz``, ``.safetensors``, ``.pth`` and ``.pt`` files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dcgen.models.spec import SqueezeNetSpec, WeightShape
 
 Arrays = dict[str, np.ndarray]
 MAX_UNPACKED = 256 << 20
-"""Bytes that an archive may unpack to: twenty times the largest network's parameters as float64."""
+"""Most bytes that an archive may unpack to. The largest network's parameters are a twentieth of it as float64."""
 
 
 def load_params(path: str | Path, spec: SqueezeNetSpec) -> dict[str, F32]:
@@ -36,7 +36,7 @@ def load_params(path: str | Path, spec: SqueezeNetSpec) -> dict[str, F32]:
 
 
 def read_arrays(path: Path) -> Arrays:
-    """Every array in the file by name, whatever network it belongs to."""
+    """Every array in the file by name, whatever network it belongs to. Raises WeightsError for a damaged file."""
     readers: dict[str, Callable[[Path], Arrays]] = {
         ".npz": _read_npz,
         ".safetensors": _read_safetensors,
@@ -55,7 +55,7 @@ def read_arrays(path: Path) -> Arrays:
 
 
 def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source: object) -> dict[str, F32]:
-    """``arrays`` as float32 if they are exactly the parameters of ``spec``, else WeightsError."""
+    """``arrays`` as float32 if they are exactly ``spec``'s parameters, else WeightsError naming ``source``."""
     expected = spec.parameters()
     fit = _owner({name: array.shape for name, array in arrays.items()})
     hint = f"these are the parameters of {fit}" if fit else ""
@@ -81,6 +81,7 @@ def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source:
 
 
 def _owner(shapes: Mapping[str, WeightShape]) -> str | None:
+    """Name of the known network whose parameters have exactly these names and shapes, if there is one."""
     return next((m.name for m in MODELS if m.spec.parameters() == dict(shapes)), None)
 
 
@@ -101,7 +102,7 @@ _SAFETENSORS_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
 
 
 def _read_safetensors(path: Path) -> Arrays:
-    """The safetensors format: uint64 header length, JSON header, then the data.
+    """The arrays of a safetensors file, which is a uint64 length, a JSON header of that many bytes, and the data.
 
     Each JSON entry gives dtype, shape and ``data_offsets`` [begin, end) from the end of the header.
     """
@@ -132,7 +133,10 @@ def _safetensor(path: Path, name: str, entry: Mapping[str, Any], body: memoryvie
 
 
 def _read_torch(path: Path) -> Arrays:
-    """A PyTorch state dict, bare or under ``state_dict`` or ``model``; ``module.`` prefixes removed."""
+    """The arrays of a PyTorch file: a state dict, or one under the key ``state_dict`` or ``model``.
+
+    A prefix ``module.`` is removed from the names.
+    """
     torch = import_torch(f"to read {path}")
     try:
         with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Proof that emitted firmware and gateware equal the golden model: here, in emulators, in simulation."""
+"""Proves that emitted firmware and gateware equal the golden model: on the host, in emulators, in simulation."""
 
 from dcgen.verify.compare import Check, CycleCount, Mismatch, compare
 from dcgen.verify.host_eval import host_scores

@@ -25,11 +25,11 @@ def build(
 ) -> Path:
     """Build a harness program and return its ELF file.
 
-    firmware : the emitted folder, left as it is
-    folder : where to build; each target uses its own subfolder. A copy of the sources is built
-        there under relative names, as make cannot take a path with spaces
-    optimise, extra_flags : compiler flags, as make variables OPTIMISE and CFLAGS_EXTRA
-    name : of the program, ``run`` or for an emulated machine ``profile``
+    firmware : the emitted folder, which is left as it is
+    folder : where to build. The sources are copied to a subfolder for each target and built there under relative
+        names, as make cannot take a path with spaces.
+    optimise, extra_flags : compiler flags, given as make variables OPTIMISE and CFLAGS_EXTRA
+    name : of the program: ``run``, or on an emulated machine also ``profile``
 
     Raises PlanError where the model does not fit the machine's memory, ToolError where the build
     fails otherwise, OutputError where ``firmware`` is no firmware folder.

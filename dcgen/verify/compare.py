@@ -23,9 +23,10 @@ BATCH = 8
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One wrong byte, or one wrong score (``channel`` is then its index).
+    """One wrong byte of a tensor, or one wrong score.
 
     node : name of the layer
+    channel, row, x : the place; of a score ``channel`` is its index and the others are 0
     found : None where the machine delivered nothing, or delivered it twice
     """
 
@@ -44,12 +45,13 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class CycleCount:
-    """Cycles of one picture on the engine.
+    """Cycles that the engine takes for one picture.
 
     counted, predicted : from the first blob word accepted to the last score sent
     lanes : multipliers
-    layers : by node, predicted and counted cycles of its steps
-    causes : by what the engine did, predicted (None where it is not) and counted cycles
+    nonzero_macs : multiplications of the network by weights that are not zero
+    layers : by node name, predicted and counted cycles of its steps
+    causes : by what the engine did, predicted (None where it is not predicted) and counted cycles
     """
 
     counted: int
@@ -61,10 +63,11 @@ class CycleCount:
 
     @property
     def utilisation(self) -> float:
-        """Share of the multipliers' cycles that the network's non-zero weights take."""
+        """Share of all multipliers' cycles in which they multiply by a weight that is not zero."""
         return self.nonzero_macs / (self.lanes * self.counted) if self.counted else 0.0
 
     def to_json(self) -> dict[str, Any]:
+        """Plain data with stable keys."""
         pair = ("predicted", "counted")
         return {
             "cycles": self.counted,
@@ -80,14 +83,16 @@ class CycleCount:
 class Check:
     """What verifying on one target gave.
 
-    layers : nodes whose outputs were compared, the scores' node included; a Concat is no work of
-        its own, its bytes are compared as its inputs
-    bytes_compared, mismatches : over all pictures; four bytes a score
+    target : check name of the target
+    layers : nodes whose outputs were compared, the scores' node included. A Concat is no work of
+        its own: its bytes are compared as its inputs.
+    bytes_compared, mismatches : bytes over all pictures; a score has four
     failure : how the runtime ended the program early, empty if it did not
     instructions : of one cold run, dcg_init and dcg_run; None where they cannot be counted
-    longest_row_instructions : of the longest call that pushed a row; None if the picture came whole, too
-    longest_step_instructions : of the longest step, the unit that work can be spread by
+    longest_row_instructions : of the longest call that pushed a row; None also where the picture came whole
+    longest_step_instructions : of the longest step, the unit by which work can be spread; None also without one
     flash_bytes, ram_bytes, stack_bytes : None on the host
+    seconds : that the machine ran
     cycles : of the engine; None elsewhere
     """
 
@@ -109,12 +114,12 @@ class Check:
 
     @property
     def passed(self) -> bool:
-        """Every byte equal; on the engine every cycle as predicted, too."""
+        """Whether every byte is equal and, on the engine, as many cycles were counted as predicted."""
         exact = self.cycles is None or self.cycles.counted == self.cycles.predicted
         return self.mismatches == 0 and not self.failure and exact
 
     def to_json(self) -> dict[str, Any]:
-        """Stable keys; figures that the target does not give are left out."""
+        """Plain data with stable keys; figures that the target does not give are left out."""
         result: dict[str, Any] = {
             "target": self.target,
             "passed": self.passed,
@@ -137,7 +142,12 @@ class Check:
 
 @dataclass
 class Comparison:
-    """Gathers one target's results picture by picture; ``check()`` sums them up."""
+    """Gathers one target's results picture by picture; ``check`` or ``engine_check`` sums them up.
+
+    ticks, stack_bytes : of the first measured run, in the machine's clock and in bytes
+    longest_row, longest_step : ticks, as in ``records.Outcome``
+    layer_names : nodes compared so far
+    """
 
     graph: QGraph
     pictures: int = 0
@@ -164,7 +174,7 @@ class Comparison:
             if measured is not None and not self.ticks:
                 self.ticks, self.longest_row = measured.ticks, measured.longest_row
                 self.stack_bytes = measured.stack_bytes
-            if i < run.traced:  # before the measured scores: it names the layer where a fault begins
+            if i < run.traced:  # compared before the measured scores: it names the layer where a fault begins
                 traced = next(outcomes, None)
                 self.longest_step = max(self.longest_step, traced.longest_step if traced else 0)
                 self._compare_rows(traced.rows if traced else (), {k: v[i] for k, v in tensors.items()})
@@ -177,7 +187,11 @@ class Comparison:
     def add_planes(
         self, found: Mapping[str, U8], scores: I32, expected: Mapping[str, U8], expected_scores: I32
     ) -> None:
-        """Compare one picture's tensors [C, H, W] by name and its scores [S]; what is not found is wrong."""
+        """Compare one picture's results with the golden ones.
+
+        found, expected : tensors uint8 [C, H, W] by node name; one that is not found is wrong
+        scores, expected_scores : int32 [S]
+        """
         self.pictures += 1
         for node in self.graph.nodes[:-1]:
             if not isinstance(node.op, QConcat):
@@ -193,7 +207,12 @@ class Comparison:
         return replace(self._verdict(CHECK_NAME, seconds), cycles=cycles)
 
     def check(self, run: MachineRun, seconds: float, flash_bytes: int | None, ram_bytes: int | None) -> Check:
-        """The verdict; the arguments are what the comparison itself cannot know."""
+        """The verdict on a program.
+
+        run : any of its runs
+        seconds : of all of its runs
+        flash_bytes, ram_bytes : of the program, None on the host
+        """
         emulator = run.target.emulator
         per_tick = emulator.instructions_per_tick if emulator else 0
         return replace(
@@ -207,6 +226,7 @@ class Comparison:
         )
 
     def _verdict(self, target: str, seconds: float) -> Check:
+        """What both verdicts share."""
         return Check(
             target=target,
             pictures=self.pictures,
@@ -219,6 +239,7 @@ class Comparison:
         )
 
     def _compare_rows(self, rows: tuple[Row, ...], tensors: dict[str, U8]) -> None:
+        """Compare one picture's traced rows with its golden tensors, uint8 [C, H, W] by node name."""
         nodes = self.graph.nodes[:-1]
         expected = {i: tensors[n.name] for i, n in enumerate(nodes) if not isinstance(n.op, QConcat)}
         found = {i: np.zeros_like(t) for i, t in expected.items()}
@@ -243,6 +264,7 @@ class Comparison:
             self._compare(nodes[i].name, tensor, found[i], delivered[:, :, None])
 
     def _compare_scores(self, outcome: Outcome | None, expected: I32) -> None:
+        """Compare one run's scores, int32 [S], and take note of how it ended; None is a run that is missing."""
         name = self.graph.nodes[-1].name
         self.layer_names.add(name)
         self.bytes_compared += expected.nbytes
@@ -256,7 +278,10 @@ class Comparison:
         self._compare(name, expected.reshape(shape), found.reshape(shape), np.full(shape, delivered))
 
     def _compare(self, name: str, expected: U8 | I32, found: U8 | I32, delivered: NDArray[np.bool_]) -> None:
-        """Count wrong elements of one node's output [C, H, W]; undelivered ones are wrong."""
+        """Count the wrong elements of one node's output [C, H, W].
+
+        delivered : of a shape that broadcasts to it; what was not delivered is wrong
+        """
         wrong = (expected != found) | ~delivered
         count = int(np.count_nonzero(wrong))
         if count:
@@ -277,7 +302,7 @@ def golden(graph: QGraph, pictures: U8) -> tuple[I32, dict[str, U8]]:
 
 
 def batches(pictures: U8) -> Iterator[U8]:
-    """``pictures`` in parts small enough to hold every tensor of."""
+    """``pictures`` in parts of ``BATCH``, of which every tensor can be held."""
     for start in range(0, len(pictures), BATCH):
         yield pictures[start : start + BATCH]
 

@@ -9,22 +9,22 @@ from pathlib import Path
 from dcgen.errors import ToolError
 
 FLASH_SECTIONS = (".vectors", ".text", ".rodata", ".ARM.exidx", ".data")
-"""Runtime, plan, blob, initial values of variables and start-up code. The harness (test files,
-semihosting, test pictures) is linked into ``.harness_*`` and not counted."""
+"""Sections that lie in flash: runtime, plan, blob, initial values of variables and start-up code. The harness
+(test files, semihosting, test pictures) is linked into ``.harness_*`` and not counted."""
 RAM_SECTIONS = (".data", ".bss")
-"""Variables, arena, picture and scores. The stack is measured, not counted here."""
+"""Sections that lie in RAM: variables, arena, picture and scores. The stack is measured while a program runs."""
 
 
 @dataclass(frozen=True)
 class Footprint:
-    """Bytes of memory that a firmware program takes."""
+    """Bytes of memory that a firmware program takes, without its stack."""
 
     flash_bytes: int
     ram_bytes: int
 
 
 def footprint(program: Path) -> Footprint:
-    """What the firmware inside a harness program takes."""
+    """The memory that the firmware inside a harness program takes."""
     sizes = section_sizes(program)
     return Footprint(
         flash_bytes=sum(sizes.get(name, 0) for name in FLASH_SECTIONS),
@@ -33,7 +33,7 @@ def footprint(program: Path) -> Footprint:
 
 
 def section_sizes(program: Path) -> dict[str, int]:
-    """Size in bytes of every section of a 32-bit little-endian ELF file, by name."""
+    """Size in bytes of every section of a 32-bit little-endian ELF file, by name. ToolError for another file."""
     data = program.read_bytes()
     if len(data) < 52 or data[:6] != b"\x7fELF\x01\x01":
         raise ToolError(program.name, "is no 32-bit little-endian ELF file")

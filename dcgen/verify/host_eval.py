@@ -19,11 +19,11 @@ from dcgen.verify.records import read_results
 from dcgen.verify.toolchain import require
 
 CHUNK = 16
-"""Pictures one process is given: it starts in no time, and progress is seen often."""
+"""Pictures that one process is given: few, so that progress is seen often; starting a process takes no time."""
 
 
 def host_scores(out_dir: Path, pictures: U8, progress: Callable[[int], None] = lambda _: None) -> I32:
-    """int32 [N, S] for pictures uint8 [N, H, W, C], N >= 1.
+    """Scores int32 [N, S] of pictures uint8 [N, H, W, C], N >= 1.
 
     out_dir : what ``dcgen compile`` wrote
     progress : called with the number of pictures done since its last call
@@ -55,6 +55,7 @@ def host_scores(out_dir: Path, pictures: U8, progress: Callable[[int], None] = l
 
 
 def _scores(program: Path, pictures: U8, folder: Path, stop: threading.Event) -> I32:
+    """The scores of one process's pictures."""
     finished = run(HOST, program, pictures, folder, measured=len(pictures), traced=0, stop=stop)
     scores = [outcome.scores for outcome in read_results(finished.results)]
     good = [s for s in scores if s is not None]

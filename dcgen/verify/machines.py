@@ -1,4 +1,4 @@
-"""Runs a harness program, on this computer or in an emulator, and hands back what it wrote."""
+"""Runs a harness program, on this computer or in an emulator, and returns what it wrote."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from dcgen.targets import Target
 from dcgen.verify.records import write_request
 
 PICTURE_TIMEOUT = 600.0
-"""Seconds one picture may take: a full SqueezeNet takes about 20 in an emulator."""
+"""Seconds that one picture may take. A full SqueezeNet takes about 20 in an emulator."""
 _POLL = 0.2
+"""Seconds between two looks at whether the program is to be stopped."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,9 @@ class MachineRun:
     """A finished harness program.
 
     results : the records it wrote, to be read by ``read_results``
+    pictures : how many it was given
     measured, traced : how many of the first pictures it was asked to measure and to trace
+    seconds : that it ran
     """
 
     target: Target
@@ -45,12 +48,14 @@ def run(
     stop: threading.Event | None = None,
     picture_timeout: float = PICTURE_TIMEOUT,
 ) -> MachineRun:
-    """Run ``program`` on pictures uint8 [N, H, W, C] in the existing, private ``folder``.
+    """Run ``program`` on pictures uint8 [N, H, W, C] in ``folder``, which exists and nothing else uses.
 
+    measured, traced : how many of the first pictures to measure and to trace
     stop : when set, the program is killed and ToolError raised
+    picture_timeout : seconds that one picture may take
 
-    Raises ToolError when the program crashes or takes too long. A run that the runtime ends with
-    an error status is no crash: the results say so.
+    Raises ToolError when the program crashes or takes too long. That the runtime ends a run with an error status
+    is no crash: the results say so.
     """
     write_request(folder / "pictures.bin", pictures, measured=measured, traced=traced)
     command = target.emulator.command(str(program)) if target.emulator else (str(program),)
@@ -66,6 +71,7 @@ def run(
 def _finish(
     target: Target, command: tuple[str, ...], folder: Path, deadline: float, stop: threading.Event
 ) -> tuple[int, str]:
+    """Exit code and output of the command, which is killed at the monotonic time ``deadline``."""
     process = subprocess.Popen(
         command,
         cwd=folder,

@@ -1,4 +1,4 @@
-"""Threads that build and run programs, and are all waited for when a signal ends the work."""
+"""Threads that build and run programs. When a signal ends the work, all of them are waited for."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 
 class WorkPool(ThreadPoolExecutor):
-    """A thread for each core, all of them running before there is any work.
+    """A thread for each core. All of them run when the constructor returns, before there is any work.
 
-    A signal that raises while ``submit`` starts a thread would leave one that the pool does not know of and
-    does not wait for: it would go on to write into a folder that is being removed. So a pool is made before
-    the folder that its threads work in.
+    The pool has to be made before the folder that its threads write into. If ``submit`` started threads, a signal
+    that raises meanwhile could leave one that the pool does not know and does not wait for, and it would write
+    into a folder that is being removed.
     """
 
     def __init__(self) -> None:

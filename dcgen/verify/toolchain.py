@@ -1,4 +1,4 @@
-"""The outside tools that verifying needs: found, or one line that says how to get them."""
+"""The tools that verifying needs beside Python packages. Where one is missing, one line says how to install it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dcgen.targets import Target
 
 
 def tools(target: Target) -> dict[str, str]:
-    """Programs needed to verify on ``target``, each with its Debian package."""
+    """Programs that verifying on ``target`` needs, each with its Debian package."""
     compiler = f"{target.compiler}gcc" if target.compiler else os.environ.get("CC", "cc").split()[0]
     needed = {"make": "make", compiler: target.package}
     if target.emulator:

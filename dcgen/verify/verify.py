@@ -35,8 +35,12 @@ def verify(
     pictures : uint8 [N, H, W, C], N >= 1; each goes through every target
     graph : the integer network that the firmware must equal
 
-    The host program runs under address and undefined-behaviour sanitizers. The first picture is
-    also run cold and untraced, which is what instructions and stack are counted of.
+    progress : told in words what has just been finished
+
+    The host program runs under address and undefined-behaviour sanitizers. The first picture is also run cold and
+    untraced; instructions and stack are those of that run.
+
+    Raises ToolError where a tool is missing or fails, PlanError where the model does not fit a machine's memory.
     """
     if not len(pictures):
         raise ConfigError("pictures", "at least one is needed to verify, found none")
@@ -97,6 +101,7 @@ def _verify(
 
 
 def _build(firmware: Path, target: Target, folder: Path) -> Path:
+    """The harness program for ``target``; on this computer with sanitizers."""
     if target.emulator:
         return build(firmware, target, folder)
     return build(firmware, target, folder, optimise="-O1", extra_flags=SANITIZERS)
