@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import Literal, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,8 @@ from dcgen.targets import Extension
 
 I64 = NDArray[np.int64]
 F64 = NDArray[np.float64]
+Kernel = Literal["levels", "direct", "dense", "bytes"]
+"""A kernel on packed planes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ def conv_work(
                 found[name] += count * times
             continue
         choice = op, filters, one, packing.words, layer.stream.n_entries, extension
-        kernel = "dense" if dense else _kernel(*choice)
+        kernel: Kernel = "dense" if dense else _kernel(*choice)
         work = (
             _opening(op, layer, scratch.table_bits, one.strips) | _around(node, op, source, one, kernel) | events
         )
@@ -112,17 +115,18 @@ def conv_work(
                 work |= _direct(filters, one, scratch.tap_capacity)
             case "dense":
                 work |= _dense(op, filters, one)
-            case _ if extension == "helium":
-                work |= _helium(filters, one)
+            case "bytes":
+                work |= _helium(filters, one) if extension == "helium" else _bytes(filters, one)
             case _:
-                work |= _bytes(filters, one)
+                assert_never(kernel)
         for name, count in work.items():
             found[name] += count * times
     return found
 
 
 def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[str, int]:
-    """Of opening the layer, which builds its decoding tables, and of decoding all filters, ``times`` times."""
+    """The work of opening the layer, which builds its decoding tables, and decoding all filters, ``times``
+    times."""
     stream = layer.stream
     assert stream is not None
     return {
@@ -138,7 +142,7 @@ def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[s
 
 
 def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
-    """Of ``dcg_conv`` and ``dcg_conv_scores``, which compute each output plane row by row."""
+    """The work of ``dcg_conv`` and ``dcg_conv_scores``, which compute each output plane row by row."""
     outputs, height, width = node.out_shape
     taps = int(filters.taps.sum())
     return {
@@ -149,11 +153,13 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
     }
 
 
-def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: int, extension: Extension) -> str:
-    """The kernel on planes that the runtime chooses: "levels", "direct" or "bytes"; see ``dcg_conv_levels_suit``.
+def _kernel(
+    op: QConv, filters: Filters, packing: Packing, room: int, entries: int, extension: Extension
+) -> Kernel:
+    """The kernel that the runtime chooses where the dense one does not suit; see ``dcg_conv_levels_suit``.
 
     room : 32-bit words that the packed planes may take
-    entries : of the layer's coded stream
+    entries : how many entries the layer's coded stream has
     """
     if extension == "helium":
         return "bytes"
@@ -175,7 +181,7 @@ def _kernel(op: QConv, filters: Filters, packing: Packing, room: int, entries: i
 
 
 def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
-    """Whether a core with Helium takes the dense kernel; see ``dcg_conv_dense_suits``."""
+    """Whether the runtime chooses the dense kernel on a core with Helium; see ``dcg_conv_dense_suits``."""
     outputs, row = len(op.bias), op.indices[0].size
     return (
         op.groups == 1
@@ -188,8 +194,8 @@ def _is_dense(op: QConv, entries: int, tap_capacity: int) -> bool:
     )
 
 
-def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: str) -> dict[str, int]:
-    """Of packing the input and storing the output, around any kernel on planes, for one step."""
+def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel: Kernel) -> dict[str, int]:
+    """The work of packing the input and storing the output of one step, around any kernel on packed planes."""
     outputs, _, width = node.out_shape
     strips, line = packing.strips, packing.strip + packing.halo
     rows = (packing.positions - width) // packing.pitch + 1
@@ -216,7 +222,7 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
 def _events(
     op: QConv, filters: Filters, packing: Packing, room: int, extension: Extension, active: F64 | None
 ) -> dict[str, float]:
-    """Of one step by events; where the runtime takes another kernel, only of the sample that tells it so.
+    """The work of one step by events, or where the runtime takes another kernel, of the sample that tells it so.
 
     room : 32-bit words that the packed planes may take
     active : float64 [C], how many bytes of each channel of the step's input are not zero; None where all may be
@@ -227,7 +233,7 @@ def _events(
     sampled = {"sample.events": channels * positions / RUNTIME.SAMPLED}
     if active is None:
         return sampled
-    sums, full = -(-positions // 8) * 8, 2 * RUNTIME.EVENT_GROUP + 3
+    sums, full = -(-positions // 8) * 8, 2 * RUNTIME.EVENT_GROUP + 3  # sums are written eight at a time
     beside = RUNTIME.VECTOR_EVENTS if extension == "helium" else 1
     listed = np.ceil(active / beside) * beside
     words = (2 * listed + np.ceil(active / RUNTIME.EVENT_GROUP) + 1).sum()
@@ -246,8 +252,9 @@ def _events(
 
 
 def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
+    """The work of the kernel by levels in one step."""
     runs = filters.classes + np.maximum(filters.taps - 1, 0) // RUNTIME.MOST_ADDED
-    runs = np.maximum(runs + runs % 2, 2)  # two at a time
+    runs = np.maximum(runs + runs % 2, 2)  # the kernel multiplies two runs at a time
     passes = packing.strip // PASS * packing.strips
     taps, total = int(filters.taps.sum()), int(runs.sum())
     return {
@@ -260,6 +267,7 @@ def _levels(filters: Filters, packing: Packing) -> dict[str, int]:
 
 
 def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, int]:
+    """The work of the direct kernel in one step; filters that it cannot compute go to its portable twin."""
     passes, outputs = packing.strip // PASS * packing.strips, len(filters.taps)
     if filters.largest > RUNTIME.SHORT_SUM:
         return {"tap.direct_portable": int(filters.taps.sum()) * passes, "pass.direct_portable": outputs * passes}
@@ -272,11 +280,12 @@ def _direct(filters: Filters, packing: Packing, tap_capacity: int) -> dict[str, 
     segments = sum(map(len, filters.segments))
     counts["list_tap.direct"] = int(filters.taps.sum()) * packing.strips
     counts["list_segment.direct"] = segments * packing.strips
-    counts["segment.direct"] = (segments - outputs) * passes  # behind the first one
+    counts["segment.direct"] = (segments - outputs) * passes  # all but each filter's first one
     return counts
 
 
 def _dense(op: QConv, filters: Filters, packing: Packing) -> dict[str, int]:
+    """The work of the dense kernel in one step; it computes two filters at a time."""
     outputs, (kernel_rows, _), row = len(filters.taps), op.kernel, op.indices[0].size
     passes = -(-outputs // 2) * sum(-(-positions // RUNTIME.DENSE_AT_ONCE) for positions in _strips(packing))
     return {
@@ -295,11 +304,14 @@ def _strips(packing: Packing) -> Iterator[int]:
 
 
 def _bytes(filters: Filters, packing: Packing) -> dict[str, int]:
+    """The work of the portable kernel on bytes in one step."""
     passes = sum(-(-positions // PASS) for positions in _strips(packing))
     return {"tap.bytes": int(filters.taps.sum()) * passes, "pass.bytes": len(filters.taps) * passes}
 
 
 def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
+    """The work of Helium's kernel on bytes in one step: long passes, and short ones for the positions that are
+    left."""
     taps, outputs = int(filters.taps.sum()), len(filters.taps)
     if filters.largest > RUNTIME.SHORT_SUM:
         passes = sum(-(-positions // PASS) for positions in _strips(packing))
@@ -313,7 +325,7 @@ def _helium(filters: Filters, packing: Packing) -> dict[str, int]:
         short += 0 if one_more else rest
     for name, passes in (("long", long), ("short", short)):
         counts[f"tap.bytes_{name}"] = taps * passes
-        counts[f"segment.bytes_{name}"] = (segments - outputs) * passes  # behind the first one
+        counts[f"segment.bytes_{name}"] = (segments - outputs) * passes  # all but each filter's first one
         counts[f"pass.bytes_{name}"] = outputs * passes
     return counts
 

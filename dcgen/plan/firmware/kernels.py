@@ -17,9 +17,9 @@ from dcgen.plan.firmware.packing import Packing
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
-"""Instructions to open a layer, which builds its decoding table; once a strip."""
+"""Instructions to open a layer, which builds its decoding table, once for each strip."""
 DECODE_COST = 25
-"""Instructions to decode a non-zero weight and to list it; once a strip."""
+"""Instructions to decode a non-zero weight and to list it, once for each strip."""
 PACK_COST = 3
 """Instructions to pack a position of a plane."""
 DIRECT_COST = 0.95
