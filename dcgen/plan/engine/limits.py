@@ -10,7 +10,8 @@ import numpy as np
 from dcgen.encode.blob import Blob
 from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import take_apart
-from dcgen.encode.schema import Kind
+from dcgen.encode.schema import Coding, Kind
+from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.limits import at_most
 from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph
@@ -19,6 +20,8 @@ MAX_INPUT_CHANNELS: Final = 16
 """Channels of the picture: the engine's table of pad bytes has one entry for each."""
 MAX_AVERAGE: Final = 0xFFFF
 """Weight of each pixel of an average: list entries have 17 bits, the sign included."""
+CODINGS: Final = (Coding.JOINT, Coding.GAPS)
+"""Weight codings that the front end decodes."""
 
 _at_most = partial(at_most, "the engine")
 
@@ -48,6 +51,8 @@ def _check_symbols(graph: QGraph, blob: Blob, p: EngineParameters) -> None:
     layout = take_apart(blob.data)
     for node, record, section in zip(graph.nodes, layout.nodes, layout.sections, strict=True):
         if record.kind is Kind.CONV:
-            tables = Convolution(node.name, layout, record, section).code.tables
-            coded = sum(int((table.lengths > 0).sum()) for table in tables)
+            code = Convolution(node.name, layout, record, section).code
+            if code.coding not in CODINGS:
+                raise PlanError(node.name, f"is coded as {code.coding.name}, which the engine does not decode")
+            coded = sum(int((table.lengths > 0).sum()) for table in code.tables)
             _at_most(node.name, "coded symbols", coded, p.max_symbols)
