@@ -1,1 +1,1 @@
-"""The sparse-MAC engine as Amaranth components, one block per file. Imports nothing of ``dcgen``."""
+"""The sparse-MAC engine as Amaranth components, one block to a file. Imports nothing else of ``dcgen``."""
