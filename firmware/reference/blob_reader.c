@@ -102,10 +102,10 @@ typedef struct node {
     /* The arrays of a convolution */
     const uint8_t *arrays; /* everything behind the ConvHeader */
     size_t arrays_bytes;
-    int64_t levels[MAX_LEVELS]; /* the codebook, level 0 included */
-    uint32_t *mults, *shifts;   /* of each output channel; without PER_CHANNEL NULL */
-    int64_t *bias;              /* of each output channel, shifted */
-    code_table tables[2];       /* JOINT: symbols; GAPS: gaps, levels */
+    int64_t *levels;          /* the codebook, n_levels of them */
+    uint32_t *mults, *shifts; /* of each output channel; without PER_CHANNEL NULL */
+    int64_t *bias;            /* of each output channel, shifted */
+    code_table *tables;       /* [2]; JOINT: symbols; GAPS: gaps, levels */
     const uint8_t *stream;
     uint32_t filter_weights; /* weights of one output channel */
     uint8_t *weights;        /* level indices [out_channels][kernel_h][kernel_w][channels / groups] */
@@ -698,6 +698,7 @@ static const uint8_t *take(const node *n, size_t *at, size_t count) {
 static status read_levels(node *n, size_t *at) {
     const uint8_t *p = take(n, at, (size_t)n->level_bytes * (n->n_levels - 1));
     if (p == NULL) return SECTION;
+    n->levels = memory(n->n_levels, sizeof *n->levels);
     for (uint32_t i = 1; i < n->n_levels; i++, p += n->level_bytes)
         n->levels[i] = integer(p, n->level_bytes);
     return OK;
@@ -830,6 +831,7 @@ static status read_table(code_table *t, const uint8_t *p, uint32_t bytes, uint32
 static status read_tables(node *n, size_t *at) {
     const uint8_t *first = take(n, at, n->table_bytes);
     if (first == NULL) return SECTION;
+    n->tables = memory(2, sizeof *n->tables);
     if (n->coding == JOINT) return read_table(&n->tables[0], first, n->table_bytes, ESCAPE, 1);
     const uint8_t *second = take(n, at, n->table2_bytes);
     if (second == NULL) return SECTION;
@@ -974,6 +976,7 @@ static status check_summary(const blob *b) {
     uint32_t bits = 0, entries = 0;
     for (uint32_t i = 0; i < b->n_nodes; i++) {
         const node *n = &b->nodes[i];
+        if (n->kind != CONV) continue;
         for (uint32_t length = 1; length <= MAX_CODE_BITS; length++)
             if (n->tables[0].count[length] + n->tables[1].count[length] > 0 && length > bits) bits = length;
         if (n->max_filter_entries > entries) entries = n->max_filter_entries;
@@ -1169,7 +1172,8 @@ static status read_blob(blob *b, const uint8_t *bytes, size_t size) {
 static void release_blob(blob *b) {
     for (uint32_t i = 0; b->nodes != NULL && i < b->n_nodes; i++) {
         node *n = &b->nodes[i];
-        free(n->inputs), free(n->mults), free(n->shifts), free(n->bias), free(n->weights);
+        free(n->inputs), free(n->levels), free(n->mults), free(n->shifts);
+        free(n->bias), free(n->tables), free(n->weights);
     }
     free(b->nodes), free(b->tensors);
 }
