@@ -14,14 +14,14 @@ extern "C" {
 #define DCG_TINY_NET_INPUT_HEIGHT 6u
 #define DCG_TINY_NET_INPUT_WIDTH 5u
 #define DCG_TINY_NET_INPUT_BYTES 90u
-/* It is taken whole: dcg_run. */
+/* The picture is taken whole, by dcg_run. */
 #define DCG_TINY_NET_STREAMED 0
 
-/* The scores: int32_t; a score's real value is DCG_TINY_NET_SCORE_SCALE times it. */
+/* Scores are of type int32_t. A score times DCG_TINY_NET_SCORE_SCALE is its real value. */
 #define DCG_TINY_NET_SCORES 2u
 #define DCG_TINY_NET_SCORE_SCALE 5.000000000e-01f
 
-/* Memory, in bytes. The arena holds 752 bytes of tensors and packed inputs, and 1376 of scratch. */
+/* Sizes in bytes. Of the arena, 752 bytes hold tensors and packed inputs, 1376 are scratch memory. */
 #define DCG_TINY_NET_ARENA_BYTES 2128u
 #define DCG_TINY_NET_BLOB_BYTES 328u
 

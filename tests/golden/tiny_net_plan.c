@@ -3,7 +3,7 @@
 #include "tiny_net.h"
 #include "dcg_kernels.h"
 
-/* Bytes, from the arena's start; tensor 0 is the caller's picture. */
+/* Offsets and strides are in bytes. Offsets count from the arena's start, tensor 0's from the caller's picture. */
 static const dcg_tensor tensors[3] = {
     /* 0: input */
     {.offset = 0, .channel_stride = 1, .row_stride = 15, .pixel_stride = 3, .channels = 3, .height = 6, .width = 5, .rows = 6},
@@ -22,14 +22,14 @@ static const dcg_node nodes[3] = {
     {.kernel = dcg_scores, .inputs = {2, 2}, .kind = DCG_KIND_SCORES, .flags = 4, .out_channels = 2, .out_height = 1, .out_width = 1},
 };
 
-/* Node, first row, rows, and how many rows of the picture must have arrived. */
+/* Of each step: its node, first row and number of rows, and the rows of the picture that must have arrived. */
 static const dcg_step steps[3] = {
     {0, 0, 6, 6},
     {1, 0, 3, 6},
     {2, 0, 3, 6},
 };
 
-/* The arena is as large as the map above needs: checked by the compiler. */
+/* The compiler checks that everything above lies within the arena. */
 #define FITS(offset, bytes) ((uint64_t)(offset) + (bytes) <= DCG_TINY_NET_ARENA_BYTES)
 typedef char dcg_tiny_net_arena_holds_everything[
     FITS(0u, 1376u) &&
