@@ -29,11 +29,11 @@ from dcgen.train.teaching import Lesson, Teacher
 SWEEPS = 1
 """Sweeps of coordinate descent by which levels are chosen anew after a round."""
 SIZE_POWER = 4.3
-"""Divergence falls with this power of the file's size, measured on SqueezeNet v1.1. Networks of different sizes
-are compared by divergence times size to this power."""
+"""Divergence times size to this power is about the same for networks of one quality and different sizes, as
+measured on SqueezeNet v1.1: by this product, networks of different sizes are compared."""
 HOLD_POWER = 8.0
-"""Where a size is to be held, a file that is x times too large multiplies the price of a bit by x to this
-power."""
+"""Where a size is to be held and the network has x times the wanted bits, the price of a bit is multiplied by x
+to this power."""
 MOST_PRICE_CHANGE = 0.25
 """Most that the natural logarithm of the price of a bit changes after a round."""
 DAMPING = 0.5
@@ -57,6 +57,7 @@ class Training:
     patience : rounds in a row without an improvement after which training ends
     seed : of the order of the pictures and of their augmentation
     rates : learning rates at full speed
+    lesson : what a student is shown
     folder : where checkpoints are kept; None: none are written
     """
 
@@ -109,8 +110,8 @@ def searched(quantizer: Quantizer, search: Callable[[], Try], settings: object) 
 
 
 def found_prices(quantizer: Quantizer, sites: Sites, layers: Layers, prices: Prices) -> Prices:
-    """``prices`` with the price of a bit at which levels chosen anew take as many bits as the layers' levels do:
-    for a point of which it is not known at what price it was made."""
+    """``prices`` with another price of a bit: the one at which levels chosen anew take as many bits as those of
+    ``layers``. So the price is found at which a point was made."""
     wanted = point_of(quantizer, sites, layers).bits
     low, high = map(math.log, RANGE)
     for _ in range(12):
@@ -226,13 +227,13 @@ class Distillation:
         return Trial(round(size), kl * self._integer_ratio, 0.0)
 
     def _merit(self, kl: float, bits: float) -> float:
-        """How good a network is among networks of any size, as a logarithm; less is better. It tells whether
-        training still helps, also where the size is on its way to the one that is wanted."""
+        """Logarithm of the divergence times the size to ``SIZE_POWER``; less is better. By it a round improves,
+        also while the size is on its way to the wanted one."""
         return math.log(max(kl, 1e-9)) + SIZE_POWER * math.log(max(bits, 1.0))
 
     def _cost(self, kl: float, bits: float) -> float:
-        """Logarithm of what the best round has least of: the size where the goal is a divergence, else the
-        divergence."""
+        """Logarithm of what is to be small, the best round having the least: the size where the goal is a
+        divergence, else the divergence."""
         return math.log(max(kl, 1e-9)) if self._most_kl is None else math.log(max(bits, 1.0))
 
     def _allowed(self, kl: float, point: Point) -> bool:

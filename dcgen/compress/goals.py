@@ -10,9 +10,9 @@ of the limit.
 
 A divergence or an accuracy of few pictures scatters, as the slightest change of the price gives another network.
 From each try so far follows an estimate of the price at which the limit is met, and the next price is the
-weighted mean of these. A divergence is not taken as it was measured there, but as the errors of all scores let
-expect it, which scatters far less (``expected_kl``). The try that is chosen keeps to the limit by its measured
-divergence, too.
+weighted mean of these. The estimates are not made from the measured divergences, but from those to expect by the
+errors of all scores, which scatter far less (``expected_kl``). The try that is chosen keeps to the limit by its
+measured divergence, too.
 
 A density is met by a surcharge, in bits, on every weight that is not zero. About half of it is in proportion to
 the weight's work, because who asks for a density wants less to be computed.
@@ -36,16 +36,16 @@ DEFAULT_KL = 0.11
 """Limit of the divergence, in nats, for a user who asks for nothing. What it comes to on SqueezeNet stands in
 docs/decisions/0006."""
 SPARSE_KL = 0.07
-"""Divergence in nats that sets the price of a bit for a user who asks for a density alone: the price is the one
-that would meet it without the density. It is below ``DEFAULT_KL`` because pruning then costs most of the
-fidelity, and coarser levels would save few bytes for what they cost on top."""
+"""For a user who asks for a density alone, the price of a bit is the one that would meet this divergence, in nats,
+without the density. It is below ``DEFAULT_KL`` because pruning costs most of the fidelity then, and coarser
+levels would save few bytes for what they cost on top."""
 TRIES = 8
 """Most tries of a search."""
 SLOPES = {"max_kl": 0.7, "max_bytes": -0.25, "max_top1_drop": 0.7}
 """By goal, the power of the price of a bit to which its figure is about proportional."""
 SLACK = {"max_kl": 0.06, "max_bytes": 0.01, "max_top1_drop": 0.3}
-"""By goal, the range below the limit that tries aim into the middle of, as a share of the limit. A size in this
-range ends the search."""
+"""By goal, the share of the limit by which a figure may stay below it. Tries aim at half of it; a size within it
+ends the search."""
 NOISY = ("max_kl", "max_top1_drop")
 """Goals whose figures scatter by about a tenth from one price to the next."""
 SCATTER = 0.15

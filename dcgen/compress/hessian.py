@@ -119,16 +119,17 @@ class Observation:
         self._total, self._total_float = np.zeros((g, d)), np.zeros((g, d))
         self._square, self._cross = np.zeros((g, d, d)), np.zeros((g, d, d))
 
-    def sums(self, one: F32, two: F32) -> Sums:
+    def sums(self, floats: F32, quantized: F32) -> Sums:
         """The sums of a batch.
 
-        one, two : what the convolution reads in the float and in the quantized network, float32 [B, C, H, W]
+        floats, quantized : what the convolution reads in the float and in the quantized network, float32
+            [B, C, H, W]
         """
-        x = patches(two, self._conv, self._places, self._width)
+        x = patches(quantized, self._conv, self._places, self._width)
         total, square = x.sum(1, np.float64), x.transpose(0, 2, 1) @ x
-        if one is two:
+        if floats is quantized:
             return Sums(x.shape[1], total, square)
-        y = patches(one, self._conv, self._places, self._width)
+        y = patches(floats, self._conv, self._places, self._width)
         return Sums(x.shape[1], total, square, y.sum(1, np.float64), y.transpose(0, 2, 1) @ x)
 
     def add(self, sums: Sums) -> None:

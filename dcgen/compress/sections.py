@@ -131,6 +131,8 @@ class Walk:
         keep = 2 * 4 * self.count * sum(sizes) <= KEPT_BYTES
         if not keep:
             wanted = tuple(dict.fromkeys(graph.by_name[name].inputs[0] for name in group))
+        # What is new is computed from what is held by a part of the graph, whose weights may differ in both
+        # networks.
         new = tuple(name for name in wanted if name not in held)
         part = section(graph, held, new) if new else None
         runner = FloatRunner(part, swappable=True) if part is not None else None
@@ -139,28 +141,30 @@ class Walk:
         biases = {name: b for name, b in self.biases.items() if name in inside}
         same = not changed and all(a is b for a, b in held.values())
         known = {name: self._known[name] for name in new} if all(name in self._known for name in new) else {}
+        # What is to be kept is written batch by batch; where both networks are the same, into one array for both.
         made: dict[str, tuple[F32, F32]] = {}
         for name in new if keep else ():
-            one = known[name] if known else _empty(self.count, graph.shapes[name])
-            made[name] = (one, one if same else _empty(self.count, graph.shapes[name]))
+            all_floats = known[name] if known else _empty(self.count, graph.shapes[name])
+            made[name] = (all_floats, all_floats if same else _empty(self.count, graph.shapes[name]))
         for start in range(0, self.count, BATCH):
             here = slice(start, start + BATCH)
-            ones = {name: a[here] for name, (a, _) in held.items()}
-            twos = {name: ones[name] if a is b else b[here] for name, (a, b) in held.items()}
+            floats = {name: a[here] for name, (a, _) in held.items()}
+            quantized = {name: floats[name] if a is b else b[here] for name, (a, b) in held.items()}
             if runner is not None:
-                found = {name: x[here] for name, x in known.items()} or next(runner.batches(ones))
-                ones = {**ones, **found}
-                twos = {**twos, **(found if same else next(runner.batches(twos, changed, biases)))}
-            for name, (one, two) in made.items():
+                found = {name: x[here] for name, x in known.items()} or next(runner.batches(floats))
+                floats = {**floats, **found}
+                other = found if same else next(runner.batches(quantized, changed, biases))
+                quantized = {**quantized, **other}
+            for name, (all_floats, all_quantized) in made.items():
                 if not known:
-                    one[here] = ones[name]
+                    all_floats[here] = floats[name]
                 if not same:
-                    two[here] = twos[name]
-            yield {name: (ones[name], twos[name]) for name in wanted}
+                    all_quantized[here] = quantized[name]
+            yield {name: (floats[name], quantized[name]) for name in wanted}
         if keep:
             self._at = {name: held[name] for name in wanted if name in held} | made
             if self._fills:
-                self._remember({name: one for name, (one, _) in made.items()})
+                self._remember({name: all_floats for name, (all_floats, _) in made.items()})
 
     def _remember(self, found: Mapping[str, F32]) -> None:
         """Keep the float network's tensors at a cut for other walks. Where memory is short, those of the last cuts

@@ -1,4 +1,4 @@
-"""Distillation keeps to the goal, keeps the better network, says which, and goes on where it was stopped."""
+"""Distillation keeps to the goal, gives the better network, reports which, and goes on where it was stopped."""
 
 from dataclasses import replace
 
@@ -16,13 +16,14 @@ QUICK = {"distill": True, "distill_steps": 40, "distill_batch": 8, "distill_roun
 
 
 def distilled(settings, **changes):
-    """The network of a recipe that trains, and what was said of the training."""
+    """The network that a recipe with training gives, and the report of the training."""
     said = {}
     found = recipe("second-order", {**QUICK, **settings}).apply(net(), evidence(tell=said.__setitem__, **changes))
     return found, said["distillation"]
 
 
 def same(one, two):
+    """Whether two graphs have the same weights and biases, bit by bit."""
     return all(
         np.array_equal(a.weight.values, b.weight.values) and np.array_equal(a.bias, b.bias)
         for (_, a), (_, b) in zip(one.convs(), two.convs(), strict=True)
@@ -37,7 +38,7 @@ def test_at_a_divergence_the_file_shrinks_and_the_goal_is_kept():
 
 
 def test_what_does_not_help_is_not_taken():
-    """Steps so large that they ruin the network: the start is kept, and that is said."""
+    """Steps are so large that they ruin the network: the start is kept, and the report says so."""
     settings = {"max_bytes": 1800, "distill_rate": 1.0, "distill_bias_rate": 1.0, "distill_patience": 2}
     found, said = distilled(settings)
     assert not said["helped"] and said["stopped_early"] and len(said["rounds"]) == 2
@@ -45,24 +46,26 @@ def test_what_does_not_help_is_not_taken():
 
 
 def test_a_round_that_only_looked_better_is_not_taken(monkeypatch):
-    """Rounds are judged with float activations; the integers have the last word."""
+    """Rounds are measured with float activations. Here all trials after the start's, as integers, are bad."""
     seen = evidence()
 
     def trial(graph):
-        came = seen.trial(graph)
-        return came if not trials else replace(came, mean_kl=1.0)
+        measured = seen.trial(graph)
+        return replace(measured, mean_kl=1.0) if running else measured
 
-    trials = []
-    monkeypatch.setattr(distill.Distillation, "run", _noting(distill.Distillation.run, trials))
+    running = []
+    monkeypatch.setattr(distill.Distillation, "run", _noting(distill.Distillation.run, running))
     settings = {"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12}
     found, said = distilled(settings, trial=trial)
     assert said["best"]["mean_kl"] == 1.0 and not said["helped"]
     assert evidence().trial(found).mean_kl <= 0.02
 
 
-def _noting(run, trials):
+def _noting(run, running):
+    """``run``, which first adds its distillation to ``running``."""
+
     def noted(self):
-        trials.append(self)
+        running.append(self)
         return run(self)
 
     return noted
@@ -97,7 +100,7 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, 
         stop_at(patched, number)
         with pytest.raises(Stopped):
             distilled(settings, checkpoint=tmp_path)
-    monkeypatch.setattr("dcgen.compress.recipes.meet", None)  # what a search has found is not searched again
+    monkeypatch.setattr("dcgen.compress.recipes.meet", None)  # the search is not made again
     rounds = []
     once = distill.Distillation._round
     monkeypatch.setattr(distill.Distillation, "_round", lambda *a: rounds.append(1) or once(*a))
@@ -133,8 +136,8 @@ def test_a_point_is_distilled_at_its_size():
     told = said["distillation"]
     assert told["start"]["mean_kl"] == pytest.approx(begun.mean_kl) and found.mean_kl <= begun.mean_kl
     assert told["rounds"][0]["price"] == pytest.approx(3e-5, rel=0.2)  # found from the levels alone
-    off = [abs(r["estimated_bytes"] / begun.blob_bytes - 1) for r in told["rounds"]]
-    assert max(off) < 0.05 and max(off[-4:]) < 0.01
+    errors = [abs(r["estimated_bytes"] / begun.blob_bytes - 1) for r in told["rounds"]]
+    assert max(errors) < 0.05 and max(errors[-4:]) < 0.01
     plain = recipe("second-order").from_point(point, net(), evidence())
     assert same(plain, point.applied(net()))
 

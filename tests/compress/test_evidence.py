@@ -1,4 +1,4 @@
-"""How far candidate weights move a network's answer."""
+"""The divergence of networks with other weights from the float network."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def fire() -> Graph:
 
 
 @pytest.mark.parametrize("graph", [net(), fire()], ids=lambda g: g.name)
-def test_what_lies_before_a_layer_need_not_be_computed_again(graph) -> None:
+def test_the_divergence_is_the_same_where_what_lies_before_a_layer_is_not_computed_again(graph) -> None:
     x = np.random.default_rng(3).normal(size=(10, *graph.inputs[0].shape)).astype(np.float32)
     whole, advancing = Divergence(graph, x), Divergence(graph, x)
     for node, op in graph.convs():

@@ -1,4 +1,4 @@
-"""Canonical form: structure. That it computes the same is a property in tests/quant/test_lower.py."""
+"""The structure of canonical graphs. That they compute the same is a property in tests/quant/test_lower.py."""
 
 import numpy as np
 import pytest
@@ -16,6 +16,7 @@ PRE = explicit("bgr", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "squash", None, 6)
 
 
 def net(*nodes: Node, out: str = "", channels: int = 3) -> Graph:
+    """A graph of these nodes on one input, whose output is ``out`` or the last of them."""
     return Graph("net", (Input("x", (channels, 6, 6)),), nodes, (out or nodes[-1].name,))
 
 
@@ -24,6 +25,7 @@ def affine(c: int) -> Affine:
 
 
 def same(before: Graph, after: Graph) -> None:
+    """Assert that two graphs compute the same, but for rounding."""
     x = RNG.normal(size=(2, *before.inputs[0].shape)).astype(np.float32)
     outputs = [evaluate(g, {"x": x})[g.outputs[0]].reshape(2, -1) for g in (before, after)]
     np.testing.assert_allclose(outputs[1], outputs[0], rtol=1e-4, atol=1e-5)
@@ -40,7 +42,7 @@ def test_batch_normalisation_goes_into_the_convolution_before_it():
     same(g, found)
 
 
-def test_two_in_a_row_fold_both():
+def test_two_affines_in_a_row_go_into_one_convolution():
     g = net(Node("c", conv(RNG, 4, 3, (3, 3)), ("x",)), Node("b", affine(4), ("c",)), Node("d", affine(4), ("b",)))
     found = fold_affines(g)
     assert operators(found) == ["Conv"] and found.outputs == ("c",)
@@ -50,7 +52,7 @@ def test_two_in_a_row_fold_both():
 @pytest.mark.parametrize(
     ("pads", "left"), [((0, 0, 0, 0), ["MaxPool", "Conv"]), ((1, 1, 1, 1), ["MaxPool", "Conv", "Conv"])]
 )
-def test_it_goes_into_the_one_behind_only_if_that_does_not_pad(pads, left):
+def test_an_affine_goes_into_the_convolution_behind_it_only_if_that_does_not_pad(pads, left):
     g = net(
         Node("p", MaxPool((2, 2), (1, 1)), ("x",)),
         Node("b", affine(3), ("p",)),
@@ -61,7 +63,7 @@ def test_it_goes_into_the_one_behind_only_if_that_does_not_pad(pads, left):
     same(g, found)
 
 
-def test_levels_keep_their_codebook_and_get_a_factor_per_channel():
+def test_levels_that_an_affine_is_merged_into_keep_their_codebook_and_get_a_factor_for_each_channel():
     op = conv(RNG, 4, 3, (3, 3))
     levels = share(op.weight.values, 4, "linear", RNG)
     g = net(Node("c", Conv(Weight.of(levels), op.bias), ("x",)), Node("b", affine(4), ("c",)))
@@ -72,7 +74,7 @@ def test_levels_keep_their_codebook_and_get_a_factor_per_channel():
     same(g, found)
 
 
-def test_padding_goes_into_convolutions_and_stays_elsewhere():
+def test_zero_padding_goes_into_convolutions_and_stays_elsewhere():
     pad = Node("p", Pad((1, 0, 2, 1)), ("x",))
     g = net(pad, Node("c", conv(RNG, 2, 3, (3, 3), pads=(0, 1, 0, 0)), ("p",)))
     found = fold_pads(g)

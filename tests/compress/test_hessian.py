@@ -1,4 +1,4 @@
-"""Patches, their moments, and the walk through float and quantized network that feeds them."""
+"""Patches of a convolution's input, their moments, and the walk through two networks that gives them."""
 
 from dataclasses import replace
 
@@ -14,6 +14,7 @@ from tests.graphs import conv
 
 
 def branching() -> Graph:
+    """Two convolutions that read the same tensor, their outputs joined, a sum, and a convolution behind it."""
     rng = np.random.default_rng(0)
     nodes = (
         Node("s", conv(rng, 8, 4, (1, 1)), ("x",)),
@@ -31,12 +32,12 @@ def pictures(graph: Graph, n: int = 20) -> np.ndarray:
     return np.random.default_rng(1).normal(size=(n, *graph.inputs[0].shape)).astype(np.float32)
 
 
-def test_groups_hold_what_does_not_read_each_other():
+def test_convolutions_of_a_group_do_not_depend_on_each_other():
     assert groups(branching()) == (("s",), ("e1", "e3"), ("o",))
     assert groups(net()) == (("a",), ("b",), ("c",))
 
 
-def test_a_cut_holds_what_is_read_behind_it():
+def test_a_cut_holds_the_tensors_that_are_read_behind_it():
     g = branching()
     assert cut(g, ("s",)) == ("x",)
     assert cut(g, ("e1", "e3")) == ("rs",)
@@ -58,7 +59,7 @@ def test_weights_times_patches_are_the_convolution(groups_, stride, pads):
 
 
 def walked(graph: Graph, changed: dict[str, Weight], known=None, pictures_=None):
-    """The observations of every convolution, the named weights changed on the way."""
+    """The observations of every convolution, where the quantized network has the weights ``changed``."""
     walk, found = Walk(graph, pictures(graph) if pictures_ is None else pictures_, known), {}
     for group in groups(graph):
         found.update(observe(graph, group, walk.visit(group), lambda _: None))
@@ -99,21 +100,21 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     cross = (one - one.mean(0)).T @ (two - two.mean(0)) / len(one)
     np.testing.assert_allclose(m.cross[0], cross + damping, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(m.mean[0], two.mean(0), rtol=1e-3, atol=1e-4)
-    # The refitted weights are closer to the float outputs than the float weights, on these inputs.
+    # On the quantized network's inputs, the targets come closer to the float outputs than the float weights do.
     wanted = one @ rows(op)[0].T
     errors = [
         np.square((wanted - wanted.mean(0)) - (two - two.mean(0)) @ t[0].T).sum()
         for t in (m.targets(op), rows(op))
     ]
     assert errors[0] < errors[1]
-    # and the bias keeps the mean output
+    # The bias keeps the mean output.
     bias = m.bias(op, m.targets(op))
     np.testing.assert_allclose((two @ m.targets(op)[0].T).mean(0) + bias, wanted.mean(0) + op.bias, atol=1e-3)
 
 
 def test_mirror_images_are_seen_like_further_pictures():
     g = branching()
-    x = pictures(g)  # 20: the third batch of eight has the last of them and the first mirror images
+    x = pictures(g)  # of the third batch of eight, four are the last pictures and four the first mirror images
     both = np.concatenate([x, x[..., ::-1]])
     mirrored = Mirrored(x)
     assert len(mirrored) == 40

@@ -21,7 +21,7 @@ def objective(p, integers, step, price):
     return p.error(integers * step) + price * costs[integers.astype(int) + MAX_LEVEL].sum()
 
 
-def test_the_choice_says_what_it_comes_to():
+def test_a_choice_states_its_error_and_bits():
     p = problem()
     found = best_step(p, 0.5)
     assert found.error == pytest.approx(p.error(found.integers * found.step))
@@ -30,7 +30,7 @@ def test_the_choice_says_what_it_comes_to():
 
 
 def test_errors_are_made_up_for_by_other_weights():
-    """Better than rounding to nearest on the same step or on any other."""
+    """Error and bits together are less than by rounding to nearest, with the same step or any other."""
     p, price = problem(), 1.0
     found = best_step(p, price)
     nearest = min(
@@ -71,13 +71,13 @@ def test_groups_are_independent_and_constraints_hold():
     assert not found.integers[~free].any()
 
 
-def test_a_layer_of_zeros_stays_one():
+def test_a_layer_of_zeros_stays_a_layer_of_zeros():
     p = problem()
     found = best_step(Problem(np.zeros_like(p.target), p.hessian), 1.0)
     assert not found.integers.any() and np.isfinite(found.step)
 
 
-def test_costs_are_those_of_the_frequencies():
+def test_costs_of_levels_are_those_of_their_frequencies():
     q = np.array([0] * 500 + [1] * 250 + [-1] * 250)
     costs = level_costs(q, nonzero=3.0)
     assert costs[MAX_LEVEL] == pytest.approx(1.0, abs=0.02)

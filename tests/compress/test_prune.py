@@ -11,7 +11,7 @@ from tests.graphs import conv
 
 
 @given(st.floats(0, 1), st.integers(0, 100))
-def test_it_keeps_exactly_the_largest(density, seed):
+def test_pruning_keeps_exactly_the_largest_weights(density, seed):
     w = np.random.default_rng(seed).choice([-2, -1, 1, 2], (4, 3, 2, 2)).astype(np.float32)
     pruned = magnitude(w, density)
     kept = pruned != 0

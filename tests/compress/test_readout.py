@@ -1,4 +1,4 @@
-"""The last layer's factor and shifts: what they mend, what they leave alone."""
+"""The factor and shifts of the scores: what they correct, and what they leave alone."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_behind_the_readout_everything_keeps_a_factor() -> None:
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 1000), factor=st.floats(0.85, 1.2), pictures=st.integers(100, 300))
-def test_a_factor_and_shifts_that_were_lost_are_found(seed: int, factor: float, pictures: int) -> None:
+def test_a_factor_and_shifts_that_scores_differ_by_are_found(seed: int, factor: float, pictures: int) -> None:
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, 3, (pictures, 10))
     shift = rng.normal(0, 1, 10)
@@ -42,8 +42,8 @@ def test_a_factor_and_shifts_that_were_lost_are_found(seed: int, factor: float, 
 
 @settings(deadline=None)
 @given(seed=st.integers(0, 1000), pictures=st.integers(2, 40))
-def test_differences_that_are_chance_move_nothing_far(seed: int, pictures: int) -> None:
-    """The shifts that noise alone suggests are smaller than the means of the noise."""
+def test_differences_by_chance_give_small_shifts(seed: int, pictures: int) -> None:
+    """Shifts for scores that differ by noise are smaller than the means of the noise."""
     rng = np.random.default_rng(seed)
     scores, noise = rng.normal(0, 3, (pictures, 50)), rng.normal(0, 1, (pictures, 50))
     factor, shift = fit(scores + noise, scores)
@@ -80,7 +80,7 @@ def test_a_network_whose_scores_were_shrunk_and_moved_diverges_less_again() -> N
     assert found.kl_of_error * score_error(reference, after) == pytest.approx(mean_kl(reference, after), rel=0.2)
 
 
-def test_one_picture_tells_nothing() -> None:
+def test_one_picture_changes_neither_factor_nor_shifts() -> None:
     graph, rng = net(), np.random.default_rng(1)
     one = rng.normal(size=(1, 32, 6, 6)).astype(np.float32)
     weight, bias = graph.by_name["c"].op.weight, graph.by_name["c"].op.bias

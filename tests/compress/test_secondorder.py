@@ -35,7 +35,7 @@ def test_a_size_is_met_and_nearly_used():
 
 
 def test_it_is_far_smaller_than_rounding_to_nearest_at_the_same_divergence():
-    """What the second order and the rate are for: a third off, here."""
+    """Levels by second-order error and rate need less than three quarters of the bits."""
     g, seen = net(), evidence()
     step = 0.1
     rounded = g.with_weights({n.name: Weight.of(grid(c.weight.values, step)) for n, c in g.convs()})
@@ -57,7 +57,8 @@ def test_constraints_are_kept():
 
 @pytest.mark.parametrize("even", [False, True])
 def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monkeypatch):
-    monkeypatch.setattr(secondorder, "MIRROR_ALIKE", 0.95)  # even mirrored noise gets its class 11 times of 12
+    # The noise and its mirror image have the same class in 11 of 12 cases.
+    monkeypatch.setattr(secondorder, "MIRROR_ALIKE", 0.95)
     said, walked = {}, []
     seen = evidence(tell=said.__setitem__)
     if even:
@@ -66,7 +67,7 @@ def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monke
     monkeypatch.setattr(secondorder, "Walk", lambda *given: walked.append(walk(*given)) or walked[-1])
     recipe("second-order", {"max_bytes": 1800}).apply(net(), seen)
     assert said["mirrored"]["measured"] == (said["mirrored"]["agreement"] >= secondorder.MIRROR_ALIKE) == even
-    assert walked[0].count == 24  # what a layer weighs is measured without them
+    assert walked[0].count == 24  # sensitivities are measured without them
     assert {w.count for w in walked[1:]} == {48 if even else 24}
 
 

@@ -46,7 +46,7 @@ def test_it_is_the_network_to_begin_with(quantizer, point):
         np.testing.assert_allclose(found.biases[name], point.biases[name], rtol=1e-5, atol=1e-6)
 
 
-def test_in_its_basis_all_offsets_cost_alike_and_as_much_as_the_levels_do(quantizer, point):
+def test_offsets_of_mean_square_1_in_its_basis_cost_as_much_as_the_levels_do(quantizer, point):
     sites, layers = student(quantizer, point)
     rng = np.random.default_rng(0)
     for name, layer in layers.items():

@@ -19,7 +19,8 @@ SOFTWARE = find("cortex-m7")
 
 
 def net() -> Graph:
-    """A convolution on 144 pixels, 3 turns of 49 lanes, and two on one pixel."""
+    """A convolution on 144 pixels, which are 3 turns of an engine's 49 lanes, and two convolutions on one
+    pixel."""
     rng = np.random.default_rng(0)
     head = conv(rng, 10, 48, (1, 1))
     head = replace(head, weight=Weight(8 * head.weight.values))  # scores that depend on the picture
@@ -44,7 +45,7 @@ def test_work_is_pixels_in_software_and_turns_of_the_lanes_on_an_engine() -> Non
 
 
 def test_zeros_of_an_input_are_no_work_in_software() -> None:
-    """Of single positions only: other convolutions do not skip them."""
+    """Only convolutions with one output position skip zeros of their input."""
     graph = net()
     assert active_shares(graph, evidence(graph).measure).keys() == {"deep", "out"}
     few = {"wide": 144, "deep": pytest.approx(0.1 * EVENT_WORK), "out": 1}
@@ -53,7 +54,8 @@ def test_zeros_of_an_input_are_no_work_in_software() -> None:
 
 
 def test_shares_are_of_bytes_that_will_not_be_zero() -> None:
-    """Half of a rectified sum of two signs, and what is closer to zero than half a step counts as zero."""
+    """A value counts as zero if it is closer to zero than half a step. Of three channels, two are signs, of
+    which the rectifier leaves half, and one is always that close."""
     weight = np.array([1.0, -1.0, 1e-4], np.float32).reshape(3, 1, 1, 1)
     rng = np.random.default_rng(0)
     nodes = (
@@ -83,8 +85,8 @@ def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
 
 @pytest.mark.parametrize("density", [0.45, 0.5])
 def test_a_density_costs_the_most_where_a_weight_has_the_most_to_do(density: float) -> None:
-    """About as many weights at the same price of a bit, but fewer multiplications than without knowing who does
-    how many."""
+    """At the same density and price of a bit, there are fewer multiplications where the work of weights is
+    known."""
     per_weight = work_per_weight(net(), SOFTWARE, {})
     made = []
     for work in ({}, work_of_weights(net(), SOFTWARE, {})):
