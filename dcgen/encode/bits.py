@@ -1,4 +1,4 @@
-"""Bits in a stream, least significant bit of each byte first, written and read by the array."""
+"""Bits in a stream, least significant bit of each byte first; arrays of fields are written and read at once."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ I64 = NDArray[np.int64]
 
 
 def pack_bits(values: U64, widths: I64) -> tuple[bytes, int]:
-    """Write ``values`` one after the other, each in its width's bits.
+    """Write ``values`` one after the other.
 
     values : uint64 [N], value n below 2**widths[n]
-    widths : int64 [N], 0..32
-    Returns the bytes (the last one filled with zeros) and the number of bits.
+    widths : int64 [N], 0..32, bits of each value
+
+    Returns the bytes, the last one filled with zeros, and the number of bits.
     """
     ends = np.cumsum(widths)
     total = int(ends[-1]) if len(ends) else 0
@@ -31,9 +32,10 @@ def pack_bits(values: U64, widths: I64) -> tuple[bytes, int]:
 
 
 def windows(data: U8, start: int, stop: int) -> NDArray[np.uint32]:
-    """The 12 bits at every bit position start..stop-1, for both multiples of 8.
+    """The 12 bits that begin at every bit position from ``start`` to before ``stop``, uint32 [stop - start].
 
     data : uint8, at least stop // 8 + 2 bytes
+    start, stop : multiples of 8
     """
     b = data[start // 8 : stop // 8 + 2].astype(np.uint32)
     word = b[:-2] | b[1:-1] << 8 | b[2:] << 16
@@ -43,9 +45,10 @@ def windows(data: U8, start: int, stop: int) -> NDArray[np.uint32]:
 
 
 def gather(data: U8, positions: I64) -> U64:
-    """At least 57 bits at each bit position, as uint64 [N].
+    """At least 57 bits that begin at each bit position, uint64 [N].
 
     data : uint8, at least eight bytes beyond each position
+    positions : int64 [N]
     """
     at = positions >> 3
     word = np.zeros(len(at), np.uint64)

@@ -14,19 +14,22 @@ from dcgen.encode.schema import KINDS, RECORDS, Coding, Kind, LayerFlag, Record,
 
 DEFAULT_PATH = Path("docs/blob-format.md")
 CODE_ROWS = "    "
-"""Indentation of the docstring's diagrams, which Markdown shows as code."""
+"""Indentation of the diagrams in the schema's docstring, which Markdown shows as code."""
+INTRODUCTION = """\
+A blob is one compiled network in one file: its topology, the scale of each tensor, and for each node its constants
+and coded weights. This page is all that a reader of blobs has to know; [numbers.md](numbers.md) says what the
+network that it has read computes. Format version {version}. Integers are unsigned unless they are called int."""
 
 _TYPES = {"B": "uint8", "H": "uint16", "I": "uint32", "Q": "uint64", "i": "int32", "f": "float32"}
 
 
 def render() -> str:
     """The document, in Markdown."""
-    title, _, prose = inspect.cleandoc(schema.__doc__ or "").partition("\n\n")
+    _, _, prose = inspect.cleandoc(schema.__doc__ or "").partition("\n\n")
     parts = [
         "# The blob format",
         "<!-- Written by `python -m dcgen.encode.document` from dcgen/encode/schema.py; do not edit. -->",
-        title,
-        f"Format version {schema.VERSION}. Integers are unsigned unless they are called int.",
+        INTRODUCTION.format(version=schema.VERSION),
         "## Layout",
         _prose(prose),
         "## Records",
@@ -132,7 +135,7 @@ def _rules() -> str:
 
 
 def _prose(text: str) -> str:
-    """The docstring's paragraphs; its indented rows become code blocks."""
+    """The paragraphs of a docstring, of which indented ones become code blocks."""
     return "\n\n".join(
         f"```text\n{inspect.cleandoc(p)}\n```" if p.startswith(CODE_ROWS) else p for p in text.split("\n\n")
     )
@@ -160,7 +163,7 @@ def _members(values: type[IntEnum] | type[IntFlag]) -> Iterable[tuple[object, ..
 
 
 def _comments(values: type[IntEnum] | type[IntFlag]) -> dict[str, str]:
-    """The comment beside each member, which is where the schema says what it means."""
+    """The meaning of each member: the comment beside it in the schema."""
     lines = (line.strip().partition("#") for line in inspect.getsource(values).splitlines())
     found = {code.split("=")[0].strip(): comment.strip() for code, _, comment in lines if "=" in code}
     return {str(v.name): found.get(str(v.name), "") for v in values}

@@ -25,9 +25,10 @@ TABLE_HEADER_BYTES = 4
 
 
 def code_lengths(counts: I64, limit: int = MAX_CODE_BITS) -> U8:
-    """Optimal code lengths, none above ``limit``, for symbols that occur ``counts`` times.
+    """The lengths of the code with the fewest bits in all, no length above ``limit``.
 
-    counts : int64 [N], at most 2**limit of them above zero
+    counts : int64 [N], how often each symbol occurs; at most 2**limit of them are above zero
+
     Returns uint8 [N], 0 where the count is 0. A symbol alone gets length 1.
     """
     lengths = np.zeros(len(counts), np.uint8)
@@ -39,7 +40,8 @@ def code_lengths(counts: I64, limit: int = MAX_CODE_BITS) -> U8:
         return lengths
     order = used[np.argsort(counts[used], kind="stable")]
     leaves = counts[order]
-    # Level by level from the longest codes: merge the leaves with the pairs of the level below.
+    # Package-merge goes level by level, from the longest codes up. A level's items are the leaves (symbols),
+    # merged by weight with the pairs of neighbours of the level below.
     merged, levels = leaves, [np.ones(len(leaves), bool)]
     for _ in range(limit - 1):
         pairs = merged[: len(merged) // 2 * 2].reshape(-1, 2).sum(1)
@@ -47,8 +49,8 @@ def code_lengths(counts: I64, limit: int = MAX_CODE_BITS) -> U8:
         sort = np.argsort(both, kind="stable")
         merged = both[sort]
         levels.append(sort < len(leaves))
-    # The cheapest 2n-2 items of the last level; a leaf taken at a level lengthens its code by one,
-    # a pair taken there takes two items of the level below.
+    # Of the last level the cheapest 2n-2 items are taken. A leaf that is taken at a level lengthens its code by
+    # one bit; a pair that is taken there takes two items of the level below.
     take = 2 * len(leaves) - 2
     for is_leaf in reversed(levels):
         n_leaves = int(is_leaf[:take].sum())
@@ -58,16 +60,18 @@ def code_lengths(counts: I64, limit: int = MAX_CODE_BITS) -> U8:
 
 
 def of_each_length(lengths: NDArray[np.integer]) -> tuple[int, ...]:
-    """How many are 0, 1, ... MAX_CODE_BITS."""
+    """How many of ``lengths`` are 0, 1, ... MAX_CODE_BITS."""
     return tuple(np.bincount(lengths, minlength=MAX_CODE_BITS + 1).tolist())
 
 
 @dataclass(frozen=True, eq=False)
 class CodeTable:
-    """One canonical code: what a stream is written and read with, on every machine.
+    """One canonical code, which a stream is written and read with.
 
-    lengths : uint8 [N], code length of symbols 0..N-1, 0 for a symbol that has none
-    escape_length : code length of ESCAPE, 0 if it has none
+    lengths : uint8 [N], bits of the codes of symbols 0..N-1, 0 for a symbol that has no code
+    escape_length : bits of the code of ESCAPE, 0 if it has none
+
+    Raises BlobError TABLE for a code longer than MAX_CODE_BITS, or lengths that no code can have.
     """
 
     lengths: U8
@@ -83,7 +87,10 @@ class CodeTable:
 
     @classmethod
     def from_counts(cls, counts: I64, escapes: int = 0) -> CodeTable:
-        """The best code for ``counts`` of symbols 0.. and a number of escapes; unused tail cut off."""
+        """The code with the fewest bits for symbols that occur ``counts`` times and for so many ``escapes``.
+
+        Symbols behind the last one that occurs are not listed.
+        """
         lengths = code_lengths(np.append(counts, escapes))
         used = np.flatnonzero(lengths[:-1])
         return cls(lengths[: used[-1] + 1 if len(used) else 0], int(lengths[-1]))
@@ -100,13 +107,13 @@ class CodeTable:
 
     @cached_property
     def n_symbols(self) -> tuple[int, ...]:
-        """How many symbols have codes of 0 .. MAX_CODE_BITS bits, ESCAPE among them; none have 0."""
+        """How many symbols, ESCAPE included, have codes of 0 .. MAX_CODE_BITS bits; of 0 bits there are none."""
         lengths = self.all_lengths
         return of_each_length(lengths[lengths > 0])
 
     @cached_property
     def codes(self) -> U16:
-        """uint16 [N + 1]: canonical codes, ESCAPE's last; bit ``length - 1`` is sent first."""
+        """uint16 [N + 1]: the canonical codes, ESCAPE's last; bit ``length - 1`` comes first in a stream."""
         lengths = self.all_lengths
         codes = np.zeros(len(lengths), np.uint16)
         code = 0
@@ -119,7 +126,7 @@ class CodeTable:
 
     @cached_property
     def sent(self) -> U16:
-        """uint16 [N + 1]: ``codes`` with their bits reversed, as they lie in a little-endian stream."""
+        """uint16 [N + 1]: ``codes`` with their bits reversed, as a stream holds them: its first bit is bit 0."""
         bits = np.arange(16)
         spread = ((self.codes[:, None] >> bits) & 1).astype(np.int64)
         reversed16 = (spread << (15 - bits)).sum(1)
@@ -128,9 +135,8 @@ class CodeTable:
 
     @cached_property
     def lookup(self) -> U16:
-        """uint16 [2**max_bits]: ``symbol << 4 | length`` at the next ``max_bits`` bits of a stream.
-
-        0 where no code matches.
+        """uint16 [2**max_bits], entered with a stream's next ``max_bits`` bits: ``symbol << 4 | length`` of the code
+        that they begin with, 0 where no code matches.
         """
         table = np.zeros(1 << self.max_bits, np.uint16)
         lengths = self.all_lengths
@@ -145,7 +151,7 @@ class CodeTable:
         return TABLE_HEADER_BYTES + (len(_nibbles(self.lengths)) + 1) // 2
 
     def pack(self) -> bytes:
-        """The table's form in a blob (see ``schema``)."""
+        """The table as it is stored in a blob (see ``schema``)."""
         nibbles = _nibbles(self.lengths)
         nibbles += [0] * (len(nibbles) % 2)
         pairs = np.array(nibbles, np.uint8).reshape(-1, 2)
@@ -154,7 +160,7 @@ class CodeTable:
 
     @classmethod
     def unpack(cls, data: bytes, max_symbols: int, escape: bool) -> CodeTable:
-        """Read a packed table that fills ``data`` exactly.
+        """The table that ``pack`` gave ``data`` for; it must fill ``data`` exactly.
 
         max_symbols : most symbols the table may list
         escape : whether it may have a code for ESCAPE
@@ -193,7 +199,7 @@ def _malformed(problem: str) -> BlobError:
 
 
 def _nibbles(lengths: U8) -> list[int]:
-    """Lengths as nibbles, runs shortened as ``schema`` describes."""
+    """Code lengths as nibbles, runs of equal lengths shortened as ``schema`` describes."""
     out: list[int] = []
     for value, group in groupby(lengths.tolist()):
         n = len(list(group))

@@ -1,4 +1,4 @@
-"""A blob taken apart into its records, every size, offset and check sum proved before use."""
+"""Takes a blob apart into its records. Every size, offset and check sum is proved before it is used."""
 
 from __future__ import annotations
 
@@ -105,6 +105,7 @@ def _defect(code: str, problem: str, thing: str = "blob") -> BlobError:
 
 
 def _header(data: bytes) -> dict[str, int]:
+    """The fields of the Header, all of them checked."""
     if len(data) < HEADER.size:
         raise _defect("TRUNCATED", f"has {len(data)} bytes, its header alone takes {HEADER.size}")
     h = HEADER.unpack(data)
@@ -118,7 +119,7 @@ def _header(data: bytes) -> dict[str, int]:
         raise _defect("HEADER", f"has {len(data)} bytes, its header says {h['blob_bytes']}, or a field is odd")
     if zlib.crc32(data[CRC_START:]) != h["blob_crc"]:
         raise _defect("BLOB_CRC", f"is damaged: its CRC is not {h['blob_crc']:#010x}")
-    # Sections follow each other: their offsets must agree with their sizes.
+    # Sections follow each other, so that each offset follows from the sizes before it.
     end = HEADER.size
     for name in ("topology", "tensors"):
         if h[f"{name}_offset"] != end or h[f"{name}_bytes"] % 4:
@@ -144,6 +145,7 @@ def _is_scale(value: float) -> bool:
 
 
 def _topology(view: memoryview, n_tensors: int, n_nodes: int) -> tuple[tuple[Shape, ...], tuple[NodeRecord, ...]]:
+    """The shape of each tensor and the record of each node, from the topology section."""
     if len(view) < n_tensors * TENSOR_SHAPE.size + n_nodes * NODE_TOPOLOGY.size:
         raise _defect("HEADER", f"topology of {len(view)} bytes cannot hold {n_nodes} nodes")
     shapes: list[Shape] = []
@@ -179,7 +181,10 @@ def _topology(view: memoryview, n_tensors: int, n_nodes: int) -> tuple[tuple[Sha
 
 
 def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
-    """Refuses what a kind cannot have; whether shapes agree is checked on the whole network."""
+    """The record of node ``n``, refused if it has what its kind cannot have.
+
+    Whether shapes agree is checked later, on the whole network.
+    """
 
     def require(condition: bool, problem: str) -> None:
         if not condition:
@@ -209,6 +214,7 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
 def _tensors(
     view: memoryview, shapes: tuple[Shape, ...]
 ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
+    """The scale and the zero point of each tensor, and the input's pad bytes, from the tensors section."""
     n_pad = shapes[0][0]
     used = len(shapes) * TENSOR_SCALE.size + n_pad
     if len(view) != (used + 3) // 4 * 4:
@@ -228,6 +234,7 @@ def _tensors(
 
 
 def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple[Section, ...]:
+    """The layer sections, which start ``at`` bytes into the blob ``view``."""
     sections = []
     for n, node in enumerate(nodes):
         name, rules = f"section {n}", KINDS[node.kind]

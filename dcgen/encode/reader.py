@@ -1,4 +1,4 @@
-"""Reads a blob back into the network it was made from. A reader trusts nothing."""
+"""Reads a blob back into the network that it was made from, and trusts nothing in it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ from dcgen.quant.qgraph import QGraph, QNode, QOp, QTensor
 from dcgen.quant.verify import verify
 
 MAX_LAYER_WEIGHTS = 1 << 27
+"""Most weights of one layer."""
 MAX_WEIGHTS = 1 << 28
-FREE_WEIGHTS = 1 << 24
-"""Weights that a blob may have without any entry to show for them: a bound on a forger's memory."""
+"""Most weights of all layers."""
 WEIGHTS_PER_ENTRY = 256
+"""Weights that one coded entry is taken to justify."""
+FREE_WEIGHTS = 1 << 24
+"""Most weights beyond those that entries justify: it bounds the memory that a forged blob can claim."""
 
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """One layer of a blob for ``inspect``. The fields from ``shape`` on are a convolution's."""
+    """One layer of a blob, as ``dcgen inspect`` shows it. Only a convolution has the fields from ``shape`` on.
+
+    shape : of the weights, (O, I / groups, KH, KW)
+    coding : name of the coding in small letters
+    n_levels ... max_filter_entries : as in ``schema.CONV_HEADER``; table_bytes is both tables'
+    """
 
     index: int
     kind: Kind
@@ -41,7 +49,7 @@ class LayerSummary:
 
 @dataclass(frozen=True)
 class BlobSummary:
-    """What a blob says of itself."""
+    """What the headers of a blob state."""
 
     blob_bytes: int
     version: int
@@ -56,7 +64,7 @@ class BlobSummary:
     layers: tuple[LayerSummary, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, kinds by name."""
+        """Plain data with stable keys; kinds by name."""
         return {**asdict(self), "layers": [{**asdict(a), "kind": a.kind.name} for a in self.layers]}
 
 
@@ -109,7 +117,7 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
 
 
 def describe(data: bytes) -> BlobSummary:
-    """The summary of ``data``; its streams are not decoded. Raises BlobError like ``decode``."""
+    """The summary of the blob ``data``. Streams are not decoded. Raises BlobError like ``decode``."""
     layout = take_apart(data)
     h = layout.header
     layers = []
@@ -149,11 +157,12 @@ def describe(data: bytes) -> BlobSummary:
 
 
 def _pad_keys(layout: Layout) -> set[tuple[int, int]]:
+    """Channels and zero point of every tensor: tensors with equal ones share their tuple of pad bytes."""
     return {(shape[0], zp) for shape, zp in zip(layout.shapes, layout.zero_points, strict=True)}
 
 
 def _check_weights(layout: Layout) -> None:
-    """Refuse numbers of weights that the entries cannot justify, before any memory is taken."""
+    """Raise BlobError TOPOLOGY for more weights than entries justify, before memory is taken for any."""
     total = unjustified = 0
     for n, (node, section) in enumerate(zip(layout.nodes, layout.sections, strict=True)):
         if node.kind is not Kind.CONV:

@@ -1,4 +1,4 @@
-"""The blob's records, field by field: the one description that Python, C and the document share.
+"""The format of a blob, record by record: the one description that Python, C and docs/blob-format.md share.
 
 A blob is little endian. Offsets are in bytes from its start, every section starts at a multiple
 of four. In order:
@@ -14,7 +14,7 @@ of four. In order:
 Tensor 0 is the input; tensor i+1 is the output of node i (the scores of the last node are no
 tensor). The topology hash is the first eight bytes of the SHA-256 of the topology section.
 
-A convolution's arrays follow its headers in this order, without gaps:
+A convolution's arrays follow its headers in this order, without gaps. O is its number of output channels.
 
     levels        int8 or int16 (``level_bytes``) x (n_levels - 1): level 0 is zero and is not stored
     mult          uint16 x O, only with flag PER_CHANNEL
@@ -33,13 +33,14 @@ row, kernel column, input channel: ``position += run``, the weight there has lev
 (level 0 makes it a filler zero), ``position += 1``. Runs cross filters; weights after the last
 entry are zero. With JOINT one symbol v < 4095 is run = v >> level_bits, level = v & mask, and
 symbol 4095 escapes to run_bits raw bits of run, then level_bits raw bits of level. With GAPS an
-entry is a gap's code and then a level's code.
+entry is a gap's code and then a level's code. (``mask`` is 2**level_bits - 1; a gap is the run.)
 
 A packed code table starts with uint16 N (symbols 0..N-1 are listed), uint8 length of the code
 of ESCAPE (0: none) and a zero byte. Nibbles follow, low half first, until N lengths are known:
 0..12 the next length (0: no code); 13 a: a + 3 zeros; 14 a: a + 3 times the previous length;
-15 a b: a + 16 b + 19 zeros. Codes are canonical as in DEFLATE (RFC 1951, 3.2.2): by length,
-then by symbol, ESCAPE last. The Kraft sum is at most one; a table of one symbol gives it length 1.
+15 a b: a + 16 b + 19 zeros. (``13 a`` is a nibble 13 and the nibble behind it; n zeros are n lengths of 0.)
+Codes are canonical as in DEFLATE (RFC 1951, 3.2.2): by length, then by symbol, ESCAPE last. The Kraft sum is at
+most one (it is the sum of 2**-length over all codes); a table of one symbol gives it length 1.
 """
 
 from __future__ import annotations
@@ -55,40 +56,48 @@ from dcgen.codings import Coding as Coding
 MAGIC: Final = 0x42474344  # "DCGB"
 VERSION: Final = 1
 MAX_CODE_BITS: Final = 12
+"""Length of the longest code."""
 ESCAPE: Final = 4095
+"""The symbol of the joint code that raw bits follow; it is larger than every other symbol."""
 MAX_LEVELS: Final = 256
+"""Most levels of a convolution, zero included."""
 STREAM_GUARD_BYTES: Final = 8
+"""Zero bytes behind the last byte of a stream that holds a bit of it."""
 
 
 class Kind(IntEnum):
     """What a node computes (NodeTopology.kind and NodeHeader.kind)."""
 
-    CONV = 1
-    MAX_POOL = 2
-    AVG_POOL = 3
-    ADD = 4
-    PAD = 5
-    CONCAT = 6
-    SCORES = 7
+    CONV = 1  # a convolution with the section's weights
+    MAX_POOL = 2  # the largest byte of each window
+    AVG_POOL = 3  # the average of each window
+    ADD = 4  # the sum of one or two tensors, each times a factor
+    PAD = 5  # a border of one byte value around each plane
+    CONCAT = 6  # the channels of the inputs, one after the other
+    SCORES = 7  # the input's bytes as int32 scores
 
 
 class TopologyFlag(IntFlag):
     """NodeTopology.flags."""
 
-    CEIL = 1
-    COUNT_INCLUDE_PAD = 2
+    CEIL = 1  # the number of windows is rounded up
+    COUNT_INCLUDE_PAD = 2  # an average's divisor counts taps in the padding, too
     RAW = 4  # convolution: the accumulators are the scores; SCORES: sum over each plane
 
 
 class LayerFlag(IntFlag):
     """NodeHeader.flags."""
 
-    PER_CHANNEL = 1
+    PER_CHANNEL = 1  # a multiplier and a shift for each output channel
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field: name, struct format character (little endian), meaning with unit."""
+    """One field of a record.
+
+    format : its character in ``struct``'s formats, little endian
+    doc : meaning, with its unit
+    """
 
     name: str
     format: str
@@ -97,7 +106,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Record:
-    """A packed record of fixed size."""
+    """A record of fixed size, its fields packed without gaps."""
 
     name: str
     doc: str
@@ -105,10 +114,12 @@ class Record:
 
     @property
     def format(self) -> str:
+        """Its format for ``struct``."""
         return "<" + "".join(f.format for f in self.fields)
 
     @property
     def size(self) -> int:
+        """Bytes of the record."""
         return struct.calcsize(self.format)
 
     def offset(self, field: str) -> int:
@@ -117,16 +128,18 @@ class Record:
         return struct.calcsize("<" + "".join(f.format for f in self.fields[: names.index(field)]))
 
     def pack(self, **values: int | float) -> bytes:
+        """The record's bytes; fields that are not given are 0."""
         return struct.pack(self.format, *(values.pop(f.name, 0) for f in self.fields))
 
     def unpack(self, data: bytes | memoryview, offset: int = 0) -> dict[str, int]:
+        """The fields by name of the record that starts at ``offset`` bytes."""
         values = struct.unpack_from(self.format, data, offset)
         return dict(zip((f.name for f in self.fields), values, strict=True))
 
 
 HEADER = Record(
     "Header",
-    "The first 64 bytes.",
+    "Starts the blob.",
     (
         Field("magic", "I", "0x42474344, the letters DCGB"),
         Field("version", "H", "format version, 1"),
@@ -312,7 +325,7 @@ def hash_topology(section: bytes) -> int:
 
 
 class Status(IntEnum):
-    """What C returns and what ``BlobError.code`` names: one code per defect."""
+    """What C returns, and what ``BlobError.code`` names: one status for each kind of defect."""
 
     OK = 0
     ARGUMENT = 1  # a null or misaligned pointer, or a call out of turn

@@ -1,4 +1,4 @@
-"""Writes one layer section of a blob, and accounts for its parts."""
+"""Writes one layer section of a blob, and accounts for the bytes of its parts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Weights as entries: a run of zeros and the level behind it."""
+"""Weights as entries. An entry is a run of zeros and the level of the weight behind it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ I64 = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Entries:
-    """The weights of one convolution in the order output channel, kernel row, column, input channel.
+    """The weights of one convolution in the order output channel, kernel row, kernel column, input channel.
 
-    runs : int64 [E], zeros in front of each entry
-    levels : uint8 [E], level index of the weight there; 0 makes the entry a filler zero
+    runs : int64 [E], zeros in front of each entry's weight
+    levels : uint8 [E], level index of each entry's weight; 0 makes the entry a filler, which stands for one zero
     """
 
     runs: I64
@@ -35,18 +35,18 @@ class Entries:
 
     @cached_property
     def positions(self) -> I64:
-        """int64 [E]: index of each entry's weight."""
+        """int64 [E]: index of each entry's weight among all weights."""
         return np.cumsum(self.runs + 1) - 1
 
     def indices(self, shape: tuple[int, int, int, int]) -> U8:
-        """Level indices uint8 [O, I, KH, KW]; every position must lie within ``shape``."""
+        """Level indices uint8 of ``shape`` (O, I, KH, KW), within which every position must lie."""
         o, i, kh, kw = shape
         flat = np.zeros(o * i * kh * kw, np.uint8)
         flat[self.positions] = self.levels
         return np.ascontiguousarray(flat.reshape(o, kh, kw, i).transpose(0, 3, 1, 2))
 
     def limited(self, max_run: int) -> Entries:
-        """The same weights with no run above ``max_run``: fillers (max_run, 0) shorten longer ones."""
+        """The same weights with no run above ``max_run``; fillers (max_run, 0) cut longer ones into pieces."""
         fillers, rest = np.divmod(self.runs, max_run + 1)
         if not fillers.any():
             return self
@@ -67,9 +67,9 @@ class Entries:
 
 
 def frequency_order(levels: U8, n_levels: int) -> U8:
-    """uint8 [n_levels]: 0, then the other level indices from the most to the least frequent.
+    """uint8 [n_levels]: 0, then the other level indices from the most to the least frequent in ``levels``.
 
-    Code lengths then rise with the level, which makes the packed table short.
+    With levels in this order, code lengths rise with the level, which makes the packed table short.
     """
     counts = np.bincount(levels, minlength=n_levels)[1:]
     return np.concatenate([[0], 1 + np.argsort(-counts, kind="stable")]).astype(np.uint8)
