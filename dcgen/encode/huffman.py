@@ -135,7 +135,7 @@ class CodeTable:
 
     @cached_property
     def lookup(self) -> U16:
-        """uint16 [2**max_bits], entered with a stream's next ``max_bits`` bits: ``symbol << 4 | length`` of the code
+        """uint16 [2**max_bits], indexed by a stream's next ``max_bits`` bits: ``symbol << 4 | length`` of the code
         that they begin with, 0 where no code matches.
         """
         table = np.zeros(1 << self.max_bits, np.uint16)
