@@ -1,4 +1,4 @@
-"""Hypothesis strategies for small float graphs, used wherever a property holds for any network."""
+"""Hypothesis strategies for small float graphs, for properties that hold for any network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SqueezeNets as integer networks, with random weights: the real topologies without the real files."""
+"""SqueezeNets as integer networks with random weights: real topologies for tests that need no trained files."""
 
 from __future__ import annotations
 
@@ -25,9 +25,11 @@ from dcgen.quant.verify import verify
 
 
 def squeezenet(spec: SqueezeNetSpec, density: float = 0.3, seed: int = 0, mean: float | None = None) -> QGraph:
-    """``spec`` with a share ``density`` of random weights; bytes spread over their range.
+    """The network of ``spec`` with random weights, whose tensors use the whole range of their bytes.
 
-    mean : of the weights' magnitudes, which fall off geometrically to 127; None for 15 levels, all as often
+    density : share of weights that are not zero
+    mean : of the weights' magnitudes, which are distributed geometrically up to 127; None for 15 levels that are
+        equally frequent
     """
     builder = _Builder(spec, density, seed, mean)
     last = "picture"

@@ -59,7 +59,7 @@ class _Draft:
         return name
 
     def requant(self, reach: np.ndarray | int) -> Requant:
-        """Any constants, or half the time such that sums of up to ``reach`` use the bytes' range."""
+        """Constants: half of the time any, else such that sums of up to ``reach`` use the whole range of bytes."""
         low, high = 0, 255
         if self.draw(st.booleans()):
             low, high = sorted((self.pick(0, 255), self.pick(0, 255)))
@@ -71,7 +71,7 @@ class _Draft:
         return Requant(mult, self.rng.integers(17, 33, channels).astype(np.uint8), low, high)
 
     def window(self, h: int, w: int) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int, int, int]]:
-        """A kernel, stride and pads for a plane of h x w, with a tap of each window inside it."""
+        """A kernel, stride and pads for a plane of h x w, such that each window has a tap inside it."""
         kernel = self.pick(1, min(h, 4)), self.pick(1, min(w, 4))
         stride = self.draw(STRIDES), self.draw(STRIDES)
         pads = tuple(self.pick(0, min(2, kernel[i % 2] - 1)) for i in range(4))
@@ -82,28 +82,30 @@ class _Draft:
     ) -> str:
         """A convolution.
 
-        whole : its kernel is as large as the plane, as a Gemm's
-        rare : few of its outputs are above zero
-        alone : of single positions, as a kernel that skips zeros takes them
+        whole : whether its kernel is as large as the plane, like a Gemm's
+        rare : whether few of its outputs are above zero
+        alone : whether it is 1x1 with stride 1, as kernels that skip zeros take it
         """
         c, h, w = self.tensors[source].shape
         kernel, stride, pads = ((h, w), (1, 1), (0, 0, 0, 0)) if whole else self.window(h, w)
         groups = self.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
         if alone:
             kernel, stride, pads, groups = (1, 1), (1, 1), (0, 0, 0, 0), 1
-        beside = c % 16 == 0 and self.draw(st.booleans())  # as the kernel of dot products over channels takes it
+        beside = c % 16 == 0 and self.draw(
+            st.booleans()
+        )  # as the dense kernel, dot products over channels, takes it
         if beside:
             groups, stride = 1, (1, 1)
         outputs = groups * self.pick(1, 6)
         n_levels = self.draw(LEVEL_COUNTS)
         shape = (outputs, c // groups, *kernel)
-        # Accumulators of 32 bits: the sum of all products stays below 2**30, the bias below 2**29.
+        # So that 32 bits hold the accumulators, the sum of all products stays below 2**30, the bias below 2**29.
         limit = min(
             self.draw(st.sampled_from((1, 127) if beside else (1, 127, 32768))),
             2**30 // (255 * (c // groups) * kernel[0] * kernel[1]),
         )
         weights = self.rng.integers(-limit, limit + 1, n_levels - 1)
-        if self.draw(st.booleans()):  # nothing but the extremes
+        if self.draw(st.booleans()):  # only the extremes
             weights = self.rng.choice((-limit, limit), n_levels - 1)
         levels = np.append(0, np.clip(weights, -32768, 32767)).astype(np.int16)
         dense = self.rng.random(shape) < (1 if beside else self.draw(DENSITIES))
@@ -125,7 +127,7 @@ class _Draft:
         return self.add(op, source, scores=scores)
 
     def rare(self, source: str) -> str:
-        """A convolution whose input is mostly zero, behind the one that makes it so."""
+        """A convolution whose input is mostly zero, and in front of it the convolution that makes it so."""
         few = self.conv(source, rare=True)
         self.tensors[few] = replace(self.tensors[few], zero_point=0, pad=(0,) * self.tensors[few].shape[0])
         return self.conv(few, alone=True)

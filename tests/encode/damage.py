@@ -1,4 +1,4 @@
-"""Forgeries of the parts of a blob that firmware compares with its plan and only Python parses."""
+"""Damages topology and tensors of a blob, which firmware compares with its plan and only Python parses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.firmware.damage import reseal
 
 
 def reseal_all(data: bytes) -> bytes:
-    """``data`` with its topology hash and then its check sums made right again."""
+    """``data`` with its topology hash, and then its check sums, made right again."""
     if len(data) < HEADER.size:
         return data
     out = bytearray(data)
@@ -37,7 +37,7 @@ def network_records(data: bytes) -> Iterator[tuple[Record, int]]:
 
 
 def changed(data: bytes, record: Record, base: int, field: str, value: float) -> bytes:
-    """``data`` with one field set, resealed."""
+    """``data`` with one field of the ``record`` at ``base`` set to ``value``, and resealed."""
     out = bytearray(data)
     form = next(f.format for f in record.fields if f.name == field)
     struct.pack_into(f"<{form}", out, base + record.offset(field), value)
@@ -45,7 +45,7 @@ def changed(data: bytes, record: Record, base: int, field: str, value: float) ->
 
 
 def forged_network(data: bytes) -> Iterator[bytes]:
-    """Every field of the topology and tensors sections, set to values that tend to break readers."""
+    """Blobs in which one field of the topology or tensors section has a value that tends to break readers."""
     for record, base in network_records(data):
         for field in record.fields:
             if field.format == "f":

@@ -1,4 +1,4 @@
-"""Bits packed by the array are the bits packed one by one."""
+"""Packing many fields at once gives the bits that packing one after the other gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Entries, and streams read back from their bits."""
+"""Weights become entries and back, and streams are read back from their bits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is wrong with a blob ends in a BlobError, or it is a network that keeps its rules."""
+"""A damaged blob is refused with a BlobError, or what it decodes to is a network that keeps its rules."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def blob(request: pytest.FixtureRequest) -> bytes:
 
 
 def outcome(data: bytes) -> Status:
-    """OK for a blob that decodes to a valid network, else the status of its BlobError."""
+    """OK if the blob decodes to a valid network, else the status of the BlobError that refuses it."""
     try:
         verify(decode(data))
     except BlobError as error:
@@ -120,7 +120,7 @@ def test_any_network_damaged_anywhere_and_resealed(graph: QGraph, coding: Coding
 
 
 def _place(blob: bytes, record: Record) -> int:
-    """Where the first such record of a convolution (or of the network) starts."""
+    """Offset of the first such record that belongs to a convolution, or to the network."""
     if record is HEADER:
         return 0
     for found, at in network_records(blob):

@@ -18,7 +18,7 @@ COUNTS = st.lists(st.integers(0, 1000), min_size=1, max_size=300)
 
 @cache
 def cheapest(counts: tuple[int, ...], limit: int) -> int:
-    """Least number of bits of any code with lengths 1..limit, by trying all Kraft budgets."""
+    """The fewest bits that any code with lengths 1..limit takes in all, found by trying all Kraft budgets."""
 
     @cache
     def best(i: int, budget: int) -> float:

@@ -1,4 +1,4 @@
-"""decode(encode(graph)) is graph."""
+"""What is decoded from a network's blob is that network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def names(graph: QGraph) -> tuple[str, ...]:
 
 
 def assert_same(found: QGraph, expected: QGraph) -> None:
-    """Every field equal; level indices may be permuted, so weights are compared instead."""
+    """Assert that all fields are equal. Level indices may be permuted, so weights are compared instead of them."""
     assert found.input == expected.input
     assert found.tensors == expected.tensors
     assert found.score_scale == expected.score_scale

@@ -1,4 +1,4 @@
-"""Han's ``.net`` format: exact when it is sound, refused at the first byte that is not."""
+"""A sound ``.net`` file of Han's is imported exactly; a damaged one is refused, and the defect named."""
 
 import struct
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_the_published_file_is_its_float_decoding(shared: Path) -> None:
 
 
 def test_the_zeros_of_the_published_file_give_back_its_gaps(shared: Path) -> None:
-    """A filler stands at every 16th place of a longer run, so zeros and codes are all there is."""
+    """A filler stands at every 16th place of a longer run, so zeros and codes determine the gaps."""
     path = shared / "data" / "deep_compression" / "compressed_SqueezeNet.net"
     stored = np.frombuffer(path.read_bytes(), "<u4", len(CONVS))
     for (node, op), entries in zip(load_han(path).graph.convs(), stored, strict=True):

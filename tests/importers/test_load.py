@@ -1,4 +1,4 @@
-"""``load`` finds a network by name or by file."""
+"""``load`` takes the name of a network, or a file."""
 
 import subprocess
 import sys
@@ -69,7 +69,8 @@ def test_what_cannot_be_found(weights: Path, model: str, with_weights: bool, kin
 
 
 def test_a_state_dict_is_not_a_model(weights: Path) -> None:
-    with pytest.raises(ModelError, match="a state dict goes with a name: give the model's name, and the file as `weights`"):
+    hint = "a state dict goes with a name: give the model's name, and the file as `weights`"
+    with pytest.raises(ModelError, match=hint):
         load(weights)
 
 

@@ -1,4 +1,4 @@
-"""Files that are not what their name says end in one line that names them."""
+"""A file that is no ONNX model, or a damaged one, is refused with one line that names it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What the ONNX importer makes of a model, and the one line it gives for what it cannot make."""
+"""What the ONNX importer makes of each operator, and the one line with which it refuses what it cannot import."""
 
 from collections.abc import Sequence
 from pathlib import Path

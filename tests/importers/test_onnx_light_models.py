@@ -1,4 +1,4 @@
-"""The ``light_*`` models inside the onnx package: real architectures with constant weights."""
+"""The ``light_*`` models of the onnx package, real architectures, are imported as what they compute."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Random ONNX models in the spellings of many opsets, with onnxruntime as the oracle."""
+"""Random ONNX models in the spellings of many opsets are imported as what onnxruntime says they compute."""
 
 from collections.abc import Sequence
 from typing import Any

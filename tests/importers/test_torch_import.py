@@ -1,4 +1,4 @@
-"""PyTorch modules and exported programs import as what they compute."""
+"""PyTorch modules and exported programs are imported as what they compute."""
 
 import warnings
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Exported graphs say the same to onnxruntime as to ``evaluate``, and import as themselves."""
+"""onnxruntime computes of an exported graph what ``evaluate`` computes, and importing it gives the graph back."""
 
 from dataclasses import fields
 

@@ -1,4 +1,4 @@
-"""``build_graph`` and the PyTorch module built from one spec are one network."""
+"""``build_graph`` and the PyTorch module of one specification compute the same."""
 
 from dataclasses import replace
 

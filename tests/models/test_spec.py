@@ -1,4 +1,4 @@
-"""The metaparameters give the layers of the paper."""
+"""The metaparameters give the layers that the paper lists."""
 
 from dataclasses import replace
 

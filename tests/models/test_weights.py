@@ -1,4 +1,4 @@
-"""Parameter files of every format load alike, and faulty ones are refused by name."""
+"""Parameter files of every format give the same arrays, and a faulty one is refused by name."""
 
 import pickle
 import struct

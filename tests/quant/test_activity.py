@@ -1,4 +1,4 @@
-"""Bytes that are not zero, by channel."""
+"""Bytes that are not zero are counted by channel."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requantization: one formula, checked against exact rational arithmetic."""
+"""Requantization computes what exact rational arithmetic gives."""
 
 from fractions import Fraction
 from math import floor

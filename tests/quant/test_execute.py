@@ -1,4 +1,4 @@
-"""The golden model, against the plainest loops over the same integers."""
+"""The golden model computes what the plainest loops over the same integers compute."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Biases: as few bits as cost no more than the tolerance."""
+"""Biases are stored in as few bits as cost no more than the tolerance."""
 
 import numpy as np
 import pytest

@@ -35,7 +35,7 @@ def shared(graph: Graph, uniform: bool = True) -> Graph:
 
 
 def quantize(graph: Graph, pictures, uniform: bool = True):
-    """(shared canonical graph, its integer network), ranges taken from the very pictures."""
+    """The canonical graph with shared weights, and its integer network with the ranges of these pictures."""
     g = with_copies(shared(canonical(graph, PRE), uniform))
     x = PRE.centred(pictures)
     ranges = calibrate(lambda: [evaluate(g, {g.inputs[0].name: x})], "minmax")
@@ -200,7 +200,7 @@ def test_a_tensor_that_is_always_zero_gets_a_usable_scale(rng):
 
 
 def test_a_dead_tensor_leaves_room_for_the_biases_behind_it(rng):
-    """Found by chance: a scale near zero made 1.6e12 accumulator steps of an ordinary bias."""
+    """A tensor's scale near zero once made an ordinary bias 1.6e12 accumulator steps."""
     dead = Conv(Weight(-np.ones((2, 3, 1, 1), np.float32)), np.full(2, -20, np.float32))
     g = _net(
         Node("c", dead, ("x",)), Node("r", Clip(), ("c",)), Node("d", conv(rng, 2, 2, (1, 1)), ("r",)), out="d"

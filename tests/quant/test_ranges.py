@@ -1,4 +1,4 @@
-"""Calibration ranges: the stated policies, saturation counted."""
+"""Calibration gives the ranges of the stated policies, and counts saturation."""
 
 import numpy as np
 import pytest

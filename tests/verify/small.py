@@ -1,4 +1,4 @@
-"""A small network with one of every shape of node, and its firmware folder."""
+"""A small network in which every kind of node occurs, and its firmware folder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EMULATED = tuple(t for t in TARGETS if t.emulator)
 
 
 def needs(target: Target) -> None:
-    """Skip the test where a tool of the target is missing."""
+    """Skip the calling test where a tool of the target is missing."""
     missing = [tool for tool in tools(target) if shutil.which(tool) is None]
     if missing:
         pytest.fail(f"{target.check_name} needs {', '.join(missing)}")
@@ -86,7 +86,7 @@ def small_graph() -> QGraph:
 
 
 def with_one_weight_changed(graph: QGraph, layer: str) -> QGraph:
-    """``graph`` but for the level of one weight of the convolution ``layer``."""
+    """``graph`` with another level for one weight of the convolution ``layer``."""
     nodes = list(graph.nodes)
     at = next(i for i, n in enumerate(nodes) if n.name == layer)
     op = nodes[at].op

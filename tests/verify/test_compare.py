@@ -1,4 +1,4 @@
-"""Results written in Python stand for a machine: every single fault in them must be found."""
+"""Each single fault in a machine's results is found. Results are written in Python in place of a machine's."""
 
 import struct
 from pathlib import Path
@@ -18,7 +18,7 @@ Record = tuple[int, int, int, int, bytes]
 
 
 def run_records(graph: QGraph, pictures: U8, ticks: int = 100, step: int = 0) -> list[Record]:
-    """What a right machine writes that measures and traces the only picture."""
+    """The records of a correct machine that measures and traces the only picture."""
     scores, tensors = golden(graph, pictures)
     measured, traced = ((1, 0, 0, 0, struct.pack("<iIQQQ", 0, 640, ticks, 0, s)) for s in (0, step))
     score_record = (2, 0, 0, 0, scores[0].tobytes())

@@ -1,4 +1,4 @@
-"""Each machine's start-up, files and clock, tried with a program of their own."""
+"""Start-up code, file access and clock of each emulated machine work; each is tried by a small program."""
 
 import subprocess
 from pathlib import Path

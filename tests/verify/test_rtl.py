@@ -82,7 +82,7 @@ def test_bitstreams_are_for_boards(digits_pictures: Path, tmp_path: Path) -> Non
 def test_digits_from_compile_to_the_last_cycle(
     lanes: int | None, utilisation: float, tmp_path: Path, digits_pictures: Path
 ) -> None:
-    """On the target's lanes, and on others, which planes of 16 columns fill less well."""
+    """With as many lanes as the target has, and with another number, which planes of 16 columns fill less well."""
     out = tmp_path / "out"
     dense = ("--set", "max_kl=0.005", "--set", "work=0")  # enough to keep the lanes busy
     chosen = ("--target", "engine-8", *(("--lanes", lanes) if lanes else ()), *dense)

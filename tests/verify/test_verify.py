@@ -1,4 +1,4 @@
-"""A real firmware on every machine: right ones pass, each planted fault is named."""
+"""Firmware runs on every machine: correct firmware passes, and each planted fault is named."""
 
 import shutil
 import tempfile
@@ -25,7 +25,7 @@ def target(request: pytest.FixtureRequest) -> Target:
 
 
 def patched(out_dir: Path, copy: Path, file: str, old: str, new: str) -> Path:
-    """A copy of ``out_dir`` with the only ``old`` in one source replaced."""
+    """A copy of ``out_dir`` in one source of which ``old``, which occurs once, is replaced."""
     copytree(out_dir, copy)
     path = copy / "firmware" / file
     text = path.read_text()
