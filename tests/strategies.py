@@ -93,7 +93,7 @@ class _Draft:
             kernel, stride, pads, groups = (1, 1), (1, 1), (0, 0, 0, 0), 1
         beside = c % 16 == 0 and self.draw(
             st.booleans()
-        )  # as the dense kernel, dot products over channels, takes it
+        )  # as the dense kernel takes it
         if beside:
             groups, stride = 1, (1, 1)
         outputs = groups * self.pick(1, 6)
