@@ -75,7 +75,7 @@ class ConvSectionReader(wiring.Component):
             }
         )
         self._table, self._decoder = CodeTableReader(p), HuffmanDecoder(p)
-        self._index = Signal(16, name="index")
+        self._index = Signal(16, name="index")  # number of an array's element, or of a guard word
         self._found = Signal(8, name="cause")  # a defect in this cycle
 
     def elaborate(self, platform: object) -> Module:
@@ -85,7 +85,8 @@ class ConvSectionReader(wiring.Component):
         level_in, mult_in, shift_in, bias_in = self._look_ups(m)
         entries_left, bits_left = Signal(32), Signal(33)  # bits_left turns negative if too many are consumed
         self._connect_bits(m)
-        stored, where, shifting = Signal(signed(32)), Signal(bits(self._p.max_outputs)), Signal()  # a bias
+        # The bias of the cycle before as it was read, its channel, and whether there was one.
+        stored, where, shifting = Signal(signed(32)), Signal(bits(self._p.max_outputs)), Signal()
         bias_lost = self._shift_biases(m, bias_in, stored, where, shifting)
         self._find_defects(m, bits_left[32], bias_lost)
         m.d.sync += [

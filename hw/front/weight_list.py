@@ -1,4 +1,4 @@
-"""Makes replay lists of entries: finds where each weight lies, looks up its value, and publishes complete lists.
+"""Turns entries into replay lists: finds each weight's place, looks up its value, publishes complete lists.
 
 The weights of one output channel are a filter; each filter becomes one list. Weights come in the order of filter,
 tap and input channel, the channel fastest. An entry moves the position on by its run and one. That takes one cycle
@@ -30,9 +30,10 @@ from dcgen.hw.front.huffman import ENTRY
 def shape_layout(p: EngineParameters) -> data.StructLayout:
     """Extents of a step's weights.
 
-    outputs, taps : filters, and taps of a filter; at least 1
-    channels : input channels of a filter; at least 1
-    group_outputs : filters of a group; at least 1
+    outputs : number of filters, at least 1
+    taps : number of taps of a filter, at least 1
+    channels : number of input channels of a filter, at least 1
+    group_outputs : number of filters of a group, at least 1
     group_words : words from a group's first input channel to the next group's
     in_words : words from an input channel to the next one
     """
@@ -110,6 +111,7 @@ class WeightListBuilder(wiring.Component):
         self._output = Signal(bits(p.max_outputs + 1), name="output")
         self._tap, self._channel, self._room = Signal(bits(p.max_taps)), Signal(16), Signal(16, name="room")
         self._whole = Signal(16, name="whole")  # ``room`` at a tap's first weight
+        # Number of the filter within its group, and words from the tap's base to the group's first input channel.
         self._in_group, self._group_base = Signal(16), Signal(bits(p.words), name="group_base")
         self._last_output, self._last_tap = Signal(), Signal(name="last_tap")
         self._count = Signal(bits(p.list_entries + 1), name="count")  # non-zero weights of this list so far
@@ -122,8 +124,9 @@ class WeightListBuilder(wiring.Component):
         m.d.sync += self._whole.eq(self.shape.channels - 1)
         run, move = Signal(16), Signal()
         m.d.comb += run.eq(Mux(self._wrapping, self._rest, self.entries.payload.run))
+        # In this cycle: an entry goes on, and its run ends in this tap; the position leaves the tap, and the filter.
         entry, fits, leaves, ends = Signal(), Signal(), Signal(), Signal()
-        weight, closes = Signal(), Signal()
+        weight, closes = Signal(), Signal()  # there is a weight that is not 0; a list is complete
         m.d.comb += [
             entry.eq(self.entries.valid & move),
             fits.eq(run <= self._room),
@@ -199,7 +202,7 @@ class WeightListBuilder(wiring.Component):
 
         run : zeros in front of this cycle's weight, as far as they are in its tap
         move : the stages go on in this cycle; this function drives it
-        weight : there is a weight in this cycle
+        weight : this cycle has a weight that is not 0
         closes : this cycle closes a list
         filler : this cycle closes a list without weights
         """
