@@ -71,9 +71,9 @@ class ReplayLists(wiring.Component):
         m.submodules.entries = entries = Memory(shape=entry_layout(p), depth=2 << bits(p.list_entries), init=[])
         writer, reader = entries.write_port(), entries.read_port()
 
-        filling, draining = Signal(), Signal()  # halves
-        published = Signal(2)  # how many
-        full = Signal()  # both
+        filling, draining = Signal(), Signal()  # number of the half being filled, and of the oldest published one
+        published = Signal(2)  # number of published halves
+        full = Signal()  # both halves are published
         heads = Array(Signal(head_layout(p), name=f"head_{half}") for half in range(2))
         put = self.publish.valid & self.publish.ready
         take = self.head.valid & self.head.ready

@@ -113,7 +113,7 @@ class HuffmanDecoder(wiring.Component):
             writer.addr.eq(self.place.address),
             writer.data.eq(self.place.symbol),
         ]
-        stopped, move = Signal(), Signal()
+        stopped, move = Signal(), Signal()  # the stages stand still, or go on, in this cycle
         m.d.sync += stopped.eq(self.hold | (self.entries.valid & ~self.entries.ready))
         m.d.comb += move.eq(~stopped)
 
@@ -122,7 +122,7 @@ class HuffmanDecoder(wiring.Component):
         turn = Signal()  # ``second`` of the next cycle
         window, fits, beyond_all, length = self._match_lengths(m, turn)
         escaped, escape_width = self._match_escape(m, window)
-        begin = Signal()
+        begin = Signal()  # a code enters the pipeline
         m.d.comb += [
             begin.eq(self.enable & self.valid & move),
             self.consume.eq(Mux(begin, Mux(escaped, escape_width, length), 0)),
@@ -132,7 +132,7 @@ class HuffmanDecoder(wiring.Component):
             self.choice.escape_width.eq(escape_width),
             self.step.eq(begin & (second | ~self.gaps)),
         ]
-        stage_1 = Signal(STAGE_1)
+        stage_1 = Signal(STAGE_1)  # register behind stage 1; ``valid[0]`` says whether it holds a code
         ends = Signal(2)  # the codes of stages 1 and 2 are the last ones of their entries
         valid = [Signal(name=f"valid_{i}") for i in range(1, 4)]
         aside, aside_valid = Signal(ENTRY), Signal()

@@ -124,7 +124,7 @@ class WeightListBuilder(wiring.Component):
         m.d.sync += self._whole.eq(self.shape.channels - 1)
         run, move = Signal(16), Signal()
         m.d.comb += run.eq(Mux(self._wrapping, self._rest, self.entries.payload.run))
-        # In this cycle: an entry goes on, and its run ends in this tap; the position leaves the tap, and the filter.
+        # In this cycle: an entry goes on; its run ends in this tap; the position leaves the tap, and the filter.
         entry, fits, leaves, ends = Signal(), Signal(), Signal(), Signal()
         weight, closes = Signal(), Signal()  # there is a weight that is not 0; a list is complete
         m.d.comb += [
