@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from dcgen.emit.engine_data import describe, play_files
 from dcgen.emit.fileset import below, merged
@@ -53,7 +54,7 @@ def emit_hdl(graph: QGraph, data: bytes, plan: EnginePlan, prediction: Predictio
         "scores": golden.scores[0].tolist(),
         "tensors": {name: tensors.check_value(golden.trace[name]) for name in checked},
     }
-    sim = resource_dir("hw") / "sim"
+    sim = Path(playback.__file__).parent
     benches = {name: (sim / name).read_bytes() for name in BENCHES}
     inputs = zip(playback.FILES, play_files(data, plan.program, plan.commands, described, picture), strict=True)
     figures = {**summary(plan), "expected cycles": prediction.total}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Once
-from tests.process import ROOT
+from tests.process import QUICK, ROOT
 
 pytestmark = pytest.mark.slow
 
@@ -31,7 +31,13 @@ def wheel(once: Once) -> Path:
 
 def test_it_carries_templates_firmware_and_the_checkpoint(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
-    for needed in ("dcgen/models/digits.npz", "dcgen/_resources/firmware/runtime/dcg.h"):
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"dcgen"}
+    for needed in (
+        "dcgen/models/digits.npz",
+        "dcgen/_resources/firmware/runtime/dcg.h",
+        "dcgen/hw/contract/regmap.py",
+        "dcgen/hw/sim/bench.v",
+    ):
         assert needed in names
     assert any(name.startswith("dcgen/_resources/templates/c/") for name in names)
     assert not any(part in name for name in names for part in ("tests/", "scripts/", "__pycache__"))
@@ -56,7 +62,9 @@ def test_it_compiles_and_verifies_elsewhere(wheel: Path, tmp_path: Path, digits_
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    run("compile", "digits", "--calibration", digits_pictures / "calibration", "-o", "out")
+    calibration = digits_pictures / "calibration"
+    run("compile", "digits", *QUICK, "--calibration", calibration, "--target", "engine-8", "-o", "out")
+    assert list((elsewhere / "out" / "rtl").rglob("bench.v"))
     found = json.loads(run("verify", "out", "--on", "host", "--json"))
     assert [(c["target"], c["mismatches"]) for c in found["checks"]] == [("host", 0)]
     assert [f.name for f in elsewhere.iterdir()] == ["out"]
