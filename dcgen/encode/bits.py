@@ -24,7 +24,7 @@ def pack_bits(values: U64, widths: I64) -> tuple[bytes, int]:
     words = starts >> 5
     shifted = values << (starts & 31).astype(np.uint64)
     n = (total >> 5) + 2
-    # Fields share words but no bits, so OR is a sum, and below 2**53 float64 sums are exact.
+    # Fields share words but no bits: their OR is their sum, and float64 sums below 2**53 are exact.
     low = np.bincount(words, weights=(shifted & np.uint64(0xFFFFFFFF)).astype(np.float64), minlength=n)
     high = np.bincount(words + 1, weights=(shifted >> np.uint64(32)).astype(np.float64), minlength=n)
     packed = (low + high).astype("<u4").tobytes()

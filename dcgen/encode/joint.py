@@ -101,7 +101,7 @@ def _candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
     """The widths of an escaped run and the least counts that are worth a look."""
     widest = min(int(entries.runs.max(initial=0)).bit_length(), MAX_RUN_BITS)
     for run_bits in range(widest, -1, -1):
-        # Each bit less makes more fillers; beyond a quarter more entries nothing is gained.
+        # Each bit less makes more fillers. With over a quarter more entries, nothing is gained.
         if run_bits < widest and entries.n_limited((1 << run_bits) - 1) > 1.25 * len(entries):
             return
         limited = entries.limited((1 << run_bits) - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.encode.layout import NodeRecord
+from dcgen.encode.layout import NodeRecord, Section
 from dcgen.encode.schema import KINDS, NODE_HEADER, PADS, WINDOW, Kind, LayerFlag, TopologyFlag
 from dcgen.errors import BlobError, NumericError
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
@@ -35,12 +35,14 @@ class NodeFields:
 
     topology : fields of NodeTopology, without ``kind``, ``flags`` and ``n_inputs``
     layer : fields of NodeHeader, without check sum, size and ``kind``; ``hi`` is 255 if it is not given
+    body : what follows the NodeHeader, a multiple of four bytes; ``sections`` writes a convolution's
     """
 
     kind: Kind
     flags: TopologyFlag = NO_FLAGS
     topology: dict[str, int] = field(default_factory=dict)
     layer: dict[str, int] = field(default_factory=dict)
+    body: bytes = b""
 
 
 def node_fields(name: str, op: QOp) -> NodeFields:
@@ -113,11 +115,9 @@ def check_layer(name: str, node: NodeRecord, f: dict[str, int]) -> None:
         require(f[found] == rest, name, f"a {node.kind.name} has {found} {f[found]}, expected {rest}", "LAYER")
 
 
-def plain_op(name: str, node: NodeRecord, f: dict[str, int]) -> QOp:
-    """The operator of a node without weights: ``f`` are the fields of its NodeHeader.
-
-    Raises BlobError LAYER where its constants are out of range.
-    """
+def plain_op(name: str, node: NodeRecord, section: Section) -> QOp:
+    """The operator of a node that is no convolution. Raises BlobError LAYER for constants out of range."""
+    f = section.fields
     check_layer(name, node, f)
     ceil = TopologyFlag.CEIL in node.flags
     match node.kind:

@@ -97,7 +97,7 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
             max_code_bits = max(max_code_bits, conv.code.max_code_bits)
             max_filter = max(max_filter, section.record["max_filter_entries"])
         else:
-            op = plain_op(name, node, section.fields)
+            op = plain_op(name, node, section)
         nodes.append(QNode(name, op, tuple(names[i] for i in node.inputs)))
     graph = QGraph("blob", first, {t.name: t for t in (first, *tensors[1:])}, tuple(nodes), layout.score_scale)
     for field, found in (("max_code_bits", max_code_bits), ("max_filter_entries", max_filter)):

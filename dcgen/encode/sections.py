@@ -21,7 +21,11 @@ from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 @dataclass(frozen=True)
 class LayerSize:
-    """Bytes of one layer section, part by part; ``header`` is all of its headers."""
+    """Bytes of one layer section, part by part.
+
+    header : all of its headers
+    levels : the codebook, or the body of a section that is no convolution's
+    """
 
     header: int
     levels: int = 0
@@ -85,11 +89,11 @@ def layer_section(node: QNode, graph: QGraph, fields: NodeFields, settings: Codi
     """The section of ``node``. Raises NumericError where the format cannot hold its constants."""
     if isinstance(node.op, QConv):
         return _conv_section(node, node.op, graph.tensors[node.inputs[0]].shape, fields, settings)
-    size = LayerSize(NODE_HEADER.size)
-    return WrittenSection(_sealed(fields, size), BlobLayer(node.name, fields.kind, size))
+    size = LayerSize(NODE_HEADER.size, levels=len(fields.body))
+    return WrittenSection(_sealed(fields, size, fields.body), BlobLayer(node.name, fields.kind, size))
 
 
-def _sealed(fields: NodeFields, size: LayerSize, rest: bytes = b"") -> bytes:
+def _sealed(fields: NodeFields, size: LayerSize, rest: bytes) -> bytes:
     """A section of which ``rest`` follows the NodeHeader."""
     values = {"kind": int(fields.kind), "hi": 255, **fields.layer}
     section = NODE_HEADER.pack(section_bytes=size.total, **values) + rest

@@ -39,7 +39,7 @@ def clip(call: Call, scope: Scope) -> Signal:
     hi = math.inf if high is None else float(high.reshape(()))
     if math.isnan(lo) or math.isnan(hi):
         raise ModelError(call.where, f"clips to NaN: minimum {lo}, maximum {hi}")
-    return scope.emit(call, Clip(min(lo, hi), hi), x, dims=x.dims)  # ONNX: the maximum wins
+    return scope.emit(call, Clip(min(lo, hi), hi), x, dims=x.dims)  # of crossing bounds ONNX takes the maximum
 
 
 def add(call: Call, scope: Scope) -> Signal:

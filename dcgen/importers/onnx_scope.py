@@ -156,7 +156,7 @@ class Scope:
         if signal.dims[:1] == (self.batch,) and as_shape(signal.dims[1:]) == shape:
             return 1
         if self.batch == 1 and len(signal.dims) == 1 and as_shape(signal.dims) == shape:
-            return 0  # a lone vector
+            return 0  # a vector without a batch axis
         return None
 
     def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:

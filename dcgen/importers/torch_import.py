@@ -34,7 +34,7 @@ def load_pt2(path: str | Path, input_size: int | None = None, default_size: int 
     try:
         with _quiet():
             program = torch.export.load(path)
-    except Exception as e:  # torch documents none of the many it raises for a damaged archive
+    except Exception as e:  # torch documents none of the exceptions that a damaged archive raises
         raise ModelError(path, f"is not a readable torch.export archive: {first_line(e)}") from None
     return import_program(program, str(path), input_size, default_size)
 
@@ -49,7 +49,7 @@ def import_program(
             exported = torch.onnx.export(program, dynamo=True, verbose=False)
     except ImportError as e:
         raise ToolError("onnxscript", f"is needed to import {source}: {e}", "pip install dcgen[torch]") from None
-    except Exception as e:  # whatever a program holds that the exporter does not know
+    except Exception as e:  # torch documents none of the exceptions that a program it cannot export raises
         raise ModelError(source, f"cannot be expressed in ONNX: {first_line(e)}") from None
     return import_onnx(exported.model_proto, source, input_size, default_size)
 

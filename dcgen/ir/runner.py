@@ -28,7 +28,8 @@ class FloatRunner:
         self._own = dict(_feeds(graph)) if swappable else {}
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others use the cores, too
+        # Idle threads would keep cores busy that others can use.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         model = to_onnx(graph, self.outputs, weights_as_inputs=swappable)
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]

@@ -32,7 +32,7 @@ from dcgen.ir.graph import (
     Shape,
 )
 
-OPSET = 22  # the first whose pools state what a window in the end padding does
+OPSET = 22  # the first to define what a pool does with a window that starts in the end padding
 IR_VERSION = 10  # the oldest file version that may hold that opset
 
 

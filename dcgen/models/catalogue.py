@@ -25,6 +25,7 @@ class Model:
 
     @property
     def name(self) -> str:
+        """What users call it."""
         return self.spec.name
 
     @property

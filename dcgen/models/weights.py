@@ -144,7 +144,7 @@ def _read_torch(path: Path) -> Arrays:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
-    except Exception as e:  # torch documents none of the many it raises for a damaged pickle
+    except Exception as e:  # torch documents none of the exceptions that a damaged pickle raises
         hint = "a state dict of plain tensors is expected"
         raise WeightsError(path, f"is not a readable PyTorch file ({type(e).__name__})", hint) from None
     for key in ("state_dict", "model"):

@@ -181,7 +181,7 @@ class Comparison:
                 self._compare_scores(traced, scores[i])
             if i < run.measured:
                 self._compare_scores(measured, scores[i])
-        for _ in outcomes:  # more than was asked for; reading on also finds a missing end
+        for _ in outcomes:  # more than was asked for. Reading to the end also finds a missing end record.
             raise ToolError(run.target.check_name, "wrote more results than there are pictures")
 
     def add_planes(

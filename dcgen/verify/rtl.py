@@ -118,7 +118,7 @@ def _cycles(engine: _Engine, played: playback.Played) -> CycleCount:
     total = causes.pop("total")
     starts = np.append(played.steps[:, 1], total)
     starts[0] = 0  # the first step begins with the first cycle; its record is seen one later
-    names = [*(n.name for n in engine.graph.nodes), "input and end"]  # -1 is the last of them
+    names = [*(n.name for n in engine.graph.nodes), "input and end"]  # node -1 is the last of them
     layers = {name: [0, 0] for name in names}
     for step, node in enumerate(plan["step_nodes"]):
         layers[names[node]][0] += predicted["steps"][step]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgen.codings import CodingName
+from dcgen.encode import blob as writer
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
+from dcgen.encode.layout import take_apart
+from dcgen.encode.operators import NodeFields, node_fields
 from dcgen.encode.reader import decode, describe
-from dcgen.encode.schema import HEADER, Coding, Kind
-from dcgen.errors import ConfigError, GraphError, NumericError
-from dcgen.quant.qgraph import QAdd, QConv, QGraph, QNode, QScores, QTensor, Requant
+from dcgen.encode.schema import HEADER, KINDS, Coding, Kind
+from dcgen.errors import BlobError, ConfigError, GraphError, NumericError
+from dcgen.quant.qgraph import QAdd, QConv, QGraph, QNode, QOp, QPad, QScores, QTensor, Requant
+from tests.firmware.nets import every_operator
 from tests.strategies import qgraphs
 
 CODINGS = st.sampled_from(("joint", "deep-compression", "smallest"))
@@ -147,6 +151,26 @@ def test_levels_take_two_bytes_only_where_needed() -> None:
     indices = np.ones((4, 2, 1, 1), np.uint8)
     sizes = [encode(single_conv(indices, 2, level=level)).layers[0].size.levels for level in (126, 127)]
     assert sizes == [1, 2]
+
+
+def test_a_section_of_any_kind_may_have_a_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind whose operator needs bytes of its own, say a table, only has to say so."""
+    graph = every_operator(3)
+    at, body = next(i for i, n in enumerate(graph.nodes) if isinstance(n.op, QPad)), b"body"
+
+    def with_body(name: str, op: QOp) -> NodeFields:
+        fields = node_fields(name, op)
+        return replace(fields, body=body) if fields.kind is Kind.PAD else fields
+
+    plain = encode(graph)
+    monkeypatch.setattr(writer, "node_fields", with_body)
+    longer = encode(graph)
+    assert len(longer.data) - len(plain.data) == len(body) == longer.layers[at].size.levels
+    with pytest.raises(BlobError, match=f"section {at}: has 28 bytes, expected 24$"):
+        take_apart(longer.data)
+    monkeypatch.setitem(KINDS, Kind.PAD, replace(KINDS[Kind.PAD], body=True))
+    assert bytes(take_apart(longer.data).sections[at].body) == body
+    assert_same(decode(longer.data, names(graph)), graph)
 
 
 def test_what_the_format_cannot_hold_is_refused() -> None:

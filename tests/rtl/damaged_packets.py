@@ -102,7 +102,7 @@ def meaning(sound: bytes, sent: Packets, names: Sequence[str]) -> QGraph:
             conv = Convolution(name, layout, record, section)
             op = conv.op()
         else:
-            op = plain_op(name, record, section.fields)
+            op = plain_op(name, record, section)
         nodes.append(QNode(name, op, tuple(names[i] for i in record.inputs)))
     tensors = {
         name: QTensor(name, shape, 1.0, zero, pad if not i else (zero,) * shape[0])
