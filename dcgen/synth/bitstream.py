@@ -172,7 +172,7 @@ def design(parameters: EngineParameters, board: Board, megahertz: float) -> dict
         files = board.plan(parameters, megahertz).files
     except ValueError as e:
         raise ConfigError(board.name, str(e)) from e
-    texts = {name: files[name] for name in ("top.il", board.family.pins[1])}
+    texts = {name: files[name] for name in ("top.il", board.family.pins)}
     return {name: text.encode() if isinstance(text, str) else text for name, text in texts.items()}
 
 
@@ -197,9 +197,9 @@ def _place(
     family = board.family
     nextpnr.run(
         *board.nextpnr,
-        *("--json", "top.json", *family.pins, family.routed, f"seed{seed}.config"),
-        *("--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
-        *(*family.placing, "--timing-allow-fail", "--quiet"),
+        *(part.format(routed=f"seed{seed}.config") for part in family.placing),
+        *("--json", "top.json", "--seed", str(seed), "--freq", f"{megahertz:g}", "--report", f"seed{seed}.json"),
+        *("--timing-allow-fail", "--quiet"),
         folder=work,
     )
     report = _read_json(work / f"seed{seed}.json")

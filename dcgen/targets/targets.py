@@ -155,20 +155,17 @@ DEFAULT_TARGET: Final = "cortex-m4"
 
 def find(name: str) -> Target | EngineTarget:
     """The machine or engine of this name, or the machine of this check name. Raises ConfigError."""
-    for target in TARGETS:
-        if name in (target.name, target.check_name):
-            return target
-    for engine in ENGINES:
-        if name == engine.name:
-            return engine
-    names = ", ".join((*(t.name for t in TARGETS), *(e.name for e in ENGINES)))
-    raise ConfigError(name, f"is no target, expected one of {names}")
+    targets: dict[str, Target | EngineTarget] = {target.name: target for target in TARGETS}
+    targets |= {engine.name: engine for engine in ENGINES}
+    found = targets.get(name) or next((t for t in TARGETS if t.check_name == name), None)
+    if found is None:
+        raise ConfigError(name, f"is no target, expected one of {', '.join(targets)}")
+    return found
 
 
 def find_check(name: str) -> Target:
     """The machine of this check name, as ``verify --on`` has it. Raises ConfigError."""
-    for target in TARGETS:
-        if name == target.check_name:
-            return target
-    names = ", ".join((*(t.check_name for t in TARGETS), CHECK_NAME))
-    raise ConfigError(name, f"is nothing to verify on, expected one of {names}")
+    targets = {target.check_name: target for target in TARGETS}
+    if name not in targets:
+        raise ConfigError(name, f"is nothing to verify on, expected one of {', '.join((*targets, CHECK_NAME))}")
+    return targets[name]

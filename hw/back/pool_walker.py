@@ -68,12 +68,10 @@ class PoolWalker(wiring.Component):
         m = Module()
         ring = self.field("in_words")
         cursors = {loop: Signal(cursor_layout(p), name=f"cursor_{loop}") for loop in LOOPS}
-        distances = {
-            loop: distance(
-                m, p, self.field(f"{loop}_words"), self.field(f"{loop}_lanes"), ring, f"distance_{loop}"
-            )
-            for loop in LOOPS
-        }
+        distances = {}
+        for loop in LOOPS:
+            words, lanes = self.field(f"{loop}_words"), self.field(f"{loop}_lanes")
+            distances[loop] = distance(m, p, words, lanes, ring, f"distance_{loop}")
         base = Signal(bits(p.words))
         loops = Loops(self)
         active, finished = Signal(), Signal()
@@ -156,6 +154,8 @@ class Loops:
     starts : what ``counts`` starts from
     steps : what an iteration takes from ``counts``
     ends : the loop is in its last iteration
+    single : the loop has one iteration
+    coming_ends : what ``ends`` will be in the next cycle
     goes_on : the loop begins its next iteration in this cycle, all loops inside it being at their ends
     """
 
@@ -165,10 +165,10 @@ class Loops:
         fields = dict(x="x_groups", row="taps", chunk="out_width", window="rows", channel="outputs")
         self.starts = {loop: walker.field(name) for loop, name in fields.items()}
         self.steps = dict.fromkeys(names, 1) | {"chunk": walker.field("chunk_outputs")}
-        self.ends = {loop: Signal(name=f"end_{loop}") for loop in names}
-        self.single = {loop: Signal(name=f"single_{loop}") for loop in names}  # it ends where it starts
-        self.coming_ends = {loop: Signal(name=f"coming_end_{loop}") for loop in names}
-        self.goes_on = {loop: Signal(name=f"goes_on_{loop}") for loop in names}
+        self.ends, self.single, self.coming_ends, self.goes_on = (
+            {loop: Signal(name=f"{name}_{loop}") for loop in names}
+            for name in ("end", "single", "coming_end", "goes_on")
+        )
 
     def choose(self, m: Module, start: Signal, active: Signal, finished: Signal) -> None:
         """The loop that goes on is the innermost that has not ended; none does after the last read."""

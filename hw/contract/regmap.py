@@ -168,6 +168,7 @@ def parameter_values(p: EngineParameters) -> dict[str, int]:
 
 def c_header() -> str:
     """Text of ``dcg_engine_regs.h``: registers as byte addresses, fields as shift and mask."""
+    exact = sum(1 << i for i, (name, _) in enumerate(_PARAMETERS) if name in EXACT_PARAMETERS)
     lines = [
         "/* The engine's registers, byte offsets and fields: rendered from its register map, do not edit. */",
         "#ifndef DCG_ENGINE_REGS_H",
@@ -177,11 +178,7 @@ def c_header() -> str:
         _define("VERSION_VALUE", f"{VERSION}u", "of the register map"),
         _define("COMMANDS", f"0x{COMMANDS:04X}u", "window of the command memory"),
         _define("N_PARAMETERS", f"{len(_PARAMETERS)}u", "registers from DCG_ENGINE_LANES on"),
-        _define(
-            "EXACT_PARAMETERS",
-            f"0x{sum(1 << i for i, (name, _) in enumerate(_PARAMETERS) if name in EXACT_PARAMETERS):04X}u",
-            "bit i: parameter i must be the plan's, not just as large",
-        ),
+        _define("EXACT_PARAMETERS", f"0x{exact:04X}u", "bit i: parameter i must be the plan's, not just as large"),
         _define("N_COUNTERS", f"{len(COUNTERS)}u", "registers from DCG_ENGINE_CYCLES_TOTAL on"),
         "",
     ]
