@@ -139,15 +139,7 @@ class _Machine:
     def _write(self, step: int, word: I64, lane: I64, count: I64, data: U8, base: I64, ring: int) -> None:
         """Make and keep the writes of a step, whose arrays may have any shape that is N writes in C order."""
         n = word.size
-        parts = (
-            step,
-            word.reshape(n),
-            lane.reshape(n),
-            count.reshape(n),
-            data.reshape(n, -1),
-            base.reshape(n),
-            ring,
-        )
+        made = step, word.reshape(n), lane.reshape(n), count.reshape(n), data.reshape(n, -1), base.reshape(n), ring
         writes = Writes(*made)
         writes.apply(self.memory)
         self.writes.append(writes)

@@ -70,9 +70,8 @@ class EngineParameters:
         if not (isinstance(strides, tuple) and strides and all(map(_is_positive, strides))):
             raise TypeError(f"strides must be a tuple of positive integers, not {strides!r}")
         if len(strides) > _MAX_STRIDES or max(strides) > _MAX_STRIDE:
-            raise ValueError(
-                f"strides must be at most {_MAX_STRIDES} numbers of at most {_MAX_STRIDE}, not {strides}"
-            )
+            most = f"{_MAX_STRIDES} numbers of at most {_MAX_STRIDE}"
+            raise ValueError(f"strides must be at most {most}, not {strides}")
 
     @property
     def groups(self) -> int:
