@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import assert_never
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from dcgen.hw.contract.commands import Fill, Op
 from dcgen.hw.contract.lists import I64, ReplayList
 from dcgen.plan.engine.plan import EnginePlan
 from dcgen.plan.engine.steps import Step
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad, QScores, QTensor, Requant
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QPad, QTensor, Requant
 
 
 def replay_lists(graph: QGraph, plan: EnginePlan) -> Iterator[ReplayList]:
@@ -73,10 +72,8 @@ def _convolution(
                 weight = (op.unit + n // 2) // n
                 weights, at, planes = np.full(n, weight), taps, np.full(n, plane)
                 bias, requant = -source.zero_point * n * weight, op.requant
-            case QMaxPool() | QPad() | QConcat() | QScores():
+            case _:  # ``lower`` makes convolutions of no others
                 raise TypeError(f"{type(op).__name__} has no lists of weights")
-            case _:
-                assert_never(op)
         if requant is None:
             found.append(ReplayList(weights, at, planes, bias, zero_in=source.zero_point))
             continue
