@@ -1,8 +1,10 @@
-/* Harness program of many models: each one's self-test in turn, in the same memory. The outcomes go to the
- * results' file one by one, so that a program that crashes has told how far it came. Sixteen networks one
- * behind the other have pictures at every alignment, and blob and arena at every two that are allowed.
+/* Harness program of many models: runs each one's self-test in turn, in the same memory. Outcomes go to the
+ * results file one by one, so that a program that crashes has told how far it has come. Sixteen networks one
+ * behind the other have their pictures at every address modulo 16, and blob and arena at each combination of
+ * four addresses that are allowed.
  *
- * networks.h defines N_NETWORKS, LARGEST_ARENA, LARGEST_BLOB, LARGEST_PICTURE, MOST_SCORES and networks[]. */
+ * networks.h, which the test writes, defines N_NETWORKS, LARGEST_ARENA, LARGEST_BLOB, LARGEST_PICTURE,
+ * MOST_SCORES and networks[]. */
 #include "dcg.h"
 #include "port.h"
 
@@ -15,8 +17,9 @@ typedef struct network {
 
 #include "networks.h"
 
-#define GUARD 64u    /* bytes behind the arena, more than a kernel stores at once */
-#define PATTERN 0xA5 /* of the arena and its guard: no tensor is right from an earlier run */
+#define GUARD 64u /* bytes behind the arena that must stay as they are: more than a kernel stores at once */
+#define PATTERN                                                                                              \
+    0xA5 /* what arena and guard are filled with, so that no tensor is right from an earlier run */
 
 typedef struct outcome {
     int32_t status;
@@ -36,6 +39,7 @@ static uint8_t *copied(uint8_t *to, const uint8_t *from, size_t bytes) {
     return to;
 }
 
+/* Runs the network's self-test; number says at which alignments. */
 static outcome test(const network *n, uint32_t number) {
     static dcg_net net;
     uint8_t *arena = arenas + number / 4u % 4u * DCG_ARENA_ALIGNMENT;

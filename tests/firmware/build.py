@@ -1,4 +1,4 @@
-"""Compiles emitted firmware on this computer, for tests."""
+"""Compiles emitted firmware for this computer, under sanitizers, and runs it."""
 
 from __future__ import annotations
 
@@ -99,7 +99,10 @@ class Program:
         return run([str(self._program), str(self._model), *arguments])
 
     def trace(self, pictures: U8, blob: bytes | None = None) -> tuple[dict[str, U8], I32]:
-        """Every traced tensor [N, C, H, W] and the scores [N, S] of pictures [N, H, W, C]."""
+        """Every traced tensor, uint8 [N, C, H, W] by name, and the scores, int32 [N, S], of pictures [N, H, W, C].
+
+        blob : takes the place of the program's own
+        """
         (self.folder / "b").write_bytes(blob or self.blob.data)
         (self.folder / "p").write_bytes(pictures.tobytes())
         out = self.call("trace", str(self.folder / "b"), str(self.folder / "p"))
@@ -128,7 +131,7 @@ class Program:
         return tensors, scores
 
     def fuzz(self, blobs: Sequence[bytes]) -> list[tuple[Status, Status]]:
-        """(status of dcg_init, status of dcg_run) for each blob, OK where it did not get that far."""
+        """The statuses of dcg_init and of dcg_run for each blob; OK for dcg_run where dcg_init has failed."""
         c, h, w = self.graph.input.shape
         (self.folder / "f").write_bytes(b"".join(struct.pack("<I", len(b)) + b for b in blobs))
         (self.folder / "p").write_bytes(np.arange(c * h * w).astype(np.uint8).tobytes())

@@ -12,7 +12,8 @@ from dcgen.encode.schema import CONV_HEADER, HEADER, NODE_HEADER, Kind
 
 
 def reseal(data: bytes) -> bytes:
-    """``data`` with every checksum made right again, as far as its sections can be followed."""
+    """``data`` with the checksums of the blob and of its sections made right again, as far as the sections' sizes
+    lead from one to the next."""
     out = bytearray(data)
     if len(out) < HEADER.size:
         return data
@@ -38,7 +39,7 @@ def sections(data: bytes) -> Iterator[tuple[int, dict[str, int]]]:
 
 
 def forged_fields(data: bytes) -> Iterator[bytes]:
-    """Every field of every header, set to values that tend to break readers; resealed."""
+    """Blobs with one field of one header set to a value that tends to break readers, for every field; resealed."""
     places = [(HEADER, 0)]
     for at, node in sections(data):
         places.append((NODE_HEADER, at))
@@ -61,7 +62,8 @@ def forged_fields(data: bytes) -> Iterator[bytes]:
 
 
 def random_damage(data: bytes, count: int, seed: int) -> Iterator[bytes]:
-    """Truncations, flipped bits, overwritten and exchanged runs of bytes; two thirds resealed."""
+    """``count`` blobs, each cut off, or with flipped bits, overwritten bytes or exchanged words; two thirds are
+    resealed."""
     rng = np.random.default_rng(seed)
     for i in range(count):
         out = bytearray(data)

@@ -1,4 +1,4 @@
-"""A small random network with every operator, at shapes and strides that reach the corners of the C code."""
+"""Random networks for tests of the C runtime, at shapes and strides that reach its corners; and their pictures."""
 
 from __future__ import annotations
 
@@ -25,13 +25,15 @@ from dcgen.quant.verify import verify
 
 
 class _Builder:
+    """A network under construction, node by node, with random constants."""
+
     def __init__(self, seed: int) -> None:
         self.rng = np.random.default_rng(seed)
         self.tensors: dict[str, QTensor] = {}
         self.nodes: list[QNode] = []
 
     def pick(self, low: int, high: int) -> int:
-        """A number in low..high, both included."""
+        """A random integer from ``low`` to ``high``, both included."""
         return int(self.rng.integers(low, high + 1))
 
     def tensor(
@@ -47,7 +49,7 @@ class _Builder:
         return name
 
     def keeping(self, op: QOp, *inputs: str) -> str:
-        """A node whose output has its input's zero point."""
+        """Add a node whose output has its input's zero point. Returns the node's name."""
         return self.node(op, *inputs, zero_point=self.tensors[inputs[0]].zero_point)
 
     def requant(self, n: int = 1) -> Requant:
@@ -78,7 +80,8 @@ class _Builder:
 
 
 def every_operator(seed: int) -> QGraph:
-    """A verified network; the seed chooses shapes, constants, densities and how it ends."""
+    """A small verified network with every operator. The seed chooses shapes, constants, densities and the last
+    node."""
     b = _Builder(seed)
     c, h, w = b.pick(1, 4), b.pick(8, 20), b.pick(8, 20)
     b.tensor("input", (c, h, w), None, tuple(b.rng.integers(0, 256, c).tolist()))
@@ -111,15 +114,20 @@ def rectified(
     density: float = 0.5,
     clip: tuple[int, int] = (0, 255),
 ) -> QGraph:
-    """A convolution of single positions over an input of which about a ``share`` is not zero, if the picture is
-    noise. Every fifth channel is nothing but zeros, every seventh filter is empty."""
+    """A 1x1 convolution over an input that is mostly zero.
+
+    share : about how much of the 1x1 convolution's input is not zero where the picture is noise
+    density : share of its weights that are not zero
+    clip : lowest and highest byte of its output
+
+    Every fifth channel of that input is zero throughout, every seventh filter has no weights."""
     rng = np.random.default_rng(outputs)
     levels = np.append(0, np.setdiff1d(np.arange(-50, 51), 0)).astype(np.int16)
 
     def conv(shape: tuple[int, ...], kept: float, active: float, pad: int, bounds: tuple[int, int]) -> QConv:
         indices = rng.integers(1, len(levels), shape) * (rng.random(shape) < kept)
         weights = levels[indices].astype(np.int64).reshape(shape[0], -1)
-        spread = 74 * np.sqrt((weights**2).sum(1)) + 1  # of sums over noise
+        spread = 74 * np.sqrt((weights**2).sum(1)) + 1  # standard deviation of sums over noise
         bias = -np.rint(127 * weights.sum(1) + NormalDist().inv_cdf(1 - active) * spread).astype(np.int32)
         requant = constants(30 / float(spread.mean()), *bounds)
         return QConv(levels, indices.astype(np.uint8), bias, 0, requant, (1, 1), (pad,) * 4)
@@ -142,13 +150,13 @@ def rectified(
 
 
 def pictures(graph: QGraph, count: int, seed: int = 0) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Random camera pictures, uint8 [count, H, W, C]."""
+    """Pictures of noise, uint8 [count, H, W, C]."""
     c, h, w = graph.input.shape
     return np.random.default_rng(seed).integers(0, 256, (count, h, w, c), dtype=np.uint8)
 
 
 def extreme_pictures(graph: QGraph) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-    """Pictures of nothing but 0, nothing but 255, and a random mixture of both, uint8 [3, H, W, C]."""
+    """A picture of zeros, one of 255 throughout, and a random mixture of both, uint8 [3, H, W, C]."""
     c, h, w = graph.input.shape
     mixture = 255 * np.random.default_rng(0).integers(0, 2, (h, w, c), dtype=np.uint8)
     return np.stack([np.zeros_like(mixture), np.full_like(mixture, 255), mixture])

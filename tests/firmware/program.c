@@ -1,17 +1,19 @@
 /* Test program for emitted models. All memory is from malloc, of exactly the stated sizes, so that the
  * address sanitizer sees the first byte read or written outside. The program is linked once; its first
- * argument is the model, a shared library of model.c and the emitted files, and the others say what to do:
+ * argument is the model, a shared library of model.c and the emitted files, and the others say what to do.
+ * All results go to stdout:
  *
- *   trace BLOB PICTURES   runs every picture, every second one step by step; stdout: rows (u16 node,
- *                                 channel, row, count, then the bytes) and after each picture u16 0xFFFF and
- *                                 its scores
- *   fuzz BLOBS PICTURE    BLOBS: (u32 size, bytes) ...; stdout: "init run" statuses, a line each
- *   selftest              stdout: status and first wrong node
- *   argument              stdout: statuses of calls with wrong arguments
- *   rows PICTURE          stdout: statuses of calls that begin pictures and push rows, in every
- *                                 order, and whether a picture pushed after all that has dcg_run's scores
- *   steps PICTURE         stdout: statuses of calls in and out of turn, and whether a picture taken
- *                                 step by step, refusing rows between, has dcg_run's scores
+ *   trace BLOB PICTURES   runs every picture, every second one step by step: writes each traced row (u16
+ *                         node, channel, row, count, then the bytes), and after each picture u16 0xFFFF and
+ *                         its scores
+ *   fuzz BLOBS PICTURE    runs the picture with each blob of a file (u32 size, bytes, again and again):
+ *                         prints the statuses of dcg_init and of the run, a line a blob
+ *   selftest              runs the self-test: prints its status, and number and name of the first wrong node
+ *   argument              calls functions with wrong arguments: prints their statuses
+ *   rows PICTURE          begins pictures and pushes rows in and out of turn: prints the statuses, and
+ *                         whether a picture pushed after all that has dcg_run's scores
+ *   steps PICTURE         calls functions in and out of turn: prints the statuses, and whether a picture
+ *                         computed step by step, with rows refused between, has dcg_run's scores
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -22,6 +24,7 @@
 
 static const struct model *model;
 
+/* Memory of so many bytes, aligned to 16 and filled with a pattern. */
 static void *exact(size_t bytes) {
     void *p = NULL;
     if (posix_memalign(&p, 16, bytes ? bytes : 1) != 0) abort();
@@ -54,7 +57,9 @@ static dcg_status run_steps(dcg_net *net, dcg_status status) {
     return status;
 }
 
-/* One picture as its plan has it: whole, or row by row, each row's memory free again after its call. */
+/* Runs a picture as the plan has it, whole or row by row; a row's memory is freed after its call.
+ *
+ * steps  whether to go step by step */
 static dcg_status run_picture(dcg_net *net, const uint8_t *picture, int32_t *scores, int steps) {
     if (!model->plan->streamed)
         return steps ? run_steps(net, dcg_begin_picture(net, picture, scores))
@@ -115,8 +120,8 @@ static int fuzz(const char *blobs_name, const char *picture_name) {
     return 0;
 }
 
-/* What dcg_init says where the blob or the arena lies by 1, 2, ... bytes beside where it may: the same for
- * all, or DCG_OK. */
+/* What dcg_init returns for a blob at 1 .. blob_end - 1 bytes behind an alignment, and for an arena at
+ * 1 .. arena_end - 1: DCG_ERR_ARGUMENT if it does so for all of them, else DCG_OK. */
 static dcg_status with_alignment(const uint8_t *blob, size_t blob_bytes, uint8_t *arena, size_t blob_end,
                                  size_t arena_end) {
     dcg_net net;
@@ -202,7 +207,7 @@ static dcg_status fail(const struct dcg_job *job) {
     return DCG_ERR_CODE;
 }
 
-/* The model's plan, but that its first step fails. */
+/* Binds net to a copy of the model's plan whose first step's node fails. */
 static dcg_status init_failing(dcg_net *net, dcg_plan *plan, dcg_node *nodes, void *arena) {
     *plan = *model->plan;
     memcpy(nodes, plan->nodes, plan->n_nodes * sizeof *nodes);

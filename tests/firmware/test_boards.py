@@ -48,11 +48,13 @@ OPERATORS = {
 
 @dataclass(frozen=True)
 class Network:
-    """A network with what its plan is made of and what must come of one picture.
+    """A network, how its plan is made, and what must come of one picture.
 
+    golden : the picture, its scores and check values
     schedule : None for whole layers
-    tight : without memory for packed inputs but what the tensors leave, so that some are read as they are
-    table_bits : that decoding tables are entered with
+    tight : whether packed inputs get no memory but what tensors leave free, so that some layers read tensors as
+        they lie
+    table_bits : bits that decoding tables are entered with; None for as many as suit the network
     """
 
     graph: QGraph
@@ -74,10 +76,10 @@ class Network:
 
 @cache
 def networks() -> tuple[Network, ...]:
-    """``COUNT`` different random networks, half of them in strips with pictures pushed row by row, half in the
-    least memory; a quarter in both. Decoding tables of all sizes.
+    """``COUNT`` different random networks. Half of them run in strips with pictures pushed row by row, half in the
+    least memory, a quarter in both. Their decoding tables are of all sizes.
 
-    The same ones whenever this file is run by itself: hypothesis takes numbers from the modules loaded.
+    They are the same ones whenever this file is run by itself: hypothesis draws by the modules that are loaded.
     """
     found: dict[bytes, Network] = {}
 
@@ -100,7 +102,7 @@ def networks() -> tuple[Network, ...]:
 
 
 def firmware(drawn: Sequence[Network], folder: Path) -> Path:
-    """A firmware folder whose program runs the self-test of each network."""
+    """Write a firmware folder whose program, boards.c, runs the self-test of each network. Returns the folder."""
     names = [ModelNames.of(f"net{i:03d}") for i in range(len(drawn))]
     write(folder, port_files(names[0].name))
     write(folder / "runtime", runtime_files())
@@ -131,9 +133,9 @@ def firmware(drawn: Sequence[Network], folder: Path) -> Path:
 
 
 def outcomes(drawn: Sequence[Network], target: Target, folder: Path) -> tuple[list[str], set[str]]:
-    """What is wrong with each network on a core, empty if nothing is, and the functions that ran there.
+    """For each network, what is wrong with it on a core, empty if nothing is; and the functions that ran there.
 
-    The latter are read from the emulator's own log of the code it has translated.
+    The functions are read from the emulator's own log of the code that it has translated.
     """
     require(target)
     assert target.emulator
@@ -152,7 +154,7 @@ def outcomes(drawn: Sequence[Network], target: Target, folder: Path) -> tuple[li
 
 
 def fault(graph: QGraph, outcome: np.void) -> str:
-    """In words, empty if there is none."""
+    """What is wrong with a network's outcome, in words; empty if nothing is."""
     said = []
     if outcome["status"] != Status.OK:
         said.append(Status(int(outcome["status"])).name)
@@ -181,7 +183,7 @@ def test_any_network_on_every_core(target: Target, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
 def test_every_alignment_of_picture_blob_and_arena(target: Target, tmp_path: Path) -> None:
-    """Through every kernel of the core, by whole layers and row by row in strips."""
+    """Every kernel of the core runs at every alignment, by whole layers and row by row in strips."""
     graph = every_kernel()
     golden = Golden.of(graph, pictures(graph, 1))
     streamed = Cutter(graph, streamed=True).schedule(((0, len(graph.nodes), 5),))
@@ -193,7 +195,7 @@ def test_every_alignment_of_picture_blob_and_arena(target: Target, tmp_path: Pat
 
 @pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
 def test_the_first_wrong_node_is_told(target: Target, tmp_path: Path) -> None:
-    """One bit of one check value, and of one score, is not the golden model's."""
+    """In one network a bit of a check value is wrong, in another a bit of a score."""
     graph = every_operator(0)
     good = Golden.of(graph, pictures(graph, 1))
     checks = tuple(c ^ (i == 3) for i, c in enumerate(good.checks))

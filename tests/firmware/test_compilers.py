@@ -16,7 +16,7 @@ from tests.firmware.build import HERE, STRICT, compile_all, write
 from tests.firmware.nets import every_operator, pictures
 
 ANALYZED = "-fanalyzer"
-"""Paths through each function, followed by the compiler: what it finds is an error, as all warnings are."""
+"""Has the compiler follow the paths through each function. What it finds is an error, as all warnings are."""
 COMPILERS = {
     "gcc": ["gcc", "-O2"],
     "gcc-pedantic": [
@@ -42,7 +42,7 @@ COMPILERS = {
     ],
 }
 LIBRARY = {"memcpy", "memset", "memmove"}
-"""What a compiler may call in place of our loops."""
+"""Functions that a compiler may call in place of loops."""
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,8 @@ def test_compiles_without_warnings_and_stands_alone(name: str, sources: Path, tm
 
 
 def _constants_with_pointers(symbol: str) -> set[str]:
-    """Position-independent code puts constant tables of pointers into a section the loader relocates."""
+    """``symbol`` if it is a constant table of pointers. Position-independent code has these in a writable section,
+    as the loader relocates them."""
     return {symbol} if symbol in ("nodes", "node_names", "dcg_net_plan", "dcg_net_selftest") else set()
 
 

@@ -41,7 +41,7 @@ def test_truncated_anywhere(program: Program) -> None:
 
 
 def test_any_flipped_bit(program: Program) -> None:
-    """Unsealed, so the checksum sees all of them but those in the fields before it."""
+    """The checksum is left as it was, so it finds every flipped bit but those of the fields ahead of it."""
     data = program.blob.data
     flipped = []
     for bit in range(0, 8 * len(data), 3):
@@ -73,7 +73,7 @@ def test_random_damage_long(program: Program, seed: int) -> None:
 
 
 def _change(data: bytes, what: str, field: str, value: int) -> bytes:
-    """One field of the header, or of the first convolution's headers, resealed."""
+    """``data`` with one field of the header, or of the first convolution's headers, set to ``value``; resealed."""
     at, _ = next((a, n) for a, n in sections(data) if n["kind"] == Kind.CONV)
     record, base = {
         "Header": (HEADER, 0),
@@ -133,7 +133,8 @@ def test_a_damaged_section_behind_a_right_checksum(program: Program) -> None:
 
 
 def test_decoding_errors_come_from_run(program: Program) -> None:
-    """Fewer entries than the stream holds, one bit more than they take, more weights than stated."""
+    """A header states fewer entries than the stream holds, one bit more than they take, or fewer weights of a filter
+    than there are."""
     data = program.blob.data
     at, _ = next((a, n) for a, n in sections(data) if n["kind"] == Kind.CONV)
     conv = CONV_HEADER.unpack(data, at + NODE_HEADER.size)
@@ -149,7 +150,8 @@ def test_a_sound_blob_runs(program: Program) -> None:
 
 
 def test_a_table_the_plan_has_no_memory_for(tmp_path: Path) -> None:
-    """A plan's tables are as large as its own weights need, and an eighth: not for ten times as many levels."""
+    """A plan has room for tables an eighth larger than those of its own weights, not for those of ten times as
+    many levels."""
     rich = every_operator(1)
     convs = {
         n.name: replace(n.op, indices=np.minimum(n.op.indices, 1)) for n in rich.nodes if isinstance(n.op, QConv)

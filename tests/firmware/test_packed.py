@@ -1,4 +1,4 @@
-"""Packed convolution: the kernels in every situation they treat differently."""
+"""Convolutions on packed planes: every kernel, in each situation that it treats differently."""
 
 from __future__ import annotations
 
@@ -38,7 +38,13 @@ def one_conv(
     clip: tuple[int, int] = (0, 255),
     seed: int = 0,
 ) -> QGraph:
-    """A picture, one convolution, and its bytes as scores. Every third filter is empty."""
+    """A picture, one convolution of random weights, and the bytes that it makes as scores.
+
+    channels, size : of the picture; size is its rows and columns
+    levels : what weights may be besides zero
+    density : share of the weights that are not zero; every third filter has none
+    clip : lowest and highest byte of the output
+    """
     rng = np.random.default_rng(seed)
     shape = (outputs, channels // groups, *kernel)
     indices = rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < density)
@@ -58,7 +64,7 @@ def one_conv(
 
 
 def wide() -> QGraph:
-    """More planes than any workspace holds a pass of."""
+    """A convolution of so many planes that no arena has room for one packed pass."""
     return one_conv(4000, (1, 1), 3, (1, 1), [1, -2], density=0.1)
 
 
@@ -115,13 +121,13 @@ GRAPHS = {
 @pytest.mark.parametrize("flags", FLAGS, ids=["own", "pairs", "dense", "vectors"])
 @pytest.mark.parametrize("name", GRAPHS)
 def test_equals_the_golden_model(name: str, flags: tuple[str, ...], tmp_path: Path) -> None:
-    """Through the kernels of this computer and through the portable twins of a Cortex-M4's and a Cortex-M55's."""
+    """By this computer's own kernels, and by the portable twins of a Cortex-M4's and a Cortex-M55's kernels."""
     equal(Program(tmp_path, GRAPHS[name], flags=flags))
 
 
 @pytest.mark.parametrize("name", [n for n in GRAPHS if "events" in n])
 def test_what_is_said_to_be_by_events_is(name: str) -> None:
-    """By the model of what the runtime chooses, which counted instructions hold to be true."""
+    """The cost model says which kernel the runtime chooses; other tests hold it to counted instructions."""
     graph = GRAPHS[name]
     blob = encode(graph)
     for core in ("cortex-m4", "riscv32"):
@@ -131,8 +137,8 @@ def test_what_is_said_to_be_by_events_is(name: str) -> None:
 
 
 def every_kernel() -> QGraph:
-    """Convolutions for each kernel in a row: with small, with all, with equal and with large weights, and of an
-    input that is mostly zero."""
+    """A chain of convolutions, one for each kernel: few weights kept, all kept, few different ones, large ones,
+    and an input that is mostly zero."""
     rng = np.random.default_rng(5)
     tensors = {"input": QTensor("input", (3, 21, 19), 1.0, 0, (7, 8, 9))}
     nodes: list[QNode] = []
@@ -185,17 +191,17 @@ EXPECTED = {
     },
     "riscv32": {"dcg_conv_bytes_run", "dcg_conv_levels_run", "dcg_conv_events_run"},
 }
-"""The kernels that each core computes ``every_kernel`` with."""
+"""The kernels' functions that each core runs for ``every_kernel``."""
 
 
 def functions_run(log: Path) -> set[str]:
-    """The functions of which an emulator's log has translated code (``-d in_asm``)."""
+    """Functions whose code an emulator has translated, as its log tells (``-d in_asm``)."""
     return set(re.findall(r"^IN: (\w+)", log.read_text(), re.MULTILINE))
 
 
 @pytest.mark.parametrize("core", EXPECTED)
 def test_every_kernel_of_every_core_runs_and_is_right(core: str, tmp_path: Path) -> None:
-    """What has run is read from the emulator's own log of the code it has translated."""
+    """Which functions have run is read from the emulator's own log of the code that it has translated."""
     target = find(core)
     assert isinstance(target, Target) and target.emulator
     needs(target)

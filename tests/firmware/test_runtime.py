@@ -27,16 +27,17 @@ from tests.firmware.nets import every_operator, extreme_pictures, pictures
 from tests.strategies import MANY_CHANNELS, qgraphs
 
 PAIRS = ("-DDCG_PAIRS=1",)
-"""The portable twins of a Cortex-M4's kernels, on this computer."""
+"""Flags that compile the portable twin of a Cortex-M4's direct kernel, to run on this computer."""
 DENSE = ("-DDCG_DENSE=1",)
-"""And of a Cortex-M55's for layers that keep most of their weights."""
+"""The same of a Cortex-M55's kernel for layers that keep most of their weights."""
 VECTORS = ("-DDCG_EVENTS_BESIDE=4u",)
-"""And for inputs that are mostly zero."""
+"""The same of its kernel for inputs that are mostly zero, with vectors of four."""
 FLAGS = (), PAIRS, DENSE, VECTORS
 
 
 def equal(program: Program) -> None:
-    """Every byte of every tensor and every score of a few pictures, some of nothing but extremes."""
+    """Assert that ``program`` and the golden model agree in every byte of every tensor and in every score, for
+    pictures of noise and of extreme values."""
     graph = program.graph
     expected: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = {}
     camera = np.concatenate([pictures(graph, 2), extreme_pictures(graph)])
@@ -60,7 +61,7 @@ def test_every_operator(seed: int, coding: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("coding", ["joint", "deep-compression"])
 @pytest.mark.parametrize("table_bits", [MIN_TABLE_BITS, 6, 9, MAX_CODE_BITS])
 def test_decoding_tables_of_every_size(table_bits: int, coding: str, tmp_path: Path) -> None:
-    """Of weights whose codes have all lengths, so that second levels of all widths are read."""
+    """The weights' codes have all lengths, so that second levels of all widths are read."""
     graph = uneven()
     blob = encode(graph, CodingSettings(coding))  # type: ignore[arg-type]
     lengths = np.sum([layer.stream.n_codes for layer in blob.layers if layer.stream], axis=0)
@@ -69,7 +70,7 @@ def test_decoding_tables_of_every_size(table_bits: int, coding: str, tmp_path: P
 
 
 def uneven() -> QGraph:
-    """A convolution whose levels are used ever less often."""
+    """A convolution in which each level is rarer than the one before."""
     rng = np.random.default_rng(0)
     levels = np.append(0, np.setdiff1d(np.arange(-60, 61), 0)).astype(np.int16)
     shape = (70, 40, 3, 3)
@@ -103,7 +104,7 @@ def test_any_network_many(graph: QGraph, flags: tuple[str, ...], table_bits: int
 
 
 def test_accumulators_wrap(tmp_path: Path) -> None:
-    """Biases that make honest sums overflow: a blob may hold them, and both sides wrap alike."""
+    """A blob may hold biases that make sums overflow 32 bits: runtime and golden model then wrap alike."""
     graph = every_operator(0)
     nodes = [
         replace(n, op=replace(n.op, bias=np.full_like(n.op.bias, 0x7FFFFF00), bias_shift=0))
@@ -162,7 +163,7 @@ def test_wrong_arguments(tmp_path: Path) -> None:
 
 
 def test_two_models_in_one_program(tmp_path: Path) -> None:
-    """They link together, and one may run in the middle of the other's run: nothing is shared."""
+    """Two models link together, and one may run in the middle of the other's run: they share no state."""
     objects = []
     for name, seed in (("first", 0), ("second", 2)):
         graph = every_operator(seed)

@@ -1,4 +1,5 @@
-"""Plans in strips, fed row by row: the same bytes as layer after layer, in rings as small as planned."""
+"""Plans that compute in strips while rows arrive give the same bytes as whole layers, in rings of rows as small as
+planned."""
 
 from __future__ import annotations
 
@@ -29,6 +30,7 @@ def test_every_operator_in_one_segment(seed: int, strips: int, tmp_path: Path) -
 
 
 def streams(graph: QGraph, schedule: Schedule, flags: tuple[str, ...]) -> None:
+    """Assert that the network, computed as ``schedule`` says, equals the golden model."""
     with TemporaryDirectory() as folder:
         equal(Program(Path(folder), graph, flags=flags, schedule=schedule))
 
@@ -58,7 +60,7 @@ def test_the_selftest_pushes_rows(tmp_path: Path) -> None:
 
 
 def calls(folder: Path, graph: QGraph, schedule: Schedule | None, mode: str) -> list[int]:
-    """What ``program rows`` or ``program steps`` prints of one picture."""
+    """What the test program's ``rows`` or ``steps`` prints for one picture; see program.c."""
     program = Program(folder, graph, schedule=schedule)
     (folder / "picture").write_bytes(pictures(graph, 1).tobytes())
     return list(map(int, program.call(mode, str(folder / "picture")).split()))
@@ -68,6 +70,7 @@ OK, REFUSED = Status.OK, Status.ARGUMENT
 
 
 def in_strips(graph: QGraph) -> Schedule:
+    """Two segments, the first one in three strips."""
     return Cutter(graph, streamed=True).schedule([(0, 5, 3), (5, len(graph.nodes), 1)])
 
 

@@ -1,4 +1,5 @@
-/* Two models, one runtime, one program: their runs are interleaved node by node through the trace. */
+/* Two models and one runtime in one program: the second model runs whenever the first one's trace is called.
+ * Prints the statuses of all calls and the number of wrong results. */
 #include <stdio.h>
 #include <string.h>
 
