@@ -24,9 +24,9 @@ from benchmarks.rivals.same_levels import Levels
 from benchmarks.rivals.table import Row, duels, show, write
 from dcgen import pictures as host
 from dcgen.command.console import stderr
-from dcgen.encode.coding import stream_size
 from dcgen.encode.reader import describe
 from dcgen.encode.schema import Kind
+from dcgen.encode.stream import stream_size
 from dcgen.errors import DcgenError, OutputError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import temporary_folder

@@ -14,9 +14,9 @@ import pytest
 from benchmarks.rivals import nncodec, same_levels
 from benchmarks.rivals.same_levels import Levels
 from benchmarks.rivals.table import Row, duels, interpolated
-from dcgen.encode.coding import stream_size
 from dcgen.encode.reader import describe
 from dcgen.encode.schema import Kind
+from dcgen.encode.stream import stream_size
 from dcgen.errors import ToolError
 from dcgen.fidelity import Fidelity
 from dcgen.importers import load
