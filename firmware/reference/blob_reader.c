@@ -49,9 +49,17 @@ enum { CONV = 1, MAX_POOL = 2, AVG_POOL = 3, ADD = 4, PAD = 5, CONCAT = 6, SCORE
 static const char *const KIND_NAMES[] = {"",    "CONV", "MAX_POOL", "AVG_POOL",
                                          "ADD", "PAD",  "CONCAT",   "SCORES"};
 
-enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4 }; /* TopologyFlag */
-enum { PER_CHANNEL = 1 };                          /* LayerFlag */
-enum { JOINT = 0, GAPS = 1 };                      /* Coding */
+/* > | 1 | `CEIL` | the number of windows is rounded up |
+ * > | 2 | `COUNT_INCLUDE_PAD` | an average's divisor counts taps in the padding, too |
+ * > | 4 | `RAW` | convolution: the accumulators are the scores; SCORES: sum over each plane |
+ */
+enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4 };
+
+/* > | 1 | `PER_CHANNEL` | a multiplier and a shift for each output channel | */
+enum { PER_CHANNEL = 1 };
+
+/* > How a convolution's weights are coded (ConvHeader.coding). */
+enum { JOINT = 0, GAPS = 1 };
 
 /* Sizes of the records in bytes. */
 enum {
