@@ -8,21 +8,21 @@ and it is a read request in cycle ``CONV_REQUEST_CYCLES``.
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.mac_lanes import WORK
 from dcgen.hw.back.read_path import PIXEL_BITS, request_layout
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.back.tap_table import TAP
 from dcgen.hw.common.pipeline import delay
-from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.common.replay_lists import read_signature
 from dcgen.hw.common.signatures import bits, head_layout
 from dcgen.hw.contract.back_timing import CONV_REQUEST_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 
 
-class ConvWalker(wiring.Component):
+class ConvWalker(StepBlock):
     """Issues an entry a cycle as a read request with its weight.
 
     Parameters
@@ -52,11 +52,10 @@ class ConvWalker(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
+            p,
             {
-                "start": In(1),
-                "record": In(RECORD),
                 "head": In(stream.Signature(head_layout(p))),
                 "list": Out(read_signature(p)),
                 "tap_index": Out(bits(p.max_taps)),
@@ -68,7 +67,7 @@ class ConvWalker(wiring.Component):
                 "issuing": Out(1),
                 "waiting_list": Out(1),
                 "waiting_drain": Out(1),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -109,7 +108,7 @@ class ConvWalker(wiring.Component):
                     entry.eq(0),
                     tile.eq(tile + 1),
                     spacing.eq(p.groups - 1),
-                    raw_pending.eq(step_field(self.record, "raw")),
+                    raw_pending.eq(self.field("raw")),
                 ]
                 with m.If(list_end):
                     m.d.sync += [tile.eq(0), outputs.eq(outputs - 1), running.eq(outputs != 1)]
@@ -118,8 +117,8 @@ class ConvWalker(wiring.Component):
                 running.eq(1),
                 entry.eq(0),
                 tile.eq(0),
-                tiles.eq(step_field(self.record, "tiles")),
-                outputs.eq(step_field(self.record, "outputs")),
+                tiles.eq(self.field("tiles")),
+                outputs.eq(self.field("outputs")),
             ]
         return tile_end, list_end
 
@@ -128,7 +127,7 @@ class ConvWalker(wiring.Component):
         p = self.parameters
         request = self.request
         place_bits = bits(p.words)
-        ring = step_field(self.record, "in_words")
+        ring = self.field("in_words")
 
         entry2 = delay(m, self.list.data, 1, "entry")
         tap4 = Signal(TAP)
@@ -145,13 +144,10 @@ class ConvWalker(wiring.Component):
         with m.If(tile_end4):
             m.d.sync += [place.eq(Mux(place + 1 == ring, 0, place + 1)), pixel.eq(pixel + p.lanes)]
         with m.If(self.start | (tile_end4 & list_end4)):
-            m.d.sync += [
-                place.eq(step_field(self.record, "in_place")),
-                pixel.eq(step_field(self.record, "first_pixel")),
-            ]
+            m.d.sync += [place.eq(self.field("in_place")), pixel.eq(self.field("first_pixel"))]
         moved = Signal(signed(18))
         right = Signal(signed(18))
-        width = step_field(self.record, "width")
+        width = self.field("width")
         m.d.comb += right.eq(width - tap4.dx)
         m.d.sync += moved.eq(place + tap4.words)
         base5 = Signal(place_bits)
@@ -177,7 +173,7 @@ class ConvWalker(wiring.Component):
         ]
         tile_end6, list_end6 = delay(m, tile_end4, 2, "tile_end4"), delay(m, list_end4, 2, "list_end4")
         m.d.comb += [
-            request.length.eq(step_field(self.record, "plane_pixels")),
+            request.length.eq(self.field("plane_pixels")),
             request.by_column.eq(1),
             request.tile_end.eq(tile_end6),
             request.list_end.eq(list_end6),

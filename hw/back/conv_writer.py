@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.back.write_path import write_layout
-from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
 
-class ConvWriter(wiring.Component):
+class ConvWriter(StepBlock):
     """Follows the output of the requantizers through the planes of a step.
 
     Parameters
@@ -30,10 +29,7 @@ class ConvWriter(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = parameters
-        super().__init__(
-            {"start": In(1), "record": In(RECORD), "valid": In(1), "write": Out(write_layout(parameters))}
-        )
+        super().__init__(parameters, {"valid": In(1), "write": Out(write_layout(parameters))})
 
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
@@ -41,7 +37,7 @@ class ConvWriter(wiring.Component):
         base, place = Signal(bits(p.words)), Signal(bits(p.words))
         lane = Signal(bits(p.lanes))
         tiles, outputs = Signal(16), Signal(16)  # that remain
-        out_words, out_place = step_field(self.record, "out_words"), step_field(self.record, "out_place")
+        out_words, out_place = self.field("out_words"), self.field("out_place")
         last_group, last_tile = Signal(), Signal()
         m.d.comb += [
             last_group.eq(lane == p.lanes - p.requantizers),
@@ -56,14 +52,11 @@ class ConvWriter(wiring.Component):
         with m.If(self.valid):
             m.d.sync += lane.eq(Mux(last_group, 0, lane + p.requantizers))
             with m.If(last_group):
-                m.d.sync += [
-                    place.eq(Mux(place + 1 == out_words, 0, place + 1)),
-                    tiles.eq(tiles - 1),
-                ]
+                m.d.sync += [place.eq(Mux(place + 1 == out_words, 0, place + 1)), tiles.eq(tiles - 1)]
                 with m.If(last_tile):
                     m.d.sync += [
                         place.eq(out_place),
-                        tiles.eq(step_field(self.record, "tiles")),
+                        tiles.eq(self.field("tiles")),
                         base.eq(base + out_words),
                         outputs.eq(outputs - 1),
                     ]
@@ -71,8 +64,8 @@ class ConvWriter(wiring.Component):
             m.d.sync += [
                 lane.eq(0),
                 place.eq(out_place),
-                base.eq(step_field(self.record, "out_base")),
-                tiles.eq(step_field(self.record, "tiles")),
-                outputs.eq(step_field(self.record, "outputs")),
+                base.eq(self.field("out_base")),
+                tiles.eq(self.field("tiles")),
+                outputs.eq(self.field("outputs")),
             ]
         return m

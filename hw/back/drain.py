@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from amaranth.hdl import Array, Module, Mux, Signal, signed
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.requantizer import CONSTANTS
 from dcgen.hw.back.score_queue import SCORE
-from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.contract.parameters import EngineParameters
 
 LISTS_UNDER_WAY = 32
@@ -17,7 +17,7 @@ LISTS_UNDER_WAY = 32
 the number of cycles from an entry's issue to its sum."""
 
 
-class Drain(wiring.Component):
+class Drain(StepBlock):
     """Takes the sums of each tile out of ``MacLanes``, with the constants of their output channel.
 
     The constants of a list are known when its first entry is issued, and wanted a pipeline later, when its first
@@ -50,11 +50,10 @@ class Drain(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
+            p,
             {
-                "start": In(1),
-                "record": In(RECORD),
                 "put": In(1),
                 "put_constants": In(CONSTANTS),
                 "loading": In(1),
@@ -69,7 +68,7 @@ class Drain(wiring.Component):
                 "push": Out(1),
                 "score": Out(SCORE),
                 "raw_done": Out(1),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -88,7 +87,7 @@ class Drain(wiring.Component):
 
         groups = Signal(range(p.groups + 1))  # still in the shadow accumulators
         of_list_end = Signal()
-        raw = step_field(self.record, "raw")
+        raw = self.field("raw")
         m.d.comb += self.valid.eq((groups != 0) & ~raw)
         m.d.sync += self.shift.eq(~raw & (self.loading | (groups > 1)))
         with m.If(self.valid):
@@ -114,7 +113,7 @@ class Drain(wiring.Component):
             with m.If(tile_sent):
                 m.d.sync += [groups.eq(0), lane.eq(0)]
                 with m.If(of_list_end):
-                    m.d.sync += [pixels.eq(step_field(self.record, "count")), outputs.eq(outputs - 1)]
+                    m.d.sync += [pixels.eq(self.field("count")), outputs.eq(outputs - 1)]
         front = Array(self.front[number] for number in range(p.requantizers))
         m.d.comb += self.raw_done.eq(tile_sent)
         m.d.sync += [
@@ -123,10 +122,7 @@ class Drain(wiring.Component):
             self.score.last.eq(tile_sent & of_list_end & (outputs == 1)),
         ]
         with m.If(self.start):
-            m.d.sync += [
-                pixels.eq(step_field(self.record, "count")),
-                outputs.eq(step_field(self.record, "outputs")),
-            ]
+            m.d.sync += [pixels.eq(self.field("count")), outputs.eq(self.field("outputs"))]
 
         with m.If(self.loading):
             m.d.sync += [

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.cursor import cursor_layout, distance, moved
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.back.write_path import write_layout
-from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.contract.parameters import EngineParameters
 
 
@@ -17,7 +17,7 @@ def picture_layout(p: EngineParameters) -> data.StructLayout:
     return data.StructLayout({"data": 8 * p.picture_bytes})
 
 
-class Loader(wiring.Component):
+class Loader(StepBlock):
     """Says where each beat of the picture goes.
 
     Parameters
@@ -38,15 +38,10 @@ class Loader(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
-            {
-                "start": In(1),
-                "record": In(RECORD),
-                "picture": In(stream.Signature(picture_layout(p))),
-                "write": Out(write_layout(p)),
-                "active": Out(1),
-            }
+            p,
+            {"picture": In(stream.Signature(picture_layout(p))), "write": Out(write_layout(p)), "active": Out(1)},
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -55,14 +50,14 @@ class Loader(wiring.Component):
         remaining = Signal(32)
         cursor = Signal(cursor_layout(p))
         last, active = Signal(), Signal()
-        beat = distance(m, p, 0, p.picture_bytes, step_field(self.record, "out_words"), "beat")
+        beat = distance(m, p, 0, p.picture_bytes, self.field("out_words"), "beat")
         following = moved(m, p, cursor, beat, "following")
         m.d.comb += [
             last.eq(remaining <= p.picture_bytes),
             self.active.eq(active),
             self.picture.ready.eq(self.active),
             self.write.valid.eq(self.active & self.picture.valid),
-            self.write.base.eq(step_field(self.record, "out_base")),
+            self.write.base.eq(self.field("out_base")),
             self.write.place.eq(cursor.place),
             self.write.lane.eq(cursor.lane),
             self.write.count.eq(Mux(last, remaining, p.picture_bytes)),
@@ -73,8 +68,8 @@ class Loader(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 active.eq(1),
-                remaining.eq(step_field(self.record, "count")),
-                cursor.place.eq(step_field(self.record, "out_place")),
-                cursor.lane.eq(step_field(self.record, "out_lane")),
+                remaining.eq(self.field("count")),
+                cursor.place.eq(self.field("out_place")),
+                cursor.lane.eq(self.field("out_lane")),
             ]
         return m

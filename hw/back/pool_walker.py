@@ -9,13 +9,13 @@ adder serves them all, and no cycle is lost between loops.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux, Signal, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.cursor import cursor_layout, distance, distance_layout, moved
 from dcgen.hw.back.read_path import request_layout
-from dcgen.hw.common.record_reader import RECORD, step_field
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -26,7 +26,7 @@ LOOPS = ["x", "row", "chunk", "window"]
 """The loops that have cursors, inner to outer; the channel's is outside them."""
 
 
-class PoolWalker(wiring.Component):
+class PoolWalker(StepBlock):
     """Issues a read a cycle.
 
     Parameters
@@ -48,20 +48,10 @@ class PoolWalker(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
-            {
-                "start": In(1),
-                "record": In(RECORD),
-                "fill": In(8),
-                "request": Out(request_layout(p)),
-                "role": Out(READ_ROLE),
-                "issuing": Out(1),
-            }
+            p, {"fill": In(8), "request": Out(request_layout(p)), "role": Out(READ_ROLE), "issuing": Out(1)}
         )
-
-    def field(self, name: str) -> Value:
-        return step_field(self.record, name)
 
     def elaborate(self, platform: object) -> Module:
         p = self.parameters

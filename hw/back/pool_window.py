@@ -8,20 +8,20 @@ earlier reads of their chunk in cycle 2. In cycle 3 every s-th lane is kept, s b
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import data, wiring
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.activation_memory import byte_lanes
 from dcgen.hw.back.cursor import cursor_layout, distance, distance_layout, moved
 from dcgen.hw.back.pool_walker import READ_ROLE
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.back.write_path import write_layout
 from dcgen.hw.common.pipeline import delay
-from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.parameters import EngineParameters
 
 
-class PoolWindow(wiring.Component):
+class PoolWindow(StepBlock):
     """Makes the outputs of a POOL step, and says where they go.
 
     Parameters
@@ -42,22 +42,21 @@ class PoolWindow(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
+            p,
             {
-                "start": In(1),
-                "record": In(RECORD),
                 "bytes": In(byte_lanes(p)),
                 "role": In(READ_ROLE),
                 "write": Out(write_layout(p)),
                 "outputs": Out(byte_lanes(p)),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        window = step_field(self.record, "x_window")
+        window = self.field("x_window")
         two = self.larger_neighbours(m, list(self.bytes), window > 1, "two")
         three = self.larger_neighbours(m, two, window > 2, "three")
 
@@ -69,7 +68,7 @@ class PoolWindow(wiring.Component):
             for kept, lane in zip(chunk, three, strict=True):
                 m.d.sync += kept.eq(Mux(role.first | (lane > kept), lane, kept))
 
-        with m.Switch(step_field(self.record, "stride_select")):
+        with m.Switch(self.field("stride_select")):
             for select, stride in enumerate(p.strides):
                 with m.Case(select):
                     m.d.sync += [
@@ -92,16 +91,13 @@ class PoolWindow(wiring.Component):
     def place_writes(self, m: Module) -> None:
         """The cursor of the output moves chunk by chunk, row by row, channel by channel."""
         p = self.parameters
-        ring = step_field(self.record, "out_words")
-        chunk_outputs = step_field(self.record, "chunk_outputs")
+        ring = self.field("out_words")
+        chunk_outputs = self.field("chunk_outputs")
         to_chunk = distance(m, p, 0, chunk_outputs, ring, "to_chunk")
-        row_words, row_lanes = (step_field(self.record, f"out_row_{part}") for part in ("words", "lanes"))
+        row_words, row_lanes = (self.field(f"out_row_{part}") for part in ("words", "lanes"))
         to_row = distance(m, p, row_words, row_lanes, ring, "to_row")
         first = Signal(cursor_layout(p))
-        m.d.comb += [
-            first.place.eq(step_field(self.record, "out_place")),
-            first.lane.eq(step_field(self.record, "out_lane")),
-        ]
+        m.d.comb += [first.place.eq(self.field("out_place")), first.lane.eq(self.field("out_lane"))]
         cursor, row_cursor = Signal(cursor_layout(p)), Signal(cursor_layout(p))
         base = Signal(bits(p.words))
         columns, rows, channels = Signal(16), Signal(16), Signal(16)  # left, those at work included
@@ -125,16 +121,12 @@ class PoolWindow(wiring.Component):
         with m.If(self.write.valid):
             m.d.sync += [cursor.eq(following), columns.eq(columns - chunk_outputs)]
             with m.If(row_end):
-                m.d.sync += [
-                    row_cursor.eq(following),
-                    columns.eq(step_field(self.record, "out_width")),
-                    rows.eq(rows - 1),
-                ]
+                m.d.sync += [row_cursor.eq(following), columns.eq(self.field("out_width")), rows.eq(rows - 1)]
             with m.If(channel_end):
                 m.d.sync += [
                     cursor.eq(first),
                     row_cursor.eq(first),
-                    rows.eq(step_field(self.record, "rows")),
+                    rows.eq(self.field("rows")),
                     base.eq(base + ring),
                     channels.eq(channels - 1),
                 ]
@@ -142,8 +134,8 @@ class PoolWindow(wiring.Component):
             m.d.sync += [
                 cursor.eq(first),
                 row_cursor.eq(first),
-                base.eq(step_field(self.record, "out_base")),
-                columns.eq(step_field(self.record, "out_width")),
-                rows.eq(step_field(self.record, "rows")),
-                channels.eq(step_field(self.record, "outputs")),
+                base.eq(self.field("out_base")),
+                columns.eq(self.field("out_width")),
+                rows.eq(self.field("rows")),
+                channels.eq(self.field("outputs")),
             ]

@@ -63,12 +63,7 @@ class Requantizer(wiring.Component):
             acc = Signal(signed(32), name=f"acc_{lane}", reset_less=True)
             m.submodules[f"high_{lane}"] = high = Multiplier(17, 17, self.kind)
             m.submodules[f"low_{lane}"] = low = Multiplier(17, 17, self.kind)
-            m.d.comb += [
-                high.a.eq(acc[16:].as_signed()),
-                high.b.eq(mult),
-                low.a.eq(acc[:16]),
-                low.b.eq(mult),
-            ]
+            m.d.comb += [high.a.eq(acc[16:].as_signed()), high.b.eq(mult), low.a.eq(acc[:16]), low.b.eq(mult)]
             product = Signal(signed(32), name=f"product_{lane}", reset_less=True)  # its bits 16 and up
             coarse = Signal.like(product, name=f"coarse_{lane}")
             shifted = Signal.like(product, name=f"shifted_{lane}")

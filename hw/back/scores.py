@@ -8,20 +8,19 @@ are added in a tree, ``SUM_FAN_IN`` terms between two registers, and then the wo
 from __future__ import annotations
 
 from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.back.activation_memory import byte_lanes
 from dcgen.hw.back.read_path import request_layout
 from dcgen.hw.back.score_queue import SCORE
+from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.common.pipeline import delay
-from dcgen.hw.common.record_reader import RECORD, step_field
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.back_timing import SUM_FAN_IN, read_path_cycles, tree_levels
 from dcgen.hw.contract.parameters import EngineParameters
 
 
-class Scores(wiring.Component):
+class Scores(StepBlock):
     """Issues the reads of a SCORES step, and adds up what they bring.
 
     Parameters
@@ -45,11 +44,10 @@ class Scores(wiring.Component):
     """
 
     def __init__(self, parameters: EngineParameters) -> None:
-        self.parameters = p = parameters
+        p = parameters
         super().__init__(
+            p,
             {
-                "start": In(1),
-                "record": In(RECORD),
                 "zero_in": In(8),
                 "request": Out(request_layout(p)),
                 "bytes": In(byte_lanes(p)),
@@ -57,7 +55,7 @@ class Scores(wiring.Component):
                 "reserve": Out(1),
                 "push": Out(1),
                 "score": Out(SCORE),
-            }
+            },
         )
 
     def elaborate(self, platform: object) -> Module:
@@ -69,8 +67,8 @@ class Scores(wiring.Component):
     def walk(self, m: Module) -> tuple[Signal, Signal, Signal]:
         """Issue the reads. Returns whether one is issued, and whether it is the last of a score, of the step."""
         p = self.parameters
-        total, ring = step_field(self.record, "total"), step_field(self.record, "in_words")
-        count, in_place = step_field(self.record, "count"), step_field(self.record, "in_place")
+        total, ring = self.field("total"), self.field("in_words")
+        count, in_place = self.field("count"), self.field("in_place")
         active, issuing, score_end, step_end = Signal(), Signal(), Signal(), Signal()
         base, place = Signal(bits(p.words)), Signal(bits(p.words))
         lane = Signal(bits(p.lanes))
@@ -100,11 +98,11 @@ class Scores(wiring.Component):
         with m.If(self.start):
             m.d.sync += [
                 active.eq(1),
-                base.eq(step_field(self.record, "in_base")),
+                base.eq(self.field("in_base")),
                 place.eq(in_place),
                 lane.eq(0),
                 pixels.eq(count),
-                channels.eq(step_field(self.record, "outputs")),
+                channels.eq(self.field("outputs")),
             ]
         request = self.request
         m.d.comb += request.fill.eq(self.zero_in)

@@ -6,15 +6,15 @@ from enum import IntEnum
 
 
 class Kind(IntEnum):
-    """What the node of a section computes, by its number in the section's header."""
+    """What a node computes (NodeTopology.kind and NodeHeader.kind)."""
 
-    CONV = 1
-    MAX_POOL = 2
-    AVG_POOL = 3
-    ADD = 4
-    PAD = 5
-    CONCAT = 6
-    SCORES = 7
+    CONV = 1  # a convolution with the section's weights
+    MAX_POOL = 2  # the largest byte of each window
+    AVG_POOL = 3  # the average of each window
+    ADD = 4  # the sum of one or two tensors, each times a factor
+    PAD = 5  # a border of one byte value around each plane
+    CONCAT = 6  # the channels of the inputs, one after the other
+    SCORES = 7  # the input's bytes as int32 scores
 
 
 class Cause(IntEnum):

@@ -81,10 +81,7 @@ _PARAMETERS = (
     ("max_tensors", "most tensors of a network"),
     ("command_words", "32-bit words of the command memory"),
     ("picture_bytes", "bytes of a beat of the picture stream"),
-    (
-        "strides",
-        "strides that pooling and copying can have, in pixels, 8 bits each, the first lowest",
-    ),
+    ("strides", "strides that pooling and copying can have, in pixels, 8 bits each, the first lowest"),
 )
 """Fields of EngineParameters that have a register each, with their meaning, in the order of their addresses."""
 
