@@ -133,8 +133,8 @@ def test_a_damaged_section_behind_a_right_checksum(program: Program) -> None:
 
 
 def test_decoding_errors_come_from_run(program: Program) -> None:
-    """A header states fewer entries than the stream holds, one bit more than they take, or fewer weights of a filter
-    than there are."""
+    """A header states fewer entries than the stream holds, one bit more than they take, or fewer weights of a
+    filter than there are."""
     data = program.blob.data
     at, _ = next((a, n) for a, n in sections(data) if n["kind"] == Kind.CONV)
     conv = CONV_HEADER.unpack(data, at + NODE_HEADER.size)
