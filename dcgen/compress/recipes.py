@@ -94,10 +94,10 @@ class SecondOrder(Recipe):
     distill_steps, distill_batch : most steps of training, and the pictures of a step
     distill_round : steps between two choices of levels
     distill_patience : rounds in a row without an improvement on held-out pictures after which training ends
-    distill_rate : most that a step moves weights by, along each eigenvector of what a layer reads and relative
-        to the error of its levels there; with 0 only steps of levels and biases are trained
-    distill_scale_rate : most that a training step moves the natural logarithm of a layer's step between levels by
-    distill_bias_rate : most that a step moves biases by, in standard deviations of the layer's outputs
+    distill_rate : most that a step of training moves weights by, along each eigenvector of what a layer reads and
+        relative to the error of its levels there; with 0 only biases and the layers' grids are trained
+    distill_scale_rate : most that a step of training moves the natural logarithm of a layer's grid step by
+    distill_bias_rate : most that a step of training moves biases by, in standard deviations of the outputs
     distill_augment : strength of augmentation, 0 to 1
     distill_mix : share of the pictures that are mixed with another one, 0 to 1
     distill_features : weight of the error at the ends of blocks, relative to the divergence's weight of 1

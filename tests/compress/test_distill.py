@@ -17,9 +17,9 @@ QUICK = {"distill": True, "distill_steps": 40, "distill_batch": 8, "distill_roun
 
 def distilled(settings, **changes):
     """The network that a recipe with training gives, and the report of the training."""
-    said = {}
-    found = recipe("second-order", {**QUICK, **settings}).apply(net(), evidence(tell=said.__setitem__, **changes))
-    return found, said["distillation"]
+    reports = {}
+    seen = evidence(tell=reports.__setitem__, **changes)
+    return recipe("second-order", {**QUICK, **settings}).apply(net(), seen), reports["distillation"]
 
 
 def same(one, two):
@@ -31,17 +31,17 @@ def same(one, two):
 
 
 def test_at_a_divergence_the_file_shrinks_and_the_goal_is_kept():
-    found, said = distilled({"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12})
+    found, report = distilled({"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12})
     trial = evidence().trial(found)
-    assert said["helped"] and trial.mean_kl <= 0.02
-    assert trial.blob_bytes == said["best"]["blob_bytes"] < said["start"]["blob_bytes"]
+    assert report["helped"] and trial.mean_kl <= 0.02
+    assert trial.blob_bytes == report["best"]["blob_bytes"] < report["start"]["blob_bytes"]
 
 
 def test_what_does_not_help_is_not_taken():
     """Steps are so large that they ruin the network: the start is kept, and the report says so."""
     settings = {"max_bytes": 1800, "distill_rate": 1.0, "distill_bias_rate": 1.0, "distill_patience": 2}
-    found, said = distilled(settings)
-    assert not said["helped"] and said["stopped_early"] and len(said["rounds"]) == 2
+    found, report = distilled(settings)
+    assert not report["helped"] and report["stopped_early"] and len(report["rounds"]) == 2
     assert same(found, recipe("second-order", {"max_bytes": 1800}).apply(net(), evidence()))
 
 
@@ -56,8 +56,8 @@ def test_a_round_that_only_looked_better_is_not_taken(monkeypatch):
     running = []
     monkeypatch.setattr(distill.Distillation, "run", _noting(distill.Distillation.run, running))
     settings = {"max_kl": 0.02, "distill_steps": 120, "distill_patience": 12}
-    found, said = distilled(settings, trial=trial)
-    assert said["best"]["mean_kl"] == 1.0 and not said["helped"]
+    found, report = distilled(settings, trial=trial)
+    assert report["best"]["mean_kl"] == 1.0 and not report["helped"]
     assert evidence().trial(found).mean_kl <= 0.02
 
 
@@ -95,7 +95,7 @@ def stop_at(monkeypatch, number):
 @pytest.mark.parametrize("number", [1, 3])
 def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, number):
     settings = {"max_kl": 0.02, "distill_patience": 4}
-    whole, told = distilled(settings)
+    whole, whole_report = distilled(settings)
     with monkeypatch.context() as patched:
         stop_at(patched, number)
         with pytest.raises(Stopped):
@@ -104,9 +104,9 @@ def test_a_resumed_training_ends_as_an_uninterrupted_one(tmp_path, monkeypatch, 
     rounds = []
     once = distill.Distillation._round
     monkeypatch.setattr(distill.Distillation, "_round", lambda *a: rounds.append(1) or once(*a))
-    resumed, said = distilled(settings, checkpoint=tmp_path)
+    resumed, report = distilled(settings, checkpoint=tmp_path)
     assert len(rounds) == 4 - number
-    assert same(resumed, whole) and said == told
+    assert same(resumed, whole) and report == whole_report
     rounds.clear()
     assert same(distilled(settings, checkpoint=tmp_path)[0], whole) and not rounds
 
@@ -130,25 +130,25 @@ def test_a_point_is_distilled_at_its_size():
     chosen = recipe("second-order", {**QUICK, "distill_steps": 120, "distill_patience": 12})
     quantizer = chosen.quantizer(net(), evidence())
     point = quantizer.at(prices(quantizer, 3e-5, 0.0), "test")
-    said = {}
-    found = evidence().trial(chosen.from_point(point, net(), evidence(tell=said.__setitem__)))
-    begun = evidence().trial(point.applied(net()))
-    told = said["distillation"]
-    assert told["start"]["mean_kl"] == pytest.approx(begun.mean_kl) and found.mean_kl <= begun.mean_kl
-    assert told["rounds"][0]["price"] == pytest.approx(3e-5, rel=0.2)  # found from the levels alone
-    errors = [abs(r["estimated_bytes"] / begun.blob_bytes - 1) for r in told["rounds"]]
+    reports = {}
+    found = evidence().trial(chosen.from_point(point, net(), evidence(tell=reports.__setitem__)))
+    start = evidence().trial(point.applied(net()))
+    report = reports["distillation"]
+    assert report["start"]["mean_kl"] == pytest.approx(start.mean_kl) and found.mean_kl <= start.mean_kl
+    assert report["rounds"][0]["price"] == pytest.approx(3e-5, rel=0.2)  # found from the levels alone
+    errors = [abs(r["estimated_bytes"] / start.blob_bytes - 1) for r in report["rounds"]]
     assert max(errors) < 0.05 and max(errors[-4:]) < 0.01
     plain = recipe("second-order").from_point(point, net(), evidence())
     assert same(plain, point.applied(net()))
 
 
 def test_what_torch_lacks_is_said_before_anything_is_searched(monkeypatch):
-    begun = []
-    seen = {"progress": lambda *stage: begun.append(stage)}
+    stages = []
+    seen = {"progress": lambda *stage: stages.append(stage)}
     with monkeypatch.context() as without, pytest.raises(ToolError, match=r"torch: is needed for `distill` \(pip"):
         without.setitem(__import__("sys").modules, "torch", None)
         distilled({"max_kl": 0.02}, **seen)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(ToolError, match=r"torch: finds no CUDA device for `distill` \(use the CPU or PyTorch's"):
         distilled({"max_kl": 0.02, "distill_device": "cuda"}, **seen)
-    assert not begun
+    assert not stages

@@ -59,14 +59,15 @@ def test_constraints_are_kept():
 def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monkeypatch):
     # The noise and its mirror image have the same class in 11 of 12 cases.
     monkeypatch.setattr(secondorder, "MIRROR_ALIKE", 0.95)
-    said, walked = {}, []
-    seen = evidence(tell=said.__setitem__)
+    reports, walked = {}, []
+    seen = evidence(tell=reports.__setitem__)
     if even:
         seen = replace(seen, held_out=(seen.held_out + seen.held_out[..., ::-1]) / 2)
     walk = secondorder.Walk
     monkeypatch.setattr(secondorder, "Walk", lambda *given: walked.append(walk(*given)) or walked[-1])
     recipe("second-order", {"max_bytes": 1800}).apply(net(), seen)
-    assert said["mirrored"]["measured"] == (said["mirrored"]["agreement"] >= secondorder.MIRROR_ALIKE) == even
+    mirrored = reports["mirrored"]
+    assert mirrored["measured"] == (mirrored["agreement"] >= secondorder.MIRROR_ALIKE) == even
     assert walked[0].count == 24  # sensitivities are measured without them
     assert {w.count for w in walked[1:]} == {48 if even else 24}
 
