@@ -17,7 +17,7 @@ demo: $(VENV)/.for-demo
 	$(BIN)/python scripts/demo.py demo
 
 test: lint
-	$(PYTEST) -m "not slow" -n $(WORKERS)
+	$(PYTEST) -m "not slow" -n $(WORKERS) --dist worksteal
 
 test-slow: $(VENV)/.for-test
 	$(PYTEST) -m slow -n $(WORKERS) --dist worksteal

@@ -83,4 +83,5 @@ def build(
         folder.mkdir(parents=True, exist_ok=True)
         sources = [folder / f"{top}.v"]
         sources[0].write_text(text)
-    return simulator.build(sim, sources, top, CACHE, public_depth=public_depth, waves=waves)
+    # Such a bench runs for less time than a compiler takes to optimise it for speed.
+    return simulator.build(sim, sources, top, CACHE, public_depth=public_depth, waves=waves, optimise="-O1")
