@@ -62,9 +62,8 @@ typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
  * a time. Output (y, x) of a step's rows is position y * pitch + x. What a tap reads for a position is at a
  * fixed distance behind it, so that a weight is one distance and one multiplication for a whole strip. */
 typedef struct dcg_packing {
-    uint32_t line; /* uint8_t[strip + halo]: one plane of a strip; in bytes from the arena's start */
-    uint32_t
-        planes; /* uint32_t[words]: channels * phases_h * phases_w planes; in bytes from the arena's start */
+    uint32_t line;     /* uint8_t[strip + halo]: a plane of a strip; offset in bytes from the arena's start */
+    uint32_t planes;   /* uint32_t[words]: channels * phases_h * phases_w planes; offset likewise */
     uint32_t words;    /* room for planes, in 32-bit words */
     uint32_t strip;    /* positions of a strip, at most; a multiple of 16 */
     uint32_t halo;     /* how many positions behind an output's own its last tap reads */

@@ -125,10 +125,11 @@ typedef struct dcg_conv_levels {
     const uint8_t *words; /* the next pass's first word, in the plane of the filter's first channel */
     const int16_t *list;  /* threaded list of taps, see DCG_LEVELS_PUSH */
     uint32_t passes;      /* passes to come, of DCG_AT_ONCE positions each, 1 at least */
-    const int16_t *differences; /* [2 * run_pairs] factor of each run's sums, the last run first */
-    uint32_t run_pairs;         /* half the number of runs, 1 at least */
-    uint32_t bias;              /* with what inverted sums, complements and the sums' beginning add to it */
-    const dcg_requant *requant; /* all of the requantization, for C */
+    const int16_t *differences;    /* [2 * run_pairs] factor of each run's sums, the last run first */
+    uint32_t run_pairs;            /* half the number of runs, 1 at least */
+    uint32_t bias;                 /* what a sum of 32 bits begins with; dcg_conv_levels_list adds to it what
+                                    * complements and halfwords that begin at -2^15 take away */
+    const dcg_requant *requant;    /* all of the requantization, for C */
     int16_t of_runs[DCG_MAX_RUNS]; /* memory of differences, which fill its end */
 } dcg_conv_levels;
 

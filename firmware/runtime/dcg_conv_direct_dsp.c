@@ -41,8 +41,8 @@ static uint32_t entries(const uint32_t *tap, uint32_t n) {
 
 /* Makes the threaded list, takes from bias what the segments' halfwords begin with, and sets start.
  *
- * list  written: as many words ahead of the taps as the list has entries, at least, so that it never
- * overtakes the taps that it is made of */
+ * list  written: at least as many words ahead of the taps as the list has entries, so that it never
+ *       overtakes the taps that it is made of */
 static void thread(dcg_conv_direct *d, uint32_t *list) {
     const uint32_t *tap = d->taps;
     uint32_t n = d->n_taps, segments = 0;

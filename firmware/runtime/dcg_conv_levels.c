@@ -67,15 +67,14 @@ void dcg_conv_levels_relabel(const dcg_conv_classes *classes, dcg_weights *w, in
 typedef struct builder {
     dcg_conv_levels *levels;
     const uint32_t *taps; /* the filter's chains, by number, see dcg_weights */
-    uint32_t
-        after_push;  /* row of dcg_conv_levels_entry for the next entry: 1 behind DCG_LEVELS_PUSH, else 0 */
-    int16_t *at;     /* where the list goes on */
-    int16_t *entry;  /* the present piece's entry, which is written when the piece is complete */
-    uint32_t room;   /* taps that still fit the present piece; 0 where there is none */
-    uint32_t added;  /* taps since the sums were cleared, those of the present piece not counted */
-    int in_run;      /* whether a run has begun and not ended */
-    uint32_t n_runs; /* runs that have ended */
-    int16_t *difference; /* factor of the run that ended last */
+    uint32_t after_push;  /* row of dcg_conv_levels_entry for the next entry: 1 behind a push, else 0 */
+    int16_t *at;          /* where the list goes on */
+    int16_t *entry;       /* the present piece's entry, which is written when the piece is complete */
+    uint32_t room;        /* taps that still fit the present piece; 0 where there is none */
+    uint32_t added;       /* taps since the sums were cleared, those of the present piece not counted */
+    int in_run;           /* whether a run has begun and not ended */
+    uint32_t n_runs;      /* runs that have ended */
+    int16_t *difference;  /* factor of the run that ended last */
 } builder;
 
 /* Writes an entry other than a piece's. */

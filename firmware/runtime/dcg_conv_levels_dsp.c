@@ -57,6 +57,7 @@
  * label   of its loop
  * record  offset, in bytes, from where r0 is behind all runs to where the stack has the record's address
  * column  byte of `out` that the first of the two words is for
+ *
  * In: r0 the two words' sums of the last run, with those of other runs 32 bytes apart; r2 the record. */
 #define FINISH(label, record, column) \
     "  ldrd r1, lr, [r2, #" DCG_TEXT(DCG_LEVELS_AT_DIFFERENCES) "]\n" \

@@ -62,9 +62,10 @@ int dcg_conv_is_plain(const dcg_job *job);
 
 /* Computes one filter over a strip, and uses the record up.
  *
- * direct   all fields but start and list are set; taps has room words ahead of it, into which and over the
- * taps assembly's list is written room     that number of words largest  largest magnitude of the layer's
- * weights: above DCG_SHORT_SUM the portable twin runs */
+ * direct   all fields but start and list are set; ahead of taps there are room words, into which, and over
+ *          the taps, assembly's list is written
+ * room     that number of words
+ * largest  largest magnitude of the layer's weights; above DCG_SHORT_SUM the portable twin runs */
 void dcg_conv_direct_run(dcg_conv_direct *direct, uint32_t room, uint32_t largest);
 
 /* The same in C for weights of any size. Reads taps, n_taps and requant in place of list, start and mult. */
@@ -156,7 +157,8 @@ void dcg_conv_dense_dot(dcg_conv_dense *dense);
 /* Lists the events of a step's input, where the layer has kernels of one position and the events are few.
  *
  * events     sums, starts, eights and lists are set, and the lists written to packing.planes; list, bias,
- * mult, zero_point and requant are left to the caller positions  of the step
+ *            mult, zero_point and requant are left to the caller
+ * positions  of the step
  *
  * Returns 1 where the kernel is faster than the others, else 0: then nothing of the record may be used. */
 int dcg_conv_events_suit(dcg_conv_events *events, const dcg_job *job, uint32_t positions);

@@ -92,9 +92,9 @@ uint8_t dcg_pad_byte(const dcg_job *job, uint32_t channel);
 
 /* ---- Requantization ---- */
 
-/* From an accumulator to a byte of the output: clip(zp + ((acc * m + 2^(s - 1)) >> s), lo, hi), with 0 <= m <
- * 2^16 and 17 <= s <= 32. With m << (32 - s) in place of m the shift is by 32: what is left is the upper word
- * of a product, rounded, which some cores have an instruction for. */
+/* From an accumulator to a byte of the output: clip(zp + ((acc * m + 2^(s - 1)) >> s), lo, hi), where
+ * 0 <= m < 2^16 and 17 <= s <= 32. With m << (32 - s) in place of m the shift is by 32: what is left is the
+ * upper word of a product, rounded, which some cores have an instruction for. */
 typedef struct dcg_requant {
     int32_t mult;       /* m << (32 - s), 0 or more */
     int32_t zero_point; /* byte that means 0.0 in the output */
@@ -163,8 +163,7 @@ uint32_t dcg_crc32(uint32_t crc, const uint8_t *bytes, size_t count);
 /* Where the arrays of a convolution's section are, in the blob; O is the number of output channels. */
 typedef struct dcg_conv_record {
     const uint8_t *header; /* ConvHeader */
-    const uint8_t
-        *levels; /* int8 or int16 [n_levels - 1], level_bytes each: the levels but level 0, which is 0 */
+    const uint8_t *levels; /* int8 or int16 [n_levels - 1], level_bytes each: all but level 0, which is 0 */
     const uint8_t *mult;   /* uint16 [O], NULL without PER_CHANNEL */
     const uint8_t *shift;  /* uint8 [O], NULL without PER_CHANNEL */
     const uint8_t *bias;   /* int8, int16 or int32 [O], bias_bytes each, to be shifted left by bias_shift */
@@ -197,16 +196,14 @@ dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32
                                    const dcg_scratch *scratch);
 
 /* A decoding table says, for each value of the stream's next table_bits bits, what begins there. Its entries
- * are words of four kinds, told by their upper bits:
+ * are words of four kinds, told by their upper three bits:
  *
- *   bits 31..29  kind              bits 29..16 or 28..16      bits 15..8           bits 7..0
- *   0xx          plain             weights that it spans      number of its level  length of its code in bits
- *   100          another           DCG_TABLE_OTHER | symbol << 8 | length of its code; length 0: no code
- *   101          second level      where it begins, in words  mask of its bits     table_bits
- *   11x          filler            as a plain one, whose level is zero
- *
- * A plain entry spans the zeros before a weight and the weight. Codes that are longer than table_bits have an
- * entry in a second level, which is entered by the bits behind the first table_bits. */
+ *   0xx  plain         a weight and the zeros ahead of it: how many weights these are from bit 16 on, the
+ *                      number of the weight's level in bits 15..8, the length of the code in bits 7..0
+ *   11x  filler        the same for a level that is zero
+ *   101  second level  of codes longer than table_bits, found by the bits behind the first table_bits: where
+ *                      it begins, in words, in bits 28..16, a mask of those bits in 15..8, table_bits in 7..0
+ *   100  any other     the symbol from bit 8 on, the length of its code in bits 7..0; length 0: no code */
 #define DCG_TABLE_OTHER 0x80000000u
 #define DCG_TABLE_SECOND 0xA0000000u
 #define DCG_TABLE_FILLER 0xC0000000u
@@ -245,8 +242,8 @@ void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t lev
  *
  *   list    two words a tap: its address, and its weight as a two's complement number
  *   chains  one word a tap: its address in the lower half; in the upper one the number of the tap before it
- * that has the same label, 0 if there is none. A label stands in a level's place, 1 or more. The list's first
- *           words are the chains' heads, uint16_t[2 * first_tap]: of each label, the number of its last tap
+ *           with the same label, 0 if there is none. A label, 1 or more, stands in a level's place. Ahead of
+ *           the taps stand the chains' heads, uint16_t[2 * first_tap]: of each label, its last tap's number
  *
  * Runs of zeros cross filters, so the decoder may already hold an entry of a later filter. */
 typedef struct dcg_weights {
@@ -288,10 +285,11 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
 
 /* Builds the decoding tables and says what a tap's address counts.
  *
- * plane     not 0: an address leads from an output's position in the filter's first packed plane to the input
- *           that the tap reads; one plane more adds this much. 0: it is the place in the kernel times
- * `position`, plus the channel in the group position  what one position, or place in the kernel, more adds to
- * it */
+ * On packed planes it leads from an output's position, in the filter's first plane, to the input that the tap
+ * reads for it. Without them it is the place in the kernel times `position`, plus the channel in the group.
+ *
+ * plane     what one packed plane more adds to an address; 0 without packed planes
+ * position  what one position more, or one place in the kernel, adds to it */
 void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record *record, uint32_t plane,
                        uint32_t position);
 
