@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "train": "ir extras",
     "compress": "ir train pictures fidelity progress ahead codings",
     "quant": "ir ahead",
-    "encode": "quant codings",
+    "encode": "quant codings hw.contract",
     "plan": "quant encode targets",
     "plan.firmware": "plan",
     "plan.engine": "plan hw.contract",

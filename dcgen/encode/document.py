@@ -10,7 +10,8 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from dcgen.encode import rules, schema
-from dcgen.encode.schema import KINDS, RECORDS, Coding, Kind, LayerFlag, Record, Status, TopologyFlag
+from dcgen.encode.operators import KINDS
+from dcgen.encode.schema import RECORDS, Coding, Kind, LayerFlag, Record, Status, TopologyFlag
 
 DEFAULT_PATH = Path("docs/blob-format.md")
 CODE_ROWS = "    "
@@ -48,6 +49,9 @@ def render() -> str:
 
 def _rules() -> str:
     _, _, text = inspect.cleandoc(rules.__doc__ or "").partition("\n\n")
+    *moving, last = (kind.name for kind in Kind if not KINDS[kind].bounds)
+    bounds = "\n".join(f"* {kind.name}{KINDS[kind].bounds}" for kind in Kind if KINDS[kind].bounds)
+    text = text.replace("MOVING", f"{', '.join(moving)} and {last}").replace("BOUNDS", bounds)
     return text.replace("KINDS", "\n".join(f"* {kind.name}, {KINDS[kind].doc}" for kind in Kind), 1)
 
 

@@ -6,10 +6,10 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+from dcgen.encode.operators import KINDS
 from dcgen.encode.schema import (
     CRC_START,
     HEADER,
-    KINDS,
     MAGIC,
     MAX_CODE_BITS,
     NODE_HEADER,

@@ -48,7 +48,7 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
 8. **Summary** (HEADER). `max_code_bits` and `max_filter_entries` are the largest of all layers, 0 if there is
    no convolution.
 9. **Network**, node by node. The last node, and no other, is a SCORES or a CONV with RAW. Shapes are those
-   that the kinds make. MAX_POOL, PAD and CONCAT keep scale and zero point. No tensor enters a CONCAT twice or
+   that the kinds make. MOVING keep scale and zero point. No tensor enters a CONCAT twice or
    two of them, and the input enters none (TOPOLOGY). No accumulator can leave 32 bits (LAYER).
 10. **Scores** (HEADER). `n_scores` is the number of elements of the last node's output.
 
@@ -75,10 +75,5 @@ checked in this order:
 
 For every picture a node's accumulator lies between two bounds. Zero points are those of the inputs.
 
-* CONV, of each output channel: bias + 255 * (sum of its negative weights), bias + 255 * (sum of its positive
-  weights).
-* ADD: the sum over its inputs of the smaller, and that of the larger, of factor * -zero_point and
-  factor * (255 - zero_point).
-* AVG_POOL: -zero_point and 255 - zero_point, each times (unit + `kernel_h` * `kernel_w`).
-* SCORES: -zero_point and 255 - zero_point, with RAW each times height * width.
+BOUNDS
 """

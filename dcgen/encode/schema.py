@@ -52,6 +52,7 @@ from enum import IntEnum, IntFlag
 from typing import Final
 
 from dcgen.codings import Coding as Coding
+from dcgen.hw.contract.blob_format import Kind as Kind
 
 MAGIC: Final = 0x42474344  # "DCGB"
 VERSION: Final = 1
@@ -63,18 +64,6 @@ MAX_LEVELS: Final = 256
 """Most levels of a convolution, zero included."""
 STREAM_GUARD_BYTES: Final = 8
 """Zero bytes behind the last byte of a stream that holds a bit of it."""
-
-
-class Kind(IntEnum):
-    """What a node computes (NodeTopology.kind and NodeHeader.kind)."""
-
-    CONV = 1  # a convolution with the section's weights
-    MAX_POOL = 2  # the largest byte of each window
-    AVG_POOL = 3  # the average of each window
-    ADD = 4  # the sum of one or two tensors, each times a factor
-    PAD = 5  # a border of one byte value around each plane
-    CONCAT = 6  # the channels of the inputs, one after the other
-    SCORES = 7  # the input's bytes as int32 scores
 
 
 class TopologyFlag(IntFlag):
@@ -236,87 +225,8 @@ CRC_START: Final = HEADER.offset("topology_hash")
 """The blob's CRC covers everything from here on."""
 
 
-@dataclass(frozen=True)
-class KindRules:
-    """What the records of a node of one kind hold. Fields that it lacks are zero, but ``hi``, which is 255.
-
-    inputs : fewest and most input tensors
-    flags : topology flags that it may have
-    topology : its fields of NodeTopology, beside ``kind``, ``flags`` and ``n_inputs``
-    layer : its fields of NodeHeader, beside check sum, size and ``kind``
-    doc : the same, and the shape of the output, as a sentence
-    record : what follows the NodeHeader; none where None
-    body : whether bytes follow the headers; without, the section ends with them
-    """
-
-    inputs: tuple[int, int]
-    flags: TopologyFlag
-    topology: tuple[str, ...]
-    layer: tuple[str, ...]
-    doc: str
-    record: Record | None = None
-    body: bool = False
-
-
 WINDOW: Final = ("kernel_h", "kernel_w", "stride_h", "stride_w")
 PADS: Final = ("pad_top", "pad_left", "pad_bottom", "pad_right")
-_REQUANT = ("lo", "hi", "mult", "shift")
-KINDS: Final = {
-    Kind.CONV: KindRules(
-        (1, 1),
-        TopologyFlag.RAW,
-        (*WINDOW, *PADS, "out_channels", "groups"),
-        ("flags", "bias_shift", *_REQUANT),
-        "of 1 input: RAW, kernel, stride, pads, `out_channels`, `groups`, PER_CHANNEL, `bias_shift`, and without\n"
-        "  RAW `lo`, `hi`, `mult`, `shift`. Its output has `out_channels` channels of windows.",
-        CONV_HEADER,
-        body=True,
-    ),
-    Kind.MAX_POOL: KindRules(
-        (1, 1),
-        TopologyFlag.CEIL,
-        (*WINDOW, *PADS),
-        (),
-        "of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.",
-    ),
-    Kind.AVG_POOL: KindRules(
-        (1, 1),
-        TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
-        (*WINDOW, *PADS),
-        ("factor0", *_REQUANT),
-        "of 1 input: CEIL, COUNT_INCLUDE_PAD, kernel, stride, pads, `lo`, `hi`, `mult`, `shift`, `factor0`.\n"
-        "  Its output has the input's channels, of windows.",
-    ),
-    Kind.ADD: KindRules(
-        (1, 2),
-        TopologyFlag(0),
-        (),
-        ("factor0", "factor1", *_REQUANT),
-        "of 1 or 2 inputs of one shape: `lo`, `hi`, `mult`, `shift`, `factor0`, and with 2 inputs `factor1`. Its\n"
-        "  output has that shape.",
-    ),
-    Kind.PAD: KindRules(
-        (1, 1),
-        TopologyFlag(0),
-        PADS,
-        ("lo",),
-        "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
-    ),
-    Kind.CONCAT: KindRules(
-        (1, 0xFFFF),
-        TopologyFlag(0),
-        (),
-        (),
-        "of 1 or more inputs of one height and width: none. Its output has the channels of all inputs.",
-    ),
-    Kind.SCORES: KindRules(
-        (1, 1),
-        TopologyFlag.RAW,
-        (),
-        (),
-        "of 1 input: RAW. Its output has the input's shape, with RAW the shape channels, 1, 1.",
-    ),
-}
 
 
 def hash_topology(section: bytes) -> int:

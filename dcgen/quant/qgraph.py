@@ -74,7 +74,19 @@ class Requant:
     hi: int = 255
 
 
-class QCopy:
+class QOperator:
+    """What most operators have in common.
+
+    vertical : which input rows an output row y is made of, as (kernel, stride, pad): those from y * stride - pad
+        on, ``kernel`` of them, as far as the input has them
+    """
+
+    @property
+    def vertical(self) -> tuple[int, int, int]:
+        return 1, 1, 0
+
+
+class QCopy(QOperator):
     """An operator whose output bytes are bytes of its inputs: the scales and zero points of all are equal."""
 
     def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
@@ -83,7 +95,7 @@ class QCopy:
 
 
 @dataclass(frozen=True, eq=False)
-class QConv:
+class QConv(QOperator):
     """acc[o] = bias[o] + sum of levels[indices[o, i, ky, kx]] * x[i, y*sy + ky - top, x*sx + kx - left].
 
     Padded taps read the input tensor's ``pad`` byte.
@@ -118,6 +130,10 @@ class QConv:
         """How many weights are not zero."""
         return int(np.count_nonzero(self.weights))
 
+    @property
+    def vertical(self) -> tuple[int, int, int]:
+        return self.kernel[0], self.stride[0], self.pads[0]
+
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         o, i = self.indices.shape[:2]
         if i * self.groups != inputs[0][0] or o % self.groups:
@@ -141,12 +157,16 @@ class QMaxPool(QCopy):
     pads: Pads
     ceil: bool
 
+    @property
+    def vertical(self) -> tuple[int, int, int]:
+        return self.kernel[0], self.stride[0], self.pads[0]
+
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
 
 
 @dataclass(frozen=True, eq=False)
-class QAvgPool:
+class QAvgPool(QOperator):
     """acc = k * sum over inner taps of (x - zx), then the requantization.
 
     The divisor changes with the position, the constants do not: k = (unit + n // 2) // n, where n counts the
@@ -163,6 +183,10 @@ class QAvgPool:
     unit: int
     requant: Requant
 
+    @property
+    def vertical(self) -> tuple[int, int, int]:
+        return self.kernel[0], self.stride[0], self.pads[0]
+
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
 
@@ -173,7 +197,7 @@ class QAvgPool:
 
 
 @dataclass(frozen=True, eq=False)
-class QAdd:
+class QAdd(QOperator):
     """acc = sum over inputs of (x - zx) * factor, then the requantization.
 
     One input makes it a change of scale (or a stand-alone clip), two the residual addition.
@@ -204,6 +228,10 @@ class QPad(QCopy):
     pads: Pads
     value: int
 
+    @property
+    def vertical(self) -> tuple[int, int, int]:
+        return 1, 1, self.pads[0]
+
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
         return c, h + top + bottom, w + left + right
@@ -223,7 +251,7 @@ class QConcat(QCopy):
 
 
 @dataclass(frozen=True)
-class QScores:
+class QScores(QOperator):
     """int32 scores: x - zx in C, H, W order, or with ``total`` their sum over each plane."""
 
     total: bool

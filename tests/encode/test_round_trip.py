@@ -14,9 +14,9 @@ from dcgen.encode import blob as writer
 from dcgen.encode.blob import encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.encode.layout import take_apart
-from dcgen.encode.operators import NodeFields, node_fields
+from dcgen.encode.operators import KINDS, NodeFields, node_fields
 from dcgen.encode.reader import decode, describe
-from dcgen.encode.schema import HEADER, KINDS, Coding, Kind
+from dcgen.encode.schema import HEADER, Coding, Kind
 from dcgen.errors import BlobError, ConfigError, GraphError, NumericError
 from dcgen.quant.qgraph import QAdd, QConv, QGraph, QNode, QOp, QPad, QScores, QTensor, Requant
 from tests.firmware.nets import every_operator

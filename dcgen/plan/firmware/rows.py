@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import assert_never
-
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores
+from dcgen.quant.qgraph import QGraph, QNode, QOp, QScores
 
 
 def rows_of(graph: QGraph, node: QNode) -> int:
@@ -16,27 +14,11 @@ def rows_of(graph: QGraph, node: QNode) -> int:
 
 def reads(op: QOp, rows: int, height: int) -> int:
     """How many of the ``height`` input rows must exist for the first ``rows`` output rows."""
-    match op:
-        case QConv() | QMaxPool() | QAvgPool():
-            needed = (rows - 1) * op.stride[0] + op.kernel[0] - op.pads[0] if rows else 0
-        case QPad():
-            needed = rows - op.pads[0]
-        case QAdd() | QConcat() | QScores():
-            needed = rows
-        case _:
-            assert_never(op)
-    return min(max(needed, 0), height)
+    kernel, stride, pad = op.vertical
+    return min(max((rows - 1) * stride + kernel - pad, 0), height) if rows else 0
 
 
 def holds(op: QOp, rows: int, height: int) -> int:
     """The first of the ``height`` input rows that output rows from ``rows`` on are made of."""
-    match op:
-        case QConv() | QMaxPool() | QAvgPool():
-            first = rows * op.stride[0] - op.pads[0]
-        case QPad():
-            first = rows - op.pads[0]
-        case QAdd() | QConcat() | QScores():
-            first = rows
-        case _:
-            assert_never(op)
-    return min(max(first, 0), height)
+    _, stride, pad = op.vertical
+    return min(max(rows * stride - pad, 0), height)
