@@ -197,7 +197,7 @@ typedef struct dcg_conv_dense {
     uint32_t kernel_rows;   /* rows of the kernel, 1 .. 255 */
     uint32_t passes;        /* passes to come, of DCG_DENSE_AT_ONCE positions each, 1 at least */
     uint32_t chunks;        /* DCG_CHUNK bytes each, in a row of the kernel */
-    uint32_t gap;           /* bytes from the end of a row of the kernel to the begin of the next, by wrap */
+    uint32_t gap;           /* bytes from the end of a window's row to the begin of its next; may wrap */
     uint8_t *weights[2];    /* [kernel_rows][kernel columns][pixel] of each filter, int8, zeros included */
     uint32_t bias[2];       /* of each filter, with what inputs less 128 take away */
     uint8_t *out[2];        /* where the next pass's outputs of each filter go */

@@ -62,8 +62,8 @@ static int is_unbroken(const dcg_job *job) {
     return dcg_conv_is_plain(job) && dcg_unbroken(dcg_input(job, 0), job->first_row, job->n_rows);
 }
 
-/* Writes positions first .. first + count - 1 of the plane, padding behind the step's last row; line:
- * [count]. */
+/* Writes positions first .. first + count - 1 of the plane to line, [count]. Those behind the step's last
+ * row, which no output reads, are whatever comes next. */
 static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *line) {
     uint32_t pitch = p->node->packing.pitch;
     if (is_unbroken(p->job)) {
@@ -88,7 +88,7 @@ static void put_line(const plane *p, uint32_t first, uint32_t count, uint8_t *li
  * one. */
 static inline void pair_bytes(uint32_t low, uint32_t high, uint32_t *to) {
 #if DCG_DSP
-    uint32_t low13, high13;
+    uint32_t low13, high13; /* bytes 1 and 3, a halfword each; low and high become bytes 0 and 2 */
     __asm__("  uxtb16 %[low13], %[low], ror #8\n"
             "  uxtb16 %[low], %[low]\n"
             "  uxtb16 %[high13], %[high], ror #8\n"

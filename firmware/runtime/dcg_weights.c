@@ -58,7 +58,7 @@ static dcg_status read_entry(dcg_weights *w, cursor *c, uint32_t *level) {
 }
 
 /* Address of a tap of the group's last channel at a place in the kernel. */
-static uint32_t last_word(const dcg_weights *w, uint32_t place) {
+static uint32_t last_address(const dcg_weights *w, uint32_t place) {
     const dcg_node *node = w->node;
     const dcg_packing *p = &node->packing;
     uint32_t channels = (w->group_channels - 1u) * w->channel_step;
@@ -74,7 +74,7 @@ static uint32_t last_word(const dcg_weights *w, uint32_t place) {
 static int enter_place(const dcg_weights *w, cursor *c) {
     if (c->place + 1u == w->places) return 0;
     c->at.left += w->group_channels;
-    c->at.last = last_word(w, ++c->place);
+    c->at.last = last_address(w, ++c->place);
     return 1;
 }
 
@@ -102,7 +102,7 @@ dcg_status dcg_weights_next(dcg_weights *w) {
                        .list = w->list,
                        .bit = w->bit,
                        .left = w->group_channels,
-                       .last = last_word(w, 0),
+                       .last = last_address(w, 0),
                        .n = w->first_tap,
                        .mask = w->mask,
                        .end = w->first_tap},
