@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, STDOUT
 from typing import Final
 
 from dcgen.errors import PlanError, ToolError
@@ -78,14 +79,7 @@ class Tool:
     def _start(self, command: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
         try:
             return subprocess.run(
-                command,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                check=False,
+                command, cwd=folder, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT, text=True, errors="replace"
             )
         except OSError as e:
             raise ToolError(command[0], f"cannot be started: {e.strerror}") from e

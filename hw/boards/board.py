@@ -66,11 +66,10 @@ class Board:
 
     name : as users write it
     top : module of ``dcgen.hw.boards`` with the board's top level, whose ``plan`` this class's ``plan`` calls
-    platform : class of ``amaranth_boards`` that knows the board's pins
+    platform : class of ``amaranth_boards`` that knows the board's pins and clock
     family, device : the FPGA: its family; its full name, with package and speed grade
     nextpnr : options that choose the FPGA
     block_rams, multipliers, luts : how many the FPGA has (on an ECP5: DP16KD, MULT18X18D, LUT4)
-    crystal_mhz : frequency of the board's clock, of which the PLL makes the engine's
     megahertz : frequency of the engine's clock, unless another is asked for
     baud : bits a second of the serial port to the host, through which picture, blob and scores go
     """
@@ -84,7 +83,6 @@ class Board:
     block_rams: int
     multipliers: int
     luts: int
-    crystal_mhz: int = 25
     megahertz: float = 50.0
     baud: int = 1_000_000
 

@@ -40,7 +40,7 @@ class Top(Elaboratable):
         leds = [io.Buffer("o", platform.request("led", number, dir="-")) for number in range(4)]
         m.domains.sync = ClockDomain()
         m.submodules += [clock, rx, tx, *leds]
-        m.submodules.pll = Pll(clock.i, self.board.crystal_mhz, self.megahertz)
+        m.submodules.pll = Pll(clock.i, platform.default_clk_frequency / 1e6, self.megahertz)
         add_engine(m, self.parameters, self.board, self.megahertz, rx.i, tx.o)
 
         heartbeat = Signal(HEARTBEAT_BITS)
