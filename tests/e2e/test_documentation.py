@@ -12,6 +12,7 @@ import pytest
 from tests.process import ROOT, dcgen
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "docs" / "architecture.md"]
+PAGES = [ROOT / "README.md", ROOT / "hw" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def shell_lines(document: Path) -> list[str]:
@@ -49,15 +50,13 @@ def test_shown_commands_exist(document: Path) -> None:
             assert unknown == [], line
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
-def test_named_files_exist(document: Path) -> None:
-    text = document.read_text(encoding="utf-8")
-    named = [
-        ROOT / name for name in re.findall(r"`((?:dcgen|docs|firmware|hw|scripts|templates|tests)/[\w./]*)`", text)
-    ]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_named_files_exist(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    folders = "benchmarks|dcgen|docs|firmware|hw|scripts|templates|tests"
+    named = [ROOT / name for name in re.findall(rf"`((?:{folders})/[\w./-]*\w)[/`]", text)]
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
-    named += [document.parent / link for link in links]
-    assert named
+    named += [page.parent / link for link in links]
     assert [str(name) for name in named if not name.exists()] == []
 
 
