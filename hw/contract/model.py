@@ -212,9 +212,8 @@ class _Machine:
         (head,) = self._take(1)
         outputs, rows, window = f["outputs"], f["rows"], f["x_window"]
         chunks = -(-f["out_width"] // f["chunk_outputs"])
-        row, chunk, ky, g = np.meshgrid(
-            np.arange(rows), np.arange(chunks), np.arange(f["taps"]), np.arange(f["x_groups"]), indexing="ij"
-        )
+        shape = (rows, chunks, f["taps"], f["x_groups"])
+        row, chunk, ky, g = np.meshgrid(*map(np.arange, shape), indexing="ij")
 
         def distance(name: str) -> int:
             return f[f"{name}_words"] * lanes + f[f"{name}_lanes"]
@@ -236,7 +235,7 @@ class _Machine:
                 read[..., :-1] = np.maximum(read[..., :-1], read[..., 1:])
             found[c] = read.max(axis=(2, 3))[..., picked]
         n = outputs * rows * chunks
-        channel, row, chunk = np.meshgrid(np.arange(outputs), np.arange(rows), np.arange(chunks), indexing="ij")
+        channel, row, chunk = np.meshgrid(*map(np.arange, (outputs, rows, chunks)), indexing="ij")
         base = f["out_base"] + channel * f["out_words"]
         at = f["out_place"] * lanes + f["out_lane"] + row * distance("out_row") + chunk * f["chunk_outputs"]
         at %= f["out_words"] * lanes

@@ -3,8 +3,8 @@
     def test_adder(tmp_path):
         run_cocotb(Adder(8), "tests/hw/bench_adder.py", folder=tmp_path, environment={"WIDTH": "8"})
 
-The module sees the component's ports as the attributes of ``dut``, ``__`` between the names of nested
-signatures, ``clk`` and ``rst`` besides. It may import ``hw``, ``dcgen`` and ``tests``.
+The test module sees the ports of the component as attributes of ``dut``, with ``__`` between the names of nested
+signatures, and ``clk`` and ``rst`` besides. It may import ``dcgen`` and ``tests``.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ def run_cocotb(
     ports: Mapping[str, Any] | None = None,
     public_depth: int = 1,
 ) -> None:
-    """Run the tests of a bench on ``design``; a failed one fails the pytest test.
+    """Run the tests of a bench on ``design``. Raises SimulationError where one fails.
 
     design : an Amaranth component, Verilog text, or Verilog files (Path, or a sequence of them)
     test_module : path of the bench from the repository's root
     folder : where the simulator runs and leaves its log, results and waves
-    sim : "icarus" or "verilator"; the build is kept by its contents' hash, also across sessions
+    sim : "icarus" or "verilator"; the program is kept by a hash of its sources, for later runs of pytest too
     environment : what the bench reads from os.environ
     public_depth : levels of hierarchy that the bench may look into (Verilator)
     """

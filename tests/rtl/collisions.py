@@ -14,9 +14,9 @@ READ = r"(?P<to>_\d+_) <= {name}\[(?P<address>.+)\];"
 
 
 def spoil(verilog: str) -> tuple[str, int]:
-    """``verilog``, as Amaranth writes it, with such memories, and at how many clocked read ports.
+    """``verilog``, as Amaranth writes it, with such memories; and the number of clocked read ports changed.
 
-    The wrong answer is the complement of what was there before the write.
+    The wrong answer is the complement of what was in the memory before the write.
     """
     modules, ports = re.split(r"(?<=endmodule\n)", verilog), 0
     for number, module in enumerate(modules):

@@ -20,15 +20,15 @@ from dcgen.errors import BlobError
 from dcgen.quant.qgraph import QGraph, QNode, QTensor
 
 SEALED_PARTS = 2
-"""One blob in this many is left with a check sum that tells."""
+"""One blob in this many keeps a check sum that gives the damage away."""
 
 
 @dataclass(frozen=True)
 class Packets:
-    """What a sender takes from one blob.
+    """The packets that a sender makes of one blob.
 
     tensors : the tensors section
-    nodes : one section per node
+    nodes : the section of each node
     """
 
     tensors: bytes
@@ -44,12 +44,12 @@ def packets(blob: bytes) -> Packets:
 
 
 def seal(section: bytes) -> bytes:
-    """``section`` with its check sum made right."""
+    """``section`` with the check sum that fits its contents."""
     return struct.pack("<I", zlib.crc32(section[4:])) + section[4:]
 
 
 def damaged(sound: Packets, seed: int) -> Packets:
-    """``sound`` with one to three faults in one packet; half of the seeds give a right check sum."""
+    """``sound`` with one to three faults in one packet; for half of the seeds the check sum fits the faults."""
     rng = random.Random(seed)
     if rng.random() < 0.05:
         return replace(sound, tensors=_hurt(rng, sound.tensors, TENSOR_SCALE.size))
@@ -66,7 +66,7 @@ def damaged(sound: Packets, seed: int) -> Packets:
 
 
 def _hurt(rng: random.Random, data: bytes, head: int) -> bytes:
-    """One fault; headers, where fields lie, are hit as often as all that follows."""
+    """Make one fault. It hits the header, which has fields, as often as all that follows."""
     out = bytearray(data)
     kind = rng.choice(("bit", "bit", "byte", "extreme", "words", "copy"))
     at = rng.randrange(min(head, len(out))) if rng.random() < 0.5 else rng.randrange(len(out))
@@ -90,8 +90,8 @@ def _hurt(rng: random.Random, data: bytes, head: int) -> bytes:
 def meaning(sound: bytes, sent: Packets, names: Sequence[str]) -> QGraph:
     """The network that ``sent`` stands for under the topology of the blob ``sound``.
 
-    Raises BlobError where a reader must refuse. Accumulators that may wrap are no reason: wrapping is
-    defined, and whether it can happen is the compiler's proof, not the reader's.
+    Raises BlobError where a reader must refuse it. That accumulators may wrap is no reason: wrapping is defined,
+    and it is the compiler, not the reader, that proves that it cannot happen.
     """
     layout = take_apart(sound)
     zero_points, pad = _tensors(layout, sent.tensors)
@@ -141,7 +141,7 @@ def _section(name: str, kind: Kind, data: bytes) -> Section:
 
 
 def campaign(sound: Packets, count: int, first_seed: int = 0) -> Iterator[Packets]:
-    """``count`` damaged packets sets that differ from ``sound``."""
+    """``count`` sets of damaged packets, each different from ``sound``."""
     seed = first_seed
     while count:
         sent = damaged(sound, seed)

@@ -19,7 +19,7 @@ SEND = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
 WAIT = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 FLAGS = ("-std=c99", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-shared", "-fPIC")
 RUNTIME = ("dcg_blob.c", "dcg_blob_crc.c", "dcg_status.c")
-"""What the driver shares with the software runtime."""
+"""Sources of the software runtime that the driver uses."""
 
 
 class _Port(ctypes.Structure):
@@ -44,10 +44,10 @@ def build_library(firmware: Path, name: str, library: Path) -> Path:
 
 
 class Driver:
-    """``dcg_engine`` on a port of Python functions.
+    """``dcg_engine`` on a port that is made of Python functions.
 
-    read(offset) -> value, write(offset, value), send_picture(bytes), send_blob(bytes), receive(count) and
-    wait() -> list of scores or None are called by the C code; ``receive`` only announces the scores.
+    The C code calls read(offset) -> value, write(offset, value), send_picture(bytes), send_blob(bytes),
+    receive(count), which only announces the scores, and wait() -> list of scores or None.
     """
 
     def __init__(self, library: Path, name: str, port: Any) -> None:
@@ -67,14 +67,14 @@ class Driver:
         )
 
     def init(self, blob: bytes) -> int:
-        """``dcg_engine_init``'s status."""
+        """The status of ``dcg_engine_init``."""
         self._blob = (ctypes.c_uint32 * (len(blob) // 4 + 1))()
         ctypes.memmove(self._blob, blob, len(blob))
         arguments = (self._engine, ctypes.byref(self._plan), ctypes.byref(self._port), self._blob)
         return int(self._library.dcg_engine_init(*arguments, ctypes.c_size_t(len(blob))))
 
     def run(self, picture: NDArray[np.uint8], count: int) -> tuple[int, NDArray[np.int32]]:
-        """``dcg_engine_run``'s status and scores."""
+        """The status and scores of ``dcg_engine_run``."""
         data = np.ascontiguousarray(picture)
         scores = np.zeros(count, np.int32)
         status = self._library.dcg_engine_run(
@@ -83,7 +83,7 @@ class Driver:
         return int(status), scores
 
     def counters(self) -> dict[str, int]:
-        """Cycles of the last run."""
+        """The cycles of the last run."""
         found = (ctypes.c_uint32 * len(regmap.COUNTERS))()
         self._library.dcg_engine_counters(self._engine, found)
         return {name: value for (name, _), value in zip(regmap.COUNTERS, found, strict=True)}

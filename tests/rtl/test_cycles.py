@@ -45,14 +45,14 @@ ENGINE = EngineParameters(
 )
 NETWORKS = 50
 READ_PORTS = 14
-"""Clocked ones besides those of the lanes' banks."""
+"""Clocked read ports of the engine besides those of the lanes' banks."""
 IN_STRIPS = 3
-"""Networks of them, at least, that are planned in segments of several layers."""
+"""How many of the ``NETWORKS``, at least, are planned in segments of several layers."""
 CODINGS = (CodingSettings(), CodingSettings("deep-compression", 3, 5), CodingSettings("smallest"))
 
 
 def plan_in(words: int, graph: QGraph, blob: Blob) -> EnginePlan | None:
-    """A plan that uses ``words`` words of the engine, None if there is none."""
+    """A plan for an engine of ``words`` words, None if there is none."""
     try:
         return plan_engine(graph, blob, replace(ENGINE, words=words))
     except PlanError:
@@ -60,7 +60,7 @@ def plan_in(words: int, graph: QGraph, blob: Blob) -> EnginePlan | None:
 
 
 def tightest(graph: QGraph, blob: Blob) -> EnginePlan | None:
-    """A plan in little memory: strips and rings, where the network has any use for them."""
+    """A plan in as little memory as possible, which has strips and rings where they save any."""
     found, words = None, ENGINE.words
     while words and (plan := plan_in(words, graph, blob)):
         found, words = plan, min(words - 1, plan.schedule.live_words * 3 // 4)
@@ -72,7 +72,7 @@ def in_strips(plan: EnginePlan) -> bool:
 
 
 def networks(count: int) -> list[tuple[QGraph, Blob, EnginePlan]]:
-    """``count`` random networks that the engine can hold, the last places kept for ``IN_STRIPS`` of them.
+    """``count`` random networks that the engine can run, of which at least ``IN_STRIPS`` run in strips.
 
     Which ones are drawn depends on the modules loaded: hypothesis takes numbers from their sources.
     """
@@ -101,7 +101,7 @@ def networks(count: int) -> list[tuple[QGraph, Blob, EnginePlan]]:
 
 
 def assert_exact(engine: Path, graph: QGraph, blob: Blob, plan: EnginePlan, run: Path, seed: int) -> None:
-    """One random picture through ``engine``: every tensor, score and cycle of every cause as foretold."""
+    """Run a random picture on ``engine``: tensors and scores are the golden model's, cycles those predicted."""
     prediction = predict(plan, graph, blob)
     described = describe(graph, plan, prediction)
     built = network.build(engine, described, CACHE)
@@ -122,7 +122,7 @@ def assert_exact(engine: Path, graph: QGraph, blob: Blob, plan: EnginePlan, run:
 
 @pytest.mark.slow
 def test_random_networks_take_the_predicted_cycles(tmp_path: Path) -> None:
-    """On memories that are wrong about what is written while it is read: no answer of theirs may count."""
+    """The memories here answer wrongly where a byte is written while it is read; no such answer may matter."""
     engine = tmp_path / "engine.v"
     spoiled, ports = spoil(engine_verilog(ENGINE))
     assert ports == ENGINE.lanes + READ_PORTS
@@ -137,7 +137,7 @@ def test_random_networks_take_the_predicted_cycles(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("bypass", ("none", "simple"))
 def test_squeezenet_1_0_runs_on_the_board_s_engine(bypass: Literal["none", "simple"], tmp_path: Path) -> None:
-    """The 7x7 convolution, and additions, at 128x128."""
+    """The network has a 7x7 convolution and additions; the picture is 128x128."""
     engine = tmp_path / "engine.v"
     engine.write_text(engine_verilog(ULX3S_85F.parameters))
     graph = squeezenet(replace(V1_0, size=128, bypass=bypass))

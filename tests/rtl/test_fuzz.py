@@ -25,7 +25,7 @@ from tests.rtl.damaged_packets import Packets, campaign, meaning, packets
 BOUND_FACTOR, BOUND_EXTRA = 8, 20_000
 """No blob keeps the engine busy for more than BOUND_FACTOR times the cycles of the sound one plus BOUND_EXTRA."""
 STARTS_A_JOB_ENDS = 2
-"""Flag of the word that ends a job in blobs.bin."""
+"""Flag, in blobs.bin, of the word that ends a job."""
 
 
 def play(net: Net, jobs: list[Packets], folder: Path) -> np.ndarray:
@@ -73,7 +73,7 @@ def play(net: Net, jobs: list[Packets], folder: Path) -> np.ndarray:
 
 
 def outcomes(net: Net, jobs: list[Packets], found: np.ndarray) -> Counter[str]:
-    """What became of each job, after checking it against the reader and the golden model."""
+    """What became of each job, once it has been compared with the reader and the golden model."""
     status = regmap.register("status")
     error, done, cause = (status.bits(name) for name in ("error", "done", "cause"))
     names = (net.graph.input.name, *(n.name for n in net.graph.nodes))
@@ -99,7 +99,7 @@ def outcomes(net: Net, jobs: list[Packets], found: np.ndarray) -> Counter[str]:
 def fuzz(count: int, folder: Path) -> Counter[str]:
     net = planned(lively(fire_net()), SMALL)
     sound = packets(net.blob.data)
-    # A sound blob at both ends: errors leave nothing behind.
+    # A sound blob comes first and last, so that an error that leaves something behind is seen.
     jobs = [sound, *campaign(sound, count), sound]
     found = play(net, jobs, folder)
     golden = execute(net.graph, net.picture[None])[0].view(np.uint32).tolist()

@@ -1,4 +1,4 @@
-"""The way to a bitstream: what is reported, and how each failure reads."""
+"""The way to a bitstream: what the report says, and how each failure reads."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def quiet(stage: str, done: int, total: int) -> None:
 
 
 class FakeTools:
-    """Writes what the real tools would; ``fmax`` by seed."""
+    """Writes what the real tools would write. ``fmax`` is the engine clock's highest frequency by seed."""
 
     def __init__(self, fmax: dict[int, float]) -> None:
         self.fmax = fmax
@@ -179,7 +179,7 @@ def test_failures_of_a_tool_carry_its_reason(
 
 @pytest.mark.slow
 def test_a_small_engine_meets_timing_with_the_tools_that_pip_installs(tmp_path: Path) -> None:
-    """The whole way to a bitstream; the reference engine takes much longer, this one six minutes of a core."""
+    """Goes the whole way to a bitstream, in six minutes of a core; the reference engine takes much longer."""
     report = build(SMALL, tmp_path, board=ULX3S_25F, seeds=(1,), progress=quiet)
     assert report.best.fmax_mhz >= report.megahertz == 50
     assert report.resources["multipliers"] == Resource(13, 28)
@@ -192,7 +192,7 @@ def test_a_small_engine_meets_timing_with_the_tools_that_pip_installs(tmp_path: 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
-    """What docs/hardware says of the reference engine."""
+    """The report on the reference engine in docs/hardware."""
     found: dict[str, Any] = json.loads((ROOT / "docs/hardware/ulx3s-85f.json").read_text(encoding="utf-8"))
     return found
 
@@ -204,7 +204,7 @@ def test_the_engine_that_was_routed_is_the_one_that_is_simulated(report: dict[st
 
 
 def test_the_engine_that_was_routed_is_the_one_that_there_is_now(report: dict[str, Any]) -> None:
-    """Otherwise: ``python scripts/bitstream.py docs/hardware``, and README's figures after it."""
+    """Where it is not, run ``python scripts/bitstream.py docs/hardware``, and then change README's figures."""
     assert gateware(design(TARGET.parameters, ULX3S_85F, report["megahertz"])) == report["gateware"]
 
 

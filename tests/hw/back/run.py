@@ -62,7 +62,13 @@ def run_back_end(
     limit: int = 200_000,
     gap: float = 0.0,
 ) -> Seen:
-    """stall : probability that a stream waits in a cycle; gap : that a list's entry comes a cycle later"""
+    """Runs ``commands`` to their end, or for ``limit`` cycles.
+
+    lists : what the front end would publish, in this order
+    picture : bytes of the picture stream
+    stall : probability that a stream waits in a cycle
+    gap : probability that an entry of a list comes a cycle later
+    """
     m = Module()
     m.submodules.dut = dut = BackEnd(p)
     m.submodules.lists = store = ReplayLists(p)

@@ -18,14 +18,14 @@ def parameters(lanes: int) -> EngineParameters:
 
 
 def cells_at(word0: int, word1: int, lane: int, lanes: int) -> list[tuple[int, int]]:
-    """(word, bank) of consecutive bytes."""
+    """Where consecutive bytes lie: (word, bank) for each of the lanes."""
     return [(word0 if byte < lanes else word1, byte % lanes) for byte in range(lane, lane + lanes)]
 
 
 async def reads_see_every_earlier_write(b: Bench, p: EngineParameters) -> None:
     lanes = p.lanes
     memory: dict[tuple[int, int], int] = {}
-    changed: dict[tuple[int, int], int] = {}  # cycle of the cell's last write request
+    changed: dict[tuple[int, int], int] = {}  # cycle in which a write to the cell was last requested
     expected: deque[tuple[int, list[int | None]]] = deque()
     for cycle in range(400):
         word0, word1 = b.rng.sample(range(p.words), 2)
@@ -46,7 +46,7 @@ async def reads_see_every_earlier_write(b: Bench, p: EngineParameters) -> None:
         b.set("read.word0", word0)
         b.set("read.word1", word1)
         b.set("read.lane", lane)
-        # A cell whose write is still under way may read as either.
+        # A cell whose write is still under way may give its old byte or its new one.
         known = [
             memory.get(cell, 0) if changed.get(cell, -99) + write_cycles(p) - READ_AHEAD <= cycle else None
             for cell in cells_at(word0, word1, lane, lanes)

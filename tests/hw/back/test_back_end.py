@@ -1,6 +1,6 @@
-"""The back end on whole random networks: every write, every score and every cycle as foretold.
+"""The back end on whole random networks: every write and every score is the model's, every cycle as predicted.
 
-The functional model executes the same command list on the same lists; ``back_timing`` foretells when.
+``model`` executes the same command list on the same lists; ``back_timing`` predicts the cycles.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Case:
 
 
 def case_of(graph: QGraph, lanes: int, requantizers: int) -> Case:
-    """``graph`` in the least memory that holds it, so that planes become rings. Raises PlanError."""
+    """``graph`` planned in the least memory that holds it, so that planes become rings. Raises PlanError."""
     blob = encode(graph, CodingSettings())
     p = EngineParameters(
         lanes=lanes, requantizers=requantizers, picture_bytes=min(4, lanes), command_words=8192, list_entries=1024
@@ -66,7 +66,7 @@ def case_of(graph: QGraph, lanes: int, requantizers: int) -> Case:
 
 
 def cases(count: int, number: int, steps: tuple[int, int] = (6, 40)) -> list[Case]:
-    """``count`` random networks with as many steps, over all sizes of engine."""
+    """``count`` random networks, whose steps are as many as ``steps`` says, on engines of all ``SIZES``."""
     found: list[Case] = []
 
     @seed(number)
@@ -97,7 +97,7 @@ def assert_reference(seen: Seen, case: Case) -> None:
 
 
 def publication(cycles: list[int]) -> back_timing.Publish:
-    """The front end as it was seen."""
+    """A front end that publishes its lists in the cycles in which ``seen`` did."""
     return lambda number, free: cycles[number]
 
 
@@ -116,7 +116,7 @@ def test_writes_scores_and_cycles_of_random_networks():
             total = sum(getattr(one, cause) for one in times)
             assert seen.causes[cause] == total - before_busy.get(cause, 0)
         rings += sum(f["op"] == Op.LOAD for f in records) > 1
-    assert rings  # some came in strips
+    assert rings  # some networks run in strips
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The convolution's walk: every entry of every tile of every list, as a read and a weight, on time."""
+"""The walker of convolutions: every entry of every list, for every tile, becomes a read and a weight, on time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a convolution's bytes go, group by group, whenever they come."""
+"""The writer of convolutions: every group of bytes goes to its place, whenever it comes."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ async def load(b: Bench, list_end: bool) -> None:
 
 
 async def requantized(b: Bench, p: EngineParameters) -> None:
-    """Lists are put in ahead of their tiles; a tile follows the last one after just as many cycles as it takes."""
+    """Constants come before the tiles of their list; tiles come as closely as they can be drained."""
     b.set("record", pack_step({"raw": 0}))
     lists = [(constants(b), b.rng.randrange(1, 4)) for _ in range(40)]
     ahead = 0

@@ -1,4 +1,4 @@
-"""The lane mask: columns of every lane of every tile, and ranges of lanes."""
+"""The lane mask: the column of every lane in every tile is right, and so are ranges of lanes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LOAD: beats of the picture into a ring, with waits."""
+"""LOAD: the picture's beats go into a ring, also when they come with pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lanes: sums of products in 32 bits, one tile draining while the next is summed."""
+"""The lanes: sums of products wrap at 32 bits; one tile is drained while the next is summed."""
 
 from __future__ import annotations
 

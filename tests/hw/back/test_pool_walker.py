@@ -18,7 +18,7 @@ Fields = dict[str, int]
 
 
 def drawn(b: Bench, lanes: int) -> Fields:
-    """Loops and distances at random: the walk does not ask whether they make sense together."""
+    """A record with random loops and distances. They need not make sense together, as the walker does not ask."""
     rng, ring = b.rng, b.rng.randrange(2, 20)
     f = {
         "outputs": rng.randrange(1, 4),
@@ -45,7 +45,7 @@ def drawn(b: Bench, lanes: int) -> Fields:
 
 
 def reads(f: Fields, lanes: int) -> Iterator[dict[str, int]]:
-    """What is read: flat byte, first column, and whether the row is inside."""
+    """The reads of a record: flat byte, first column, and whether the row is inside the plane."""
 
     def distance(loop: str) -> int:
         return f[f"{loop}_words"] * lanes + f[f"{loop}_lanes"]

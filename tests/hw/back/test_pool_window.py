@@ -1,4 +1,4 @@
-"""The pool's windows: maxima of lanes and reads, every s-th lane, placed row by row."""
+"""The pool's windows: maxima over lanes and reads are right, every s-th lane is kept, rows are placed in order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def parameters(lanes: int) -> EngineParameters:
 
 
 class Clock:
-    """Counts cycles, and wants a write in just those that ``expected`` names: (its fields, its bytes)."""
+    """Counts cycles. Writes must come in those cycles alone that are keys of ``expected``: (fields, bytes)."""
 
     def __init__(self, b: Bench) -> None:
         self.b, self.cycle = b, 0

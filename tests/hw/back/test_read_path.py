@@ -1,4 +1,4 @@
-"""The read path: places in rings to bytes, with everything outside the plane replaced."""
+"""The read path: reads the bytes at a place in a ring, and replaces those outside the plane."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def reads(b: Bench, p: EngineParameters) -> None:
     expected: deque[list[int] | None] = deque([None] * read_path_cycles(p))
 
     async def cycle() -> None:
-        """The memory answers ``read_cycles`` late."""
+        """The memory answers after ``read_cycles``."""
         word0, word1, lane = (b.get(f"memory.{name}") for name in ("word0", "word1", "lane"))
         row = memory[word0 * lanes :][:lanes] + memory[word1 * lanes :][:lanes]
         asked.append(row[lane : lane + lanes])

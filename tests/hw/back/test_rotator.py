@@ -1,4 +1,4 @@
-"""Rotators of any number of lanes, both ways, a new one every cycle."""
+"""The rotator: any number of lanes, both directions, another rotation in every cycle."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The score queue: as many scores as were reserved, in order, whatever the receiver does."""
+"""The score queue: every score that had room reserved comes out, in order, however the receiver stalls."""
 
 from __future__ import annotations
 

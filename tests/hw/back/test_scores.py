@@ -1,4 +1,4 @@
-"""SCORES: sums of planes and single pixels, minus the zero point, with the queue full at times."""
+"""SCORES: sums of planes, and single pixels, minus the zero point, also when the queue is full."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ PAYLOAD = {Command.READ: 4, Command.SCORE: 4, Command.LAST_SCORE: 4}
 
 
 class Host:
-    """Sends bytes without pause, takes messages apart."""
+    """Sends bytes without pauses, and takes messages apart."""
 
     def __init__(self, dut):
         self.dut = dut
@@ -36,7 +36,7 @@ class Host:
             await FallingEdge(self.dut.clk)
             ready = random.random() < 0.6
             self.dut.transmit__ready.value = ready
-            await RisingEdge(self.dut.clk)  # values of before the edge
+            await RisingEdge(self.dut.clk)  # what is read now are values from before the edge
             if ready and self.dut.transmit__valid.value:
                 message.append(int(self.dut.transmit__payload.value))
                 if len(message) == 1 + PAYLOAD.get(message[0], 0):
@@ -56,7 +56,7 @@ class Host:
 
 
 class Taker:
-    """Takes a stream with stalls."""
+    """Takes a stream, and stalls it at random."""
 
     def __init__(self, dut, name, fields):
         self.found = []
@@ -193,7 +193,7 @@ async def scores_reach_the_host_in_order(dut):
         dut.scores__payload.value = score | (i == len(scores) - 1) << 32
         dut.scores__valid.value = 1
         while True:
-            await RisingEdge(dut.clk)  # values of before the edge
+            await RisingEdge(dut.clk)  # what is read now are values from before the edge
             if dut.scores__ready.value:
                 break
         await FallingEdge(dut.clk)

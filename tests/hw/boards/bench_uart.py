@@ -1,4 +1,4 @@
-"""Bytes over a line of the right speed, of one that is a little off, and with bytes that are none."""
+"""Bytes over a line of the right speed, over lines whose speed is a little off, and what is no byte."""
 
 import os
 import random
@@ -9,7 +9,7 @@ from cocotb.triggers import ClockCycles, FallingEdge, ReadOnly, RisingEdge, Time
 
 DIVISOR = int(os.environ["DIVISOR"])
 PERIOD = 1000
-"""Of the clock, in ps."""
+"""Period of the clock, in ps."""
 
 
 async def started(dut):

@@ -24,5 +24,5 @@ def test_transmitter_keeps_every_bits_time(tmp_path: Path, divisor: int) -> None
 
 @pytest.mark.filterwarnings("ignore::amaranth.hdl.UnusedElaboratable")
 def test_too_small_a_divisor_is_refused() -> None:
-    with pytest.raises(ValueError, match="^divisor must be at least 4 clock cycles a bit, not 3$"):
+    with pytest.raises(ValueError, match=r"^divisor must be at least 4 clock cycles a bit, not 3$"):
         checked_divisor(3)

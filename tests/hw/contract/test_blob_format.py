@@ -1,4 +1,4 @@
-"""The gateware's numbers of the blob format are the schema's: it may not import them."""
+"""The gateware, which may not import the schema of the blob, has the schema's numbers."""
 
 from __future__ import annotations
 

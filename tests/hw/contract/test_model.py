@@ -1,4 +1,4 @@
-"""The functional model against the words of the contract, byte by byte in plain loops."""
+"""The model of the engine does what the contract says, here executed byte by byte in plain loops."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def memory_of(seed: int) -> tuple[np.random.Generator, Any]:
 
 
 def byte(memory: Any, base: int, ring: int, place: int, lane: int) -> int:
-    """The byte ``lane`` lanes after the start of place ``place``, counted around the ring."""
+    """The byte that is ``lane`` bytes behind the start of the word at ``place``, counted around the ring."""
     return int(memory[base + (place + lane // P.lanes) % ring, lane % P.lanes])
 
 

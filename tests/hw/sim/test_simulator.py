@@ -1,4 +1,4 @@
-"""Builds are kept across sessions, so they must run wherever they are found again."""
+"""A simulator's program is kept and used again, so it must run in environments that did not build it."""
 
 from __future__ import annotations
 
