@@ -292,6 +292,7 @@ def test_a_machine_named_twice_is_checked_once(digits_out: Path) -> None:
         ("engine-8", "auto", ("--lanes", "an engine on a board", "engine-8")),
         ("ulx3s-85f", "many", ("--lanes", "a number or auto", "'many'")),
         ("ulx3s-85f", "1000", ("--lanes: 1000", "ulx3s-85f", "try another number")),
+        ("engine-8", "256", ("--lanes: 256", "engine-8", "try another number")),
     ],
 )
 def test_lanes_that_no_engine_has(

@@ -43,7 +43,7 @@ def with_lanes(engine: EngineTarget, lanes: int) -> EngineTarget:
         raise ConfigError(
             "`lanes`",
             f"{lanes} are too few for a beat of the picture ({engine.parameters.picture_bytes} bytes), "
-            f"or too many for {engine.name}'s multipliers or block RAMs",
+            f"or too many for {engine.name}'s multipliers, block RAMs or command records",
             "try another number, or auto",
         )
     return replace(engine, parameters=parameters)
