@@ -45,22 +45,22 @@ NO_FLAGS = TopologyFlag(0)
 class KindRules:
     """What the records of a node of one kind hold. Fields that it lacks are zero, but ``hi``, which is 255.
 
+    doc : the fields it has and the shape of its output, as words
+    bounds : of the accumulator, as words; empty where bytes are only moved, and scale and zero point are kept
     inputs : fewest and most input tensors
     flags : topology flags that it may have
     topology : its fields of NodeTopology, beside ``kind``, ``flags`` and ``n_inputs``
     layer : its fields of NodeHeader, beside check sum, size and ``kind``
-    doc : the same, and the shape of the output, as a sentence
-    bounds : of the accumulator, as words; empty where bytes are only moved, and scale and zero point are kept
-    record : what follows the NodeHeader; none where None
+    record : what follows the NodeHeader; nothing where None
     body : whether bytes follow the headers; without, the section ends with them
     """
 
-    inputs: tuple[int, int]
-    flags: TopologyFlag
-    topology: tuple[str, ...]
-    layer: tuple[str, ...]
     doc: str
-    bounds: str
+    bounds: str = ""
+    inputs: tuple[int, int] = (1, 1)
+    flags: TopologyFlag = NO_FLAGS
+    topology: tuple[str, ...] = ()
+    layer: tuple[str, ...] = ()
     record: Record | None = None
     body: bool = False
 
@@ -68,69 +68,53 @@ class KindRules:
 _REQUANT = ("lo", "hi", "mult", "shift")
 KINDS: Final = {
     Kind.CONV: KindRules(
-        (1, 1),
-        TopologyFlag.RAW,
-        (*WINDOW, *PADS, "out_channels", "groups"),
-        ("flags", "bias_shift", *_REQUANT),
         "of 1 input: RAW, kernel, stride, pads, `out_channels`, `groups`, PER_CHANNEL, `bias_shift`, and without\n"
         "  RAW `lo`, `hi`, `mult`, `shift`. Its output has `out_channels` channels of windows.",
         ", of each output channel: bias + 255 * (sum of its negative weights), bias + 255 * (sum of its positive\n"
         "  weights).",
-        CONV_HEADER,
+        flags=TopologyFlag.RAW,
+        topology=(*WINDOW, *PADS, "out_channels", "groups"),
+        layer=("flags", "bias_shift", *_REQUANT),
+        record=CONV_HEADER,
         body=True,
     ),
     Kind.MAX_POOL: KindRules(
-        (1, 1),
-        TopologyFlag.CEIL,
-        (*WINDOW, *PADS),
-        (),
         "of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.",
-        "",
+        flags=TopologyFlag.CEIL,
+        topology=(*WINDOW, *PADS),
     ),
     Kind.AVG_POOL: KindRules(
-        (1, 1),
-        TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
-        (*WINDOW, *PADS),
-        ("factor0", *_REQUANT),
         "of 1 input: CEIL, COUNT_INCLUDE_PAD, kernel, stride, pads, `lo`, `hi`, `mult`, `shift`, `factor0`.\n"
         "  Its output has the input's channels, of windows.",
         ": -zero_point and 255 - zero_point, each times (unit + `kernel_h` * `kernel_w`).",
+        flags=TopologyFlag.CEIL | TopologyFlag.COUNT_INCLUDE_PAD,
+        topology=(*WINDOW, *PADS),
+        layer=("factor0", *_REQUANT),
     ),
     Kind.ADD: KindRules(
-        (1, 2),
-        NO_FLAGS,
-        (),
-        ("factor0", "factor1", *_REQUANT),
         "of 1 or 2 inputs of one shape: `lo`, `hi`, `mult`, `shift`, `factor0`, and with 2 inputs `factor1`. Its\n"
         "  output has that shape.",
         ": the sum over its inputs of the smaller, and that of the larger, of factor * -zero_point and\n"
         "  factor * (255 - zero_point).",
+        inputs=(1, 2),
+        layer=("factor0", "factor1", *_REQUANT),
     ),
     Kind.PAD: KindRules(
-        (1, 1),
-        NO_FLAGS,
-        PADS,
-        ("lo",),
         "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
-        "",
+        topology=PADS,
+        layer=("lo",),
     ),
     Kind.CONCAT: KindRules(
-        (1, 0xFFFF),
-        NO_FLAGS,
-        (),
-        (),
         "of 1 or more inputs of one height and width: none. Its output has the channels of all inputs.",
-        "",
+        inputs=(1, 0xFFFF),
     ),
     Kind.SCORES: KindRules(
-        (1, 1),
-        TopologyFlag.RAW,
-        (),
-        (),
         "of 1 input: RAW. Its output has the input's shape, with RAW the shape channels, 1, 1.",
         ": -zero_point and 255 - zero_point, with RAW each times height * width.",
+        flags=TopologyFlag.RAW,
     ),
 }
+"""What the writer fills in, the reader checks and the page states."""
 
 
 @dataclass(frozen=True)
