@@ -107,14 +107,12 @@ class Clip(_Operator):
 
 
 @dataclass(frozen=True)
-class MaxPool(_Operator):
-    """The maximum of each window; taps in the padding never win.
+class _Pool(_Operator):
+    """What both pools have in common: windows.
 
     ceil : ONNX's ceil_mode. A last window that only partly lies inside counts, unless it would start in the end
         padding.
     """
-
-    selects = True
 
     kernel: Pair
     stride: Pair
@@ -123,6 +121,13 @@ class MaxPool(_Operator):
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         return inputs[0][0], *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pool):
+    """The maximum of each window; taps in the padding never win."""
+
+    selects = True
 
     def evaluate(self, x: F64) -> F64:
         windows = _windows(x, self.kernel, self.stride, self.pads, self.ceil, -np.inf)
@@ -130,21 +135,13 @@ class MaxPool(_Operator):
 
 
 @dataclass(frozen=True)
-class AvgPool(_Operator):
+class AvgPool(_Pool):
     """The average of each window: the sum of its taps divided by how many of them lie inside the input.
 
-    ceil : as in ``MaxPool``
     count_include_pad : the divisor counts the taps inside the padded input instead
     """
 
-    kernel: Pair
-    stride: Pair
-    pads: Pads = (0, 0, 0, 0)
-    ceil: bool = False
     count_include_pad: bool = False
-
-    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
-        return inputs[0][0], *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, self.ceil)
 
     def evaluate(self, x: F64) -> F64:
         window = self.kernel, self.stride, self.pads, self.ceil

@@ -148,9 +148,12 @@ class QConv(QOperator):
         return int(low.min()), int(high.max())
 
 
-@dataclass(frozen=True)
-class QMaxPool(QCopy):
-    """Maximum byte of each window, taps in the padding left out."""
+@dataclass(frozen=True, eq=False)
+class QPool(QOperator):
+    """What both pools have in common: windows, none of which lies in the padding alone.
+
+    ceil : as in ``ir.ops.MaxPool``
+    """
 
     kernel: Pair
     stride: Pair
@@ -162,11 +165,19 @@ class QMaxPool(QCopy):
         return self.kernel[0], self.stride[0], self.pads[0]
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
-        return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+        if any(p >= k for p, k in zip(self.pads, self.kernel * 2, strict=True)):
+            problem = f"pads {self.pads} reach the kernel {self.kernel}: a window could be empty"
+            raise GraphError("pool", problem)
+        return inputs[0][0], *window_counts("window", inputs[0], self.kernel, self.stride, self.pads, self.ceil)
+
+
+@dataclass(frozen=True)
+class QMaxPool(QPool, QCopy):
+    """Maximum byte of each window, taps in the padding left out."""
 
 
 @dataclass(frozen=True, eq=False)
-class QAvgPool(QOperator):
+class QAvgPool(QPool):
     """acc = k * sum over inner taps of (x - zx), then the requantization.
 
     The divisor changes with the position, the constants do not: k = (unit + n // 2) // n, where n counts the
@@ -175,20 +186,9 @@ class QAvgPool(QOperator):
     unit : 2**p * (the largest n), below 2**24
     """
 
-    kernel: Pair
-    stride: Pair
-    pads: Pads
-    ceil: bool
     count_include_pad: bool
     unit: int
     requant: Requant
-
-    @property
-    def vertical(self) -> tuple[int, int, int]:
-        return self.kernel[0], self.stride[0], self.pads[0]
-
-    def shape(self, inputs: Sequence[Shape]) -> Shape:
-        return _pooled(inputs[0], self.kernel, self.stride, self.pads, self.ceil)
 
     def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
         taps, zp = self.kernel[0] * self.kernel[1], sources[0].zero_point
@@ -263,12 +263,6 @@ class QScores(QOperator):
         t = sources[0]
         n = t.shape[1] * t.shape[2] if self.total else 1
         return -t.zero_point * n, (255 - t.zero_point) * n
-
-
-def _pooled(shape: Shape, kernel: Pair, stride: Pair, pads: Pads, ceil: bool) -> Shape:
-    if any(p >= k for p, k in zip(pads, kernel * 2, strict=True)):
-        raise GraphError("pool", f"pads {pads} reach the kernel {kernel}: a window could be empty")
-    return shape[0], *window_counts("window", shape, kernel, stride, pads, ceil)
 
 
 QOp = QConv | QMaxPool | QAvgPool | QAdd | QPad | QConcat | QScores
