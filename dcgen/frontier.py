@@ -86,9 +86,8 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
     if not isinstance(recipe, SecondOrder):
         raise ConfigError(recipe.name, "has no frontier", f"only {SecondOrder.name} has one")
     if not 0 < sizes[0] < sizes[1]:
-        raise ConfigError(
-            "sizes", f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range", "the first must be the smaller one"
-        )
+        problem = f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range"
+        raise ConfigError("sizes", problem, "the first must be the smaller one")
     bench = Bench(job, progress)
     quantizer = recipe.quantizer(bench.graph, bench.evidence)
     surcharge = Surcharge(quantizer, recipe.density)

@@ -61,11 +61,8 @@ class Preprocess:
                 raise ConfigError(what, f"must be 1 to {MAX_SIZE} pixels, not {pixels}")
         channels = 1 if self.order == "grey" else 3
         if len(self.mean) != channels or len(self.std) != channels:
-            raise ConfigError(
-                "preprocess",
-                f"order {self.order} needs {channels} means and deviations, "
-                f"found {len(self.mean)} and {len(self.std)}",
-            )
+            needed, found = f"needs {channels} means and deviations", f"found {len(self.mean)} and {len(self.std)}"
+            raise ConfigError("preprocess", f"order {self.order} {needed}, {found}")
         if not all(abs(m) <= MAX_MEAN for m in self.mean):
             raise ConfigError("mean", f"must be {-MAX_MEAN:g} to {MAX_MEAN:g}, not {_listed(self.mean)}")
         if not all(1 / MAX_MEAN <= s <= MAX_MEAN for s in self.std):

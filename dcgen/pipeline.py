@@ -111,11 +111,8 @@ def import_model(source: Source) -> tuple[ImportedModel, Preprocess]:
     model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
     if chosen is None:
         if model.preprocess_hint is None:
-            raise ConfigError(
-                source.model,
-                "does not say how its input is made",
-                "give `preprocess`, or `mean`, `std` and `order`",
-            )
+            hint = "give `preprocess`, or `mean`, `std` and `order`"
+            raise ConfigError(source.model, "does not say how its input is made", hint)
         chosen = host.preset(model.preprocess_hint)
     return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
 

@@ -160,17 +160,14 @@ def show(data: Mapping[str, Any], out: Path) -> None:
     """A table of the figures in the manifest ``data`` that people ask for first."""
     held = data["held_out"]
     low, high = held["agreement_interval"]
+    agreement = f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}]"
     kl_interval = console.interval(held["mean_kl_interval"])
     rows = [
         ("blob", f"{data['blob_bytes']:,} bytes"),
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
         ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
-        (
-            "agreement with float",
-            f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}] "
-            f"of {held['n']} held-out calibration pictures",
-        ),
+        ("agreement with float", f"{agreement} of {held['n']} held-out calibration pictures"),
         ("mean KL from float", f"{held['mean_kl']:.4f} nats [{kl_interval}] on them"),
         *distillation_rows(data),
         *_predicted_rows(data),

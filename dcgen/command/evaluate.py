@@ -34,11 +34,9 @@ class Evaluation:
     overlap: dict[str, int] | None
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            **self.fidelity.to_json(),
-            "pictures_sha256": self.pictures_sha256,
-            "calibration_overlap": self.overlap,
-        }
+        """The figures and the other two, under stable keys."""
+        others = {"pictures_sha256": self.pictures_sha256, "calibration_overlap": self.overlap}
+        return {**self.fidelity.to_json(), **others}
 
 
 def eval_(
@@ -114,7 +112,5 @@ def warn_of_overlap(found: Evaluation, images: Path) -> None:
     """A warning where pictures served calibration, too: figures on these are better than on new pictures."""
     if found.overlap is not None and any(found.overlap.values()):
         measured, held_out = found.overlap.values()
-        console.print_warning(
-            f"{images}: of {found.fidelity.n} pictures calibration measured {measured} and held out "
-            f"{held_out}; figures on them are too good"
-        )
+        used = f"of {found.fidelity.n} pictures calibration measured {measured} and held out {held_out}"
+        console.print_warning(f"{images}: {used}; figures on them are too good")

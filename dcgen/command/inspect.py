@@ -52,22 +52,15 @@ def inspect(what: str, weights: Path | None) -> dict[str, Any]:
 
 
 def _describe_graph(graph: Graph) -> dict[str, Any]:
-    dense = macs(graph)
+    dense, shapes = macs(graph), graph.shapes
+    nodes = [(n.name, type(n.op).__name__, list(shapes[n.name]), dense.get(n.name, 0)) for n in graph.nodes]
     return {
         "name": graph.name,
         "inputs": {i.name: list(i.shape) for i in graph.inputs},
-        "outputs": {o: list(graph.shapes[o]) for o in graph.outputs},
+        "outputs": {o: list(shapes[o]) for o in graph.outputs},
         "parameters": sum(c.weight.values.size + c.bias.size for _, c in graph.convs()),
         "macs": sum(dense.values()),
-        "nodes": [
-            {
-                "name": n.name,
-                "operator": type(n.op).__name__,
-                "shape": list(graph.shapes[n.name]),
-                "macs": dense.get(n.name, 0),
-            }
-            for n in graph.nodes
-        ],
+        "nodes": [dict(zip(("name", "operator", "shape", "macs"), node, strict=True)) for node in nodes],
     }
 
 

@@ -78,11 +78,8 @@ def show(checks: Sequence[Check]) -> None:
             verdict = f"equal, but not the {c.cycles.predicted:,} cycles expected"
         figures = (d.get(k) for k in ("instructions", "cycles", "flash_bytes", "ram_bytes", "stack_bytes"))
         rows.append((c.target, verdict, c.layers, c.bytes_compared, *figures))
-    console.print_table(
-        "Against the golden model",
-        ("machine", "verdict", "layers", "bytes compared", "instructions", "cycles", "flash", "RAM", "stack"),
-        rows,
-    )
+    headings = "machine", "verdict", "layers", "bytes compared", "instructions", "cycles", "flash", "RAM", "stack"
+    console.print_table("Against the golden model", headings, rows)
     for c in checks:
         if c.first_mismatch:
             print(f"{c.target}: first difference at {c.first_mismatch}")
