@@ -11,7 +11,7 @@ import numpy as np
 
 from dcgen.encode.blob import encode
 from dcgen.encode.layout import take_apart
-from dcgen.encode.schema import CRC_START, HEADER, NODE_HEADER, Status
+from dcgen.encode.schema import CRC_START, HEADER, NODE_HEADER, Kind, Status
 from dcgen.output import open_output
 from dcgen.pictures import files, load_all
 from dcgen.plan.engine.plan import plan_engine
@@ -62,7 +62,7 @@ def test_a_damaged_section_is_named_and_the_next_run_is_right(tmp_path: Path) ->
     """A damaged section with a valid check sum reaches the engine, which stops with its cause."""
     net = planned(fire_net(7))
     damaged = bytearray(net.blob.data)
-    section = next(s for s in take_apart(net.blob.data).sections if s.conv)
+    section = next(s for s in take_apart(net.blob.data).sections if s.fields["kind"] == Kind.CONV)
     lo, hi = (section.offset + NODE_HEADER.offset(name) for name in ("lo", "hi"))
     damaged[lo], damaged[hi] = 1, 0
     end = section.offset + section.fields["section_bytes"]
