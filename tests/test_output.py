@@ -1,4 +1,4 @@
-"""An output folder is read back, and damage to it is reported with the file that is damaged."""
+"""An output folder is read back; where it is damaged, the error names the damaged file."""
 
 import json
 import shutil
@@ -20,6 +20,7 @@ def test_a_whole_output_is_read(out: Path) -> None:
 
 
 def test_an_output_knows_its_calibration_pictures(out: Path) -> None:
+    """The manifest counts the pictures measured for statistics, those held out for choices, and those in both."""
     calibration = json.loads((out / "manifest.json").read_text())["calibration"]
     found = open_output(out).calibrated_on
     assert {p: len(hashes) for p, hashes in found.items()} == {p: calibration[p] for p in ("measured", "held_out")}
@@ -27,6 +28,7 @@ def test_an_output_knows_its_calibration_pictures(out: Path) -> None:
 
 
 def test_an_output_from_before_pictures_were_listed(out: Path) -> None:
+    """Older manifests count the calibration pictures and have no lists of their digests."""
     manifest = json.loads((out / "manifest.json").read_text())
     del manifest["calibration"]["measured_pictures"], manifest["calibration"]["held_out_pictures"]
     (out / "manifest.json").write_text(json.dumps(manifest))
@@ -44,9 +46,9 @@ def test_a_damaged_manifest(out: Path, text: str) -> None:
     ("key", "value"),
     [
         ("nodes", [1, 2]),
-        ("nodes", [["a list"]] * 21),
+        ("nodes", [["a list"]] * 21),  # as many as the network has nodes, but none of them is a name
         ("preprocess.order", "purple"),
-        ("preprocess.order", "rgb"),
+        ("preprocess.order", "rgb"),  # the mean has one value, of a grey picture
         ("preprocess.fit", 3),
         ("preprocess.size", "16"),
         ("preprocess.mean", ["a"]),

@@ -131,6 +131,7 @@ def test_a_setting_that_is_not_known(refused: Callable[..., None]) -> None:
 
 
 def test_a_ram_budget_that_is_none_or_too_small(refused: Callable[..., None]) -> None:
+    """Refused: what is no size, a target that takes no budget, and less than the network needs."""
     refused(["digits", "--ram", "lots"], "--ram", "lots")
     refused(["digits", "--ram", "64K", "--target", "host"], "--ram", "host")
     refused(["digits", "--ram", "64K", "--target", "ulx3s-85f"], "--ram", "ulx3s-85f")
@@ -162,6 +163,7 @@ def write_bytes(path, data):
     return write(path, data)
 pathlib.Path.write_bytes = write_bytes
 """
+"""Python code to run in the command's process: the sixth file that it writes raises ``error`` instead."""
 
 
 def test_a_full_disk_leaves_an_earlier_output_alone(work: Path, digits_pictures: Path) -> None:
@@ -234,7 +236,8 @@ def test_a_signal_ends_verify_and_leaves_nothing(number: signal.Signals, tmp_pat
         text=True,
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)},
         start_new_session=True,
-        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),  # background processes inherit SIGINT ignored
+        # Tests that a shell has started in the background ignore SIGINT, and the child would inherit that.
+        preexec_fn=partial(signal.signal, number, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("dcgen-verify-*")) and process.poll() is None and time.monotonic() < deadline:
@@ -267,15 +270,18 @@ def test_a_terminal_that_knows_ascii_only(digits_out: Path) -> None:
 
 @pytest.mark.parametrize("explicit", [["--fit", "squash"], ["--mean", "0"]])
 def test_half_of_an_explicit_preprocessing(explicit: list[str], refused: Callable[..., None]) -> None:
+    """--mean, --std and --order go together: one flag alone is refused, and so is any beside --preprocess."""
     refused(["digits", *explicit], explicit[0])
     refused(["digits", "--preprocess", "digits", *explicit], explicit[0])
 
 
 def test_a_file_for_a_model_without_a_name(tmp_path: Path) -> None:
+    """``dcgen model -o FILE`` does not say which model the file is to hold."""
     assert_refused(dcgen("model", "-o", tmp_path / "x.onnx"), "NAME")
 
 
 def test_weights_for_what_has_its_own(tmp_path: Path, digits_out: Path) -> None:
+    """--weights is refused beside an output folder or a blob, which hold their weights."""
     for what in (digits_out, digits_out / "model.dcb"):
         assert_refused(dcgen("inspect", what, "--weights", "w.npz"), "w.npz")
 

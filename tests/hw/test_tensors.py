@@ -1,4 +1,7 @@
-"""Tensors rebuilt from an engine's writes, by the plan's description of them, are those of the golden model."""
+"""The golden model's tensors can be rebuilt from what an engine writes to its activation memory.
+
+The plan describes for this which bytes of which tensor each of its steps writes, and where.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from tests.strategies import qgraphs
 
 
 def writes_of(net: Net) -> tuple[np.ndarray, np.ndarray]:
-    """Scores and writes of the plain model of the engine, the writes as a simulation would record them."""
+    """What the engine without its clock (``model``) makes of the net's picture.
+
+    Returns the scores, and the writes to the activation memory in the form in which a simulation records them.
+    """
     lists = replay_lists(net.graph, net.plan)
     run = model.run(net.plan.commands, lists, net.picture.reshape(-1), net.plan.parameters)
     records = []
@@ -44,7 +50,7 @@ def test_rebuilt_tensors_are_the_golden_ones(graph: QGraph) -> None:
     for name, tensor in found.items():
         if name in golden:
             assert np.array_equal(tensor, golden[name][0]), name
-    nodes = {n.name for n in graph.nodes[:-1]}
+    nodes = {n.name for n in graph.nodes[:-1]}  # the last one makes the scores, which are sent and not written
     assert nodes <= set(found)
 
 

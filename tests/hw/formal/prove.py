@@ -1,4 +1,7 @@
-"""Bounded and inductive proofs with yosys-smtbmc and z3, which choose every input in every cycle."""
+"""Bounded and inductive proofs with yosys-smtbmc and the solver z3.
+
+A proof holds for all inputs: the solver searches for values of every input in every cycle that break an assertion.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,10 @@ BIN = Path(sys.executable).parent
 def prove(component: Any, folder: Path, depth: int, induction: bool = False, cover: bool = False) -> None:
     """Proves that no assertion of ``component`` fails within ``depth`` cycles of the reset.
 
-    induction : prove instead, from any state, that a cycle keeps the assertions if the ``depth`` ones before it do
-    cover : show instead that every Cover can happen within ``depth`` cycles
+    induction : prove instead that from whatever state ``depth`` cycles in a row kept the assertions, the next one
+        keeps them, too
+    cover : show instead that every condition that ``component`` gives to Cover comes true within ``depth`` cycles
+        for some inputs
 
     Raises AssertionError with the end of the tool's output if the proof fails.
     """
