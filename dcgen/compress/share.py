@@ -12,10 +12,10 @@ Init = Literal["linear", "density", "forgy"]
 
 
 def kmeans(samples: F64, centroids: F64, iterations: int = 50) -> F64:
-    """Centroids after Lloyd's algorithm in one dimension: float64 [K], ascending. One without samples stays.
+    """Centroids after Lloyd's algorithm in one dimension: float64 [K], ascending.
 
     samples : float64 [N]
-    centroids : float64 [K], where it starts
+    centroids : float64 [K], those to start with; a centroid to which no sample is nearest stays where it is
     """
     x = np.sort(samples)
     sums = np.concatenate([[0.0], np.cumsum(x)])
@@ -65,8 +65,10 @@ def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Level
 
 
 def existing(values: F32) -> Levels | None:
-    """The levels of weights, float32 OIHW, that have at most 256 different values, zero counted; None for
-    others."""
+    """The levels of weights that are shared already: at most 256 different values, zero counted. None for others.
+
+    values : float32 OIHW; the codebook lists zero first, then the other values ascending
+    """
     book, indices = np.unique(np.concatenate([[np.float32(0)], values.ravel()]), return_inverse=True)
     if len(book) > 256:
         return None

@@ -1,4 +1,7 @@
-"""The coding GAPS, Deep Compression's (Han et al. 2016): a Huffman code over gaps and one over levels."""
+"""The coding GAPS, Deep Compression's (Han et al. 2016): a Huffman code over gaps and one over levels.
+
+A gap is the run of zeros in front of a weight. ``symbols`` says what entries and fillers are.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,15 @@ from dcgen.encode.symbols import Entries
 
 MAX_GAP_BITS = 8
 LEVEL_BITS = 8
-"""What the header states as the bits of a level: its code stands for any of 256."""
+"""``level_bits`` in the header of a layer with this coding: the code of levels may list all 256."""
 
 
 @dataclass(frozen=True, eq=False)
 class GapsCode(StreamCode):
-    """An entry is a gap's code (``tables[0]``) and then a level's (``tables[1]``)."""
+    """Each entry is the code of its gap, from ``tables[0]``, and then that of its level, from ``tables[1]``.
+
+    run_bits : bits of a gap, so that the longest gap of an entry is 2**run_bits - 1
+    """
 
     coding = Coding.GAPS
 
@@ -34,6 +40,7 @@ class GapsCode(StreamCode):
         return cls(level_bits, run_bits, (gaps, CodeTable.unpack(packed[1], MAX_LEVELS, False)))
 
     def widths(self, array: U8, start: int, stop: int) -> I64:
+        # Beyond ``stop``, too: a level's code begins up to MAX_CODE_BITS behind the begin of its entry.
         window = windows(array, start, (stop + MAX_CODE_BITS + 11) // 8 * 8)
         first, second = code_widths(self.tables[0], window)[: stop - start], code_widths(self.tables[1], window)
         behind = np.arange(stop - start) + np.minimum(first, MAX_CODE_BITS)
@@ -42,13 +49,18 @@ class GapsCode(StreamCode):
 
     def entries(self, array: U8, starts: I64) -> Entries:
         gaps, levels = self.tables
+        # look_up gives symbol << 4 | bits of the code.
         first = look_up(gaps, gather(array, starts))
         second = look_up(levels, gather(array, starts + (first & 15)))
         return Entries(first >> 4, (second >> 4).astype(np.uint8))
 
 
 def code_gaps(entries: Entries, n_levels: int, gap_bits: int) -> CodedStream:
-    """``entries`` (without fillers) in gaps of ``gap_bits`` bits, gaps and levels each with a Huffman code."""
+    """``entries`` as a stream of this coding, with Huffman codes made for them.
+
+    entries : without fillers; these are added where a run of zeros is longer than a gap of ``gap_bits`` bits
+    n_levels : levels of the codebook, zero included
+    """
     entries = entries.limited((1 << gap_bits) - 1)
     gaps = CodeTable.from_counts(np.bincount(entries.runs, minlength=1))
     levels = CodeTable.from_counts(np.bincount(entries.levels, minlength=n_levels))

@@ -1,4 +1,8 @@
-"""ONNX operators that compute nothing for dcgen: reshapes, nodes that are left out, and the end of the graph.
+"""ONNX operators for which dcgen computes nothing.
+
+They are reshapes, nodes that are left out wherever they stand (Identity, Dropout, Cast), and what follows the
+scores at the end of the graph (Softmax, ArgMax, ...). This is left out as well: ``Signal.head`` says which
+operator it was, and the host applies it.
 
 One function for each operator, listed at the end; see ``onnx_operators``.
 """
@@ -32,6 +36,7 @@ def dropout(call: Call, scope: Scope) -> tuple[Value, ...]:
 
 def cast(call: Call, scope: Scope) -> Signal:
     x = call.signal()
+    # Behind ArgMax and TopK, which are left out, a cast to any type is left out as well.
     allowed = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     if call.get("to", 0) not in allowed and x.head not in ("argmax", "topk"):
         found = type_name(call.get("to", 0))
@@ -77,12 +82,12 @@ def unsqueeze(call: Call, scope: Scope) -> Signal:
 
 
 def shape(call: Call, scope: Scope) -> np.ndarray:
-    """The shape of a computed tensor, which is a constant, as the picture's size and the batch are known."""
+    """The shape of a computed tensor: a constant, since the picture's size and the batch are known."""
     dims = call.signal().dims
     return np.array(dims[call.get("start", 0) : call.get("end", len(dims))], np.int64)
 
 
-# What is left out at the end of the graph
+# Operators behind the scores, which are left out
 
 
 def softmax(call: Call, scope: Scope) -> Signal:
@@ -108,7 +113,10 @@ def top_k(call: Call, scope: Scope) -> tuple[Signal, Signal]:
 
 
 def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
-    """The input, whose axis given by the node must run over all scores of one picture."""
+    """The node's input, if the node's axis (or else ``default_axis``) runs over all scores of a picture.
+
+    Raises UnsupportedError if it does not, or if an operator left out before this one may not stand there.
+    """
     x = call.signal()
     if x.head not in ("none", "softmax", "log_softmax") or (x.head != "none" and "Softmax" in call.kind):
         raise call.unsupported(f"reads a removed {x.head}")

@@ -1,4 +1,9 @@
-"""The two files between dcgen and a harness program; ``firmware/port/harness/records.h`` is the C side."""
+"""The two files that dcgen and a harness program exchange: a request with pictures, and the results.
+
+A harness program (``firmware/port/harness``) runs the emitted firmware on the host or on an emulated machine; its
+``records.h`` is the C side of this module. It runs a picture in one or both of two ways: a *measured* run is timed
+as users run it, a *traced* run goes step by step and writes down every row of every tensor.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +22,7 @@ MAGIC = 0x50474344
 RUN, SCORES, ROW, END, TICKS = 1, 2, 3, 4, 5
 """Kinds of records."""
 NO_NODE = 0xFFFF
-"""What stands for a node in the record of dcg_init's ticks."""
+"""Stands in the place of a node's index in the record of the ticks that dcg_init took."""
 _REQUEST = struct.Struct("<IIII")
 _RECORD = struct.Struct("<HHHHI")
 _OUTCOME = struct.Struct("<iIQQQ")
@@ -62,10 +67,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Profile:
-    """One cold run of the network, part by part, in ticks of the machine's clock.
+    """How many ticks of the machine's clock each part of one run took. The run is cold: dcg_init is part of it.
 
-    init : dcg_init
-    nodes : each node that does any work, by index
+    init : of dcg_init
+    nodes : of each node that does any work, by the node's index
     scores : int32 [S]
     """
 
@@ -75,7 +80,10 @@ class Profile:
 
 
 def write_request(path: Path, pictures: U8, *, measured: int, traced: int) -> None:
-    """Write pictures uint8 [N, H, W, C], and how many of the first ones are to be measured and traced."""
+    """Write pictures, uint8 [N, H, W, C], and for how many of the first ones a run is asked for.
+
+    measured, traced : how many get a measured run, and how many a traced one
+    """
     with path.open("wb") as file:
         file.write(_REQUEST.pack(MAGIC, len(pictures), measured, traced))
         file.write(np.ascontiguousarray(pictures).data)
