@@ -5,12 +5,11 @@ The description is plain data, so that it can be JSON:
     lanes, words   size of the activation memory: words of ``lanes`` bytes
     planes         a list of blocks of planes, each with channels, rows and pitch
     tensors        for each tensor: its name, the number of its block of planes, its first channel in the block,
-    and its
-                   shape [C, H, W]
-    steps          for each record that writes: its number (step); the first word (base) of its output, and the
-    words of
-                   a channel (ring); what it makes (made): the number of a block of planes, the first channel and
-                   how many, and the flat pixels from start to end; the first word of the block's channel 0 (at)
+                   and its shape [C, H, W]
+    steps          for each record that writes: its number (step); the first word of its output (base), and the
+                   words of a channel (ring); what it makes (made): the number of a block of planes, the first
+                   channel and how many, and the flat pixels from start to end; the first word of the block's
+                   channel 0 (at)
 """
 
 from __future__ import annotations
