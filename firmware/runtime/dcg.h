@@ -1,9 +1,9 @@
 /* dcg: runs a network that dcgen compiled, straight from its compressed blob.
  *
- * A model is a blob, its constants, in any memory that can be read, and a dcg_plan, its geometry and memory
- * map as constant tables, which dcgen emits beside the blob. The caller owns all memory: the blob, one arena
- * of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing is allocated, no global is written, and two
- * nets with two arenas may run at the same time.
+ * A model has two parts. The blob holds its weights and other constants; it may lie in any memory that can be
+ * read. The dcg_plan holds its geometry and memory map; dcgen emits it beside the blob, as constant tables.
+ * The caller owns all memory: the blob, one arena of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing
+ * is allocated, no global is written, and two nets with two arenas may run at the same time.
  *
  *     static uint8_t arena[DCG_DIGITS_ARENA_BYTES] __attribute__((aligned(DCG_ARENA_ALIGNMENT)));
  *     dcg_net net;
@@ -15,8 +15,8 @@
  *     status = dcg_begin(&net, scores);
  *     while (status == DCG_OK && rows_left-- > 0) status = dcg_push_row(&net, next_camera_row());
  *
- * Much of the work can only be done when the last row is there, so that its call takes long. Where no call
- * may, a program runs step by step, with whatever it likes between:
+ * Much of the work can only be done when the last row is there, so that the call with this row takes long.
+ * Where no call may take long, a program runs the steps one by one, with whatever it likes between two calls:
  *
  *     status = dcg_begin(&net, scores);
  *     while (status == DCG_OK && rows_left-- > 0) {
@@ -40,10 +40,11 @@ extern "C" {
 
 /* ---- The plan: constant, emitted by dcgen, trusted ---- */
 
-/* Where a tensor's bytes are: a ring of rows, which is the whole tensor if it has as many. Element (c, y, x)
- * is at offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All are in bytes. */
+/* Where a tensor's bytes are. Of each channel the memory holds a ring of `rows` rows: row y replaces row
+ * y - rows. With rows == height that is the whole tensor. Element (c, y, x) is at
+ * offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All are in bytes. */
 typedef struct dcg_tensor {
-    uint32_t offset;         /* of element 0: from the arena's start; of a whole picture, from its own */
+    uint32_t offset;         /* element (0, 0, 0) is so far behind the arena's start, or a whole picture's */
     uint32_t channel_stride; /* from a channel to the next one */
     uint32_t row_stride;     /* from a row to the next one */
     uint32_t pixel_stride;   /* from a column to the next one: 1, in the picture the number of channels */
@@ -58,18 +59,19 @@ struct dcg_job;
 /* Computes some rows of one node. Returns DCG_OK, or what is wrong with the blob's coded weights. */
 typedef dcg_status (*dcg_kernel)(const struct dcg_job *job);
 
-/* How dcg_conv_packed lays out its input: every channel as padded planes, for a strip of output positions at
- * a time. Output (y, x) of a step's rows is position y * pitch + x. What a tap reads for a position is at a
- * fixed distance behind it, so that a weight is one distance and one multiplication for a whole strip. */
+/* How dcg_conv_packed lays out its input: every channel as one or more padded planes, row behind row without
+ * a break, of which it packs what a strip of output positions needs, strip after strip. Output (y, x) of a
+ * step's rows is position y * pitch + x. A tap (a weight that is not zero) reads, for every position, the
+ * plane's byte the same distance further on; so a tap takes one distance and one factor for a whole strip. */
 typedef struct dcg_packing {
-    uint32_t line;     /* uint8_t[strip + halo]: a plane of a strip; offset in bytes from the arena's start */
-    uint32_t planes;   /* uint32_t[words]: channels * phases_h * phases_w planes; offset likewise */
-    uint32_t words;    /* room for planes, in 32-bit words */
+    uint32_t line;     /* uint8_t[strip + halo]: a plane to pack; offset in bytes from the arena's start */
+    uint32_t planes;   /* uint32_t[words]: channels * phases_h * phases_w packed planes; offset likewise */
+    uint32_t words;    /* 32-bit words of all planes, in the largest of the forms that kernels read */
     uint32_t strip;    /* positions of a strip, at most; a multiple of 16 */
-    uint32_t halo;     /* how many positions behind an output's own its last tap reads */
+    uint32_t halo;     /* positions that a strip's last outputs read beyond the strip */
     uint32_t pitch;    /* positions from one output row to the next */
-    uint16_t phases_h; /* planes of a channel: one for each remainder of a tap's row by the stride, */
-    uint16_t phases_w; /* times one for each remainder of its column */
+    uint16_t phases_h; /* a channel has phases_h * phases_w planes: one for each value of a tap's row */
+    uint16_t phases_w; /* modulo stride_h and of its column modulo stride_w */
 } dcg_packing;
 
 /* One node of the network. Unused fields are 0. */
@@ -87,26 +89,27 @@ typedef struct dcg_node {
     dcg_packing packing; /* of dcg_conv_packed */
 } dcg_node;
 
-/* Some output rows of one node; of scores, the rows of the input that they sum up. */
+/* Some output rows of one node; of a DCG_KIND_SCORES node, rows of its input. */
 typedef struct dcg_step {
     uint16_t node; /* index of the node */
     uint16_t first_row, n_rows;
     uint16_t picture_rows; /* rows of the picture that must have arrived, 1 at least */
 } dcg_step;
 
-/* Scratch memory. Of each area, the offset from the arena's start in bytes. */
+/* Scratch memory: where each area begins, in bytes from the arena's start, and the sizes of tables and lists.
+ * Taps are the weights of a filter that are not zero. */
 typedef struct dcg_scratch {
-    uint32_t checks;      /* uint32_t[n_nodes]: the self-test's sums */
-    uint32_t tables;      /* uint32_t[n_tables][table_words]: decoding tables */
-    uint32_t levels;      /* int16_t[DCG_MAX_LEVELS]: a convolution's codebook */
-    uint32_t list;        /* uint32_t[]: taps of one filter, two words each, and room for a kernel's list */
-    uint32_t runs;        /* int16_t[]: taps of one filter by level; or another kernel's list */
-    uint32_t row;         /* int32_t[longest output row]: accumulators; or uint8_t[]: columns of a max-pool */
-    uint32_t n_tables;    /* 1, or 2 where gaps and levels may be coded apart */
-    uint32_t table_bits;  /* bits of the stream, 4 .. 12, that a table is entered with; longer codes take a
-                           * second look-up */
-    uint32_t table_words; /* 32-bit words of a table, second levels included */
-    uint32_t tap_capacity; /* non-zero weights of one filter, at most */
+    uint32_t checks;       /* uint32_t[n_nodes]: check values that the self-test sums up */
+    uint32_t tables;       /* uint32_t[n_tables][table_words]: decoding tables */
+    uint32_t levels;       /* int16_t[DCG_MAX_LEVELS]: codebook of the convolution at work */
+    uint32_t list;         /* uint32_t[]: taps of one filter, two words each; room for a list made of them */
+    uint32_t runs;         /* int16_t[]: taps of one filter sorted by level, or in another kernel's form */
+    uint32_t row;          /* int32_t[longest output row]: accumulators; or uint8_t[]: maxima of columns */
+    uint32_t n_tables;     /* 1, or 2 where gaps (runs of zeros) and levels may be coded apart */
+    uint32_t table_bits;   /* bits of the stream, 4 .. 12, that a table is entered with; longer codes take a
+                            * second look-up */
+    uint32_t table_words;  /* 32-bit words of a table, those for second look-ups included */
+    uint32_t tap_capacity; /* taps of one filter, at most */
 } dcg_scratch;
 
 /* A model's plan, emitted as <name>_plan.c. */
@@ -167,7 +170,7 @@ typedef struct dcg_net {
 dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
                     size_t arena_bytes);
 
-/* Runs the network on one picture, whatever the plan.
+/* Runs the network on one picture. The plan may be streamed or not.
  *
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
@@ -212,8 +215,9 @@ dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores);
  *
  * row  as for dcg_push_row
  *
- * Returns DCG_OK, or DCG_ERR_ARGUMENT, and then nothing has changed: there is a step to run first, which may
- * read the memory that the row would go to; or no picture has been begun; or it is complete or has failed.
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT where no row can be taken: a step must be run first, which may read the
+ * memory that the row would go to; or no picture has been begun; or it is complete or has failed. Nothing has
+ * changed then.
  */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row);
 
