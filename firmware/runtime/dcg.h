@@ -44,7 +44,7 @@ extern "C" {
  * y - rows. With rows == height that is the whole tensor. Element (c, y, x) is at
  * offset + c * channel_stride + (y % rows) * row_stride + x * pixel_stride. All are in bytes. */
 typedef struct dcg_tensor {
-    uint32_t offset;         /* element (0, 0, 0) is so far behind the arena's start, or a whole picture's */
+    uint32_t offset;         /* bytes from the arena's or a whole picture's start to element (0, 0, 0) */
     uint32_t channel_stride; /* from a channel to the next one */
     uint32_t row_stride;     /* from a row to the next one */
     uint32_t pixel_stride;   /* from a column to the next one: 1, in the picture the number of channels */
