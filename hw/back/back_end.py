@@ -119,7 +119,7 @@ class BackEnd(wiring.Component):
         m.submodules.conv_walker = ConvWalker(p)
         m.submodules.lanes = MacLanes(p, self.kind)
         m.submodules.drain = Drain(p)
-        m.submodules["requantiser"] = Requantizer(p, self.kind)  # as the netlist has always called it
+        m.submodules["requantiser"] = Requantizer(p, self.kind)  # its name in the Verilog
         m.submodules.conv_writer = ConvWriter(p)
         m.submodules.pool_walker = PoolWalker(p)
         m.submodules.pool_window = PoolWindow(p)

@@ -44,14 +44,12 @@ class Rotator(wiring.Component):
 
     def elaborate(self, platform: object) -> Module:
         m = Module()
-        levels = bits(self.lanes)
+        lanes, levels = self.lanes, bits(self.lanes)
         values = [self.values[lane] for lane in range(self.lanes)]
         amount = self.amount
         for level in range(levels):
             step = (1 << level) * (1 if self.towards_zero else -1)
-            values = [
-                Mux(amount[level], values[(lane + step) % self.lanes], values[lane]) for lane in range(self.lanes)
-            ]
+            values = [Mux(amount[level], values[(lane + step) % lanes], values[lane]) for lane in range(lanes)]
             if level % LEVELS_A_STAGE == LEVELS_A_STAGE - 1 or level == levels - 1:
                 stage = [
                     Signal(self.width, name=f"level_{level}_lane_{lane}", reset_less=True)

@@ -311,8 +311,7 @@ class BusAccess(wiring.Component):
             with m.If(ready):
                 m.d.sync += valid.eq(0)
         with m.If(self.write):
-            m.d.sync += [bus.awaddr.eq(self.address), bus.wdata.eq(self.data)]
-            m.d.sync += [bus.awvalid.eq(1), bus.wvalid.eq(1)]
+            m.d.sync += [bus.awaddr.eq(self.address), bus.wdata.eq(self.data), bus.awvalid.eq(1), bus.wvalid.eq(1)]
         with m.If(self.read):
             m.d.sync += [bus.araddr.eq(self.address), bus.arvalid.eq(1)]
         return m
@@ -375,9 +374,8 @@ class Answers(wiring.Component):
             with m.If(told & ~pulse):
                 m.d.sync += waiting.eq(waiting - 1)
             with m.If(told):
-                has_data = command == Command.READ
-                m.d.sync += message.eq(Cat(Const(command, 8), read_data))
-                m.d.sync += left.eq(1 + WORD_BYTES if has_data else 1)
+                length = 1 + WORD_BYTES if command == Command.READ else 1
+                m.d.sync += [message.eq(Cat(Const(command, 8), read_data)), left.eq(length)]
             earlier |= waiting != 0
         m.d.comb += self.scores.ready.eq(free & ~earlier)
         with m.If(self.scores.valid & self.scores.ready):
