@@ -8,8 +8,10 @@ Inputs after the data inputs become initialisers. Shape and Cast are left out: t
 on the way to constants, and tested in test_onnx_import.
 """
 
+import pickle
 import warnings
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -25,6 +27,7 @@ from dcgen.importers.onnx_import import import_onnx
 from dcgen.importers.onnx_operators import OPERATORS
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.to_onnx import to_onnx
+from tests.kept import kept
 
 CLAIMED = {*OPERATORS, "Constant", "ConstantOfShape"} - {"Shape", "Cast"}
 MATCHED, REFUSALS = 108, 125
@@ -90,15 +93,18 @@ REFUSED = {
 REASON = {f"test_{name}": reason for reason, names in REFUSED.items() for name in names.split()}
 
 
-def node_tests() -> list[TestCase]:
+def make_node_tests(folder: Path) -> None:
+    """Write the claimed operators' tests; computing those of all operators takes seconds."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the cases of other operators overflow on purpose
         cases = load_model_tests(kind="node")
     claimed = [c for c in cases if all(n.op_type in CLAIMED and not n.domain for n in c.model.graph.node)]
-    return sorted(claimed, key=lambda c: c.name)
+    (folder / "tests.pickle").write_bytes(pickle.dumps(sorted(claimed, key=lambda c: c.name)))
 
 
-CASES = node_tests()
+MADE_OF = (onnx.__version__, np.__version__, sorted(CLAIMED))
+FOLDER = kept("onnx-node-tests", MADE_OF, {}, make_node_tests)
+CASES: list[TestCase] = pickle.loads((FOLDER / "tests.pickle").read_bytes())
 
 
 def with_initialisers(case: TestCase) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
