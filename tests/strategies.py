@@ -91,9 +91,7 @@ class _Draft:
         groups = self.draw(st.sampled_from([g for g in range(1, c + 1) if c % g == 0]))
         if alone:
             kernel, stride, pads, groups = (1, 1), (1, 1), (0, 0, 0, 0), 1
-        beside = c % 16 == 0 and self.draw(
-            st.booleans()
-        )  # as the dense kernel takes it
+        beside = c % 16 == 0 and self.draw(st.booleans())  # as the dense kernel takes it
         if beside:
             groups, stride = 1, (1, 1)
         outputs = groups * self.pick(1, 6)
