@@ -62,7 +62,14 @@ typedef struct dcg_weights_reader {
 #define DCG_READER_AT_BIT 20
 #define DCG_READER_AT_END 40
 DCG_LIES_AT(dcg_weights_reader, stream, 0);
+DCG_LIES_AT(dcg_weights_reader, table, 4);
+DCG_LIES_AT(dcg_weights_reader, levels, 8);
+DCG_LIES_AT(dcg_weights_reader, step, 12);
+DCG_LIES_AT(dcg_weights_reader, list, 16);
 DCG_LIES_AT(dcg_weights_reader, bit, DCG_READER_AT_BIT);
+DCG_LIES_AT(dcg_weights_reader, left, DCG_READER_AT_BIT + 4);
+DCG_LIES_AT(dcg_weights_reader, last, DCG_READER_AT_BIT + 8);
+DCG_LIES_AT(dcg_weights_reader, n, DCG_READER_AT_BIT + 12);
 DCG_LIES_AT(dcg_weights_reader, mask, 36);
 DCG_LIES_AT(dcg_weights_reader, end, DCG_READER_AT_END);
 
@@ -183,10 +190,15 @@ typedef struct dcg_conv_bytes {
 #define DCG_BYTES_AT_MULT 24
 #define DCG_BYTES_AT_N_TAPS 32
 DCG_LIES_AT(dcg_conv_bytes, words, 0); /* the first six fields are loaded by one LDM */
+DCG_LIES_AT(dcg_conv_bytes, list, 4);
+DCG_LIES_AT(dcg_conv_bytes, segments, 8);
+DCG_LIES_AT(dcg_conv_bytes, out, 12);
+DCG_LIES_AT(dcg_conv_bytes, passes, 16);
 DCG_LIES_AT(dcg_conv_bytes, bias, 20);
 DCG_LIES_AT(dcg_conv_bytes, mult, DCG_BYTES_AT_MULT);
 DCG_LIES_AT(dcg_conv_bytes, zero_point, DCG_BYTES_AT_MULT + 4);
 DCG_LIES_AT(dcg_conv_bytes, n_taps, DCG_BYTES_AT_N_TAPS);
+DCG_ASSERT(dcg_conv_bytes_has_code_for_each_pass, DCG_AT_ONCE == 16u && DCG_LONG_PASS == 56u);
 
 /* ---- Convolution, dense: dcg_conv_dense.c, dcg_conv_dense_helium.c ---- */
 
@@ -221,6 +233,7 @@ DCG_LIES_AT(dcg_conv_dense, weights, DCG_DENSE_AT_WEIGHTS);
 DCG_LIES_AT(dcg_conv_dense, bias, DCG_DENSE_AT_BIAS);
 DCG_LIES_AT(dcg_conv_dense, out, DCG_DENSE_AT_OUT);
 DCG_LIES_AT(dcg_conv_dense, requant, DCG_DENSE_AT_REQUANT);
+DCG_ASSERT(dcg_conv_dense_has_code_for_a_pass, DCG_DENSE_AT_ONCE == 3u && DCG_CHUNK == 16u);
 
 /* ---- Convolution by events: dcg_conv_events.c, dcg_conv_events_dsp.c ---- */
 
@@ -255,6 +268,7 @@ DCG_LIES_AT(dcg_conv_events, zero_point, DCG_EVENTS_AT_MULT + 4);
  * the second). Entry 0 ends a channel's list, DCG_EVENTS_DONE the filter. */
 #define DCG_EVENTS_DONE (DCG_EVENT_GROUP + 1u)
 extern const uint32_t dcg_conv_events_entry[DCG_EVENTS_DONE + 1u];
-DCG_ASSERT(dcg_conv_events_has_code_for_each_group, DCG_EVENT_GROUP == 8u && DCG_EVENTS_DONE == 9u);
+DCG_ASSERT(dcg_conv_events_has_code_for_each_group,
+           DCG_EVENT_GROUP == 8u && DCG_EVENTS_DONE == 9u && DCG_VECTOR_EVENTS == 4u);
 
 #endif
