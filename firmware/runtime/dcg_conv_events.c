@@ -126,8 +126,8 @@ static int put_channel(lister *l, const pieces *p, uint32_t channel) {
 }
 
 /* Whether one word of the input in DCG_SAMPLED, other ones in each channel, has few enough events: lists take
- * two words an event and about one a quarter of a group, and may have one a DCG_BYTES_A_WORD bytes of input.
- */
+ * two words an event and about one more for four events, and may have one for DCG_BYTES_A_WORD bytes of
+ * input. */
 static int seems_sparse(const dcg_job *job) {
     uint32_t seen = 0, events = 0;
     const pieces p = find_pieces(job);

@@ -25,7 +25,7 @@
 
 /* The kernels for convolutions that a build can choose, see dcg_conv_packed.h: direct, on pairs of positions,
  * and else on bytes; by levels, on four positions a word; dense. By default those that are fast on the core.
- * Tests compile the portable twins of others by defining these as 1. */
+ * Tests compile the portable twins of other cores' kernels by defining DCG_PAIRS or DCG_DENSE as 1. */
 #ifndef DCG_PAIRS
 #define DCG_PAIRS (DCG_DSP && !DCG_HELIUM)
 #endif

@@ -76,7 +76,8 @@ dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) 
     return DCG_OK;
 }
 
-/* After the last row dcg_has_step until the picture is complete, so that no row is taken after it. */
+/* With the last row every step becomes possible: until the picture is complete there is a step, after that
+ * there are no scores, so that no row is taken after the last one. */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row) {
     if (!net || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];

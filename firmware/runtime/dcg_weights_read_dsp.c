@@ -23,8 +23,8 @@
     "  and lr, r5, #7\n" \
     "  lsr r11, r11, lr\n"
 
-/* The entry of the next code to r12; takes the weights that it spans from r6. To 2 where it is not of this
- * place in the kernel, or neither plain nor of a first level: then its upper half is more than any r6. */
+/* The entry of the next code to r12; takes the weights that it spans from r6. To 2 where it is of a later
+ * place in the kernel, or not plain: then its upper half is more than any r6. */
 #define ENTRY \
     "  and lr, r11, r9\n" \
     "  ldr r12, [r1, lr, lsl #2]\n" \
