@@ -60,8 +60,8 @@ checked in this order:
 * `reserved` is zero (HEADER). Fields are in the ranges that the records state, `bias_shift` is at most 31,
   `table2_bytes` is 0 with JOINT, and there are at most as many entries as weights (LAYER) and as bits
   (STREAM).
-* The arrays up to the tables lie within the section (SECTION), every shift is sound (LAYER), and every bias
-  fits 32 bits (LAYER).
+* Levels, multipliers and shifts lie within the section (SECTION), and every shift is sound (LAYER). The biases
+  lie within it (SECTION), and every bias fits 32 bits (LAYER).
 * The tables lie within the section (SECTION). A table is of exactly `table_bytes`, at least 4: a layer without
   entries has a table of no symbols. Its last nibble, where their number is odd, is zero. JOINT lists at most
   4095 symbols, GAPS at most 2**run_bits gaps and 256 levels, without ESCAPE (TABLE).
