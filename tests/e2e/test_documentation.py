@@ -57,6 +57,7 @@ def test_named_files_exist(page: Path) -> None:
     named = [ROOT / name for name in re.findall(rf"`((?:{folders})/[\w./-]*\w)[/`]", text)]
     links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
     named += [page.parent / link for link in links]
+    assert named or page not in DOCUMENTS
     assert [str(name) for name in named if not name.exists()] == []
 
 
