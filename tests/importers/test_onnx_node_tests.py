@@ -103,7 +103,7 @@ def make_node_tests(folder: Path) -> None:
 
 
 MADE_OF = (onnx.__version__, np.__version__, sorted(CLAIMED))
-FOLDER = kept("onnx-node-tests", MADE_OF, {}, make_node_tests)
+FOLDER = kept("onnx-node-tests", MADE_OF, {"maker": Path(__file__).read_bytes()}, make_node_tests)
 CASES: list[TestCase] = pickle.loads((FOLDER / "tests.pickle").read_bytes())
 
 
