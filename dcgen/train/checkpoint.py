@@ -48,8 +48,8 @@ def save(path: Path, key: str, facts: Facts, arrays: Arrays) -> None:
 def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None:
     """What ``read`` makes of the facts and arrays in the file, None if there is no file yet.
 
-    Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises a
-    KeyError, TypeError or ValueError.
+    Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises an
+    AttributeError, KeyError, TypeError or ValueError.
     """
     if not path.exists():
         return None
@@ -64,5 +64,5 @@ def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None
         return read(about["facts"], arrays)
     except OSError as e:
         raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as e:
+    except (AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as e:
         raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e

@@ -32,7 +32,7 @@ def test_another_key_is_refused(tmp_path):
         resume(tmp_path / "work.npz", "other", both)
 
 
-@pytest.mark.parametrize("cause", [KeyError("x"), TypeError(), ValueError()])
+@pytest.mark.parametrize("cause", [AttributeError("x"), KeyError("x"), TypeError(), ValueError()])
 def test_what_cannot_be_read_is_no_checkpoint(tmp_path, cause):
     def read(facts, arrays):
         raise cause
