@@ -1,12 +1,22 @@
 """Every exception dcgen raises on purpose.
 
 A message is one readable line: the thing, what was expected, what was found, what to do.
-The CLI prints it as it is and exits with 1; any other exception is a bug.
+The command line prints it, with flags in place of settings, and exits with 1; any other exception is a bug.
 """
 
 from __future__ import annotations
 
+import tokenize
+import zipfile
+import zlib
 from collections.abc import Sequence
+from typing import Final
+
+DAMAGED_ARRAYS: Final = (
+    *(AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),
+    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
+)
+"""What NumPy raises for a damaged .npz file, and what may be raised where such a file holds something else."""
 
 
 class DcgenError(Exception):

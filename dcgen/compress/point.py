@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from dcgen.errors import ConfigError
+from dcgen.errors import DAMAGED_ARRAYS, ConfigError
 from dcgen.ir.graph import F32, Graph, Levels, Weight
 from dcgen.ir.verify import verify
 
@@ -89,13 +88,8 @@ def read_point(path: Path, graph: Graph) -> Point:
     try:
         with np.load(path, allow_pickle=False) as found:
             arrays = {name: found[name] for name in found.files}
-    except OSError as e:
-        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except (ValueError, EOFError, zipfile.BadZipFile) as e:
-        raise ConfigError(path, f"is no point of a frontier: {e}") from e
-    if str(arrays.get("graph")) != fingerprint(graph):
-        raise ConfigError(path, "belongs to another model, other weights or other preprocessing")
-    try:
+        if str(arrays.get("graph")) != fingerprint(graph):
+            raise ConfigError(path, "belongs to another model, other weights or other preprocessing")
         weights, biases = {}, {}
         for node, conv in graph.convs():
             codebook, indices, step, bias = (
@@ -109,5 +103,7 @@ def read_point(path: Path, graph: Graph) -> Point:
             weights[node.name] = Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))
             biases[node.name] = bias.astype(np.float32)
         return Point(weights, biases, float(arrays["bits"]))
-    except (KeyError, ValueError, TypeError) as e:
+    except OSError as e:
+        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
+    except DAMAGED_ARRAYS as e:
         raise ConfigError(path, f"is no point of a frontier: {e}") from e

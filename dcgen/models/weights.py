@@ -6,15 +6,13 @@ import json
 import math
 import struct
 import warnings
-import zipfile
-import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dcgen.errors import WeightsError
+from dcgen.errors import DAMAGED_ARRAYS, WeightsError
 from dcgen.extras import import_torch
 from dcgen.ir.graph import F32
 from dcgen.models.catalogue import MODELS
@@ -87,14 +85,15 @@ def _owner(shapes: Mapping[str, WeightShape]) -> str | None:
 
 def _read_npz(path: Path) -> Arrays:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            if not isinstance(file, np.lib.npyio.NpzFile):
-                raise WeightsError(path, "holds one unnamed array, expected an .npz archive")
+        found = np.load(path, allow_pickle=False)
+        if not isinstance(found, np.lib.npyio.NpzFile):
+            raise WeightsError(path, "holds one unnamed array, expected an .npz archive")
+        with found as file:
             unpacked = sum(entry.file_size for entry in file.zip.infolist()) if file.zip else 0
             if unpacked > MAX_UNPACKED:
                 raise WeightsError(path, f"unpacks to {unpacked} bytes, expected at most {MAX_UNPACKED}")
             return {name: file[name] for name in file.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, EOFError, KeyError, MemoryError) as e:
+    except DAMAGED_ARRAYS as e:
         raise WeightsError(path, f"is not a readable .npz archive: {e}") from None
 
 

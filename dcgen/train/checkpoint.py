@@ -9,14 +9,13 @@ from __future__ import annotations
 import io
 import json
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
-from dcgen.errors import ConfigError, OutputError
+from dcgen.errors import DAMAGED_ARRAYS, ConfigError, OutputError
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
@@ -48,8 +47,8 @@ def save(path: Path, key: str, facts: Facts, arrays: Arrays) -> None:
 def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None:
     """What ``read`` makes of the facts and arrays in the file, None if there is no file yet.
 
-    Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises an
-    AttributeError, KeyError, TypeError or ValueError.
+    Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises one of
+    ``DAMAGED_ARRAYS``.
     """
     if not path.exists():
         return None
@@ -64,5 +63,5 @@ def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None
         return read(about["facts"], arrays)
     except OSError as e:
         raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except (AttributeError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as e:
+    except DAMAGED_ARRAYS as e:
         raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e

@@ -40,6 +40,23 @@ def test_other_weights_and_other_files_are_refused(point: Point, tmp_path: Path)
     file.write_bytes(b"nothing")
     with pytest.raises(ConfigError, match="is no point of a frontier"):
         read_point(file, net())
+    with file.open("wb") as opened:
+        np.save(opened, np.zeros(3))
+    with pytest.raises(ConfigError, match="is no point of a frontier"):
+        read_point(file, net())
+
+
+def test_a_damaged_point_is_refused_or_read(point: Point, tmp_path: Path) -> None:
+    file, whole, rng, refused = tmp_path / "point.npz", point_bytes(point, net()), np.random.default_rng(0), 0
+    for _ in range(300):
+        damaged = bytearray(whole)
+        damaged[int(rng.integers(len(whole)))] = int(rng.integers(256))
+        file.write_bytes(damaged)
+        try:
+            read_point(file, net())
+        except ConfigError:
+            refused += 1
+    assert refused > 150
 
 
 def test_a_level_outside_of_its_codebook_is_refused(point: Point, tmp_path: Path) -> None:

@@ -136,6 +136,13 @@ def test_pickles_are_not_executed(tmp_path: Path) -> None:
         load_params(tmp_path / "w.npz", DIGITS)
 
 
+def test_an_unnamed_array_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "w.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(WeightsError, match=r"holds one unnamed array, expected an \.npz archive"):
+        load_params(tmp_path / "w.npz", DIGITS)
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no such file"):
         load_params(tmp_path / "none.npz", DIGITS)
