@@ -12,11 +12,16 @@ import numpy as np
 from dcgen.encode.blob import encode
 from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import CRC_START, HEADER, NODE_HEADER, Kind, Status
+from dcgen.hw.contract import regmap
 from dcgen.output import open_output
 from dcgen.pictures import files, load_all
+from dcgen.plan.engine.cycles import predict
 from dcgen.plan.engine.plan import plan_engine
 from tests.hw.engine import assert_equal, drive
 from tests.hw.nets import SMALL, Net, fire_net, planned
+
+BACK_CAUSES = ("mac", "list_wait", "drain_wait", "pool", "load", "other")
+"""What the back end spends a cycle on, one of them each."""
 
 
 def test_a_fire_network_runs_twice(tmp_path: Path) -> None:
@@ -32,6 +37,16 @@ def test_every_run_is_counted_from_its_own_first_word(tmp_path: Path) -> None:
     first, second = drive(net, [(net.blob.data, net.picture)] * 2, tmp_path, pauses=False)
     assert first.counters[0] > 0
     np.testing.assert_array_equal(first.counters, second.counters)
+
+
+def test_every_cycle_has_one_cause(tmp_path: Path) -> None:
+    """Pauses of the streams change how long is waited, but not how often the lanes multiply."""
+    net = planned(fire_net())
+    (ran,) = drive(net, [(net.blob.data, net.picture)], tmp_path)
+    counted = dict(zip((name for name, _ in regmap.COUNTERS), ran.counters.tolist(), strict=True))
+    assert counted["total"] == sum(counted[name] for name in BACK_CAUSES)
+    assert counted["mac"] == predict(net.plan, net.graph, net.blob).causes["mac"]
+    assert counted["other"] > 0
 
 
 def test_a_second_simulator_agrees(tmp_path: Path) -> None:
