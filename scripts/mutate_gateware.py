@@ -58,7 +58,6 @@ EQUIVALENT: dict[str, str] = {
     "axi_lite:stuck_bit:10": "SLVERR is 0b10: the lowest bit of the answer is 0 as it is",
     "conv_section:lost_stall:2": "what is left of a word that bits were taken of is held: these bits are the "
     "same before valid as with it; and a packet that ends there has a cause of its own, which goes first",
-    "requantizer:edge:2": "of 255 the lowest eight bits are 255, too",
     "rotator:stuck_bit:1": "the lowest bit of an amount is used in front of the first register, not behind it",
 }
 """For each fault, by the ``name`` of its mutant: why it changes nothing that can be observed."""
