@@ -22,6 +22,8 @@ COMPILERS = Path("/usr/lib/ccache")
 
 
 def pytest_configure() -> None:
+    # The suite's workers already keep all cores busy: threads of a worker's own would wait for each other.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     if COMPILERS.is_dir():
         os.environ["PATH"] = os.pathsep.join((str(COMPILERS), os.environ["PATH"]))
         os.environ |= {"CCACHE_DIR": str(CACHE / "ccache"), "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "2G"}
