@@ -1,0 +1,1 @@
+"""The README's figures: every row of one version, made by one command."""
