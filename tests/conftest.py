@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kept import CACHE
+from tests.kept import CACHE, made_once
 from tests.process import ROOT, dcgen
 
 NO_SKIPS = bool(os.environ.get("DCGEN_NO_SKIPS"))
@@ -74,12 +73,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
         base = base.parent
 
     def made(name: str, make: Callable[[Path], object]) -> Path:
-        done = base / f"{name}.done"
-        with open(base / f"{name}.lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not done.exists():
-                make(base / name)
-                done.touch()
+        made_once(base / name, base / f"{name}.done", lambda: make(base / name))
         return base / name
 
     return made

@@ -25,12 +25,23 @@ def kept(kind: str, settings: object, inputs: Mapping[str, bytes], make: Callabl
         digest.update(f"{name} {len(data)} ".encode() + data)
     folder = CACHE / f"{kind}-{digest.hexdigest()[:20]}"
     CACHE.mkdir(parents=True, exist_ok=True)
-    with open(f"{folder}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # two that want the same wait for one
-        done = folder / "complete"
-        if not done.exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            make(folder)
-            done.touch()
+
+    def fill() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        make(folder)
+
+    made_once(folder, folder / "complete", fill)
     return folder
+
+
+def made_once(path: Path, done: Path, make: Callable[[], object]) -> None:
+    """Call ``make``, which makes ``path``, unless the file ``done`` says that it was called before.
+
+    Processes that want the same path wait for the one that makes it.
+    """
+    with open(f"{path}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            make()
+            done.touch()

@@ -60,6 +60,7 @@ def _forked(arguments: list[str], cwd: Path, timeout: float) -> subprocess.Compl
         process.join(timeout)
         if process.exitcode is None:
             process.kill()
+            process.join()
             raise subprocess.TimeoutExpired(arguments, timeout)
         texts = []
         for stream in (out, error):

@@ -70,7 +70,8 @@ def main() -> None:
     names = [case.name for case in CASES]
     parser.add_argument("--only", nargs="+", choices=names, default=names, metavar="NAME")
     arguments = parser.parse_args()
-    folder = arguments.folder / commit()
+    version = commit()
+    folder = arguments.folder / version
     folder.mkdir(parents=True, exist_ok=True)
     cases = {}
     for case in CASES:
@@ -81,7 +82,7 @@ def main() -> None:
             kept.write_text(json.dumps(found), encoding="utf-8")
         if kept.exists():
             cases[case.name] = json.loads(kept.read_text(encoding="utf-8"))
-    figures = {"commit": commit(), "processor": processor(), "cases": cases}
+    figures = {"commit": version, "processor": processor(), "cases": cases}
     FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     README.write_text(replaced(README.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
