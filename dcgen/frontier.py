@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from dcgen.ahead import one_blas_thread
-from dcgen.compress.goals import SLOPES, Goal, Surcharge, Try, attempt, first_price
+from dcgen.compress.attempts import Surcharge, Try, attempt, first_price
+from dcgen.compress.goals import SLOPES
 from dcgen.compress.point import point_bytes
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, PlanError
@@ -51,8 +52,9 @@ class Row:
 
     point : path of the point's file in the output folder, for ``compile --point``
     blob_bytes : size of model.dcb
-    mean_kl : mean divergence from the float model on held-out pictures, in nats
-    agreement : share of held-out pictures with the float model's first class
+    mean_kl : mean divergence from the float model on held-out pictures, in nats; None where outputs are values
+    agreement : share of held-out pictures with the float model's first class; None where outputs are values
+    relative_error : largest relative error of an output on held-out pictures
     density : share of weights that are not zero
     nonzero_macs : multiply-accumulates for a picture, those with a weight of zero left out
     instructions : predicted instructions of the firmware for a picture, on ``microcontroller(job)``; None where no
@@ -63,8 +65,9 @@ class Row:
 
     point: str
     blob_bytes: int
-    mean_kl: float
-    agreement: float
+    mean_kl: float | None
+    agreement: float | None
+    relative_error: float
     density: float
     nonzero_macs: int
     instructions: int | None
@@ -99,7 +102,7 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
         progress("points", min(len(found), points - 1), points)
         found.append((price, attempt(quantizer, surcharge, price, f"point {len(found) + 1}")))
 
-    try_at(first_price(quantizer, Goal("max_bytes", sizes[1])))
+    try_at(first_price(quantizer, lambda sketch: sketch.bits / 8 < sizes[1]))
     for size in targets[1:]:
         try_at(_price_of(size, found))
     for _ in range(round(MORE_TRIES * points)):
@@ -151,6 +154,7 @@ def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
     matplotlib.rcParams["svg.hashsalt"] = title  # the same curve gives the same file
     shown: Mapping[str, Any] = {
         "mean KL, nats": [r.mean_kl for r in rows],
+        "relative error": [r.relative_error for r in rows],
         "density": [r.density for r in rows],
         "non-zero MACs": [r.nonzero_macs for r in rows],
         f"instructions on {core.name}": [r.instructions for r in rows],
@@ -187,7 +191,7 @@ def _price_of(size: float, found: list[tuple[float, Try]]) -> float:
     byte, price = (sum(values) / len(near) for values in zip(*near, strict=True))
     spread = sum((p - price) ** 2 for _, p in near)
     both = sum((p - price) * (b - byte) for b, p in near)
-    usual = SLOPES["max_bytes"]
+    usual = -SLOPES["max_bytes"]
     slope = (both + SLOPE_DOUBT * usual) / (spread + SLOPE_DOUBT)
     return math.exp(price - byte / min(max(slope, 3 * usual), usual / 3))
 
@@ -205,5 +209,6 @@ def _row(name: str, price: float, tried: Try, bench: Bench) -> Row:
         instructions = predict_instructions(plan, made.qgraph, made.blob, core, active).total
     except PlanError:
         instructions = None
-    figures = tried.trial.blob_bytes, tried.trial.mean_kl, tried.trial.agreement, tried.point.density
+    trial = tried.trial
+    figures = trial.blob_bytes, trial.mean_kl, trial.agreement, trial.relative_error, tried.point.density
     return Row(name, *figures, nonzero_macs(made.qgraph), instructions, cycles, price)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dcgen import pictures as host
 from dcgen.ahead import one_blas_thread
-from dcgen.compress.evidence import Evidence, Trial
+from dcgen.compress.evidence import Evidence, trial_of
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import read_point
 from dcgen.compress.recipes import Recipe, SecondOrder
@@ -23,13 +23,14 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.errors import ConfigError, PictureError
+from dcgen.errors import ConfigError, NumericError, PictureError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
+from dcgen.metric import Metric, OutputKind, metric_of
 from dcgen.pictures import Preprocess
 from dcgen.plan.engine.lanes import fastest, planned
 from dcgen.plan.engine.pace import pace
@@ -47,7 +48,7 @@ from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import clip_owners, with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Calibration, Compiled, EngineCompiled, Integers, Job, Source, trial_of
+from dcgen.result import Calibration, Compiled, EngineCompiled, Integers, Job, Source
 from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
@@ -160,8 +161,18 @@ class Bench:
         active = {} if on_engine else active_shares(self.graph, measure[:ACTIVE_PICTURES])
         work = work_of_weights(self.graph, job.target, active)
         self.said: dict[str, Mapping[str, Any]] = {}
+        self.kind = output_kind(job.outputs, self._model, labelled=self._calibration.labels is not None)
         self.evidence = Evidence(
-            measure, held_out, progress, self._trial, work, job.weigh, self.said.__setitem__, job.checkpoint
+            measure=measure,
+            held_out=held_out,
+            progress=progress,
+            trial=lambda candidate: self.integers(candidate).trial,
+            metric=self._metric,
+            classes=self._reference.shape[1] if self.kind == "classes" else 0,
+            work=work,
+            weighed=job.weigh,
+            tell=self.said.__setitem__,
+            checkpoint=job.checkpoint,
         )
         self._made: list[tuple[Graph, Integers]] = []
 
@@ -169,6 +180,12 @@ class Bench:
     def _reference(self) -> F32:
         """The float model's scores on the held-out pictures: float32 [N, S]."""
         return FloatRunner(self._model.graph).run(self._preprocess.normalise(self._calibration.held_out))
+
+    @cached_property
+    def _metric(self) -> Metric:
+        """What differences of the outputs are worth."""
+        check_moves(self._model.graph.name, self._reference)
+        return metric_of(self._reference, self.kind)
 
     def integers(self, candidate: Graph) -> Integers:
         """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
@@ -180,9 +197,13 @@ class Bench:
         ranges = observe(compressed, self.evidence.measure[:RANGE_PICTURES], recipe, self._progress)
         qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
         blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
-        shown = calibration.held_out, calibration.labels, self._progress
-        found = compare(self._model.graph, self._preprocess, qgraph, *shown, reference=self._reference)
-        self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found)))
+        step = counted(self._progress, "running the integer network", len(calibration.held_out))
+        scores = execute(qgraph, calibration.held_out, progress=step)
+        labels = calibration.labels if self.kind == "classes" else None
+        found = compared(self._model.graph, self._reference, qgraph, scores, labels, self.kind)
+        given = (scores * qgraph.score_scale).astype(np.float32)
+        trial = trial_of(len(blob.data), found, self._metric, self._reference, given, labels)
+        self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found, trial)))
         return self._made[-1][1]
 
     def compiled(self, candidate: Graph) -> Compiled:
@@ -197,15 +218,11 @@ class Bench:
         engine = engine_plan_for(self.job, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         inputs = self.job, self._model, self._preprocess, self._calibration
-        return Compiled(*inputs, made, plan, needs, engine, self.said)
+        return Compiled(*inputs, made, plan, needs, engine, self.said, self.kind)
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
         """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""
         return active_bytes(qgraph, self._calibration.held_out[:ACTIVE_PICTURES])
-
-    def _trial(self, candidate: Graph) -> Trial:
-        made = self.integers(candidate)
-        return trial_of(made.blob, made.held_out)
 
 
 def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob, active: Active) -> FirmwarePlan:
@@ -245,6 +262,30 @@ def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> 
     return calibrate(run, recipe.ranges, recipe.range_keep)
 
 
+def output_kind(asked: OutputKind | None, model: ImportedModel, labelled: bool) -> OutputKind:
+    """What a network's outputs are: what a user says; else classes where samples are labelled, a softmax or argmax
+    was behind them, or there are two or more, and values where there is one.
+
+    Raises ConfigError where a single output is said to be of classes.
+    """
+    count = int(np.prod(model.graph.shapes[model.graph.outputs[0]]))
+    if asked == "classes" and count < 2:
+        raise ConfigError("outputs", "classes need two scores or more, the network has one", "say values")
+    if asked is not None:
+        return asked
+    return "classes" if count >= 2 else "values"
+
+
+def check_moves(name: str, reference: F32) -> None:
+    """Raise NumericError where no output of the float network, float32 [N, S], changes from picture to picture, as
+    where its input is made in a wrong way: then nothing tells a good compressed network from a bad one."""
+    if not np.isfinite(reference).all():
+        raise NumericError(name, "gives outputs that are not finite on calibration pictures")
+    if len(reference) > 1 and not (reference != reference[0]).any():
+        problem = f"gives the same outputs for all {len(reference)} calibration pictures that were held out"
+        raise NumericError(name, problem, "check its input's mean, deviation and order, and the pictures")
+
+
 def compare(
     model: Graph,
     preprocess: Preprocess,
@@ -253,20 +294,34 @@ def compare(
     labels: NDArray[np.int64] | None,
     progress: Progress,
     scores: NDArray[np.int32] | None = None,
-    reference: F32 | None = None,
+    kind: OutputKind = "classes",
 ) -> Fidelity:
     """The integer network against the float model before any pass, on camera pictures uint8 [N, H, W, C].
 
     labels : int64 [N], the pictures' classes, or None where accuracy is not asked for
     scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
-    reference : float32 [N, S], the float model's scores; None to compute them
+    kind : what the outputs are
     """
-    if reference is None:
-        reference = FloatRunner(model).run(preprocess.normalise(pictures))
+    reference = FloatRunner(model).run(preprocess.normalise(pictures))
     if scores is None:
         step = counted(progress, "running the integer network", len(pictures))
         scores = execute(qgraph, pictures, progress=step)
-    return fidelity(reference, scores, qgraph.score_scale, labels)
+    return compared(model, reference, qgraph, scores, labels, kind)
+
+
+def compared(
+    model: Graph,
+    reference: F32,
+    qgraph: QGraph,
+    scores: NDArray[np.int32],
+    labels: NDArray[np.int64] | None,
+    kind: OutputKind,
+) -> Fidelity:
+    """``compare`` with the float model's outputs ``reference``, float32 [N, S], given."""
+    name = model.outputs[0]
+    c, *plane = model.shapes[name]
+    shape = (c, *plane) if plane != [1, 1] else (c,)
+    return fidelity(reference, scores, qgraph.score_scale, labels, kind=kind, name=name, shape=shape)
 
 
 def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:

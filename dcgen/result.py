@@ -16,6 +16,7 @@ from dcgen.encode.blob import Blob
 from dcgen.fidelity import Fidelity
 from dcgen.importers.model import ImportedModel
 from dcgen.ir.graph import Graph
+from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
 from dcgen.plan.engine.cycles import Prediction
 from dcgen.plan.engine.pace import Pace
@@ -88,6 +89,7 @@ class Job:
     recipe : how the network is compressed
     point : file of a point that ``frontier`` wrote; its levels are taken instead of those the recipe would find
     checkpoint : folder in which a training keeps its state; None to keep it in memory only
+    outputs : whether the outputs are the scores of classes or values; None for what the model and labels suggest
     target : the machine that the network is compiled for
     weigh : whether work on the target counts beside the bytes of the file when levels are chosen
     """
@@ -97,6 +99,7 @@ class Job:
     recipe: Recipe
     point: Path | None = None
     checkpoint: Path | None = None
+    outputs: OutputKind | None = None
     target: Target | EngineTarget
     weigh: bool = False
     limits: Limits = Limits()
@@ -124,6 +127,7 @@ class Integers:
     compressed : canonical float graph, every convolution with its levels
     ranges : activation range of each node of ``compressed`` whose values a machine stores
     held_out : fidelity of the integer network to the float model on the held-out pictures
+    trial : the figures on the held-out pictures that goals are about
     """
 
     compressed: Graph
@@ -131,6 +135,7 @@ class Integers:
     qgraph: QGraph
     blob: Blob
     held_out: Fidelity
+    trial: Trial
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,6 +160,7 @@ class Compiled:
     needs : what the firmware takes of the target; None where that cannot be predicted
     engine : None where the target is no engine
     said : what the recipe's passes reported, by key of the manifest
+    kind : what the outputs are
     """
 
     job: Job
@@ -166,11 +172,4 @@ class Compiled:
     needs: Needs | None
     engine: EngineCompiled | None
     said: Mapping[str, Mapping[str, Any]]
-
-
-def trial_of(blob: Blob, held_out: Fidelity) -> Trial:
-    """The figures that goals are about, of a blob and its fidelity on the held-out pictures."""
-    drop = None
-    if held_out.float_ is not None and held_out.compressed is not None:
-        drop = 100 * (held_out.float_.top1 - held_out.compressed.top1)
-    return Trial(len(blob.data), held_out.mean_kl, held_out.agreement, drop, held_out.score_error)
+    kind: OutputKind

@@ -52,10 +52,14 @@ def frontier_(
 
 def show(rows: Sequence[Row], out: Path) -> None:
     """A table of the points of a curve, and how one of them is compiled."""
-    headings = ("point", "bytes", "mean KL", "agreement", "density", "MACs", "instr.", "cycles")
+    values = rows[0].mean_kl is None
+    told = ("error",) if values else ("mean KL", "agreement")
+    headings = ("point", "bytes", *told, "density", "MACs", "instr.", "cycles")
     shown = [
         (
-            *(Path(r.point).stem, r.blob_bytes, r.mean_kl, r.agreement, r.density),
+            *(Path(r.point).stem, r.blob_bytes),
+            *((r.relative_error,) if values else (r.mean_kl, r.agreement)),
+            r.density,
             *(
                 "" if count is None else f"{count / 1e6:.2f}"
                 for count in (r.nonzero_macs, r.instructions, r.cycles)

@@ -17,8 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from dcgen.compress.evidence import Divergence, Trial
-from dcgen.compress.goals import RANGE, SLOPES, Goal, Try
+from dcgen.compress.attempts import RANGE, Try
+from dcgen.compress.evidence import Divergence
+from dcgen.compress.goals import DEFAULT_LOSS, SLOPES, Goal
 from dcgen.compress.point import Point, fingerprint, point_bytes
 from dcgen.compress.saved import Saved, resume, resume_start, save, save_start
 from dcgen.compress.secondorder import Prices, Quantizer
@@ -139,18 +140,19 @@ class Distillation:
         evidence = quantizer.evidence
         self._sites, self._layers = student(quantizer, start.point)
         self._teacher = Teacher(quantizer.graph, evidence.measure, training.lesson)
-        self._divergence = Divergence(quantizer.graph, evidence.held_out)
+        self._divergence = Divergence(quantizer.graph, evidence.held_out, evidence.metric)
         if not self._prices.bit:
             self._prices = found_prices(quantizer, self._sites, self._layers, self._prices)
         # Between rounds the divergence is measured with float activations and the bits are estimated. The start
         # has been tried as integers: the ratio of its divergences, and the difference of its sizes, hold for all
         # rounds.
         self._start_kl = self._divergence(start.point.weights, start.point.biases)
-        self._integer_ratio = start.trial.mean_kl / max(self._start_kl, 1e-9)
+        self._integer_ratio = start.trial.loss / max(self._start_kl, 1e-9)
         self._start_bits = point_of(quantizer, self._sites, self._layers).bits
         limits: dict[str, float] = {goal.name: goal.limit} if goal else {}
         size = start.trial.blob_bytes
-        self._most_kl = limits.get("max_kl")  # where it is set, the smaller network is the better one
+        # Where it is set, the smaller network is the better one.
+        self._most_kl = limits.get("max_kl", DEFAULT_LOSS if goal and goal.name == "fidelity" else None)
         self._most_bytes = limits.get("max_bytes", size * (1 + SIZE_MARGIN))
         self._wanted_bits = self._start_bits
         if "max_bytes" in limits:  # the bytes that the search has left are used, too
@@ -201,7 +203,7 @@ class Distillation:
         report = {
             "taught_kl": taught_kl,
             "held_out_kl": kl,
-            "estimated_bytes": round(self._expected(kl, point.bits).blob_bytes),
+            "estimated_bytes": self._expected(kl, point.bits)[0],
             "changed": _changed(state.layers, layers),
             "price": state.price,
             "merit": self._merit(kl, point.bits),
@@ -220,11 +222,11 @@ class Distillation:
             self._teacher.optimizer.state(),
         )
 
-    def _expected(self, kl: float, bits: float) -> Trial:
-        """The trial to expect of a network with this divergence, measured with float activations, and estimated
-        bits."""
+    def _expected(self, kl: float, bits: float) -> tuple[int, float]:
+        """The bytes and the loss to expect of a network with this loss, measured with float activations, and
+        estimated bits."""
         size = self._start.trial.blob_bytes + (bits - self._start_bits) / 8
-        return Trial(round(size), kl * self._integer_ratio, 0.0)
+        return round(size), kl * self._integer_ratio
 
     def _merit(self, kl: float, bits: float) -> float:
         """Logarithm of the divergence times the size to ``SIZE_POWER``; less is better. By it a round improves,
@@ -238,11 +240,11 @@ class Distillation:
 
     def _allowed(self, kl: float, point: Point) -> bool:
         """Whether a trial of the network is expected to meet the goal and the density."""
-        expected = self._expected(kl, point.bits)
+        size, loss = self._expected(kl, point.bits)
         if self._most_kl is None:
-            kept = expected.blob_bytes <= self._most_bytes
+            kept = size <= self._most_bytes
         else:
-            kept = expected.mean_kl <= self._most_kl * (1 - KL_MARGIN)
+            kept = loss <= self._most_kl * (1 - KL_MARGIN)
         return kept and point.density <= self._density
 
     def _price_change(self, kl: float, bits: float) -> float:
@@ -258,7 +260,7 @@ class Distillation:
         if (goal is not None and goal.figure(one) > goal.limit) or best.point.density > self._density:
             return False
         if self._most_kl is None:
-            return one.mean_kl < two.mean_kl and one.blob_bytes <= self._most_bytes
+            return one.loss < two.loss and one.blob_bytes <= self._most_bytes
         return one.blob_bytes < two.blob_bytes
 
     def _key(self) -> str:

@@ -5,16 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dcgen.compress.sections import cut, section
 from dcgen.errors import NumericError
-from dcgen.fidelity import mean_kl
+from dcgen.fidelity import Fidelity
+from dcgen.intervals import NORMAL_QUANTILE
 from dcgen.ir.graph import F32, Graph, Weight
 from dcgen.ir.runner import FloatRunner
+from dcgen.metric import Classes, Metric, expected_changes, expected_losses
 from dcgen.progress import Progress
 
 
@@ -23,17 +27,59 @@ class Trial:
     """Figures of a network that was lowered, encoded and run as integers on the held-out pictures.
 
     blob_bytes : size of the blob
-    mean_kl : mean divergence from the float network in nats
-    agreement : share of the pictures with the same first class
+    pictures : number of held-out pictures
+    classes : number of classes, 0 where outputs are values
+    relative_error : the largest of the outputs' errors, as ``fidelity.OutputError`` has it
+    loss : ``loss`` of the network's metric
+    score_error : ``score_error`` of the network's metric
+    mean_kl : mean divergence from the float network in nats; None where outputs are values
+    agreement : share of the pictures with the same first class; None where outputs are values
+    expected_changes : ``metric.expected_changes``; None where outputs are values
     top1_drop : percentage points of accuracy lost; None without labels
-    score_error : ``fidelity.score_error``; None where it is not known
+    expected_drop : percentage points of accuracy that are expected to be lost, and the upper end of their 95 %
+        interval; None without labels
     """
 
     blob_bytes: int
-    mean_kl: float
-    agreement: float
+    pictures: int
+    classes: int
+    relative_error: float
+    loss: float
+    score_error: float
+    mean_kl: float | None = None
+    agreement: float | None = None
+    expected_changes: float | None = None
     top1_drop: float | None = None
-    score_error: float | None = None
+    expected_drop: tuple[float, float] | None = None
+
+
+def trial_of(
+    blob_bytes: int,
+    held_out: Fidelity,
+    metric: Metric,
+    reference: F32,
+    given: F32,
+    labels: NDArray[np.int64] | None,
+) -> Trial:
+    """The figures of a network whose outputs are ``given`` where the float network's are ``reference``, both float32
+    [N, S].
+
+    held_out : how far they are from each other
+    labels : int64 [N], classes of the pictures, None where they are not known or outputs are values
+    """
+    error = max(o.relative_error for o in held_out.outputs)
+    figures = error, metric.loss(reference, given), metric.score_error(reference, given)
+    if (classes := held_out.classes) is None:
+        return Trial(blob_bytes, held_out.n, 0, *figures)
+    drop = expected = None
+    if labels is not None and classes.float_ is not None and classes.compressed is not None:
+        drop = 100 * (classes.float_.top1 - classes.compressed.top1)
+        losses = 100 * expected_losses(reference, given, labels)
+        mean, sure = float(losses.mean()), NORMAL_QUANTILE * float(losses.std()) / sqrt(len(losses))
+        expected = mean, mean + sure
+    changes = expected_changes(reference, given)
+    told = classes.mean_kl, classes.agreement, changes
+    return Trial(blob_bytes, held_out.n, reference.shape[1], *figures, *told, drop, expected)
 
 
 @dataclass(frozen=True)
@@ -45,6 +91,8 @@ class Evidence:
         picture
     progress : told how far a pass is
     trial : lowers and encodes a network whose every convolution has levels, and runs it on ``held_out``
+    metric : what differences of the outputs are worth
+    classes : number of classes that the outputs are scores of, 0 where they are values
     work : by Conv node, the work that a weight that is not zero causes on the target, relative to the mean over
         all weights; empty where all weights cause the same
     weighed : whether this work counts beside the bytes of the file
@@ -56,6 +104,8 @@ class Evidence:
     held_out: F32
     progress: Progress
     trial: Callable[[Graph], Trial]
+    metric: Metric = Classes()
+    classes: int = 0
     work: Mapping[str, float] = field(default_factory=dict)
     weighed: bool = False
     tell: Callable[[str, Mapping[str, Any]], None] = lambda key, report: None
@@ -63,15 +113,16 @@ class Evidence:
 
 
 class Divergence:
-    """Measures the divergence of networks with other weights from the float network ``graph``, on fixed pictures.
+    """Measures the loss of networks with other weights against the float network ``graph``, on fixed pictures.
 
     pictures : float32 [N, C, H, W]
+    metric : whose loss it is
 
     Raises NumericError where the float network's scores are not finite.
     """
 
-    def __init__(self, graph: Graph, pictures: F32) -> None:
-        self._graph = graph
+    def __init__(self, graph: Graph, pictures: F32, metric: Metric) -> None:
+        self._graph, self._metric = graph, metric
         self._at = {graph.inputs[0].name: pictures}
         self._runner = FloatRunner(graph, swappable=True)
         self._reference = self._runner.run(pictures)
@@ -90,5 +141,5 @@ class Divergence:
         self._runner = FloatRunner(section(self._graph, wanted, self._graph.outputs), swappable=True)
 
     def __call__(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> float:
-        """Mean divergence in nats with the given weights and biases, by Conv node, in place of the graph's own."""
-        return mean_kl(self._reference, self._runner.run(self._at, weights, biases))
+        """The metric's loss with the given weights and biases, by Conv node, in place of the graph's own."""
+        return self._metric.loss(self._reference, self._runner.run(self._at, weights, biases))

@@ -151,8 +151,8 @@ class Observation:
         d = mean.shape[1]
         variance, level = np.einsum("gdd->g", hessian) / d, (mean**2).mean(1)
         # Where inputs hardly vary about a large mean, their variance is mostly float32 rounding of the products.
-        least = (1e-4 + 4e-6 * d) * level + 1e-12
-        damping = np.maximum(DAMPING * variance, least)[:, None, None] * np.eye(d)
+        damping = np.maximum(DAMPING * variance, (1e-4 + 4e-6 * d) * level)
+        damping = np.where(damping > 0, damping, 1.0)[:, None, None] * np.eye(d)  # inputs may all be 0
         if self._same:
             damped = hessian + damping
             return Moments(damped, damped, mean, mean)

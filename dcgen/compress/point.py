@@ -21,14 +21,14 @@ class Point:
 
     weights, biases : by Conv node
     bits : estimated size of the coded levels in the blob, without tables and biases
-    kl_of_error : divergence in nats over ``fidelity.score_error``, both on the pictures that the levels were made
-        from; None where it is not known, as for a point from a file
+    loss_of_error : the metric's loss over its ``score_error``, both on the pictures that the levels were made from;
+        None where it is not known, as for a point from a file
     """
 
     weights: Mapping[str, Weight]
     biases: Mapping[str, F32]
     bits: float
-    kl_of_error: float | None = None
+    loss_of_error: float | None = None
 
     def applied(self, graph: Graph) -> Graph:
         """The graph with these weights and biases."""

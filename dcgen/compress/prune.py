@@ -41,7 +41,7 @@ def prune(graph: Graph, densities: Mapping[str, float]) -> Graph:
 def scan(graph: Graph, evidence: Evidence, max_kl: float) -> dict[str, float]:
     """By convolution, the lowest density to which it can be pruned, no other being pruned, before the divergence
     is above ``max_kl`` nats."""
-    divergence = Divergence(graph, evidence.held_out[:SCAN_PICTURES])
+    divergence = Divergence(graph, evidence.held_out[:SCAN_PICTURES], evidence.metric)
     convs = list(graph.convs())
     found = {}
     for done, (node, conv) in enumerate(convs):

@@ -2,7 +2,7 @@
 
 The scores of levels of least squared error are a few percent too small, as a regression on a noisy input gives,
 and their means are moved by what rectifiers make of errors. The factor and shifts are chosen for the least
-divergence from the float network. They cost no byte: the factor goes into the step of the last convolution, the
+loss against the float network. They cost no byte: the factor goes into the step of the last convolution, the
 shifts go into its bias (temperature scaling: Guo et al. 2017, section 4.2; bias correction: Nagel et al. 2019,
 section 4.2).
 """
@@ -16,9 +16,9 @@ import numpy as np
 
 from dcgen.ahead import ahead
 from dcgen.compress.sections import section
-from dcgen.fidelity import log_softmax, mean_kl, score_error
 from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
 from dcgen.ir.runner import FloatRunner
+from dcgen.metric import Metric
 
 ROUNDS = 8
 """Steps of Newton's method for the factor, which converges in three or four."""
@@ -39,13 +39,13 @@ class Readout:
     """The last convolution with its factor and shifts.
 
     bias : float32 [S]
-    kl_of_error : mean divergence in nats over ``fidelity.score_error``, both of the corrected scores; None where
-        there is no error
+    loss_of_error : the metric's loss over its ``score_error``, both of the corrected scores; None where there is no
+        error
     """
 
     weight: Weight
     bias: F32
-    kl_of_error: float | None
+    loss_of_error: float | None
 
 
 def readout(graph: Graph) -> str | None:
@@ -64,13 +64,19 @@ def readout(graph: Graph) -> str | None:
 
 
 def fitted(
-    graph: Graph, name: str, batches: Iterable[Mapping[str, tuple[F32, F32]]], weight: Weight, bias: F32
+    graph: Graph,
+    name: str,
+    batches: Iterable[Mapping[str, tuple[F32, F32]]],
+    weight: Weight,
+    bias: F32,
+    metric: Metric,
 ) -> Readout:
-    """The last convolution with the factor and shifts of least divergence.
+    """The last convolution with the factor and shifts of least loss.
 
     name : ``readout`` of the graph
     batches : by tensor name, the (float, quantized) values of what the convolution reads, float32 [B, C, H, W]
     weight, bias : of the quantized convolution; its levels stay, its step changes
+    metric : whose loss is to be small
     """
     source = graph.by_name[name].inputs[0]
     runner = FloatRunner(section(graph, [source], graph.outputs), swappable=True)
@@ -80,36 +86,32 @@ def fitted(
     for batch in ahead(batches):
         one, two = ({source: x} for x in batch[source])
         reference = runner.run(one)
-        nudge = nudge or np.float32(NUDGE * reference.std() + 1e-6)
+        nudge = nudge or np.float32(NUDGE * (reference.std() or 1.0))
         scores = runner.run(two, {name: weight}, {name: bias})
         if len(moved) * len(scores) < NUDGE_PICTURES:
             moved.append(runner.run(two, {name: weight}, {name: bias + nudge}) - scores)
         found.append((reference, scores))
     wanted, given = (np.concatenate(f) for f in zip(*found, strict=True))
     if len(given) < 2 or given.shape[1] != len(bias):
-        return Readout(weight, bias, _kl_of_error(wanted, given))
-    factor, shift = fit(wanted.astype(np.float64), given.astype(np.float64))
+        return Readout(weight, bias, _loss_of_error(metric, wanted, given))
+    factor, shift = fit(wanted.astype(np.float64), given.astype(np.float64), metric)
     effect = np.maximum(np.concatenate(moved).mean(0, np.float64) / nudge, LEAST_EFFECT)
-    left = _kl_of_error(wanted, np.asarray(factor * given + shift, np.float32))
+    left = _loss_of_error(metric, wanted, np.asarray(factor * given + shift, np.float32))
     return Readout(scaled(weight, factor), np.asarray(factor * bias + shift / effect, np.float32), left)
 
 
-def fit(reference: F64, scores: F64) -> tuple[float, F64]:
-    """The factor, and shifts float64 [S], with which ``factor * scores + shifts`` diverges least from
+def fit(reference: F64, scores: F64, metric: Metric) -> tuple[float, F64]:
+    """The factor, and shifts float64 [S], with which ``factor * scores + shifts`` has the least loss against
     ``reference``.
 
     reference, scores : float64 [N, S], N > 1
 
     The shifts are the mean differences of the scores, shrunk by what chance adds to them on N pictures.
     """
-    wanted = np.exp(log_softmax(reference))
     factor = 1.0
     for _ in range(ROUNDS):
         shift = _shrunk_means(reference - factor * scores)
-        given = np.exp(log_softmax(factor * scores + shift))
-        slope = ((given - wanted) * scores).sum(1).mean()
-        curvature = ((given * scores**2).sum(1) - (given * scores).sum(1) ** 2).mean()
-        factor = float(np.clip(factor - slope / max(curvature, 1e-12), *FACTORS))
+        factor = float(np.clip(metric.factor(reference, scores, shift, factor), *FACTORS))
     return factor, shift
 
 
@@ -121,10 +123,10 @@ def scaled(weight: Weight, factor: float) -> Weight:
     return Weight.of(replace(levels, codebook=levels.multiples.astype(np.float64) * step, step=step))
 
 
-def _kl_of_error(wanted: F32, given: F32) -> float | None:
-    """``Readout.kl_of_error`` of scores ``given`` against ``wanted``, both float32 [N, S]."""
-    error = score_error(wanted, given)
-    return mean_kl(wanted, given) / error if error > 0 else None
+def _loss_of_error(metric: Metric, wanted: F32, given: F32) -> float | None:
+    """``Readout.loss_of_error`` of scores ``given`` against ``wanted``, both float32 [N, S]."""
+    error = metric.score_error(wanted, given)
+    return metric.loss(wanted, given) / error if error > 0 else None
 
 
 def _shrunk_means(differences: F64) -> F64:

@@ -13,9 +13,10 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from dcgen.codings import CodingName
+from dcgen.compress.attempts import Try, prices
 from dcgen.compress.distill import Distillation, Training, searched
 from dcgen.compress.evidence import Evidence
-from dcgen.compress.goals import DEFAULT_KL, Goal, Try, meet, prices, sparse
+from dcgen.compress.goals import Goal, meet, sparse
 from dcgen.compress.point import Point
 from dcgen.compress.prune import prune, scan
 from dcgen.compress.secondorder import Constraints, Quantizer
@@ -79,11 +80,12 @@ class Recipe:
 class SecondOrder(Recipe):
     """Levels by second-order error and rate: the smallest file at a divergence, or the least divergence at a size.
 
-    At most one of the goals ``max_kl``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset. With none of them,
-    ``max_kl`` is ``goals.DEFAULT_KL``; with a ``density`` alone, the price of a bit is that of
-    ``goals.SPARSE_KL``.
+    At most one of the goals ``max_kl``, ``max_error``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset. With
+    none of them, the goal is the fidelity that suits the outputs (``goals.Goal``); with a ``density`` alone, the
+    price of a bit is that of ``goals.SPARSE_SHARE``.
 
     max_kl : largest mean divergence, in nats, of the integer network on the held-out pictures
+    max_error : largest relative error of any output on the held-out pictures (``fidelity.OutputError``)
     max_bytes : largest size of the blob in bytes
     max_top1_drop : most percentage points of accuracy lost on the held-out pictures; needs their labels
     density : largest share of weights that are not zero
@@ -108,6 +110,7 @@ class SecondOrder(Recipe):
     pictures: int = field(default=1000, metadata={"min": 1, "max": 100_000})
     held_out: float = field(default=0.2, metadata={"min": 0.01, "max": 0.99})
     max_kl: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
+    max_error: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
     max_bytes: int = field(default=0, metadata={"min": 0, "max": 2**31 - 1})
     max_top1_drop: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
     density: float = field(default=1.0, metadata={"min": 0.001, "max": 1.0})
@@ -128,13 +131,13 @@ class SecondOrder(Recipe):
     distill_device: Device = "cpu"
 
     def goal(self) -> Goal | None:
-        return self._asked() or (Goal("max_kl", DEFAULT_KL) if self.density == 1 else None)
+        return self._asked() or (Goal("fidelity", 1.0) if self.density == 1 else None)
 
     def _asked(self) -> Goal | None:
         """The goal that the user has set, None if none."""
         asked = [
             Goal(name, limit)
-            for name in ("max_kl", "max_bytes", "max_top1_drop")
+            for name in ("max_kl", "max_error", "max_bytes", "max_top1_drop")
             if (limit := float(getattr(self, name)))
         ]
         if len(asked) > 1:

@@ -67,7 +67,7 @@ class Constraints:
 class Prices:
     """What the levels of a network cost when they are chosen.
 
-    bit : divergence in nats that is accepted for making the file one bit smaller
+    bit : loss that is accepted for making the file one bit smaller
     nonzero : by Conv node, bits that each weight that is not zero costs on top of its bits in the file
     """
 
@@ -79,12 +79,12 @@ class Prices:
 class Sketch:
     """A coarse prediction of a quantized network.
 
-    kl : divergence in nats
+    loss : of the metric
     bits : size of the coded levels, surcharges included
     density : share of weights that are not zero
     """
 
-    kl: float
+    loss: float
     bits: float
     density: float
 
@@ -103,7 +103,7 @@ class Quantizer:
     def __init__(self, graph: Graph, evidence: Evidence, constraints: Constraints, work_bits: float = 0.0) -> None:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # by Conv node, for the inputs of the float network
-        self._sensitivity: dict[str, float] = {}  # by Conv node, nats for each unit of squared error
+        self._sensitivity: dict[str, float] = {}  # by Conv node, loss for each unit of squared error
         self._known: dict[str, F32] = {}  # the float network's tensors that all walks share
         alike = _agreement_with_mirrored(graph, evidence.held_out)
         self._mirrored = alike >= MIRROR_ALIKE
@@ -118,7 +118,7 @@ class Quantizer:
         stage : what progress is reported as
         """
         graph = self.graph
-        walk, bits, kl_of_error = self.walk(), 0.0, None
+        walk, bits, loss_of_error = self.walk(), 0.0, None
         for name, seen in self.observed(walk, stage):
             moments = seen.moments()
             problem = self.problem(name, moments)
@@ -129,9 +129,14 @@ class Quantizer:
         if (last := readout(graph)) is not None:
             weight, bias = walk.weights.pop(last), walk.biases.pop(last)
             batches = walk.visit((last,))
-            found = fitted(graph, last, batches, weight, bias)
-            walk.weights[last], walk.biases[last], kl_of_error = found.weight, found.bias, found.kl_of_error
-        return Point(walk.weights, walk.biases, bits, kl_of_error)
+            found = fitted(graph, last, batches, weight, bias, self.evidence.metric)
+            walk.weights[last], walk.biases[last], loss_of_error = found.weight, found.bias, found.loss_of_error
+        return Point(walk.weights, walk.biases, bits, loss_of_error)
+
+    @property
+    def weights(self) -> int:
+        """Number of weights of all convolutions."""
+        return sum(conv.weight.values.size for _, conv in self.graph.convs())
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -141,14 +146,14 @@ class Quantizer:
     def sketch(self, prices: Prices) -> Sketch:
         """A prediction of what ``at`` gives, from each layer alone on the float network's inputs: it takes
         seconds."""
-        kl, bits, nonzeros, total = 0.0, 0.0, 0, 0
+        loss, bits, nonzeros, total = 0.0, 0.0, 0, 0
         for name, problem in self._problems.items():
             choice = rough(problem, self.error_of_a_bit(name, problem, prices), prices.nonzero.get(name, 0.0))
-            kl += self._sensitivity[name] * choice.error
+            loss += self._sensitivity[name] * choice.error
             bits += choice.bits
             nonzeros += int(np.count_nonzero(choice.integers))
             total += choice.integers.size
-        return Sketch(kl, bits, nonzeros / total)
+        return Sketch(loss, bits, nonzeros / total)
 
     def walk(self) -> Walk:
         """A new walk over the measured pictures, their mirror images among them where these count. Walks share
@@ -172,7 +177,7 @@ class Quantizer:
     def _probe(self, observations: Iterable[tuple[str, Observation]]) -> None:
         """Measure the sensitivities: quantize one layer alone, and divide the divergence of the output by the
         layer's squared error."""
-        divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES])
+        divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES], self.evidence.metric)
         for name, seen in observations:
             divergence.advance(name)
             moments = seen.moments()
@@ -182,9 +187,9 @@ class Quantizer:
             energy = problem.error(np.zeros_like(problem.target))
             choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
             weight, bias = self._applied(name, moments, choice)
-            kl = divergence({name: weight}, {name: bias})
+            loss = divergence({name: weight}, {name: bias})
             self._problems[name] = problem
-            self._sensitivity[name] = kl / choice.error if choice.error > 0 else 0.0
+            self._sensitivity[name] = loss / choice.error if choice.error > 0 else 0.0
 
     def _conv(self, name: str) -> Conv:
         conv = self.graph.by_name[name].op
@@ -211,7 +216,7 @@ class Quantizer:
         It is finite even where errors do no harm: at most 1e9 times the energy of the outputs, per weight.
         """
         energy = problem.error(np.zeros_like(problem.target))
-        least = 1e-9 * prices.bit * problem.target.size / max(energy, 1e-30)
+        least = 1e-9 * prices.bit * problem.target.size / max(energy, 1e-300)
         return prices.bit / max(self._sensitivity[name], least)
 
     def _applied(self, name: str, moments: Moments, choice: Choice) -> tuple[Weight, F32]:

@@ -9,6 +9,7 @@ import numpy as np
 from dcgen.errors import GraphError, NumericError
 from dcgen.ir.graph import F64, Conv
 from dcgen.quant.qgraph import I16, I32
+from dcgen.quant.ranges import LEAST_RANGE
 
 BIAS_BITS = 8, 16
 """Sizes in bits that a layer's biases are rounded to. Where neither is exact enough, they keep 32 bits."""
@@ -33,7 +34,7 @@ def integer_levels(conv: Conv, source_scale: float, name: str) -> tuple[I16, flo
     if levels is None:
         raise GraphError(name, "has weights that no recipe has shared")
     if not levels.indices.any():
-        largest_bias = max(float(np.abs(conv.bias).max()), 1e-6)
+        largest_bias = float(np.abs(conv.bias).max()) or LEAST_RANGE
         return np.zeros(len(levels.codebook), np.int16), largest_bias / source_scale / 2**BIAS_ONLY_BITS
     if levels.step is not None:
         return levels.multiples, levels.step

@@ -18,6 +18,9 @@ from dcgen.ir.graph import F32
 
 BINS = 4096
 """Of the histogram."""
+LEAST_RANGE = 1e-30
+"""Length of the range of a tensor that is always 0. It is far below what a network's values come to, whatever their
+scale, and far above the least float32."""
 
 
 @dataclass(frozen=True)
@@ -75,4 +78,4 @@ def _percentile(counts: np.ndarray, low: float, high: float, keep: float) -> Ran
 
 
 def _not_empty(low: float, high: float) -> tuple[float, float]:
-    return (low, high) if high - low > 1e-6 else (low, low + 1e-6)
+    return (low, high) if high - low > LEAST_RANGE else (low, low + LEAST_RANGE)

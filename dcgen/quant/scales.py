@@ -17,7 +17,7 @@ from dcgen.ir.graph import F64, Clip, Concat, Conv, Graph, Node
 from dcgen.quant.arithmetic import MAX_RATIO
 from dcgen.quant.levels import channel_scale, integer_levels, least_source_scale, room
 from dcgen.quant.qgraph import AVERAGE_UNIT_BITS, QTensor
-from dcgen.quant.ranges import Range
+from dcgen.quant.ranges import LEAST_RANGE, Range
 
 
 def with_copies(graph: Graph) -> Graph:
@@ -95,7 +95,7 @@ def byte_tensors(
 
     def scale(name: str) -> float:
         low, high = groups[find(name)] if name != first.name else (0.0, 255.0)
-        return float(np.float32(max(high - low, 1e-6) / 255))
+        return float(np.float32(max(high - low, LEAST_RANGE) / 255))
 
     def widened(name: str, least: float) -> bool:
         """Whether the tensor's scale was below ``least``; it is not any more."""
@@ -103,7 +103,7 @@ def byte_tensors(
             return False
         low, high = groups[find(name)]
         grow = 1.01 * least / scale(name)
-        groups[find(name)] = low * grow, max(high, 1e-6) * grow
+        groups[find(name)] = low * grow, max(high, LEAST_RANGE) * grow
         return True
 
     # A tensor that calibration saw (almost) only at zero is widened until one accumulator unit of

@@ -15,7 +15,7 @@ from dcgen.pictures import digest, digests
 from dcgen.plan.engine.plan import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
-from dcgen.result import Compiled, trial_of
+from dcgen.result import Compiled
 
 
 def manifest(compiled: Compiled) -> dict[str, Any]:
@@ -47,6 +47,9 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "bytes": c * h * w,
         },
         "preprocess": compiled.preprocess.to_json(),
+        "outputs": [
+            {"name": o.name, "shape": list(o.shape), "kind": compiled.kind} for o in made.held_out.outputs
+        ],
         "scores": {"count": made.qgraph.n_scores, "scale": made.qgraph.score_scale},
         "settings": job.recipe.settings(),
         "calibration": {
@@ -97,8 +100,10 @@ def _goal(compiled: Compiled) -> dict[str, Any]:
     """The recipe's goal, if it has one, and the figure that was reached; fidelity is that on held-out pictures."""
     if (goal := compiled.job.recipe.goal()) is None:
         return {}
-    reached = goal.figure(trial_of(compiled.integers.blob, compiled.integers.held_out))
-    return {"goal": {"name": goal.name, "limit": goal.limit, "reached": reached}}
+    trial = compiled.integers.trial
+    parts = [{"name": p.name, "limit": p.limit, "reached": p.value} for p in goal.parts(trial)]
+    limits = {"limits": parts} if goal.name == "fidelity" else {}
+    return {"goal": {"name": goal.name, "limit": goal.limit, "reached": goal.figure(trial), **limits}}
 
 
 def _schedule(compiled: Compiled) -> dict[str, Any]:
