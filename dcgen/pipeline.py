@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -23,14 +24,15 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.errors import ConfigError, PictureError
+from dcgen.errors import ConfigError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, open_samples
+from dcgen.inputs.tensor import calibrated
 from dcgen.ir.graph import F32, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
-from dcgen.pictures import Preprocess
 from dcgen.plan.engine.lanes import fastest, planned
 from dcgen.plan.engine.pace import pace
 from dcgen.plan.firmware.budget import plan_within
@@ -38,7 +40,7 @@ from dcgen.plan.firmware.instructions import Active, is_predicted
 from dcgen.plan.firmware.needs import check_budget, predict_needs
 from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
 from dcgen.plan.work import active_shares, work_of_weights
-from dcgen.progress import Progress, counted
+from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
@@ -60,13 +62,13 @@ RANGE_PICTURES = 64
 
 
 @one_blas_thread
-def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
+def compile_model(job: Job, out: Path, progress: Progress, warn: Warn = unheard) -> dict[str, Any]:
     """Compile ``job``, write the folder ``out`` and return its manifest.
 
     Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
-    bench = Bench(job, progress)
+    bench = Bench(job, progress, warn)
     compiled = bench.compiled(compressed(job, bench))
     data = manifest(compiled)
     files = output_files(compiled, data)
@@ -101,40 +103,52 @@ def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, 
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
-def import_model(source: Source) -> tuple[ImportedModel, Preprocess]:
-    """The float model, and the preprocessing for its input size.
+def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
+    """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
 
-    Raises ConfigError where neither the user nor the model says what the preprocessing is.
+    Raises ConfigError where samples are pictures, and neither the user nor the model says how these are
+    preprocessed; ConfigError or PictureError where samples do not suit the model.
     """
     chosen = source.preprocess
     default = chosen.size if chosen else None
     model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
-    if chosen is None:
-        if model.preprocess_hint is None:
-            hint = "give `preprocess`, or `mean`, `std` and `order`"
-            raise ConfigError(source.model, "does not say how its input is made", hint)
-        chosen = host.preset(model.preprocess_hint)
-    return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
+    if source.name is not None:
+        model = replace(model, graph=replace(model.graph, name=source.name))
+    hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
+    kind = samples.kind(model.own_input)
+    form = choose_form(samples.path, kind, chosen, hint, model.own_input)
+    if form is None and kind == "pictures":
+        hint_text = "give `preprocess`, or `mean`, `std` and `order`"
+        raise ConfigError(source.model, "does not say how its input is made", hint_text)
+    if isinstance(form, host.Preprocess):
+        form = host.with_size(form, max(model.graph.inputs[0].shape[1:]))
+    return model, form
 
 
-def draw(files: list[Path], job: Job, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
-    """Calibration pictures of the given (height, width), drawn with the recipe's seed.
+def draw(
+    samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
+) -> tuple[Calibration, InputForm]:
+    """Calibration samples for the input of ``graph``, drawn with the recipe's seed, and their form.
 
-    The recipe's share of them is held out for choices, the others are measured; a single picture is both.
-    Raises PictureError where the job has labels, but none for a picture that is held out.
+    The recipe's share of them is held out for choices, the others are measured; a single sample is both. Where
+    ``form`` is None, the measured ones' range decides what bytes stand for.
+    Raises PictureError where the job has labels, but none for a sample that is held out.
     """
-    order = np.random.default_rng(job.recipe.seed).permutation(len(files))[: job.recipe.pictures]
-    loaded = host.load_all([files[i] for i in order], preprocess, size)
-    n = min(max(1, round(job.recipe.held_out * len(loaded))), len(loaded) - 1)
-    held_out = loaded[:n] if n else loaded
-    if (labels := job.pictures.labels) is None:
-        return Calibration(loaded[n:], held_out)
-    known = host.labels(labels)
-    names = [files[i].name for i in order[: len(held_out)]]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise PictureError(labels, f"says nothing of {unknown[0]}", "label every calibration picture")
-    return Calibration(loaded[n:], held_out, np.array([known[name] for name in names], np.int64))
+    shape = graph.inputs[0].shape
+    order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
+    n = min(max(1, round(job.recipe.held_out * len(order))), len(order) - 1)
+    if form is None:
+        assert isinstance(samples, ArrayFile)  # what pictures are made into is known from the start
+        padded = any(any(getattr(u.op, "pads", ())) for u in graph.consumers[graph.inputs[0].name])
+        form = calibrated(samples.values(order[n:], shape, unheard), shape, holds_zero=padded)
+    loaded = samples.load(order, form, shape[1:], warn)
+    held_out = slice(n) if n else slice(None)
+    asked = job.pictures.labels
+    labels = samples.with_labels(asked, order[held_out])
+    scores = math.prod(graph.shapes[graph.outputs[0]])
+    labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
+    real = None if loaded.real is None else loaded.real[held_out]
+    return Calibration(loaded.data[n:], loaded.data[held_out], labels, real), form
 
 
 class Bench:
@@ -146,12 +160,12 @@ class Bench:
     Reads the model and the pictures when it is made, and raises what is wrong with them.
     """
 
-    def __init__(self, job: Job, progress: Progress) -> None:
-        files = host.files(job.pictures.folder)
+    def __init__(self, job: Job, progress: Progress, warn: Warn = unheard) -> None:
+        samples = open_samples(job.pictures.folder, warn)
         progress("importing", 0, 1)
-        self._model, self._preprocess = import_model(job.source)
+        self._model, form = import_model(job.source, samples)
         progress("importing", 1, 1)
-        self._calibration = draw(files, job, self._preprocess, self._model.graph.inputs[0].shape[1:])
+        self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
         self.job, self._progress = job, progress
         self.graph = canonical(self._model.graph, self._preprocess)
         pictures = self._calibration.measure, self._calibration.held_out
@@ -168,7 +182,9 @@ class Bench:
     @cached_property
     def _reference(self) -> F32:
         """The float model's scores on the held-out pictures: float32 [N, S]."""
-        return FloatRunner(self._model.graph).run(self._preprocess.normalise(self._calibration.held_out))
+        calibration = self._calibration
+        real = self._preprocess.normalise(calibration.held_out) if calibration.real is None else calibration.real
+        return FloatRunner(self._model.graph).run(real)
 
     def integers(self, candidate: Graph) -> Integers:
         """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
@@ -247,7 +263,7 @@ def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> 
 
 def compare(
     model: Graph,
-    preprocess: Preprocess,
+    preprocess: InputForm,
     qgraph: QGraph,
     pictures: NDArray[np.uint8],
     labels: NDArray[np.int64] | None,
@@ -273,7 +289,8 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     """Everything in the output folder, by relative path; ``data`` is its manifest."""
     made = compiled.integers
     golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
-    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden)
+    form = compiled.preprocess
+    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden, form)
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:
         firmware = merged(firmware, below("engine", emit_driver(made.qgraph, engine.plan)))
@@ -283,7 +300,7 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
         "model.dcb": made.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
         "README.md": output_readme(data),
-        **{f"golden/{path}": data for path, data in golden.files().items()},
+        **{f"golden/{path}": data for path, data in golden.files(form).items()},
         **below("firmware", firmware),
         **below("rtl", rtl),
     }

@@ -18,12 +18,6 @@ from dcgen.plan.firmware.tables import MIN_TABLE_BITS
 from dcgen.result import EngineChoices, Job, Limits, Pictures, Source
 from dcgen.targets import HOST
 
-Mean = Annotated[
-    str | None, Option(help="Explicit preprocessing: mean of each channel in bytes, e.g. 104,117,123.")
-]
-Std = Annotated[str | None, Option(help="Explicit preprocessing: standard deviation of each channel in bytes.")]
-Order = Annotated[str | None, Option(help="Explicit preprocessing: rgb, bgr or grey.")]
-Fit = Annotated[str | None, Option(help="Explicit preprocessing: squash (default) or short-side.")]
 RecipeName = Annotated[str, Option(help="second-order, deep-compression, keep, or a TOML file.")]
 MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 365000 or 380K (K is 1,000).")]
 MaxKl = Annotated[
@@ -33,8 +27,9 @@ MaxKl = Annotated[
 MaxTop1Drop = Annotated[
     float | None, Option(help="Goal: most percentage points of top-1 accuracy lost on held-out pictures.")
 ]
-Labels = Annotated[
-    Path | None, Option(help="Lines of 'file index' for the calibration pictures, for --max-top1-drop.")
+Name = Annotated[
+    str | None,
+    Option(help="What files, macros and functions of the firmware are named after; default: the model's."),
 ]
 Density = Annotated[float | None, Option(help="Constraint: largest share of weights that are not zero.")]
 Levels = Annotated[int | None, Option(help="Constraint: most different weights in a layer, zero included.")]
@@ -91,16 +86,16 @@ def compile_(
     calibration: options.Calibration,
     weights: options.Weights = None,
     preprocess: options.PreprocessName = None,
-    mean: Mean = None,
-    std: Std = None,
-    order: Order = None,
-    fit: Fit = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
     input_size: options.InputSize = None,
     recipe: RecipeName = DEFAULT,
     max_bytes: MaxBytes = None,
     max_kl: MaxKl = None,
     max_top1_drop: MaxTop1Drop = None,
-    labels: Labels = None,
+    labels: options.Labels = None,
     density: Density = None,
     levels: Levels = None,
     symmetric: Symmetric = False,
@@ -115,6 +110,7 @@ def compile_(
     max_instructions: MaxInstructions = None,
     lanes: Lanes = None,
     bitstream: Bitstream = False,
+    name: Name = None,
     json: options.Json = False,
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest.
@@ -137,7 +133,7 @@ def compile_(
         arguments.amount_or_none("--max-instructions", max_instructions),
     )
     job = Job(
-        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name),
         pictures=Pictures(folder=calibration, labels=labels),
         recipe=load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
         point=point,
@@ -149,7 +145,7 @@ def compile_(
     )
     arguments.check(job)
     with console.progress() as progress:
-        data = compile_model(job, out, progress)
+        data = compile_model(job, out, progress, console.print_warning)
     if json:
         console.print_json(data)
     else:
