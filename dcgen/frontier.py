@@ -28,7 +28,7 @@ from dcgen.plan.engine.cycles import nonzero_macs
 from dcgen.plan.engine.lanes import planned
 from dcgen.plan.firmware.instructions import is_predicted, predict_instructions
 from dcgen.plan.firmware.plan import plan_firmware
-from dcgen.progress import Progress
+from dcgen.progress import Progress, Warn, unheard
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, ULX3S_85F, EngineTarget, Target, find
 
@@ -76,7 +76,9 @@ class Row:
 
 
 @one_blas_thread
-def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress) -> tuple[Row, ...]:
+def frontier(
+    job: Job, out: Path, points: int, sizes: tuple[int, int], progress: Progress, warn: Warn = unheard
+) -> tuple[Row, ...]:
     """Compute the curve of ``job`` and write the folder ``out``.
 
     points : number of files wanted, at least 2; tries that miss their size make it more
@@ -91,7 +93,7 @@ def frontier(job: Job, out: Path, points: int, sizes: tuple[int, int], progress:
     if not 0 < sizes[0] < sizes[1]:
         problem = f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range"
         raise ConfigError("sizes", problem, "the first must be the smaller one")
-    bench = Bench(job, progress)
+    bench = Bench(job, progress, warn)
     quantizer = recipe.quantizer(bench.graph, bench.evidence)
     surcharge = Surcharge(quantizer, recipe.density)
     ratio = (sizes[0] / sizes[1]) ** (1 / (points - 1))

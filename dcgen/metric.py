@@ -31,8 +31,8 @@ SOFTENED = 4.0
 """Temperature of the softmax in ``Classes.score_error``, over the metric's own. It is so high that the errors of
 hundreds of classes count, and not only those of the two most likely ones."""
 UNDECIDED = (0.15, 0.6)
-"""Least and largest mean undecidedness, 1 - sum(p^2), at which the softmax is left as it is; the largest is a share
-of what equal probabilities have."""
+"""Least and largest mean undecidedness, 1 - sum(p^2), at which the softmax is left as it is; the largest is a
+share of what equal probabilities have."""
 RIVALS = 4
 """Classes behind the first one whose margins decide how often the first class is expected to change."""
 STILL = 1e-6
@@ -127,8 +127,8 @@ class Classes:
         reference, given : float32 [N, S]
 
         To second order, the divergence is half the variance of the errors (given - reference) under the
-        reference's softmax p. A few likely classes decide that variance, so it scatters. Here the variance is taken
-        under a softer softmax (``SOFTENED``), and weighed by how undecided a picture is, 1 - sum(p^2).
+        reference's softmax p. A few likely classes decide that variance, so it scatters. Here the variance is
+        taken under a softer softmax (``SOFTENED``), and weighed by how undecided a picture is, 1 - sum(p^2).
         """
         scores = reference / self.temperature
         p, soft = np.exp(log_softmax(scores)), np.exp(log_softmax(scores / SOFTENED))
@@ -137,8 +137,8 @@ class Classes:
         return float((variance * (1 - (p**2).sum(1))).mean() / 2)
 
     def factor(self, reference: F64, scores: F64, shift: F64, factor: float) -> float:
-        """One step of Newton's method, from ``factor``, towards the factor of ``scores`` that has the least loss when
-        ``shift`` is added; scores float64 [N, S], shift float64 [S]."""
+        """One step of Newton's method, from ``factor``, towards the factor of ``scores`` that has the least loss
+        when ``shift`` is added; scores float64 [N, S], shift float64 [S]."""
         wanted = np.exp(log_softmax(reference / self.temperature))
         given = np.exp(log_softmax((factor * scores + shift) / self.temperature))
         scaled = scores / self.temperature

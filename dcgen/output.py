@@ -7,11 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dcgen.emit.golden import TENSORS
 from dcgen.encode.reader import decode
 from dcgen.errors import BlobError, DcgenError, OutputError
 from dcgen.files import MARKER
 from dcgen.importers import load
-from dcgen.ir.graph import Graph
+from dcgen.inputs.samples import InputForm
+from dcgen.inputs.tensor import TensorInput
+from dcgen.ir.graph import F64, Graph
+from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
 
@@ -23,6 +29,7 @@ PURPOSES = ("measured", "held_out")
 class Output:
     """A folder that ``compile`` wrote.
 
+    preprocess : how pictures or values become the bytes that the network takes
     qgraph : the integer network, read from the blob; its names are from the manifest
     calibrated_on : for each purpose (``measured``, ``held_out``) the digests of its calibration pictures; empty if
         the manifest was written by a version that did not list them
@@ -30,14 +37,34 @@ class Output:
 
     path: Path
     manifest: dict[str, Any]
-    preprocess: Preprocess
+    preprocess: InputForm
     qgraph: QGraph
     calibrated_on: dict[str, frozenset[str]]
+
+    @property
+    def kind(self) -> OutputKind:
+        """What the outputs are; outputs of versions that did not say are classes."""
+        return "values" if self._outputs.get("kind") == "values" else "classes"
+
+    @property
+    def units(self) -> F64 | None:
+        """Real values of the integer network's outputs of 1: float64 [S]; None where all are 1."""
+        return None if (units := self._outputs.get("units")) is None else np.array(units, np.float64)
+
+    @property
+    def _outputs(self) -> dict[str, Any]:
+        return dict(self.manifest.get("outputs", [{}])[0])
 
     @property
     def size(self) -> tuple[int, int]:
         """Input height and width."""
         return self.qgraph.input.shape[1:]
+
+    @property
+    def golden(self) -> Path:
+        """The folder of golden pictures, or the file of golden values."""
+        folder = self.path / "golden"
+        return folder if isinstance(self.preprocess, Preprocess) else folder / TENSORS
 
     def float_graph(self) -> Graph:
         """The float model before any pass."""
@@ -56,10 +83,14 @@ def open_output(path: Path) -> Output:
     try:
         manifest = json.loads((path / MARKER).read_text(encoding="utf-8"))
         names = (manifest["tensors"][0]["name"], *manifest["nodes"])
-        preprocess = Preprocess.from_json(manifest["preprocess"])
         data = (path / "model.dcb").read_bytes()
         name = str(manifest["name"])
         qgraph = replace(decode(data, names=names), name=name)
+        preprocess: InputForm
+        if manifest["preprocess"] is None:
+            preprocess = TensorInput.from_json(manifest["input"], qgraph.input.shape)
+        else:
+            preprocess = Preprocess.from_json(manifest["preprocess"])
         calibration = manifest["calibration"]
         listed = "measured_pictures" in calibration
         calibrated_on = {p: frozenset(calibration[f"{p}_pictures"]) for p in PURPOSES if listed}

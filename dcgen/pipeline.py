@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -16,6 +17,7 @@ from dcgen.ahead import one_blas_thread
 from dcgen.compress.evidence import Evidence, trial_of
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import read_point
+from dcgen.compress.readout import in_units
 from dcgen.compress.recipes import Recipe, SecondOrder
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
@@ -23,15 +25,16 @@ from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.errors import ConfigError, NumericError, PictureError
+from dcgen.errors import ConfigError, NumericError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
-from dcgen.ir.graph import F32, Graph
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, open_samples
+from dcgen.inputs.tensor import calibrated
+from dcgen.ir.graph import F32, F64, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
-from dcgen.metric import Metric, OutputKind, metric_of
-from dcgen.pictures import Preprocess
+from dcgen.metric import Metric, OutputKind, metric_of, spreads
 from dcgen.plan.engine.lanes import fastest, planned
 from dcgen.plan.engine.pace import pace
 from dcgen.plan.firmware.budget import plan_within
@@ -39,7 +42,7 @@ from dcgen.plan.firmware.instructions import Active, is_predicted
 from dcgen.plan.firmware.needs import check_budget, predict_needs
 from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
 from dcgen.plan.work import active_shares, work_of_weights
-from dcgen.progress import Progress, counted
+from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
@@ -61,13 +64,13 @@ RANGE_PICTURES = 64
 
 
 @one_blas_thread
-def compile_model(job: Job, out: Path, progress: Progress) -> dict[str, Any]:
+def compile_model(job: Job, out: Path, progress: Progress, warn: Warn = unheard) -> dict[str, Any]:
     """Compile ``job``, write the folder ``out`` and return its manifest.
 
     Raises a DcgenError, and then writes nothing.
     """
     check_writable(out)
-    bench = Bench(job, progress)
+    bench = Bench(job, progress, warn)
     compiled = bench.compiled(compressed(job, bench))
     data = manifest(compiled)
     files = output_files(compiled, data)
@@ -102,72 +105,87 @@ def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, 
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
 
 
-def import_model(source: Source) -> tuple[ImportedModel, Preprocess]:
-    """The float model, and the preprocessing for its input size.
+def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
+    """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
 
-    Raises ConfigError where neither the user nor the model says what the preprocessing is.
+    Raises ConfigError where samples are pictures, and neither the user nor the model says how these are
+    preprocessed; ConfigError or PictureError where samples do not suit the model.
     """
     chosen = source.preprocess
     default = chosen.size if chosen else None
     model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
-    if chosen is None:
-        if model.preprocess_hint is None:
-            hint = "give `preprocess`, or `mean`, `std` and `order`"
-            raise ConfigError(source.model, "does not say how its input is made", hint)
-        chosen = host.preset(model.preprocess_hint)
-    return model, host.with_size(chosen, max(model.graph.inputs[0].shape[1:]))
+    if source.name is not None:
+        model = replace(model, graph=replace(model.graph, name=source.name))
+    hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
+    kind = samples.kind(model.own_input)
+    form = choose_form(samples.path, kind, chosen, hint, model.own_input)
+    if form is None and kind == "pictures":
+        hint_text = "give `preprocess`, or `mean`, `std` and `order`"
+        raise ConfigError(source.model, "does not say how its input is made", hint_text)
+    if isinstance(form, host.Preprocess):
+        form = host.with_size(form, max(model.graph.inputs[0].shape[1:]))
+    return model, form
 
 
-def draw(files: list[Path], job: Job, preprocess: Preprocess, size: tuple[int, int]) -> Calibration:
-    """Calibration pictures of the given (height, width), drawn with the recipe's seed.
+def draw(
+    samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
+) -> tuple[Calibration, InputForm]:
+    """Calibration samples for the input of ``graph``, drawn with the recipe's seed, and their form.
 
-    The recipe's share of them is held out for choices, the others are measured; a single picture is both.
-    Raises PictureError where the job has labels, but none for a picture that is held out.
+    The recipe's share of them is held out for choices, the others are measured; a single sample is both. Where
+    ``form`` is None, the measured ones' range decides what bytes stand for.
+    Raises PictureError where the job has labels, but none for a sample that is held out.
     """
-    order = np.random.default_rng(job.recipe.seed).permutation(len(files))[: job.recipe.pictures]
-    loaded = host.load_all([files[i] for i in order], preprocess, size)
-    n = min(max(1, round(job.recipe.held_out * len(loaded))), len(loaded) - 1)
-    held_out = loaded[:n] if n else loaded
-    if (labels := job.pictures.labels) is None:
-        return Calibration(loaded[n:], held_out)
-    known = host.labels(labels)
-    names = [files[i].name for i in order[: len(held_out)]]
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise PictureError(labels, f"says nothing of {unknown[0]}", "label every calibration picture")
-    return Calibration(loaded[n:], held_out, np.array([known[name] for name in names], np.int64))
+    shape = graph.inputs[0].shape
+    order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
+    n = min(max(1, round(job.recipe.held_out * len(order))), len(order) - 1)
+    if form is None:
+        assert isinstance(samples, ArrayFile)  # what pictures are made into is known from the start
+        padded = any(any(getattr(u.op, "pads", ())) for u in graph.consumers[graph.inputs[0].name])
+        form = calibrated(samples.values(order[n:], shape, unheard), shape, holds_zero=padded)
+    loaded = samples.load(order, form, shape[1:], warn)
+    held_out = slice(n) if n else slice(None)
+    asked = job.pictures.labels
+    labels = samples.with_labels(asked, order[held_out])
+    scores = math.prod(graph.shapes[graph.outputs[0]])
+    labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
+    real = None if loaded.real is None else loaded.real[held_out]
+    return Calibration(loaded.data[n:], loaded.data[held_out], labels, real), form
 
 
 class Bench:
     """A job's float graph and pictures, and the way from weights with levels to integers.
 
-    graph : the float model in canonical form
+    graph : the float model in canonical form; where outputs are values, in ``units``, their deviations
     evidence : what the recipe's passes may look at; ``said`` collects what they report for the manifest
 
     Reads the model and the pictures when it is made, and raises what is wrong with them.
     """
 
-    def __init__(self, job: Job, progress: Progress) -> None:
-        files = host.files(job.pictures.folder)
+    def __init__(self, job: Job, progress: Progress, warn: Warn = unheard) -> None:
+        samples = open_samples(job.pictures.folder, warn)
         progress("importing", 0, 1)
-        self._model, self._preprocess = import_model(job.source)
+        self._model, form = import_model(job.source, samples)
         progress("importing", 1, 1)
-        self._calibration = draw(files, job, self._preprocess, self._model.graph.inputs[0].shape[1:])
+        self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
         self.job, self._progress = job, progress
-        self.graph = canonical(self._model.graph, self._preprocess)
+        self.kind = output_kind(job.outputs, self._model.graph)
+        check_moves(self._model.graph.name, self._reference)
+        self.graph, self.units = canonical(self._model.graph, self._preprocess), None
+        if self.kind == "values":
+            self.graph, self.units = in_units(self.graph, spreads(self._reference))
         pictures = self._calibration.measure, self._calibration.held_out
         measure, held_out = (self._preprocess.centred(x) for x in pictures)
         on_engine = isinstance(job.target, EngineTarget)  # its lanes spend as much time on zeros of an input
         active = {} if on_engine else active_shares(self.graph, measure[:ACTIVE_PICTURES])
         work = work_of_weights(self.graph, job.target, active)
         self.said: dict[str, Mapping[str, Any]] = {}
-        self.kind = output_kind(job.outputs, self._model, labelled=self._calibration.labels is not None)
         self.evidence = Evidence(
             measure=measure,
             held_out=held_out,
             progress=progress,
             trial=lambda candidate: self.integers(candidate).trial,
-            metric=self._metric,
+            metric=self.metric,
             classes=self._reference.shape[1] if self.kind == "classes" else 0,
             work=work,
             weighed=job.weigh,
@@ -178,14 +196,20 @@ class Bench:
 
     @cached_property
     def _reference(self) -> F32:
-        """The float model's scores on the held-out pictures: float32 [N, S]."""
-        return FloatRunner(self._model.graph).run(self._preprocess.normalise(self._calibration.held_out))
+        """The float model's outputs on the held-out samples: float32 [N, S]."""
+        calibration = self._calibration
+        real = self._preprocess.normalise(calibration.held_out) if calibration.real is None else calibration.real
+        return FloatRunner(self._model.graph).run(real)
 
     @cached_property
-    def _metric(self) -> Metric:
-        """What differences of the outputs are worth."""
-        check_moves(self._model.graph.name, self._reference)
-        return metric_of(self._reference, self.kind)
+    def _wanted(self) -> F32:
+        """``_reference`` in the units of ``graph``."""
+        return self._reference if self.units is None else (self._reference / self.units).astype(np.float32)
+
+    @cached_property
+    def metric(self) -> Metric:
+        """What differences of the outputs of ``graph`` are worth."""
+        return metric_of(self._wanted, self.kind)
 
     def integers(self, candidate: Graph) -> Integers:
         """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
@@ -200,9 +224,20 @@ class Bench:
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
         labels = calibration.labels if self.kind == "classes" else None
-        found = compared(self._model.graph, self._reference, qgraph, scores, labels, self.kind)
+        found = compare(
+            self._model.graph,
+            self._preprocess,
+            qgraph,
+            calibration.held_out,
+            labels,
+            self._progress,
+            kind=self.kind,
+            units=self.units,
+            scores=scores,
+            reference=self._reference,
+        )
         given = (scores * qgraph.score_scale).astype(np.float32)
-        trial = trial_of(len(blob.data), found, self._metric, self._reference, given, labels)
+        trial = trial_of(len(blob.data), found, self.metric, self._wanted, given, labels)
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found, trial)))
         return self._made[-1][1]
 
@@ -218,7 +253,7 @@ class Bench:
         engine = engine_plan_for(self.job, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
         inputs = self.job, self._model, self._preprocess, self._calibration
-        return Compiled(*inputs, made, plan, needs, engine, self.said, self.kind)
+        return Compiled(*inputs, made, plan, needs, engine, self.said, self.kind, self.units)
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
         """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""
@@ -262,18 +297,16 @@ def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> 
     return calibrate(run, recipe.ranges, recipe.range_keep)
 
 
-def output_kind(asked: OutputKind | None, model: ImportedModel, labelled: bool) -> OutputKind:
-    """What a network's outputs are: what a user says; else classes where samples are labelled, a softmax or argmax
-    was behind them, or there are two or more, and values where there is one.
+def output_kind(asked: OutputKind | None, model: Graph) -> OutputKind:
+    """What a network's outputs are: what a user says, else values where there is one, classes where there are
+    more.
 
     Raises ConfigError where a single output is said to be of classes.
     """
-    count = int(np.prod(model.graph.shapes[model.graph.outputs[0]]))
+    count = int(np.prod(model.shapes[model.outputs[0]]))
     if asked == "classes" and count < 2:
         raise ConfigError("outputs", "classes need two scores or more, the network has one", "say values")
-    if asked is not None:
-        return asked
-    return "classes" if count >= 2 else "values"
+    return asked or ("classes" if count >= 2 else "values")
 
 
 def check_moves(name: str, reference: F32) -> None:
@@ -288,39 +321,35 @@ def check_moves(name: str, reference: F32) -> None:
 
 def compare(
     model: Graph,
-    preprocess: Preprocess,
+    form: InputForm,
     qgraph: QGraph,
-    pictures: NDArray[np.uint8],
+    samples: NDArray[np.uint8],
     labels: NDArray[np.int64] | None,
     progress: Progress,
-    scores: NDArray[np.int32] | None = None,
+    *,
     kind: OutputKind = "classes",
+    units: F64 | None = None,
+    scores: NDArray[np.int32] | None = None,
+    reference: F32 | None = None,
 ) -> Fidelity:
-    """The integer network against the float model before any pass, on camera pictures uint8 [N, H, W, C].
+    """The integer network against the float model before any pass, on input bytes uint8 [N, H, W, C].
 
-    labels : int64 [N], the pictures' classes, or None where accuracy is not asked for
-    scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
+    labels : int64 [N], the samples' classes, or None where accuracy is not asked for
     kind : what the outputs are
+    units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
+    scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
+    reference : float32 [N, S], the float model's outputs; None to compute them
     """
-    reference = FloatRunner(model).run(preprocess.normalise(pictures))
+    if reference is None:
+        reference = FloatRunner(model).run(form.normalise(samples))
     if scores is None:
-        step = counted(progress, "running the integer network", len(pictures))
-        scores = execute(qgraph, pictures, progress=step)
-    return compared(model, reference, qgraph, scores, labels, kind)
-
-
-def compared(
-    model: Graph,
-    reference: F32,
-    qgraph: QGraph,
-    scores: NDArray[np.int32],
-    labels: NDArray[np.int64] | None,
-    kind: OutputKind,
-) -> Fidelity:
-    """``compare`` with the float model's outputs ``reference``, float32 [N, S], given."""
+        step = counted(progress, "running the integer network", len(samples))
+        scores = execute(qgraph, samples, progress=step)
     name = model.outputs[0]
     c, *plane = model.shapes[name]
     shape = (c, *plane) if plane != [1, 1] else (c,)
+    reference = reference if units is None else (reference / units).astype(np.float32)
+    labels = labels if kind == "classes" else None
     return fidelity(reference, scores, qgraph.score_scale, labels, kind=kind, name=name, shape=shape)
 
 
@@ -328,7 +357,8 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     """Everything in the output folder, by relative path; ``data`` is its manifest."""
     made = compiled.integers
     golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
-    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden)
+    form = compiled.preprocess
+    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden, form)
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:
         firmware = merged(firmware, below("engine", emit_driver(made.qgraph, engine.plan)))
@@ -338,7 +368,7 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
         "model.dcb": made.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
         "README.md": output_readme(data),
-        **{f"golden/{path}": data for path, data in golden.files().items()},
+        **{f"golden/{path}": data for path, data in golden.files(form).items()},
         **below("firmware", firmware),
         **below("rtl", rtl),
     }

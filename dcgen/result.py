@@ -15,6 +15,7 @@ from dcgen.compress.recipes import Recipe
 from dcgen.encode.blob import Blob
 from dcgen.fidelity import Fidelity
 from dcgen.importers.model import ImportedModel
+from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import Graph
 from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
@@ -36,20 +37,22 @@ class Source:
     weights : file of weights for a named model; None for a model file, or for the weights that ship with the name
     preprocess : None for the preprocessing that the model states itself
     size : input height and width in pixels, or None for the preset's or the model's own
+    name : what firmware and report call the model, or None for the name that its file gives it
     """
 
     model: str
     weights: Path | None = None
     preprocess: Preprocess | None = None
     size: int | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pictures:
-    """The calibration pictures on disk.
+    """The calibration samples on disk; see ``inputs.samples``.
 
-    folder : folder of picture files
-    labels : file with the class of each picture, which only the goal of accuracy reads
+    folder : folder of picture files or of class folders, or a file of arrays
+    labels : file with the class of each sample; None for what class folders or an array y say
     """
 
     folder: Path
@@ -108,16 +111,19 @@ class Job:
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Calibration pictures as camera bytes, uint8 [N, H, W, C].
+    """Calibration samples as the bytes that the network takes, uint8 [N, H, W, C].
 
     measure : pictures for statistics
     held_out : pictures for choices; none is in both unless there is only one
     labels : int64 [N], classes of the held-out pictures, where they are known
+    real : float32 [N, C, H, W], the values of the held-out samples where these were given as real numbers; None
+        where the bytes say them exactly
     """
 
     measure: NDArray[np.uint8]
     held_out: NDArray[np.uint8]
     labels: NDArray[np.int64] | None = None
+    real: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,11 +167,12 @@ class Compiled:
     engine : None where the target is no engine
     said : what the recipe's passes reported, by key of the manifest
     kind : what the outputs are
+    units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
     """
 
     job: Job
     model: ImportedModel
-    preprocess: Preprocess
+    preprocess: InputForm
     calibration: Calibration
     integers: Integers
     plan: FirmwarePlan
@@ -173,3 +180,4 @@ class Compiled:
     engine: EngineCompiled | None
     said: Mapping[str, Mapping[str, Any]]
     kind: OutputKind
+    units: NDArray[np.float64] | None

@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
-from dcgen.pictures import digest, digests, explicit, files, labels, load, preset, with_size
+from dcgen.inputs.picture_files import load
+from dcgen.pictures import digest, digests, explicit, preset, with_size
 
 CAFFE, TORCH = preset("caffe"), preset("torchvision")
 
@@ -70,31 +71,6 @@ def test_a_truncated_jpeg_is_named(tmp_path):
         load(tmp_path / "a.jpg", CAFFE, (227, 227))
 
 
-def test_an_empty_or_missing_folder_is_named(tmp_path):
-    with pytest.raises(PictureError, match="holds no pictures"):
-        files(tmp_path)
-    with pytest.raises(PictureError, match="none: is not a folder"):
-        files(tmp_path / "none")
-
-
-def test_labels_name_files(tmp_path):
-    f = tmp_path / "labels.txt"
-    f.write_text("a.jpg 3\n# note\n\nb.jpg 0\n")
-    assert labels(f) == {"a.jpg": 3, "b.jpg": 0}
-    f.write_text("\ufeffa.jpg 3\r\n")
-    assert labels(f) == {"a.jpg": 3}
-    for text, message in (
-        ("a.jpg x\n", r"labels.txt:1: expected 'file index'"),
-        ("a.jpg \u00b2\n", r"labels.txt:1: expected 'file index'"),
-        (f"a.jpg {10**30}\n", r"labels.txt:1: expected 'file index'"),
-        ("a.jpg 1\na.jpg 2\n", r"labels.txt:2: a.jpg is of class 2 here and 1 above"),
-        ("", "holds no labels"),
-    ):
-        f.write_text(text)
-        with pytest.raises(PictureError, match=message):
-            labels(f)
-
-
 def test_preprocessing_settings_are_checked():
     with pytest.raises(
         ConfigError, match="nosuch: is not a preprocessing preset; there are caffe, torchvision, digits"
@@ -110,7 +86,7 @@ def test_preprocessing_settings_are_checked():
             explicit("grey", (bad,), (1.0,), "squash", None, 8)
     with pytest.raises(ConfigError, match="fit: must be squash or short-side"):
         explicit("grey", (1.0,), (1.0,), "stretch", None, 8)
-    with pytest.raises(ConfigError, match="order: must be rgb, bgr or grey"):
+    with pytest.raises(ConfigError, match="order: must be rgb, bgr, grey or as-is, not 'yuv'"):
         explicit("yuv", (1.0,), (1.0,), "squash", None, 8)
     with pytest.raises(ConfigError, match="input size: must be 1 to 4096"):
         with_size(CAFFE, 0)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgen import pictures as host
 from dcgen.emit.firmware import emit_firmware
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError, OutputError
 from dcgen.files import write_folder
+from dcgen.inputs.samples import open_samples
 from dcgen.output import open_output
 from dcgen.plan.firmware.plan import FirmwarePlan, plan_firmware
+from dcgen.progress import unheard
 from dcgen.quant.qgraph import U8, QConv, QGraph
 from dcgen.quant.verify import verify
 
@@ -54,7 +55,8 @@ class Network:
         settings = output.manifest["settings"]
         bits = settings.get("index_bits_conv", 4), settings.get("index_bits_fc", 5)
         coding = CodingSettings(settings["coding"], *bits)
-        picture = host.load_all(host.files(out / "golden")[:1], output.preprocess, output.size)[0]
+        samples = open_samples(output.golden, unheard)
+        picture = samples.load([0], output.preprocess, output.size, unheard).data[0]
         if encode(output.qgraph, coding).data != (out / "model.dcb").read_bytes():
             raise OutputError(out, "holds a blob that this dcgen would write differently", "compile it again")
         if size is None:

@@ -31,9 +31,11 @@ from dcgen.errors import DcgenError, OutputError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import temporary_folder
 from dcgen.importers import load
+from dcgen.inputs.samples import open_samples
 from dcgen.ir.graph import F32
 from dcgen.ir.runner import FloatRunner
 from dcgen.output import Output, open_output
+from dcgen.progress import unheard
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConv
 
@@ -50,10 +52,9 @@ class Judge:
     """
 
     def __init__(self, output: Output, images: Path, labels: Path | None) -> None:
-        known = None if labels is None else host.labels(labels)
-        files = host.files(images) if known is None else [images / name for name in known]
-        self.labels = None if known is None else np.array(list(known.values()), np.int64)
-        self.pictures = host.load_all(files, output.preprocess, output.size)
+        samples = open_samples(images, unheard)
+        which, self.labels = samples.labelled(labels)
+        self.pictures = samples.load(which, output.preprocess, output.size, unheard).data
         self.graph = output.float_graph()
         self._input = output.preprocess.normalise(self.pictures)
         self._runner = FloatRunner(self.graph, swappable=True)

@@ -7,10 +7,13 @@ Library code knows no flags: in its messages the name of a setting stands in bac
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from typing import Any
 
 from dcgen import pictures as host
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
+from dcgen.inputs.samples import InputForm
 from dcgen.plan.engine.lanes import with_lanes
 from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.result import Job
@@ -19,11 +22,16 @@ from dcgen.targets import DEFAULT_TARGET, EngineTarget, Target, find
 FLAGS = {
     name: "--" + name.replace("_", "-")
     for name in (
-        *("weights", "preprocess", "mean", "std", "order", "labels", "max_bytes", "density", "distill", "target"),
-        *("ram", "flash", "max_instructions", "lanes"),
+        *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
+        *("max_bytes", "density", "distill", "target", "ram", "flash", "max_instructions", "lanes"),
     )
 }
 """Settings that library code names in its messages, and their flags."""
+
+
+Asked = tuple[str | None, str | None, str | None, str | None, str | None, int | None]
+"""What a user says of preprocessing: ``preprocess``, ``mean``, ``std``, ``order``, ``fit``, ``input_size``."""
+NOTHING_ASKED: Asked = (None, None, None, None, None, None)
 
 
 def with_flags(message: str) -> str:
@@ -75,6 +83,30 @@ def preprocess(
         raise ConfigError("preprocess", f"{given[0]} alone is not enough", "--mean, --std and --order go together")
     means, deviations = _numbers("--mean", mean), _numbers("--std", std)
     return host.explicit(order, means, deviations, fit or "squash", None, size or 224)
+
+
+def preprocess_of_output(form: InputForm, asked: Asked) -> InputForm:
+    """The input of an output folder, ``form``, with another way of resizing pictures where one is asked for.
+
+    Raises ConfigError where mean, deviation, order or size differ from those that the output was compiled with:
+    its weights hold them.
+    """
+    if asked == NOTHING_ASKED:
+        return form
+    if not isinstance(form, host.Preprocess):
+        raise ConfigError("preprocess", f"the output takes {form.name}, no pictures", "leave out all such options")
+    name, mean, std, order, fit, size = asked
+    resized_only = (name, mean, std, order) == (None,) * 4
+    changed: dict[str, Any] = {} if fit is None else {"fit": fit}
+    found = replace(form, **changed) if resized_only else preprocess(*asked)
+    assert found is not None
+    if (found.order, found.mean, found.std) != (form.order, form.mean, form.std):
+        means, deviations = (",".join(f"{v:.7g}" for v in values) for values in (form.mean, form.std))
+        compiled = f"was compiled with --order {form.order} --mean {means} --std {deviations}"
+        raise ConfigError("preprocess", f"the output {compiled}, which its weights hold", "compile it again")
+    if size not in (None, form.size):
+        raise ConfigError("--input-size", f"is {size}, the output takes {form.size}", "compile it again")
+    return replace(form, fit=found.fit, resize=max(found.resize, form.size) if name else form.resize)
 
 
 def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarget:

@@ -18,23 +18,22 @@ from dcgen.plan.firmware.tables import MIN_TABLE_BITS
 from dcgen.result import EngineChoices, Job, Limits, Pictures, Source
 from dcgen.targets import HOST
 
-Mean = Annotated[
-    str | None, Option(help="Explicit preprocessing: mean of each channel in bytes, e.g. 104,117,123.")
-]
-Std = Annotated[str | None, Option(help="Explicit preprocessing: standard deviation of each channel in bytes.")]
-Order = Annotated[str | None, Option(help="Explicit preprocessing: rgb, bgr or grey.")]
-Fit = Annotated[str | None, Option(help="Explicit preprocessing: squash (default) or short-side.")]
 RecipeName = Annotated[str, Option(help="second-order, deep-compression, keep, or a TOML file.")]
 MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 365000 or 380K (K is 1,000).")]
 MaxKl = Annotated[
     float | None,
     Option(help="Goal: most nats of mean KL divergence from the float model, on held-out pictures."),
 ]
+MaxError = Annotated[
+    float | None,
+    Option(help="Goal: most error of any output, relative to its deviation from picture to picture, e.g. 0.05."),
+]
 MaxTop1Drop = Annotated[
     float | None, Option(help="Goal: most percentage points of top-1 accuracy lost on held-out pictures.")
 ]
-Labels = Annotated[
-    Path | None, Option(help="Lines of 'file index' for the calibration pictures, for --max-top1-drop.")
+Name = Annotated[
+    str | None,
+    Option(help="What files, macros and functions of the firmware are named after; default: the model's."),
 ]
 Density = Annotated[float | None, Option(help="Constraint: largest share of weights that are not zero.")]
 Levels = Annotated[int | None, Option(help="Constraint: most different weights in a layer, zero included.")]
@@ -91,16 +90,17 @@ def compile_(
     calibration: options.Calibration,
     weights: options.Weights = None,
     preprocess: options.PreprocessName = None,
-    mean: Mean = None,
-    std: Std = None,
-    order: Order = None,
-    fit: Fit = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
     input_size: options.InputSize = None,
     recipe: RecipeName = DEFAULT,
     max_bytes: MaxBytes = None,
     max_kl: MaxKl = None,
+    max_error: MaxError = None,
     max_top1_drop: MaxTop1Drop = None,
-    labels: Labels = None,
+    labels: options.Labels = None,
     density: Density = None,
     levels: Levels = None,
     symmetric: Symmetric = False,
@@ -115,6 +115,8 @@ def compile_(
     max_instructions: MaxInstructions = None,
     lanes: Lanes = None,
     bitstream: Bitstream = False,
+    name: Name = None,
+    outputs: options.Outputs = None,
     json: options.Json = False,
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest.
@@ -124,6 +126,7 @@ def compile_(
     asked = {
         "max_bytes": arguments.amount_or_none("--max-bytes", max_bytes),
         "max_kl": max_kl,
+        "max_error": max_error,
         "max_top1_drop": max_top1_drop,
         "density": density,
         "levels": levels,
@@ -137,11 +140,12 @@ def compile_(
         arguments.amount_or_none("--max-instructions", max_instructions),
     )
     job = Job(
-        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name),
         pictures=Pictures(folder=calibration, labels=labels),
         recipe=load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
         point=point,
         checkpoint=checkpoint,
+        outputs=outputs,
         target=machine,
         weigh=target is not None and machine is not HOST,
         limits=Limits(ram=arguments.amount_or_none("--ram", ram, 1024), table_bits=table_bits, budget=budget),
@@ -149,7 +153,7 @@ def compile_(
     )
     arguments.check(job)
     with console.progress() as progress:
-        data = compile_model(job, out, progress)
+        data = compile_model(job, out, progress, console.print_warning)
     if json:
         console.print_json(data)
     else:
@@ -158,23 +162,45 @@ def compile_(
 
 def show(data: Mapping[str, Any], out: Path) -> None:
     """A table of the figures in the manifest ``data`` that people ask for first."""
-    held = data["held_out"]
-    low, high = held["agreement_interval"]
-    agreement = f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}]"
-    kl_interval = console.interval(held["mean_kl_interval"])
     rows = [
         ("blob", f"{data['blob_bytes']:,} bytes"),
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
         ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
-        ("agreement with float", f"{agreement} of {held['n']} held-out calibration pictures"),
-        ("mean KL from float", f"{held['mean_kl']:.4f} nats [{kl_interval}] on them"),
+        *_fidelity_rows(data["held_out"]),
+        *_goal_rows(data),
         *distillation_rows(data),
         *_predicted_rows(data),
         *_engine_rows(data),
         ("written to", str(out)),
     ]
     console.print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def _fidelity_rows(held: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """The rows with figures on the held-out samples."""
+    rows: list[tuple[object, ...]] = [("held-out samples", f"{held['n']:,} of the calibration, for all below")]
+    if "agreement" in held:
+        low, high = held["agreement_interval"]
+        share = f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}]"
+        rows.append(("agreement with float", share))
+        rows.append(
+            ("mean KL from float", f"{held['mean_kl']:.4f} nats [{console.interval(held['mean_kl_interval'])}]")
+        )
+    if "top1_change" in held:
+        low, high = (100 * bound for bound in held["top1_change"]["interval"])
+        points = f"{100 * held['top1_change']['value']:+.2f} points [{low:+.2f} .. {high:+.2f}]"
+        tells = f"one sample is {100 / held['n']:.2f} points"
+        rows.append(("top-1", f"{100 * held['compressed']['top1']:.1f} %, {points}; {tells}"))
+    rows += [(f"relative error of {o['name']}", f"{o['relative_error']:.4f}") for o in held["outputs"]]
+    return rows
+
+
+def _goal_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
+    """The row that says how much of its limits the network uses where nobody has set a goal."""
+    limits = data.get("goal", {}).get("limits", ())
+    used = ", ".join(f"{part['name']} {part['reached']:.3g} of {part['limit']:.3g}" for part in limits)
+    return [("default limits, expected", used)] if used else []
 
 
 def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
@@ -184,7 +210,7 @@ def distillation_rows(data: Mapping[str, Any]) -> list[tuple[object, ...]]:
     start, best, rounds = found["start"], found["best"], len(found["rounds"])
 
     def figures(trial: Mapping[str, Any]) -> str:
-        return f"{trial['blob_bytes']:,} bytes at {trial['mean_kl']:.4f} nats"
+        return f"{trial['blob_bytes']:,} bytes at loss {trial['loss']:.4f}"
 
     if best is None:
         return [("distillation", f"did not help: nothing better than {figures(start)} in {rounds} rounds")]

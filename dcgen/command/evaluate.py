@@ -6,17 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 from typer import Option
 
 from dcgen import pictures as host
-from dcgen.command import console, options
-from dcgen.errors import ConfigError, PictureError
+from dcgen.command import arguments, console, options
+from dcgen.errors import ConfigError
 from dcgen.fidelity import Fidelity
+from dcgen.inputs.samples import InputForm, check_classes, open_samples
 from dcgen.intervals import CONFIDENCE
+from dcgen.ir.runner import FloatRunner
+from dcgen.metric import OutputKind
 from dcgen.output import Output, open_output
 from dcgen.pipeline import compare
-from dcgen.progress import Progress, counted
+from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.verify import host_scores
 
 
@@ -41,14 +43,23 @@ class Evaluation:
 
 def eval_(
     out: options.OutFolder,
-    images: Annotated[Path, Option(help="Folder of pictures.")],
-    labels: Annotated[Path | None, Option(help="Lines of 'file index'; without it no accuracy.")] = None,
+    images: options.Images,
+    labels: options.Labels = None,
     on: Annotated[str, Option(help="golden (the Python reference) or host (the emitted C).")] = "golden",
+    preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
+    input_size: options.InputSize = None,
+    outputs: options.Outputs = None,
     json: options.Json = False,
 ) -> None:
     """Compare the compiled network with the float one on the same pictures."""
+    output = open_output(out)
+    form = arguments.preprocess_of_output(output.preprocess, (preprocess, mean, std, order, fit, input_size))
     with console.progress() as progress:
-        found = evaluate(out, images, labels, on, progress)
+        found = evaluate(output, form, images, labels, on, outputs, progress, console.print_warning)
     warn_of_overlap(found, images)
     if json:
         console.print_json(found.to_json())
@@ -56,32 +67,51 @@ def eval_(
         show(found)
 
 
-def evaluate(out: Path, images: Path, labels: Path | None, on: str, progress: Progress) -> Evaluation:
-    """Fidelity on the labelled pictures of a folder, with accuracy; without labels, on all pictures of the folder.
+def evaluate(
+    output: Output,
+    form: InputForm,
+    images: Path,
+    labels: Path | None,
+    on: str,
+    kind: OutputKind | None,
+    progress: Progress,
+    warn: Warn = unheard,
+) -> Evaluation:
+    """Fidelity on the samples that ``labels`` names, with accuracy; without such a file, on all of ``images``.
 
+    form : how samples become the bytes that the output takes
     on : ``golden`` to run the Python reference, ``host`` to run the emitted C
+    kind : what the outputs are; None for what they were compiled as
 
-    Raises ConfigError for another ``on``, PictureError where a label or a picture cannot be used.
+    Raises ConfigError for another ``on``, PictureError where a label or a sample cannot be used.
     """
     if on not in ("golden", "host"):
         raise ConfigError("--on", f"must be golden or host, not {on!r}")
-    output = open_output(out)
-    indices = None
-    if labels is None:
-        files = host.files(images)
-    else:
-        host.files(images)  # raises where that is no folder of pictures
-        known = host.labels(labels)
-        files = [images / name for name in known]
-        indices = np.array(list(known.values()), np.int64)
-        if indices.max() >= output.qgraph.n_scores:
-            raise PictureError(labels, f"names class {indices.max()}, the network has {output.qgraph.n_scores}")
-    pictures = host.load_all(files, output.preprocess, output.size)
-    scores = None
+    samples = open_samples(images, warn)
+    which, indices = samples.labelled(labels)
+    kind = output.kind if kind is None else kind
+    if kind == "classes":
+        indices = check_classes(labels or images, indices, output.qgraph.n_scores, asked=labels is not None)
+    inputs = samples.load(which, form, output.size, warn)
+    graph, scores, reference = output.float_graph(), None, None
     if on == "host":
-        scores = host_scores(out, pictures, counted(progress, "running the emitted C", len(pictures)))
-    found = compare(output.float_graph(), output.preprocess, output.qgraph, pictures, indices, progress, scores)
-    return Evaluation(found, host.digest(pictures), _overlap(output, pictures))
+        step = counted(progress, "running the emitted C", len(inputs.data))
+        scores = host_scores(output.path, inputs.data, step)
+    if inputs.real is not None:
+        reference = FloatRunner(graph).run(inputs.real)
+    found = compare(
+        graph,
+        form,
+        output.qgraph,
+        inputs.data,
+        indices,
+        progress,
+        kind=kind,
+        units=output.units,
+        scores=scores,
+        reference=reference,
+    )
+    return Evaluation(found, host.digest(inputs.data), _overlap(output, inputs.data))
 
 
 def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
@@ -95,16 +125,17 @@ def _overlap(output: Output, pictures: host.U8) -> dict[str, int] | None:
 def show(found: Evaluation) -> None:
     """A table of agreement, divergence and accuracy, with the number of pictures and intervals."""
     f = found.fidelity
-    rows: list[tuple[object, ...]] = [
-        ("agreement", f.agreement, console.interval(f.agreement_interval)),
-        ("mean KL, nats", f.mean_kl, console.interval(f.mean_kl_interval)),
-    ]
-    for name, accuracy in (("float", f.float_), ("compressed", f.compressed)):
-        if accuracy is not None:
-            rows += [(f"{name} top-1", accuracy.top1, ""), (f"{name} top-5", accuracy.top5, "")]
-    if (change := f.top1_change) is not None:
-        rows.append(("change of top-1", change.value, console.interval(change.interval)))
-        rows.append((f"  {change.lost} lost, {change.gained} gained: p (McNemar)", change.p, ""))
+    rows: list[tuple[object, ...]] = []
+    if (classes := f.classes) is not None:
+        rows.append(("agreement", classes.agreement, console.interval(classes.agreement_interval)))
+        rows.append(("mean KL, nats", classes.mean_kl, console.interval(classes.mean_kl_interval)))
+        for name, accuracy in (("float", classes.float_), ("compressed", classes.compressed)):
+            if accuracy is not None:
+                rows += [(f"{name} top-1", accuracy.top1, ""), (f"{name} top-5", accuracy.top5, "")]
+        if (change := classes.top1_change) is not None:
+            rows.append(("change of top-1", change.value, console.interval(change.interval)))
+            rows.append((f"  {change.lost} lost, {change.gained} gained: p (McNemar)", change.p, ""))
+    rows += [(f"relative error of {o.name}", o.relative_error, "") for o in f.outputs]
     console.print_table(f"On {f.n} pictures", ("", "", f"{100 * CONFIDENCE:.0f} % interval"), rows)
 
 

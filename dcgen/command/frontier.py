@@ -26,6 +26,10 @@ def frontier_(
     points: Annotated[int, Option(min=2, max=99, help="Number of files, evenly spaced in size.")] = 12,
     weights: options.Weights = None,
     preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
     input_size: options.InputSize = None,
     settings: options.Settings = None,
     target: options.TargetName = None,
@@ -33,7 +37,7 @@ def frontier_(
 ) -> None:
     """Write the curve of bytes, fidelity, density and work of MODEL, every point ready for compile --point."""
     machine = arguments.machine(target)
-    chosen = arguments.preprocess(preprocess, size=input_size)
+    chosen = arguments.preprocess(preprocess, mean, std, order, fit, input_size)
     job = Job(
         source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
         pictures=Pictures(folder=calibration),
@@ -43,7 +47,7 @@ def frontier_(
     )
     sizes = arguments.amount("--from", smallest), arguments.amount("--to", largest)
     with console.progress() as progress:
-        rows = frontier(job, out, points, sizes, progress)
+        rows = frontier(job, out, points, sizes, progress, console.print_warning)
     if json:
         console.print_json({"points": [asdict(r) for r in rows]})
     else:

@@ -8,38 +8,54 @@ from typing import Annotated, Any
 
 from typer import Argument
 
-from dcgen.command import console, options
+from dcgen.command import arguments, console, options
 from dcgen.encode.reader import describe
 from dcgen.errors import BlobError, ConfigError
-from dcgen.importers import load
-from dcgen.ir.graph import Graph, macs
+from dcgen.importers import ImportedModel, load
+from dcgen.inputs.samples import InputForm
+from dcgen.ir.graph import macs
 from dcgen.output import open_output
+from dcgen.pictures import preset
 
 
 def inspect_(
     what: Annotated[str, Argument(help="An output folder, a .dcb blob, or a model.", metavar="OUT|BLOB|MODEL")],
     weights: options.Weights = None,
+    preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
+    input_size: options.InputSize = None,
     json: options.Json = False,
 ) -> None:
     """Say what an output folder, a blob or a model holds."""
-    data = inspect(what, weights)
+    data = inspect(what, weights, (preprocess, mean, std, order, fit, input_size))
     if json:
         console.print_json(data)
     else:
         show(data)
 
 
-def inspect(what: str, weights: Path | None) -> dict[str, Any]:
+def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.NOTHING_ASKED) -> dict[str, Any]:
     """A description of an output folder (its manifest), a blob or a model; ``kind`` says of which.
 
-    Raises ConfigError where weights are given for something that holds its own.
+    asked : the options of preprocessing, in the order of ``arguments.preprocess``
+
+    Raises ConfigError where weights are given for something that holds its own, or preprocessing where it is not
+    that of the output, or for a blob.
     """
     path = Path(what)
     if weights is not None and (path.is_dir() or path.suffix == ".dcb"):
         raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
     if path.is_dir():
-        return {"kind": "output", **open_output(path).manifest}
+        output = open_output(path)
+        form = arguments.preprocess_of_output(output.preprocess, asked)
+        resized = {"preprocess": form.to_json()} if asked != arguments.NOTHING_ASKED else {}
+        return {"kind": "output", **output.manifest, **resized}
     if path.suffix == ".dcb":
+        if asked != arguments.NOTHING_ASKED:
+            raise ConfigError(path, "is a blob, which knows no preprocessing", "name the output folder")
         try:
             data = path.read_bytes()
         except OSError as e:
@@ -48,15 +64,20 @@ def inspect(what: str, weights: Path | None) -> dict[str, Any]:
             return {"kind": "blob", "file": what, **describe(data).to_json()}
         except BlobError as e:
             raise BlobError(path, str(e), code=e.code) from e
-    return {"kind": "model", **_describe_graph(load(what, weights=weights).graph)}
+    chosen, size = arguments.preprocess(*asked), asked[-1]
+    model = load(what, weights=weights, input_size=size, default_size=chosen.size if chosen else None)
+    return {"kind": "model", **_describe(model, chosen)}
 
 
-def _describe_graph(graph: Graph) -> dict[str, Any]:
+def _describe(model: ImportedModel, form: InputForm | None) -> dict[str, Any]:
+    graph = model.graph
+    form = form or model.own_input or (preset(model.preprocess_hint) if model.preprocess_hint else None)
     dense, shapes = macs(graph), graph.shapes
     nodes = [(n.name, type(n.op).__name__, list(shapes[n.name]), dense.get(n.name, 0)) for n in graph.nodes]
     return {
         "name": graph.name,
         "inputs": {i.name: list(i.shape) for i in graph.inputs},
+        "preprocess": None if form is None else form.to_json(),
         "outputs": {o: list(shapes[o]) for o in graph.outputs},
         "parameters": sum(c.weight.values.size + c.bias.size for _, c in graph.convs()),
         "macs": sum(dense.values()),

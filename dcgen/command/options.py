@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+Outputs = Annotated[
+    Literal["classes", "values"] | None,
+    Option(
+        help="What the outputs are: scores of classes, of which the highest counts, or values that count each for "
+        "itself. Default: values where there is one, else classes."
+    ),
+]
 Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
 OutFolder = Annotated[Path, Argument(help="Output folder of 'compile'.", metavar="OUT")]
 
@@ -18,9 +25,28 @@ InputSize = Annotated[
     int | None, Option(help="Input height and width in pixels; default: the preset's, or the model's own.")
 ]
 NewFolder = Annotated[Path, Option("--out", "-o", help="Folder to write.")]
-Calibration = Annotated[Path, Option(help="Folder of pictures, without labels.")]
+Calibration = Annotated[
+    Path,
+    Option(
+        help="Folder of pictures, folder with a folder for each class, or .npy or .npz file. In it x is "
+        "uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; y [N] are classes."
+    ),
+]
+Images = Annotated[Path, Option(help="Pictures or values, as for --calibration of 'compile'.")]
 PreprocessName = Annotated[
     str | None, Option(help="caffe, torchvision or digits; default: what a named model was trained with.")
+]
+Mean = Annotated[
+    str | None, Option(help="Explicit preprocessing: mean of each channel in bytes, e.g. 104,117,123.")
+]
+Std = Annotated[str | None, Option(help="Explicit preprocessing: standard deviation of each channel in bytes.")]
+Order = Annotated[
+    str | None, Option(help="Explicit preprocessing: rgb, bgr, grey, or as-is, which has up to four channels.")
+]
+Fit = Annotated[str | None, Option(help="Explicit preprocessing: squash (default) or short-side.")]
+Labels = Annotated[
+    Path | None,
+    Option(help="Lines of 'file index', .csv of 'file,label', or .npy; default: class folders, or y of an .npz."),
 ]
 Settings = Annotated[
     list[str] | None,

@@ -8,10 +8,10 @@ from typing import Annotated
 
 from typer import Exit, Option
 
-from dcgen import pictures as host
 from dcgen.command import console, options
+from dcgen.inputs.samples import open_samples
 from dcgen.output import open_output
-from dcgen.progress import Progress
+from dcgen.progress import Progress, unheard
 from dcgen.targets import CHECK_NAME, TARGETS, find_check
 from dcgen.verify import Check, verify, verify_rtl
 
@@ -25,8 +25,11 @@ def verify_(
             f"{CHECK_NAME} simulates the engine."
         ),
     ] = None,
-    images: Annotated[Path | None, Option(help="Folder of pictures; default: those in OUT/golden.")] = None,
-    count: Annotated[int | None, Option(min=1, help="Use the first COUNT pictures.")] = None,
+    images: Annotated[
+        Path | None,
+        Option(help="Pictures or values, as for --calibration of 'compile'; default: those in OUT/golden."),
+    ] = None,
+    count: Annotated[int | None, Option(min=1, help="Use the first COUNT of them.")] = None,
     cycles: Annotated[bool, Option("--cycles", help="Show the engine's cycles by layer and by cause.")] = False,
     json: options.Json = False,
 ) -> None:
@@ -46,7 +49,7 @@ def verify_(
 def run(
     out: Path, on: Sequence[str], images: Path | None, count: int | None, progress: Progress
 ) -> tuple[Check, ...]:
-    """Verify the output folder with its golden pictures, or those of the folder ``images``.
+    """Verify the output folder with its golden inputs, or those that ``images`` holds.
 
     on : machines by their check names, and ``rtl`` for the engine; all machines, without the engine, if it is
         empty
@@ -54,8 +57,10 @@ def run(
     """
     output = open_output(out)
     machines = tuple(dict.fromkeys(find_check(name) for name in on if name != CHECK_NAME))
-    files = host.files(images or out / "golden")[:count]
-    loaded = host.load_all(files, output.preprocess, output.size)
+    warn = console.print_warning if images else unheard
+    samples = open_samples(images or output.golden, warn)
+    which = range(len(samples.names))[:count]
+    loaded = samples.load(which, output.preprocess, output.size, warn).data
 
     def said(step: str) -> None:
         progress(step, 1, 1)

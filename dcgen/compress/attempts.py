@@ -17,7 +17,8 @@ from dcgen.errors import ConfigError
 from dcgen.ir.graph import Graph
 
 RANGE = (1e-16, 1e2)
-"""Lowest and highest price of a bit in units of the metric's loss: beyond them no network gets better or smaller."""
+"""Lowest and highest price of a bit in units of the metric's loss: beyond them no network gets better or
+smaller."""
 WORK_SHARE = 0.53
 """Share of a surcharge that is in proportion to a weight's work; the rest is the same for every weight. How it was
 chosen stands in docs/decisions/0006."""

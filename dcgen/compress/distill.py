@@ -241,10 +241,7 @@ class Distillation:
     def _allowed(self, kl: float, point: Point) -> bool:
         """Whether a trial of the network is expected to meet the goal and the density."""
         size, loss = self._expected(kl, point.bits)
-        if self._most_kl is None:
-            kept = size <= self._most_bytes
-        else:
-            kept = loss <= self._most_kl * (1 - KL_MARGIN)
+        kept = size <= self._most_bytes if self._most_kl is None else loss <= self._most_kl * (1 - KL_MARGIN)
         return kept and point.density <= self._density
 
     def _price_change(self, kl: float, bits: float) -> float:

@@ -61,8 +61,8 @@ def trial_of(
     given: F32,
     labels: NDArray[np.int64] | None,
 ) -> Trial:
-    """The figures of a network whose outputs are ``given`` where the float network's are ``reference``, both float32
-    [N, S].
+    """The figures of a network whose outputs are ``given`` where the float network's are ``reference``, both
+    float32 [N, S].
 
     held_out : how far they are from each other
     labels : int64 [N], classes of the pictures, None where they are not known or outputs are values
@@ -104,7 +104,7 @@ class Evidence:
     held_out: F32
     progress: Progress
     trial: Callable[[Graph], Trial]
-    metric: Metric = Classes()
+    metric: Metric = field(default_factory=Classes)
     classes: int = 0
     work: Mapping[str, float] = field(default_factory=dict)
     weighed: bool = False

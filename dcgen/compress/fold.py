@@ -12,17 +12,19 @@ from dataclasses import replace
 import numpy as np
 
 from dcgen.errors import ConfigError, UnsupportedError
+from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Graph, Node, Pad, Weight
 from dcgen.ir.verify import verify
-from dcgen.pictures import Preprocess
 
+MOST_PICTURE_CHANNELS = 4
+"""An input of more channels is scaled channel by channel, as no order of channels has to be changed."""
 Pass = Callable[[Graph], Graph]
 
 
-def canonical(graph: Graph, preprocess: Preprocess) -> Graph:
+def canonical(graph: Graph, preprocess: InputForm) -> Graph:
     """The graph in canonical form.
 
-    preprocess : what the network's own pictures are made of camera bytes by
+    preprocess : what the network's own input is made of bytes by
 
     Raises UnsupportedError or ConfigError, naming the node or setting.
     """
@@ -142,7 +144,7 @@ def merge_flattens(graph: Graph) -> Graph:
     return graph
 
 
-def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
+def fold_input(graph: Graph, preprocess: InputForm) -> Graph:
     """Make the input centred camera pictures: the standard deviation and the order of channels go into the
     convolutions that read it. Subtracting the mean is left to lowering.
 
@@ -154,9 +156,13 @@ def fold_input(graph: Graph, preprocess: Preprocess) -> Graph:
     inverse = np.argsort(preprocess.camera_to_network)
     std = np.asarray(preprocess.std)
     if not users or name in graph.outputs or not all(isinstance(u.op, Conv) and u.op.groups == 1 for u in users):
-        weight = np.zeros((len(std), len(std), 1, 1), np.float32)
-        weight[range(len(std)), preprocess.camera_to_network, 0, 0] = 1 / std
-        first = Node(f"{name}.scaled", Conv(Weight(weight), np.zeros(len(std), np.float32)), (name,))
+        channels = len(std)
+        groups = channels if channels > MOST_PICTURE_CHANNELS else 1
+        weight = np.zeros((channels, channels // groups, 1, 1), np.float32)
+        read = preprocess.camera_to_network if groups == 1 else (0,) * channels
+        weight[range(channels), read, 0, 0] = 1 / std
+        scaled = Conv(Weight(weight), np.zeros(channels, np.float32), groups=groups)
+        first = Node(f"{name}.scaled", scaled, (name,))
         renamed = (replace(n, inputs=tuple(first.name if i == name else i for i in n.inputs)) for n in graph.nodes)
         outputs = tuple(first.name if o == name else o for o in graph.outputs)
         return graph.with_nodes((first, *renamed), outputs=outputs)

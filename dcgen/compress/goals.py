@@ -1,8 +1,8 @@
 """What a network is to keep to, and the search for the prices at which it does.
 
 One number is searched for: the price of a bit, in units of the metric's loss (``Prices``). The higher it is, the
-smaller is the file and the larger the loss. A *try* quantizes the whole network at one price and runs it as integers
-on the held-out pictures. Its *figure* is the quantity that the goal limits.
+smaller is the file and the larger the loss. A *try* quantizes the whole network at one price and runs it as
+integers on the held-out pictures. Its *figure* is the quantity that the goal limits.
 
 Figures of few pictures scatter from network to network. So tries are judged by quiet figures, which say what to
 expect of further pictures (``metric``), and the try that is chosen keeps to the limit by its own figure, too.
@@ -24,21 +24,21 @@ from dcgen.errors import ConfigError
 GoalName = Literal["fidelity", "max_kl", "max_error", "max_top1_drop", "max_bytes"]
 
 DEFAULT_LOSS = 0.011
-"""By default, limit of the loss of up to ``MANY_CLASSES`` classes, in nats at the metric's temperature. With more it
-is in proportion to their number, as the next class is closer to the first then: .11 for a thousand. What that comes
-to on SqueezeNet stands in docs/decisions/0006, on small networks in docs/decisions/0010."""
+"""By default, limit of the loss of up to ``MANY_CLASSES`` classes, in nats at the metric's temperature. With
+more it is in proportion to their number, as the next class is closer to the first then: .11 for a thousand. What
+that comes to on SqueezeNet stands in docs/decisions/0006, on small networks in docs/decisions/0010."""
 DEFAULT_CHANGES = 0.0133
 """By default, limit of the share of pictures whose first class is expected to change; of many classes as above."""
 MANY_CLASSES = 100
 DEFAULT_DROP = 0.5
-"""By default, limit of the accuracy that is expected to be lost, in percentage points, where labels are known; with
-so few pictures that one of them is more, one picture's share."""
+"""By default, limit of the accuracy that is expected to be lost, in percentage points, where labels are known;
+with so few pictures that one of them is more, one picture's share."""
 DEFAULT_ERROR = 0.1
 """By default, limit of the relative error of every output where outputs are values."""
 SPARSE_SHARE = 0.6
-"""For a user who asks for a density alone, the price of a bit is the one at which the network without the density is
-expected to use this share of the default's loss. It is below 1 because pruning costs most of the fidelity then, and
-coarser levels would save few bytes for what they cost on top."""
+"""For a user who asks for a density alone, the price of a bit is the one at which the network without the
+density is expected to use this share of the default's loss. It is below 1 because pruning costs most of the
+fidelity then, and coarser levels would save few bytes for what they cost on top."""
 LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
 TRIES = (24, 8)
@@ -47,13 +47,13 @@ SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.
 """By goal, the power of the price of a bit, or for a size of its reverse, to which the figure is about
 proportional."""
 PRIOR_TRIES = 2
-"""The mean difference between measured and expected losses is taken as if this many further tries had shown none: a
-few differences are half chance."""
+"""The mean difference between measured and expected losses is taken as if this many further tries had shown
+none: a few differences are half chance."""
 LOSS_PER_POINT = 0.05
 """Loss that is taken to lose one percentage point of accuracy, for the first price alone."""
 DOUBT = 1.645
-"""Standard deviations by which a count of changed pictures may exceed what is allowed of it: more is by chance once
-in twenty."""
+"""Standard deviations by which a count of changed pictures may exceed what is allowed of it: more is by chance
+once in twenty."""
 SIZE_USED = 0.99
 """Share of a size from which on it counts as used."""
 ALIKE = 0.98

@@ -21,8 +21,8 @@ class Point:
 
     weights, biases : by Conv node
     bits : estimated size of the coded levels in the blob, without tables and biases
-    loss_of_error : the metric's loss over its ``score_error``, both on the pictures that the levels were made from;
-        None where it is not known, as for a point from a file
+    loss_of_error : the metric's loss over its ``score_error``, both on the pictures that the levels were made
+        from; None where it is not known, as for a point from a file
     """
 
     weights: Mapping[str, Weight]

@@ -16,7 +16,7 @@ import numpy as np
 
 from dcgen.ahead import ahead
 from dcgen.compress.sections import section
-from dcgen.ir.graph import F32, F64, AvgPool, Clip, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
+from dcgen.ir.graph import F32, F64, AvgPool, Clip, Conv, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import Metric
 
@@ -39,8 +39,8 @@ class Readout:
     """The last convolution with its factor and shifts.
 
     bias : float32 [S]
-    loss_of_error : the metric's loss over its ``score_error``, both of the corrected scores; None where there is no
-        error
+    loss_of_error : the metric's loss over its ``score_error``, both of the corrected scores; None where there is
+        no error
     """
 
     weight: Weight
@@ -61,6 +61,23 @@ def readout(graph: Graph) -> str | None:
             return None
         at = node.name
     return convs[-1] if graph.outputs == (at,) else None
+
+
+def in_units(graph: Graph, units: F64) -> tuple[Graph, F64 | None]:
+    """The graph with outputs divided by ``units``, float64 [S], and the units that they have now.
+
+    Where outputs of different deviations are divided by them, one grid of levels serves the rows of the last
+    convolution, and their errors weigh the same. The division goes into its weights and biases; where that is not
+    possible, the graph stays as it is and the units are None, for 1.
+    """
+    last = readout(graph)
+    conv = graph.by_name[last].op if last is not None else None
+    if last is None or not isinstance(conv, Conv) or graph.shapes[graph.outputs[0]] != (len(units), 1, 1):
+        return graph, None
+    if len(conv.bias) != len(units):
+        return graph, None
+    weight = (conv.weight.values / units[:, None, None, None]).astype(np.float32)
+    return graph.with_weights({last: Weight(weight)}, {last: (conv.bias / units).astype(np.float32)}), units
 
 
 def fitted(

@@ -80,9 +80,9 @@ class Recipe:
 class SecondOrder(Recipe):
     """Levels by second-order error and rate: the smallest file at a divergence, or the least divergence at a size.
 
-    At most one of the goals ``max_kl``, ``max_error``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset. With
-    none of them, the goal is the fidelity that suits the outputs (``goals.Goal``); with a ``density`` alone, the
-    price of a bit is that of ``goals.SPARSE_SHARE``.
+    At most one of the goals ``max_kl``, ``max_error``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset.
+    With none of them, the goal is the fidelity that suits the outputs (``goals.Goal``); with a ``density``
+    alone, the price of a bit is that of ``goals.SPARSE_SHARE``.
 
     max_kl : largest mean divergence, in nats, of the integer network on the held-out pictures
     max_error : largest relative error of any output on the held-out pictures (``fidelity.OutputError``)

@@ -1,10 +1,11 @@
 """The search along one line for the last point that still meets a goal, whatever shape its figure has.
 
-The line is the logarithm of a price, from where every network is close to the float one to where nothing is left of
-it. Along it, a figure rises about in proportion to a power of the price, but it scatters, and on small networks it
-stays flat for decades, jumps and falls back. So the search first brackets the limit, with steps that double as long
-as the limit lies on one side, and then halves the bracket, or cuts it where the line between its ends meets the
-limit. It ends where the network on the near side is not worth more tries, and it cannot fail to end.
+The line is the logarithm of a price, from where every network is close to the float one to where nothing is left
+of it. Along it, a figure rises about in proportion to a power of the price, but it scatters, and on small
+networks it stays flat for decades, jumps and falls back. So the search first brackets the limit, with steps that
+double as long as the limit lies on one side, and then halves the bracket, or cuts it where the line between its
+ends meets the limit. It ends where the network on the near side is not worth more tries, and it cannot fail to
+end.
 """
 
 from __future__ import annotations

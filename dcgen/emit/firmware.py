@@ -10,6 +10,8 @@ from dcgen.emit.ports import port_files
 from dcgen.emit.render import c_rows, c_string, comment_text, render
 from dcgen.encode.blob import Blob
 from dcgen.files import FileSet
+from dcgen.inputs.samples import InputForm
+from dcgen.pictures import Preprocess
 from dcgen.plan.firmware.plan import FirmwarePlan, NodePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.resources import resource_dir
@@ -22,10 +24,18 @@ def runtime_files() -> FileSet:
     return merged(sources, format_files())
 
 
-def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None) -> FileSet:
+def model_files(
+    graph: QGraph,
+    blob: Blob,
+    plan: FirmwarePlan,
+    name: str,
+    golden: Golden | None,
+    form: InputForm | None = None,
+) -> FileSet:
     """The model's own sources and its blob; any number of models link into one program.
 
     golden : the self-test runs its first picture; without ``golden`` there is no self-test
+    form : what the header says of the input; without it that is its size alone
     """
     names = ModelNames.of(name)
     values: dict[str, object] = {"names": names, "title": comment_text(name), "graph": graph, "plan": plan}
@@ -35,6 +45,7 @@ def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden
             **values,
             blob_bytes=len(blob.data),
             shape=graph.input.shape,
+            input=None if form is None else _input_values(form),
             score_scale=_c_float(graph.score_scale),
             selftest=golden is not None,
         ),
@@ -63,13 +74,19 @@ def model_files(graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden
 
 
 def emit_firmware(
-    graph: QGraph, blob: Blob, plan: FirmwarePlan, name: str, golden: Golden | None = None
+    graph: QGraph,
+    blob: Blob,
+    plan: FirmwarePlan,
+    name: str,
+    golden: Golden | None = None,
+    form: InputForm | None = None,
 ) -> FileSet:
     """A whole firmware folder: runtime, model, ports, build files, README.
 
     graph, blob, plan : the integer network, its encoding, and the plan made for both
     name : of the model; files and symbols are named after it, see ``ModelNames``
     golden : the self-test's picture and check values; without it there is no self-test
+    form : what header and README say of the input; without it that is its size alone
     """
     names = ModelNames.of(name)
     style = resource_dir("firmware") / "clang-format"
@@ -81,13 +98,27 @@ def emit_firmware(
         graph=graph,
         blob_bytes=len(blob.data),
         selftest=golden is not None,
+        input=None if form is None else _input_values(form),
     )
     return merged(
         below("runtime", runtime_files()),
-        below("model", model_files(graph, blob, plan, name, golden)),
+        below("model", model_files(graph, blob, plan, name, golden, form)),
         port_files(name, selftest=golden is not None),
         {"README.md": readme.encode(), ".clang-format": style.read_bytes()},
     )
+
+
+def _input_values(form: InputForm) -> dict[str, object]:
+    """What the bytes of the input are, as the templates print it."""
+    if isinstance(form, Preprocess):
+        return {"type": "picture", "camera_order": form.camera_order}
+    zero_point = form.to_json()["zero_point"]
+    return {
+        "type": form.given,
+        "scale": _c_float(form.scale),
+        "zero_point": zero_point if isinstance(zero_point, int) else _c_float(zero_point),
+        "byte_zero": _c_float(form.byte_zero),
+    }
 
 
 def _node_values(node: NodePlan) -> dict[str, object]:

@@ -14,13 +14,18 @@ from PIL import Image
 
 from dcgen.errors import PictureError
 from dcgen.files import FileSet
+from dcgen.inputs.samples import InputForm
+from dcgen.inputs.tensor import TensorInput
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import I32, U8, QConcat, QGraph
+
+TENSORS = "inputs.npy"
+"""File of golden inputs that are no pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 class Golden:
-    """Camera pictures and what the integer network makes of them.
+    """Inputs and what the integer network makes of them.
 
     pictures : uint8 [N, H, W, C], N >= 1
     scores : int32 [N, S]
@@ -50,10 +55,19 @@ class Golden:
         planes = {name: tensor[0] for name, tensor in trace.items()}
         return cls(np.ascontiguousarray(pictures), scores, planes, checks)
 
-    def files(self) -> FileSet:
-        """The pictures as PNG and ``scores.json``, by file name."""
+    def files(self, form: InputForm | None = None) -> FileSet:
+        """The inputs and ``scores.json``, by file name.
+
+        Pictures are PNG files. Where ``form`` is a tensor's, ``inputs.npy`` holds the values [N, C, H, W] as users
+        have them, and ``scores.json`` names each of them by its index.
+        """
         files: dict[str, bytes] = {}
         scores: dict[str, list[int]] = {}
+        if isinstance(form, TensorInput):
+            data = io.BytesIO()
+            np.save(data, form.values_of(self.pictures), allow_pickle=False)
+            scores = {f"{TENSORS}[{i}]": row.tolist() for i, row in enumerate(self.scores)}
+            return {TENSORS: data.getvalue(), "scores.json": (json.dumps(scores) + "\n").encode()}
         for i, picture in enumerate(self.pictures):
             name = f"picture_{i:03d}.png"
             files[name] = _png(picture)

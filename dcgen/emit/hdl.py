@@ -106,6 +106,6 @@ def emit_driver(graph: QGraph, plan: EnginePlan) -> FileSet:
     return {
         **sources,
         "dcg_engine_regs.h": regmap.c_header().encode(),
-        f"{names.name}_engine.h": render("c/engine_plan.h.j2", **values).encode(),
-        f"{names.name}_engine.c": render("c/engine_plan.c.j2", **values).encode(),
+        f"{names.symbol}_engine.h": render("c/engine_plan.h.j2", **values).encode(),
+        f"{names.symbol}_engine.c": render("c/engine_plan.c.j2", **values).encode(),
     }

@@ -53,7 +53,7 @@ def port_files(name: str, selftest: bool = True) -> FileSet:
     width = max(len(t.test) + len(t.padding) for t in targets)
     values: dict[str, object] = {
         "make_banner": banner(),
-        "name": names.name,
+        "name": names.symbol,
         "selftest": selftest,
         "targets": targets,
         "library_padding": " " * (width - len("library")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.graph import Graph
 
 Head = Literal["none", "softmax", "log_softmax", "argmax", "topk"]
@@ -18,9 +19,11 @@ class ImportedModel:
     head : what followed the graph's scores in the source
     source : path or name it was loaded from
     preprocess_hint : name of the preprocessing preset it expects, None when the source does not say
+    own_input : how the source's input stands for the graph's real values where it is of integers, else None
     """
 
     graph: Graph
     head: Head = "none"
     source: str = ""
     preprocess_hint: str | None = None
+    own_input: TensorInput | None = None

@@ -12,6 +12,7 @@ from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.model import Head, ImportedModel
 from dcgen.importers.onnx_constants import FOLDABLE, fold
 from dcgen.importers.onnx_file import constants, data_inputs, normalize, opset_of, read
+from dcgen.importers.onnx_integers import take_integer_input, with_scale_of_input
 from dcgen.importers.onnx_operators import AFTER_HEAD, OPERATORS
 from dcgen.importers.onnx_scope import Call, Scope, Signal, Value, as_shape
 from dcgen.ir.graph import Graph, Input, Shape
@@ -35,6 +36,7 @@ def import_onnx(
     Nodes keep their ONNX names (or take that of their output). Operators that feed no output are
     left out, and so is a Softmax, LogSoftmax, ArgMax or TopK at the end, reported as ``head``.
     """
+    model, own = take_integer_input(model, source)
     _refuse_unknown(model, source)
     model = normalize(model, source, input_size, default_size)
     _refuse_unknown(model, source)
@@ -62,7 +64,10 @@ def import_onnx(
         tuple(scope.nodes),
         outputs,
     )
-    return ImportedModel(verify(graph), head, source)
+    if own is None:
+        return ImportedModel(verify(graph), head, source)
+    graph, own_input = with_scale_of_input(graph, own)
+    return ImportedModel(verify(graph), head, source, own_input=own_input)
 
 
 def _import_node(

@@ -19,8 +19,8 @@ from dcgen.ir.graph import F32
 BINS = 4096
 """Of the histogram."""
 LEAST_RANGE = 1e-30
-"""Length of the range of a tensor that is always 0. It is far below what a network's values come to, whatever their
-scale, and far above the least float32."""
+"""Length of the range of a tensor that is always 0. It is far below what a network's values come to, whatever
+their scale, and far above the least float32."""
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from dcgen import __version__
+from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import Conv, macs
-from dcgen.pictures import digest, digests
+from dcgen.pictures import Preprocess, digest, digests
 from dcgen.plan.engine.plan import summary
 from dcgen.quant.qgraph import QConv
 from dcgen.quant.scales import clip_owners
@@ -43,12 +44,19 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "width": w,
             "channels": c,
             "layout": "HWC",
-            "camera_order": "grey" if c == 1 else "rgb",
             "bytes": c * h * w,
+            **_input_facts(compiled.preprocess),
         },
-        "preprocess": compiled.preprocess.to_json(),
+        "preprocess": form.to_json() if isinstance(form := compiled.preprocess, Preprocess) else None,
         "outputs": [
-            {"name": o.name, "shape": list(o.shape), "kind": compiled.kind} for o in made.held_out.outputs
+            {
+                "name": o.name,
+                "shape": list(o.shape),
+                "kind": compiled.kind,
+                # Real values of the integer network's outputs of 1, where not all are 1.
+                **({} if compiled.units is None else {"units": compiled.units.tolist()}),
+            }
+            for o in made.held_out.outputs
         ],
         "scores": {"count": made.qgraph.n_scores, "scale": made.qgraph.score_scale},
         "settings": job.recipe.settings(),
@@ -94,6 +102,13 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
 def manifest_json(data: Mapping[str, Any]) -> bytes:
     """A manifest as the bytes of its file."""
     return (json.dumps(data, indent=1) + "\n").encode()
+
+
+def _input_facts(form: InputForm) -> dict[str, Any]:
+    """What the bytes of the input are: a picture's, in the camera's order of channels, or of a tensor's values."""
+    if isinstance(form, Preprocess):
+        return {"type": "picture", "camera_order": form.camera_order, "scale": None, "zero_point": None}
+    return {"camera_order": None, **form.to_json()}
 
 
 def _goal(compiled: Compiled) -> dict[str, Any]:

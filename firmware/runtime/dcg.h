@@ -38,6 +38,13 @@ extern "C" {
 
 #define DCG_BLOB_ALIGNMENT 4 /* of the blob, in bytes; 16 suits any memory system */
 
+/* What a network's input is, DCG_<NAME>_INPUT_TYPE: camera bytes, or a tensor whose values a program has as
+ * numbers of this type and converts to the bytes that dcg_run takes, with the functions of <name>'s header. */
+#define DCG_INPUT_PICTURE 0
+#define DCG_INPUT_FLOAT32 1
+#define DCG_INPUT_INT8 2
+#define DCG_INPUT_UINT8 3
+
 /* ---- The plan: constant, emitted by dcgen, trusted ---- */
 
 /* Where a tensor's bytes are. Of each channel the memory holds a ring of `rows` rows: row y replaces row
@@ -112,7 +119,7 @@ typedef struct dcg_scratch {
     uint32_t tap_capacity; /* taps of one filter, at most */
 } dcg_scratch;
 
-/* A model's plan, emitted as <name>_plan.c. */
+/* A model's plan, emitted as dcg_<name>_plan.c. */
 typedef struct dcg_plan {
     uint64_t topology_hash; /* of the network that this plan is made for; a blob must have the same */
     uint32_t arena_bytes;   /* size of the arena, scratch included */
@@ -159,7 +166,7 @@ typedef struct dcg_net {
 /* Checks a blob against a plan and binds both to memory. Trusts nothing in the blob.
  *
  * net          written
- * plan         from <name>_plan.c; must outlive net
+ * plan         from dcg_<name>_plan.c; must outlive net
  * blob         blob_bytes bytes, aligned to DCG_BLOB_ALIGNMENT; must outlive net unchanged
  * blob_bytes   size of the memory behind blob; may exceed the blob
  * arena        arena_bytes bytes, aligned to DCG_ARENA_ALIGNMENT, for net alone; contents ignored
@@ -175,7 +182,7 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
  *         channels together in the order the model was compiled for; not modified
- * scores  plan->n_scores values, written; one unit is score_scale (see <name>.h)
+ * scores  plan->n_scores values, written; one unit is score_scale (see dcg_<name>.h)
  *
  * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.
  */
@@ -244,7 +251,7 @@ void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
 
 /* ---- Self-test ---- */
 
-/* One picture and what must come of it. Emitted by dcgen as <name>_selftest.c. */
+/* One picture and what must come of it. Emitted by dcgen as dcg_<name>_selftest.c. */
 typedef struct dcg_selftest_data {
     const uint8_t *picture;   /* as hwc of dcg_run */
     const int32_t *scores;    /* [n_scores] the right scores */

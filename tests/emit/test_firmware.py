@@ -50,16 +50,21 @@ def files() -> dict[str, bytes]:
 def test_files(files: dict[str, bytes]) -> None:
     expected = {
         *(f"runtime/{name}" for name in runtime_files()),
-        *("model/tiny_net.h", "model/tiny_net_plan.c", "model/tiny_net.dcb", "model/tiny_net_selftest.c"),
-        *("model/tiny_net_blob.S", "model/tiny_net_blob_array.c", "model/dcg_model.h"),
+        *(
+            "model/dcg_tiny_net.h",
+            "model/dcg_tiny_net_plan.c",
+            "model/dcg_tiny_net.dcb",
+            "model/dcg_tiny_net_selftest.c",
+        ),
+        *("model/dcg_tiny_net_blob.S", "model/dcg_tiny_net_blob_array.c", "model/dcg_model.h"),
         *("README.md", ".clang-format", "Makefile", "CMakeLists.txt"),
     }
     assert {f for f in files if not f.startswith("port/")} == expected
     assert {"runtime/dcg.h", "runtime/dcg_format.h", "runtime/dcg_records.h"} <= expected
-    assert files["model/tiny_net.dcb"] == encode(tiny()).data
+    assert files["model/dcg_tiny_net.dcb"] == encode(tiny()).data
 
 
-@pytest.mark.parametrize("name", ["tiny_net.h", "tiny_net_plan.c", "tiny_net_selftest.c"])
+@pytest.mark.parametrize("name", ["dcg_tiny_net.h", "dcg_tiny_net_plan.c", "dcg_tiny_net_selftest.c"])
 def test_text_is_as_approved(files: dict[str, bytes], name: str) -> None:
     """With DCGEN_UPDATE_GOLDEN=1 the files are written anew; the version control then shows the difference."""
     text = files[f"model/{name}"].decode().replace(__version__, "VERSION")
@@ -69,9 +74,9 @@ def test_text_is_as_approved(files: dict[str, bytes], name: str) -> None:
 
 
 def test_array_holds_the_blob(files: dict[str, bytes]) -> None:
-    text = files["model/tiny_net_blob_array.c"].decode()
+    text = files["model/dcg_tiny_net_blob_array.c"].decode()
     body = text[text.index("= {") : text.index("};")]
-    assert bytes(int(v) for v in re.findall(r"\d+", body)) == files["model/tiny_net.dcb"]
+    assert bytes(int(v) for v in re.findall(r"\d+", body)) == files["model/dcg_tiny_net.dcb"]
 
 
 def test_generated_sources_say_so(files: dict[str, bytes]) -> None:
@@ -93,7 +98,7 @@ def test_without_a_picture_there_is_no_selftest() -> None:
     graph = tiny()
     blob = encode(graph)
     files = emit_firmware(graph, blob, plan_firmware(graph, blob), "x")
-    assert "model/x_selftest.c" not in files
+    assert "model/dcg_x_selftest.c" not in files
     assert b"SELFTEST" not in files["model/dcg_model.h"]
     assert b"Self-test" not in files["README.md"]
 
@@ -103,4 +108,4 @@ def test_readme_states_the_sizes(files: dict[str, bytes]) -> None:
     plan = plan_firmware(graph, encode(graph))
     text = files["README.md"].decode()
     assert f"| arena | {plan.arena_bytes} bytes" in text
-    assert f"| blob | {len(files['model/tiny_net.dcb'])} bytes" in text
+    assert f"| blob | {len(files['model/dcg_tiny_net.dcb'])} bytes" in text

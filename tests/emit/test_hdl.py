@@ -95,7 +95,7 @@ def test_the_driver_compiles_without_warnings(net: Net, tmp_path: Path, compiler
 
 
 def test_the_drivers_plan_says_what_the_network_is(net: Net) -> None:
-    source = hdl.emit_driver(net.graph, net.plan)["fire_4_engine.c"].decode()
+    source = hdl.emit_driver(net.graph, net.plan)["dcg_fire_4_engine.c"].decode()
     for line in (
         f".topology_hash = UINT64_C(0x{net.plan.topology_hash:016X})",
         f".n_scores = {net.graph.n_scores}u",

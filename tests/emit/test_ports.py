@@ -25,7 +25,7 @@ def emitted(out: Path, changed: str = "") -> Path:
     write_firmware(graph, picture, out)
     if changed:
         write_firmware(with_one_weight_changed(graph, changed), picture, out / "changed")
-        for name in ("small.dcb", "small.h"):
+        for name in ("dcg_small.dcb", "dcg_small.h"):
             shutil.copy(out / "changed/firmware/model" / name, out / "firmware/model" / name)
     return out / "firmware"
 
@@ -57,8 +57,8 @@ def test_the_blob_can_be_an_array(firmware: Path, tmp_path: Path) -> None:
     needs(HOST)
     done = make(firmware, "test", f"BUILD={tmp_path}", "BLOB_FORM=array", "CFLAGS_EXTRA=-Wshadow")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (tmp_path / "host/model/small_blob_array.o").is_file()
-    assert "small_blob.S" not in done.stdout
+    assert (tmp_path / "host/model/dcg_small_blob_array.o").is_file()
+    assert "dcg_small_blob.S" not in done.stdout
 
 
 def test_clang_builds_it_without_warnings(firmware: Path, tmp_path: Path) -> None:
@@ -72,7 +72,7 @@ def test_a_new_blob_is_linked_again(tmp_path: Path) -> None:
     needs(HOST)
     firmware = emitted(tmp_path)
     assert make(firmware, "test").returncode == 0
-    blob = firmware / "model/small.dcb"
+    blob = firmware / "model/dcg_small.dcb"
     blob.write_bytes(b"?" + blob.read_bytes()[1:])
     assert "self-test: not a blob" in make(firmware, "test").stdout
 
@@ -103,4 +103,4 @@ def test_without_a_self_test_nothing_speaks_of_it() -> None:
     files = port_files("My Net", selftest=False)
     assert b"selftest" not in files["CMakeLists.txt"]
     assert b"make test" not in files["Makefile"]
-    assert b"model/my_net_plan.c" in files["Makefile"]
+    assert b"model/dcg_my_net_plan.c" in files["Makefile"]

@@ -9,45 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
-from dcgen.emit.render import c_rows, c_string, comment_text, environment, identifier, render
-from dcgen.resources import resource_dir
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("digits", "digits"),
-        ("SqueezeNet v1.1", "squeezenet_v1_1"),
-        ("1x1", "n1x1"),
-        ("int", "int_"),
-        ("model", "model_"),
-        ("dcg_crc", "dcg_crc_"),
-        ("--a\n b--", "a_b"),
-        ("größe", "gr_e"),
-    ],
-)
-def test_identifier(name: str, expected: str) -> None:
-    assert identifier(name) == expected
-
-
-@pytest.mark.parametrize("name", ["", "  ", "---", "ß"])
-def test_identifier_of_nothing(name: str) -> None:
-    assert identifier(name) == "net"
-
-
-def test_no_model_header_shadows_another() -> None:
-    """A model's ``<name>.h`` comes before headers of the port and of C on the include path."""
-    ports = {p.stem for p in (resource_dir("firmware") / "port").rglob("*.h")}
-    assert {"port", "records"} <= ports
-    for name in ports | {"stdint", "stddef", "stdio", "string"}:
-        assert identifier(name) == f"{name}_"
-
-
-@given(st.text())
-def test_identifier_is_always_one(name: str) -> None:
-    found = identifier(name)
-    assert re.fullmatch(r"[a-z][a-z0-9_]*", found)
-    assert identifier(found) == found or found.endswith("_")
+from dcgen.emit.render import c_rows, c_string, comment_text, environment, render
 
 
 @given(st.text())

@@ -172,7 +172,7 @@ def test_two_models_in_one_program(tmp_path: Path) -> None:
             tmp_path,
             model_files(graph, blob, plan_firmware(graph, blob), name, Golden.of(graph, pictures(graph, 1))),
         )
-        objects += [tmp_path / f"{name}{part}" for part in ("_plan.c", "_blob.S", "_selftest.c")]
+        objects += [tmp_path / f"dcg_{name}{part}" for part in ("_plan.c", "_blob.S", "_selftest.c")]
     sources = [*objects, HERE / "two_models.c"]
     runtime = runtime_objects()
     compile_all(["gcc", *STRICT, *SANITIZED], sources, [runtime, tmp_path], tmp_path)

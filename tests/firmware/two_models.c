@@ -3,8 +3,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "first.h"
-#include "second.h"
+#include "dcg_first.h"
+#include "dcg_second.h"
 
 #if defined(__GNUC__)
 #define ALIGNED __attribute__((aligned(DCG_ARENA_ALIGNMENT)))

@@ -13,10 +13,11 @@ from dcgen.encode.blob import encode
 from dcgen.encode.layout import take_apart
 from dcgen.encode.schema import CRC_START, HEADER, NODE_HEADER, Kind, Status
 from dcgen.hw.contract import regmap
+from dcgen.inputs.samples import open_samples
 from dcgen.output import open_output
-from dcgen.pictures import files, load_all
 from dcgen.plan.engine.cycles import predict
 from dcgen.plan.engine.plan import plan_engine
+from dcgen.progress import unheard
 from tests.hw.engine import assert_equal, drive
 from tests.hw.nets import SMALL, Net, fire_net, planned
 
@@ -101,7 +102,8 @@ def test_a_damaged_blob_never_reaches_the_engine(tmp_path: Path) -> None:
 
 def test_digits_squeezenet_equals_the_golden_model(tmp_path: Path, digits_out: Path) -> None:
     output = open_output(digits_out)
-    pictures = load_all(files(digits_out / "golden")[:1], output.preprocess, output.size)
+    samples = open_samples(output.golden, unheard)
+    pictures = samples.load([0], output.preprocess, output.size, unheard).data
     blob = encode(output.qgraph)
     assert blob.data[CRC_START:] == (digits_out / "model.dcb").read_bytes()[CRC_START:]
     net = Net(output.qgraph, blob, plan_engine(output.qgraph, blob, SMALL), pictures[0])

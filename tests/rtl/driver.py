@@ -37,7 +37,7 @@ class _Port(ctypes.Structure):
 def build_library(firmware: Path, name: str, library: Path) -> Path:
     """Compile the driver and the plan of network ``name`` from an emitted ``firmware`` folder."""
     engine, runtime = firmware / "engine", firmware / "runtime"
-    sources = [engine / "dcg_engine.c", engine / f"{name}_engine.c", *(runtime / f for f in RUNTIME)]
+    sources = [engine / "dcg_engine.c", engine / f"dcg_{name}_engine.c", *(runtime / f for f in RUNTIME)]
     command = ["cc", *FLAGS, f"-I{engine}", f"-I{runtime}", *map(str, sources), "-o", str(library)]
     subprocess.run(command, check=True)
     return library

@@ -57,7 +57,7 @@ def test_a_streamed_build_is_exact_within_its_ram(
     assert core.stack_bytes
     ram = 4_000 + core.stack_bytes
     out = write_firmware(graph, pictures[0], tmp_path, ram, core.name)
-    assert "STREAMED 1" in (out / "firmware/model/small.h").read_text()
+    assert "STREAMED 1" in (out / "firmware/model/dcg_small.h").read_text()
     (check,) = verify(out, [core], pictures, graph)
     assert check.passed, check
     json = check.to_json()
@@ -92,7 +92,7 @@ def test_a_changed_constant_of_the_plan_is_reported_as_its_layer(
     out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path
 ) -> None:
     needs(HOST)
-    out = patched(out_dir, tmp_path / "out", "model/small_plan.c", ".pad_top = 1", ".pad_top = 0")
+    out = patched(out_dir, tmp_path / "out", "model/dcg_small_plan.c", ".pad_top = 1", ".pad_top = 0")
     (check,) = verify(out, [HOST], pictures, graph)
     assert check.first_mismatch is not None
     assert check.first_mismatch.node == "conv1"
@@ -102,7 +102,7 @@ def test_a_damaged_blob_fails_with_the_status(out_dir: Path, graph: QGraph, pict
     needs(HOST)
     out = tmp_path / "out"
     copytree(out_dir, out)
-    blob = out / "firmware/model/small.dcb"
+    blob = out / "firmware/model/dcg_small.dcb"
     data = bytearray(blob.read_bytes())
     data[-20] ^= 1
     blob.write_bytes(data)

@@ -1,0 +1,68 @@
+"""Arrays from ``.npy`` and ``.npz`` files of strangers: every length is checked, and nothing in them is run."""
+
+from __future__ import annotations
+
+import lzma
+import math
+import struct
+import zipfile
+from pathlib import Path
+from typing import IO, Any, Final
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from dcgen.errors import DAMAGED_ARRAYS, PictureError
+
+SUFFIXES = (".npy", ".npz")
+MOST_RATIO = 200
+"""A file whose arrays are beyond ``FREE_BYTES`` and more than this many times its size is refused."""
+FREE_BYTES = 2**28
+DAMAGED: Final = (*DAMAGED_ARRAYS, OSError, ArithmeticError, struct.error, lzma.LZMAError)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays x and, where the file has one, y: an .npy file is x alone.
+
+    Raises PictureError naming the file where it is damaged, holds objects, or has no array x.
+    """
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as file:
+                return {"x": _array(path, "x", file, path.stat().st_size)}
+        with zipfile.ZipFile(path) as archive:
+            members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
+            if "x" not in members:
+                found = ", ".join(sorted(members)[:8]) or "nothing"
+                raise PictureError(path, f"expected an array named x, found {found}", "np.savez(file, x=...)")
+            wanted = {name: members[name] for name in ("x", "y") if name in members}
+            size = sum(i.file_size for i in wanted.values())
+            if size > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):
+                raise PictureError(path, f"would unpack to {size:,} bytes", "save it with np.savez, uncompressed")
+            arrays: dict[str, NDArray[Any]] = {}
+            for name, info in wanted.items():
+                with archive.open(info) as member:
+                    arrays[name] = _array(path, name, member, info.file_size)
+            return arrays
+    except DAMAGED as e:
+        reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e) or type(e).__name__
+        raise PictureError(path, f"is not a file of arrays that can be read: {reason}") from e
+
+
+def _array(path: Path, name: str, file: IO[bytes], size: int) -> NDArray[Any]:
+    """The array in a file of ``size`` bytes, read only where its header agrees with that size."""
+    version = npy.read_magic(file)
+    if version not in ((1, 0), (2, 0)):
+        raise PictureError(path, f"array {name} is of format {version}, expected (1, 0) or (2, 0)")
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, fortran, dtype = header(file)
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise PictureError(path, f"array {name} holds {dtype}, expected numbers")
+    needed, found = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if min(shape, default=1) < 0 or needed != found:
+        raise PictureError(path, f"array {name} of shape {shape} takes {needed:,} bytes, found {found:,}")
+    data = file.read(needed)
+    if len(data) != needed:
+        raise PictureError(path, f"array {name} ends after {len(data):,} of {needed:,} bytes")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")

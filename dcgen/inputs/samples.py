@@ -1,0 +1,303 @@
+"""What a user gives to calibrate and to evaluate: a folder of pictures, of class folders, or a file of arrays."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dcgen.errors import ConfigError, PictureError
+from dcgen.inputs import labels as label_files
+from dcgen.inputs import picture_files
+from dcgen.inputs.arrays import SUFFIXES as ARRAY_SUFFIXES
+from dcgen.inputs.arrays import read_arrays
+from dcgen.inputs.picture_files import MODES, Oddities
+from dcgen.inputs.tensor import F32, U8, TensorInput
+from dcgen.pictures import Preprocess
+from dcgen.progress import Warn
+
+InputForm = Preprocess | TensorInput
+"""How users' pictures or values become the bytes that a network takes."""
+Kind = Literal["pictures", "float32", "int8", "uint8"]
+"""What samples are: pictures, or values of a type."""
+LABEL_FILES = ("labels.txt", "labels.csv")
+"""Files of a folder that are expected among its pictures."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """Samples as a network takes them.
+
+    data : bytes, uint8 [N, H, W, C]
+    real : the values that were given, float32 [N, C, H, W], where these are real; else the bytes say it exactly
+    """
+
+    data: U8
+    real: F32 | None = None
+
+
+class Samples(ABC):
+    """Samples in files.
+
+    path : what the user named
+    names : of each sample, by which a label file names it
+    labels : int64 [N], the class of each sample; None where neither folders nor an array y say it
+    classes : names of the class folders, which are numbered in this order; empty where there are none
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    labels: label_files.I64 | None = None
+    classes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def kind(self, own: TensorInput | None) -> Kind:
+        """What the samples are for a network whose own input is ``own``, None where that is of floats."""
+
+    @abstractmethod
+    def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
+        """The samples of these indices for an input of (height, width) ``size``.
+
+        Raises PictureError where one of them cannot be read or is of another form.
+        """
+
+    def with_labels(self, path: Path | None, which: Sequence[int]) -> label_files.I64 | None:
+        """The classes, int64 [N], of the samples of these indices: those in the file ``path``, else their own.
+
+        Raises PictureError where the file says nothing of one of them.
+        """
+        if path is None:
+            return None if self.labels is None else self.labels[list(which)]
+        if path.suffix.lower() in ARRAY_SUFFIXES:
+            found = label_files.read_label_array(path)
+            if len(found) != len(self.names):
+                raise PictureError(path, f"holds {len(found)} labels for {len(self.names)} samples")
+            return found[list(which)]
+        known = label_files.read_labels(path, self.classes)
+        return label_files.of_names(path, known, [self.names[i] for i in which])
+
+    def labelled(self, path: Path | None) -> tuple[list[int], label_files.I64 | None]:
+        """Indices of the samples that the label file ``path`` names, in its order, and their classes.
+
+        Without a file these are all samples, with the classes that they have themselves, if they have any.
+        """
+        every = list(range(len(self.names)))
+        if path is None or path.suffix.lower() in ARRAY_SUFFIXES:
+            return every, self.with_labels(path, every)
+        known = label_files.read_labels(path, self.classes)
+        places = {name: i for i, name in enumerate(self.names)}
+        lost = [name for name in known if name not in places]
+        if lost:
+            raise PictureError(path, f"names {lost[0]}, which is not in {self.path}")
+        return [places[name] for name in known], np.array(list(known.values()), np.int64)
+
+
+def open_samples(path: Path, warn: Warn) -> Samples:
+    """The samples in a folder or in a file of arrays. Raises PictureError where there are none."""
+    if path.suffix.lower() in ARRAY_SUFFIXES and path.is_file():
+        return ArrayFile(path, warn)
+    if not path.is_dir():
+        what = f"is not a folder and no file of arrays ({', '.join(ARRAY_SUFFIXES)})"
+        raise PictureError(path, what if path.exists() else "is not there", "name a folder of pictures")
+    return PictureFolder(path, warn)
+
+
+class PictureFolder(Samples):
+    """The picture files of a folder; or where it holds none itself, those of its folders, one for each class."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        self.path = path
+        inside = _entries(path)
+        files = [f for f in inside if _is_picture(f)]
+        skipped = [f for f in inside if f not in files]
+        if not files:
+            folders = [f for f in inside if f.is_dir() and not f.name.startswith(".")]
+            held = {folder: _entries(folder) for folder in folders}
+            pictures = {folder: [f for f in held[folder] if _is_picture(f)] for folder in folders}
+            files = [f for found in pictures.values() for f in found]
+            skipped = [f for f in inside if f not in folders]
+            skipped += [f for folder in folders for f in held[folder] if f not in pictures[folder]]
+            self.classes = tuple(folder.name for folder in folders)
+            self.labels = np.array([i for i, f in enumerate(folders) for _ in pictures[f]], np.int64)
+            if files and (empty := [folder.name for folder in folders if not pictures[folder]]):
+                share = f"{len(empty)} of {len(folders)}"
+                warn(f"{path}: {share} class folders hold no picture (the first is {empty[0]})")
+        if not files:
+            raise PictureError(
+                path, f"holds no pictures ({', '.join(picture_files.SUFFIXES)})", "name a folder of pictures"
+            )
+        skipped = [f for f in skipped if f.name not in LABEL_FILES]
+        if skipped:
+            kinds = Counter("folders" if f.is_dir() else f.suffix.lower() or "no suffix" for f in skipped)
+            said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
+            warn(f"{path}: {len(skipped)} entries are no pictures and are skipped ({said})")
+        self._files = files
+        self.names = tuple(f.relative_to(path).as_posix() for f in files)
+
+    def kind(self, own: TensorInput | None) -> Kind:
+        return "pictures"
+
+    def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
+        if not isinstance(form, Preprocess):
+            problem = f"holds pictures, the network takes {form.name}"
+            raise PictureError(self.path, problem, "give an .npy or .npz file")
+        odd = Oddities()
+        loaded = np.stack([picture_files.load(self._files[i], form, size, odd) for i in which])
+        odd.say(self.path, len(loaded), warn)
+        return Inputs(loaded)
+
+
+class ArrayFile(Samples):
+    """The rows of an array x in an .npy or .npz file, with their classes from an array y."""
+
+    def __init__(self, path: Path, warn: Warn) -> None:
+        self.path = path
+        arrays = read_arrays(path)
+        x = arrays["x"]
+        if x.ndim < 2 or x.size == 0:
+            raise PictureError(path, f"x holds samples as rows, expected shape [N, ...], found {list(x.shape)}")
+        if not (x.dtype.kind == "f" or x.dtype in (np.uint8, np.int8)):
+            problem = f"x is {x.dtype}, expected uint8 pictures, float32 values or int8"
+            raise PictureError(path, problem, "convert it")
+        self._x = x
+        self.names = tuple(f"{path.name}[{i}]" for i in range(len(x)))
+        if (y := arrays.get("y")) is not None:
+            if y.ndim == 0 or len(y) != len(x):
+                raise PictureError(path, f"x has {len(x)} rows, y is of shape {list(y.shape)}")
+            if y.dtype.kind in "iub" and y.size == len(y):
+                self.labels = label_files.as_labels(path, y)
+            else:
+                warn(f"{path}: y holds no classes but {y.dtype} of shape {list(y.shape)}, and is not used")
+
+    def kind(self, own: TensorInput | None) -> Kind:
+        if self._x.dtype.kind == "f":
+            return "float32"
+        if self._x.dtype == np.int8:
+            return "int8"
+        as_stated = own is not None and self._x.shape[1:] == own.shape
+        return "uint8" if as_stated or not self._holds_pictures() else "pictures"
+
+    def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
+        x = self._x[list(which)]
+        if isinstance(form, Preprocess):
+            return Inputs(self._pictures(x, form, size, warn))
+        if x.dtype.kind != "f" and x.dtype != form.given:
+            problem = f"x is {x.dtype}, the network takes {form.given} values"
+            raise PictureError(self.path, problem, "give float32, which is converted")
+        values = as_planes(self.path, x, form.shape, warn)
+        real = values.astype(np.float32) if x.dtype.kind == "f" and form.given == "float32" else None
+        return Inputs(form.bytes_of(values), real)
+
+    def values(self, which: Sequence[int], shape: tuple[int, int, int], warn: Warn) -> F32:
+        """The rows as real values float32 [N, C, H, W]."""
+        return as_planes(self.path, self._x[list(which)], shape, warn).astype(np.float32)
+
+    def _holds_pictures(self) -> bool:
+        x = self._x
+        return x.dtype == np.uint8 and (x.ndim == 3 or (x.ndim == 4 and x.shape[3] in MODES))
+
+    def _pictures(self, x: NDArray[Any], p: Preprocess, size: tuple[int, int], warn: Warn) -> U8:
+        if not self._holds_pictures():
+            problem = f"x is {x.dtype} of shape {list(self._x.shape)}, the network takes pictures"
+            raise PictureError(self.path, problem, "expected uint8 [N, H, W] or [N, H, W, 1, 3 or 4]")
+        odd = Oddities()
+        x = x.reshape(*x.shape[:3], -1)
+        mode = MODES[x.shape[3]]
+        picture_files.check_pixels(self.path, x.shape[2:0:-1], x.shape[2:0:-1])
+        made = [
+            picture_files.camera_bytes(
+                self.path, Image.fromarray(row[..., 0] if mode == "L" else row), f"picture {i}", p, size, odd
+            )
+            for i, row in enumerate(x)
+        ]
+        odd.say(self.path, len(made), warn)
+        return np.stack(made)
+
+
+def check_classes(
+    path: Path, found: label_files.I64 | None, scores: int, *, asked: bool
+) -> label_files.I64 | None:
+    """Classes of samples of a network with that many scores; None where they say nothing of it.
+
+    asked : whether the user named a file of labels; else they come with the samples, and are left out where the
+        network has one score, and so no classes
+
+    Raises PictureError naming ``path`` for a class that the network does not have.
+    """
+    if found is None or (scores == 1 and not asked):
+        return None
+    if len(found) and found.max() >= scores:
+        raise PictureError(path, f"names class {found.max()}, the network has {scores}")
+    return found
+
+
+def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Warn) -> NDArray[Any]:
+    """Rows [N, ...] in C order as [N, C, H, W], (C, H, W) being ``shape``.
+
+    Raises PictureError where a row has another number of elements, or one that is not finite. Warns where its
+    axes are not those of ``shape``, axes of length 1 left out.
+    """
+    row, elements = x.shape[1:], int(np.prod(shape))
+    if int(np.prod(row)) != elements:
+        expected = " x ".join(map(str, shape))
+        problem = f"a row of x has shape {list(row)}, the network takes {elements} values ({expected})"
+        raise PictureError(path, problem)
+    if not np.isfinite(x).all() or np.abs(x, dtype=np.float64).max() > np.finfo(np.float32).max:
+        raise PictureError(path, "x holds NaN, infinite values, or some beyond float32")
+    if len(row) > 1 and [n for n in row if n > 1] != [n for n in shape if n > 1]:
+        order = " x ".join(map(str, shape))
+        warn(f"{path}: rows of shape {list(row)} are read as {order} (channels, height, width) without reordering")
+    return x.reshape(len(x), *shape)
+
+
+def choose_form(
+    path: Path, kind: Kind, chosen: Preprocess | None, default: Preprocess | None, own: TensorInput | None
+) -> InputForm | None:
+    """How samples of a ``kind`` become the bytes of a network; None where real values are still to be calibrated.
+
+    path : names the samples in errors
+    chosen : preprocessing that the user asks for
+    default : preprocessing that the model states, for pictures
+    own : the network's own input where that is of integers
+
+    Raises ConfigError or PictureError where the kind does not suit the network or the preprocessing.
+    """
+    if kind == "pictures":
+        if chosen or default or own is None:
+            return chosen or default
+        return own_preprocess(own)
+    if chosen is not None:
+        problem = f"holds {kind} values, which go to the network as they are"
+        raise ConfigError(path, problem, "leave out `preprocess`, `mean`, `std` and `order`")
+    if kind == "float32" or (own is not None and own.given == kind):
+        return own
+    takes = "float values" if own is None else f"{own.given} values"
+    raise PictureError(path, f"x is {kind}, the network takes {takes}", "give float32 values, or uint8 pictures")
+
+
+def own_preprocess(own: TensorInput) -> Preprocess | None:
+    """The preprocessing of pictures for a network that takes integers; None where these can be no picture."""
+    channels = own.channels
+    if channels not in MODES:
+        return None
+    order: Literal["grey", "rgb", "as-is"] = "grey" if channels == 1 else "rgb" if channels == 3 else "as-is"
+    size = max(own.shape[1:])
+    return Preprocess("own", order, (own.byte_zero,) * channels, own.std, "squash", size, size)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except OSError as e:
+        raise PictureError(folder, f"cannot be listed: {e.strerror or e}") from e
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in picture_files.SUFFIXES and file.is_file() and not file.name.startswith(".")
