@@ -55,6 +55,8 @@ from dcgen.result import Calibration, Compiled, EngineCompiled, Integers, Job, S
 from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
+LEAST_HELD_OUT = 64
+"""Samples that are held out of few, though at most half of all: figures of fewer tell too little."""
 GOLDEN_PICTURES = 1
 """Held-out pictures that are written into an output, with their scores, for its own tests."""
 ACTIVE_PICTURES = 16
@@ -127,6 +129,11 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     return model, form
 
 
+def held_out_of(count: int, share: float) -> int:
+    """How many of ``count`` samples are held out: ``share``, more of few (``LEAST_HELD_OUT``), none of one."""
+    return min(max(1, round(share * count), min(LEAST_HELD_OUT, count // 2)), count - 1)
+
+
 def draw(
     samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
 ) -> tuple[Calibration, InputForm]:
@@ -138,7 +145,7 @@ def draw(
     """
     shape = graph.inputs[0].shape
     order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
-    n = min(max(1, round(job.recipe.held_out * len(order))), len(order) - 1)
+    n = held_out_of(len(order), job.recipe.held_out)
     if form is None:
         assert isinstance(samples, ArrayFile)  # what pictures are made into is known from the start
         padded = any(any(getattr(u.op, "pads", ())) for u in graph.consumers[graph.inputs[0].name])
@@ -224,21 +231,8 @@ class Bench:
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
         labels = calibration.labels if self.kind == "classes" else None
-        found = compare(
-            self._model.graph,
-            self._preprocess,
-            qgraph,
-            calibration.held_out,
-            labels,
-            self._progress,
-            kind=self.kind,
-            units=self.units,
-            scores=scores,
-            reference=self._reference,
-        )
-        given = (scores * qgraph.score_scale).astype(np.float32)
-        trial = trial_of(len(blob.data), found, self.metric, self._wanted, given, labels)
-        self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, found, trial)))
+        trial = trial_of(len(blob.data), self.metric, self._wanted, scores, qgraph.score_scale, labels)
+        self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, scores, trial)))
         return self._made[-1][1]
 
     def compiled(self, candidate: Graph) -> Compiled:
@@ -252,8 +246,20 @@ class Bench:
             check_budget(self.job.limits.budget, needs, made.blob)
         engine = engine_plan_for(self.job, made.qgraph, made.blob)
         self._progress("planning", 1, 1)
+        held_out = compare(
+            self._model.graph,
+            self._preprocess,
+            made.qgraph,
+            self._calibration.held_out,
+            self._calibration.labels,
+            self._progress,
+            kind=self.kind,
+            units=self.units,
+            scores=made.scores,
+            reference=self._reference,
+        )
         inputs = self.job, self._model, self._preprocess, self._calibration
-        return Compiled(*inputs, made, plan, needs, engine, self.said, self.kind, self.units)
+        return Compiled(*inputs, made, held_out, plan, needs, engine, self.said, self.kind, self.units)
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
         """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""

@@ -132,15 +132,15 @@ class Integers:
 
     compressed : canonical float graph, every convolution with its levels
     ranges : activation range of each node of ``compressed`` whose values a machine stores
-    held_out : fidelity of the integer network to the float model on the held-out pictures
-    trial : the figures on the held-out pictures that goals are about
+    scores : int32 [N, S], of the held-out samples
+    trial : the figures on the held-out samples that goals are about
     """
 
     compressed: Graph
     ranges: dict[str, Range]
     qgraph: QGraph
     blob: Blob
-    held_out: Fidelity
+    scores: NDArray[np.int32]
     trial: Trial
 
 
@@ -162,6 +162,7 @@ class EngineCompiled:
 class Compiled:
     """All that a compilation knows; manifest and report say nothing that is not from here.
 
+    held_out : fidelity of the integer network to the float model on the held-out samples
     plan : of the firmware, which is emitted for every target
     needs : what the firmware takes of the target; None where that cannot be predicted
     engine : None where the target is no engine
@@ -175,6 +176,7 @@ class Compiled:
     preprocess: InputForm
     calibration: Calibration
     integers: Integers
+    held_out: Fidelity
     plan: FirmwarePlan
     needs: Needs | None
     engine: EngineCompiled | None

@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 
 from dcgen.compress.sections import cut, section
 from dcgen.errors import NumericError
-from dcgen.fidelity import Fidelity
+from dcgen.fidelity import ranking
 from dcgen.intervals import NORMAL_QUANTILE
 from dcgen.ir.graph import F32, Graph, Weight
 from dcgen.ir.runner import FloatRunner
-from dcgen.metric import Classes, Metric, expected_changes, expected_losses
+from dcgen.metric import Classes, Metric, Values, expected_changes, expected_losses, mean_kl, relative_errors
 from dcgen.progress import Progress
+
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -54,32 +57,29 @@ class Trial:
 
 
 def trial_of(
-    blob_bytes: int,
-    held_out: Fidelity,
-    metric: Metric,
-    reference: F32,
-    given: F32,
-    labels: NDArray[np.int64] | None,
+    blob_bytes: int, metric: Metric, reference: F32, scores: I32, score_scale: float, labels: I64 | None
 ) -> Trial:
-    """The figures of a network whose outputs are ``given`` where the float network's are ``reference``, both
-    float32 [N, S].
+    """The figures of a network on pictures for which the float network's outputs are ``reference``, float32 [N,
+    S].
 
-    held_out : how far they are from each other
+    scores : int32 [N, S], the network's scores
+    score_scale : real value of one unit of a score
     labels : int64 [N], classes of the pictures, None where they are not known or outputs are values
     """
-    error = max(o.relative_error for o in held_out.outputs)
+    given = (scores * score_scale).astype(np.float32)
+    error = float(relative_errors(reference, given).max())
     figures = error, metric.loss(reference, given), metric.score_error(reference, given)
-    if (classes := held_out.classes) is None:
-        return Trial(blob_bytes, held_out.n, 0, *figures)
+    if isinstance(metric, Values):
+        return Trial(blob_bytes, len(reference), 0, *figures)
+    ours, theirs = (ranking(x, 1)[:, 0] for x in (scores, reference))
+    told = mean_kl(reference, given), float((ours == theirs).mean()), expected_changes(reference, given)
     drop = expected = None
-    if labels is not None and classes.float_ is not None and classes.compressed is not None:
-        drop = 100 * (classes.float_.top1 - classes.compressed.top1)
+    if labels is not None:
+        drop = 100 * float((theirs == labels).mean() - (ours == labels).mean())
         losses = 100 * expected_losses(reference, given, labels)
         mean, sure = float(losses.mean()), NORMAL_QUANTILE * float(losses.std()) / sqrt(len(losses))
         expected = mean, mean + sure
-    changes = expected_changes(reference, given)
-    told = classes.mean_kl, classes.agreement, changes
-    return Trial(blob_bytes, held_out.n, reference.shape[1], *figures, *told, drop, expected)
+    return Trial(blob_bytes, len(reference), reference.shape[1], *figures, *told, drop, expected)
 
 
 @dataclass(frozen=True)

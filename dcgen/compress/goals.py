@@ -41,8 +41,11 @@ density is expected to use this share of the default's loss. It is below 1 becau
 fidelity then, and coarser levels would save few bytes for what they cost on top."""
 LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
-TRIES = (24, 8)
+TRIES = (16, 8)
 """Most tries of a search, for small and for large networks."""
+GAPS = ((0.02, 0.02), (0.003, 0.01))
+"""For small and for large networks, the smallest distance between two tries in the logarithm of the price, and the
+share of a file's size that is not worth another try."""
 SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.25}
 """By goal, the power of the price of a bit, or for a size of its reverse, to which the figure is about
 proportional."""
@@ -161,7 +164,8 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     size = goal.name == "max_bytes"
     sign = -1.0 if size else 1.0  # the goal is met at low prices, a size at high ones
     low, high = sorted(sign * math.log(price) for price in RANGE)
-    line = Line(low, high, SLOPES[goal.name], TRIES[quantizer.weights >= LARGE])
+    large = quantizer.weights >= LARGE
+    line = Line(low, high, SLOPES[goal.name], TRIES[large], *GAPS[large])
     numbers = iter(range(1, line.tries + 1))
 
     def at(place: float) -> Try:

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
-from dcgen.ir.runner import BATCH, FloatRunner
+from dcgen.ir.runner import FloatRunner, batch_size
 
 KEPT_BYTES = 700 * 2**20
 """Most bytes of the tensors at a cut that is kept, over both networks and all pictures."""
@@ -113,7 +113,7 @@ class Walk:
     """
 
     def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
-        self._graph = graph
+        self._graph, self._batch = graph, batch_size(graph)
         self.count = len(pictures)
         self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
@@ -135,7 +135,7 @@ class Walk:
         # networks.
         new = tuple(name for name in wanted if name not in held)
         part = section(graph, held, new) if new else None
-        runner = FloatRunner(part, swappable=True) if part is not None else None
+        runner = FloatRunner(part, swappable=True, batch=self._batch) if part is not None else None
         inside = {n.name for n, _ in part.convs()} if part is not None else set()
         changed = {name: w for name, w in self.weights.items() if name in inside}
         biases = {name: b for name, b in self.biases.items() if name in inside}
@@ -146,8 +146,8 @@ class Walk:
         for name in new if keep else ():
             all_floats = known[name] if known else _empty(self.count, graph.shapes[name])
             made[name] = (all_floats, all_floats if same else _empty(self.count, graph.shapes[name]))
-        for start in range(0, self.count, BATCH):
-            here = slice(start, start + BATCH)
+        for start in range(0, self.count, self._batch):
+            here = slice(start, start + self._batch)
             floats = {name: a[here] for name, (a, _) in held.items()}
             quantized = {name: floats[name] if a is b else b[here] for name, (a, b) in held.items()}
             if runner is not None:

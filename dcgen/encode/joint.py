@@ -99,6 +99,7 @@ def _symbols(entries: Entries, bits: int) -> I64:
 
 def _candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
     """The widths of an escaped run and the least counts that are worth a look."""
+    smallest: float = np.inf
     widest = min(int(entries.runs.max(initial=0)).bit_length(), MAX_RUN_BITS)
     for run_bits in range(widest, -1, -1):
         # Each bit less makes more fillers. With over a quarter more entries, nothing is gained.
@@ -106,15 +107,19 @@ def _candidates(entries: Entries, bits: int) -> Iterator[_Candidate]:
             return
         limited = entries.limited((1 << run_bits) - 1)
         counts = np.bincount(_symbols(limited, bits), minlength=ESCAPE + 1)[:ESCAPE]
-        least = 1
-        while True:
+        least, n_coded = 1, -1
+        while n_coded:  # symbols with a code of their own: the last candidate has none
             kept = np.where(counts >= least, counts, 0)
+            least, n_before, n_coded = max(least + 1, least * 5 // 4), n_coded, int(np.count_nonzero(kept))
+            if n_coded == n_before:
+                continue
             escapes = len(limited) - int(kept.sum())
+            if escapes * (1 + run_bits + bits) > 8 * smallest * (1 + SIZE_SLACK):
+                break  # what is escaped is too long already, and each further candidate escapes more
             table = CodeTable.from_counts(kept, escapes)
             n = len(table.lengths)
             stream = int((kept[:n] * table.lengths).sum())
             stream += escapes * (table.escape_length + run_bits + bits)
-            yield _Candidate(table.packed_bytes + stream_size(stream), len(limited), run_bits, table)
-            if not kept.any():
-                break
-            least = max(least + 1, least * 5 // 4)
+            size = table.packed_bytes + stream_size(stream)
+            smallest = min(smallest, size)
+            yield _Candidate(size, len(limited), run_bits, table)

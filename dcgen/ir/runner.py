@@ -10,20 +10,33 @@ import onnxruntime
 from dcgen.ir.graph import F32, Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 
-BATCH = 8
-"""Pictures in one call of onnxruntime: bounds the memory that observing every tensor takes."""
+BATCH = 8, 64
+"""Least and most pictures in one call of onnxruntime: the memory that observing every tensor takes is bounded,
+and a small network does not spend its time on calls."""
+BATCH_VALUES = 1 << 20
+"""Values of all tensors of a batch of more than the least pictures, at most."""
+
+
+def batch_size(graph: Graph) -> int:
+    """Pictures that are computed together."""
+    values = sum(c * h * w for c, h, w in graph.shapes.values())
+    return min(BATCH[1], max(BATCH[0], BATCH_VALUES // values))
 
 
 class FloatRunner:
     """One onnxruntime session over a graph.
 
     outputs : names of the tensors to compute, default the graph's outputs
+    batch : pictures in one call; None for ``batch_size`` of the graph
     swappable : make weights and biases inputs of the session, so that each call can replace them by others of
         the same shape
     """
 
-    def __init__(self, graph: Graph, outputs: Sequence[str] | None = None, swappable: bool = False) -> None:
+    def __init__(
+        self, graph: Graph, outputs: Sequence[str] | None = None, swappable: bool = False, batch: int | None = None
+    ) -> None:
         self.outputs = tuple(graph.outputs if outputs is None else outputs)
+        self._batch = batch or batch_size(graph)
         self._inputs = tuple(i.name for i in graph.inputs)
         self._own = dict(_feeds(graph)) if swappable else {}
         options = onnxruntime.SessionOptions()
@@ -41,7 +54,7 @@ class FloatRunner:
         weights: Mapping[str, Weight] | None = None,
         biases: Mapping[str, F32] | None = None,
     ) -> Iterator[dict[str, F32]]:
-        """The outputs by name, ``BATCH`` pictures at a time.
+        """The outputs by name, a batch at a time.
 
         x : float32 [N, C, H, W], by name where the graph has several inputs
         weights, biases : by name of a Conv node, in place of the graph's own; needs ``swappable``
@@ -50,8 +63,8 @@ class FloatRunner:
         feeds.update({f"{n}.weight": w.values for n, w in (weights or {}).items()})
         feeds.update({f"{n}.bias": b for n, b in (biases or {}).items()})
         given = x if isinstance(x, Mapping) else {self._inputs[0]: x}
-        for start in range(0, len(next(iter(given.values()))), BATCH):
-            batch = {name: given[name][start : start + BATCH] for name in self._inputs}
+        for start in range(0, len(next(iter(given.values()))), self._batch):
+            batch = {name: given[name][start : start + self._batch] for name in self._inputs}
             found = self._session.run(list(self.outputs), {**batch, **feeds})
             yield dict(zip(self.outputs, (np.asarray(f) for f in found), strict=True))
 

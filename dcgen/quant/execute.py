@@ -6,6 +6,7 @@ sum of at most 2**29 of them, is an integer below 2**53, so float64 holds it exa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, assert_never
 
@@ -34,8 +35,11 @@ from dcgen.quant.qgraph import (
 I64 = NDArray[np.int64]
 Bytes = NDArray[Any]
 """Planes: uint8, or int64 where zero points have been subtracted."""
-BATCH = 4
-"""Pictures computed together: more make the matrix products no faster and leave the caches."""
+BATCH = 4, 64
+"""Least and most pictures that are computed together: of a large network more make the matrix products no faster
+and leave the caches, of a small one they save calls."""
+BATCH_BYTES = 1 << 18
+"""Bytes of all tensors of a batch of more than the least pictures, at most."""
 
 
 @one_blas_thread
@@ -59,7 +63,8 @@ def execute(
             graph.name, f"takes uint8 pictures [N, {h}, {w}, {c}], found {pictures.dtype} {pictures.shape}"
         )
     scores, traces = [], []
-    batches = (pictures[start : start + BATCH] for start in range(0, len(pictures), BATCH))
+    size = min(BATCH[1], max(BATCH[0], BATCH_BYTES // sum(math.prod(t.shape) for t in graph.tensors.values())))
+    batches = (pictures[start : start + size] for start in range(0, len(pictures), size))
     for found, tensors in in_turn(lambda batch: _run(graph, batch, keep=trace is not None), batches):
         scores.append(found)
         traces.append(tensors)

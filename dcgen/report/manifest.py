@@ -56,7 +56,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
                 # Real values of the integer network's outputs of 1, where not all are 1.
                 **({} if compiled.units is None else {"units": compiled.units.tolist()}),
             }
-            for o in made.held_out.outputs
+            for o in compiled.held_out.outputs
         ],
         "scores": {"count": made.qgraph.n_scores, "scale": made.qgraph.score_scale},
         "settings": job.recipe.settings(),
@@ -69,7 +69,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             "held_out_pictures": list(held_out),
             "in_both": len(set(measured) & set(held_out)),
         },
-        "held_out": made.held_out.to_json(),
+        "held_out": compiled.held_out.to_json(),
         **_goal(compiled),
         **compiled.said,
         "arena_bytes": compiled.plan.arena_bytes,
