@@ -140,6 +140,10 @@ class Divergence:
         self._at = {tensor: self._at[tensor] for tensor in wanted}
         self._runner = FloatRunner(section(self._graph, wanted, self._graph.outputs), swappable=True)
 
+    def outputs(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> tuple[F32, F32]:
+        """The float network's outputs, and those with the given weights and biases: float32 [N, S]."""
+        return self._reference, self._runner.run(self._at, weights, biases)
+
     def __call__(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> float:
         """The metric's loss with the given weights and biases, by Conv node, in place of the graph's own."""
-        return self._metric.loss(self._reference, self._runner.run(self._at, weights, biases))
+        return self._metric.loss(*self.outputs(weights, biases))

@@ -12,6 +12,8 @@ Arrays are of G groups of a convolution, each with R outputs and D inputs, KH * 
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -82,28 +84,43 @@ class Choice:
     bits: float
 
 
-def best_step(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:
+def best_step(problem: Problem, price: float, nonzero: float = 0.0, step: float | None = None) -> Choice:
     """The levels and the step that make ``error + price * bits`` small.
 
     price : squared error that is accepted for a bit less
     nonzero : surcharge in bits on every weight that is not zero
+    step : the step, where it is known; None to find it
 
-    The step begins at ``FIRST_STEP``, and is made larger or smaller by ``STEP_RATIO`` as long as that pays.
+    The search begins at ``FIRST_STEP``, and makes the step larger or smaller by ``STEP_RATIO`` as long as that
+    pays. The step is then taken from the parabola through the best three, as a step from a coarse row would make
+    networks of nearly the same price differ by more than their price does.
     """
-    step = _first_step(problem, price)
 
     def cost(step: float) -> float:
         found = _quantize(problem, step, price, nonzero, 0)
         return found.error + price * found.bits
 
-    least = cost(step)
-    for ratio in (STEP_RATIO, 1 / STEP_RATIO):
-        moved = False
-        while (found := cost(step * ratio)) < least:
-            step, least, moved = step * ratio, found, True
-        if moved:
-            break
+    if step is None:
+        step = _least(cost, _first_step(problem, price))
     return _quantize(problem, step, price, nonzero, SWEEPS)
+
+
+def _least(cost: Callable[[float], float], first: float) -> float:
+    """The step of least cost, from ``first`` on."""
+    at, ratio = first, STEP_RATIO
+    costs = {first: cost(first), first * ratio: cost(first * ratio)}
+    if costs[first * ratio] > costs[first]:
+        ratio = 1 / ratio
+        costs[first * ratio] = cost(first * ratio)
+    while costs[at * ratio] < costs[at]:
+        at *= ratio
+        if at * ratio not in costs:
+            costs[at * ratio] = cost(at * ratio)
+    before, here, behind = costs.get(at / ratio, math.inf), costs[at], costs[at * ratio]
+    curvature = before - 2 * here + behind
+    if not math.isfinite(curvature) or curvature <= 0:
+        return at
+    return float(at * ratio ** (0.5 * (before - behind) / curvature))
 
 
 def rough(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:

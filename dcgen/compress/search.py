@@ -49,6 +49,7 @@ class Line:
     tries : at most
     gap : smallest distance between two tries
     enough : difference of worth between both sides of the bracket that ends the search
+    close : a try that meets the goal with a strain above minus this ends the search
     """
 
     low: float
@@ -57,6 +58,7 @@ class Line:
     tries: int
     gap: float = 0.003
     enough: float = 0.01
+    close: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +89,8 @@ def search(
         near, far = bracket(placed)
         if near is not None and far is not None:
             cuts += 1
-        following = _next(near, far, line, len(made), cuts)
+        done = near is not None and near.verdict.strain >= -line.close
+        following = None if done else _next(near, far, line, len(made), cuts)
         if following is None or len(made) >= line.tries:
             return placed
         at = following

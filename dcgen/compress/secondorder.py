@@ -10,6 +10,7 @@ in nats becomes a price in each layer's own errors, so that bits are spent where
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -34,6 +35,14 @@ divergence."""
 PROBE_PICTURES = 64
 """Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
 do less harm than elsewhere."""
+PROBE_MEASURED = 256
+"""Measured pictures from which the moments for probes and sketches are taken: more change these little."""
+SAME_STEP = 0.7
+"""Difference of the logarithms of two prices up to which the step of a layer at the one follows from its step at
+the other, by ``STEP_POWER``."""
+STEP_POWER = 0.4
+"""Power of the price of a bit that the step is in proportion to; at prices so low that all levels are in use it
+would be 1/2."""
 PRUNED = 0.2
 """Share of exact zeros among a layer's weights from which on it counts as pruned, and its zeros stay zero."""
 MIRROR_ALIKE = 0.6
@@ -104,26 +113,28 @@ class Quantizer:
         self.graph, self.evidence, self.constraints, self.work_bits = graph, evidence, constraints, work_bits
         self._problems: dict[str, Problem] = {}  # by Conv node, for the inputs of the float network
         self._sensitivity: dict[str, float] = {}  # by Conv node, loss for each unit of squared error
-        self._known: dict[str, F32] = {}  # the float network's tensors that all walks share
+        self._steps: dict[str, tuple[float, float]] = {}  # by Conv node, the last error of a bit, and its step
+        self._known: dict[int, dict[str, F32]] = {}  # by number of pictures, the float tensors that walks share
         alike = _agreement_with_mirrored(graph, evidence.held_out)
         self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
         # Sensitivities are measured without mirror images: they hardly differ with them, and take less time.
-        plain = Walk(graph, evidence.measure) if self._mirrored else self.walk()
-        self._probe(self.observed(plain, "observing inputs"))
+        self._probe(self.observed(Walk(graph, evidence.measure[:PROBE_MEASURED]), "observing inputs"))
 
-    def at(self, prices: Prices, stage: str) -> Point:
+    def at(self, prices: Prices, stage: str, share: float = 1.0) -> Point:
         """The network quantized at the given prices, layer after layer.
 
         stage : what progress is reported as
+        share : of the measured pictures, which are used: with few of them, the network is a draft
         """
         graph = self.graph
-        walk, bits, loss_of_error = self.walk(), 0.0, None
+        walk, bits, loss_of_error = self.walk(share), 0.0, None
         for name, seen in self.observed(walk, stage):
             moments = seen.moments()
             problem = self.problem(name, moments)
             price = self.error_of_a_bit(name, problem, prices)
-            choice = best_step(problem, price, prices.nonzero.get(name, 0.0))
+            choice = best_step(problem, price, prices.nonzero.get(name, 0.0), self._step(name, price))
+            self._steps[name] = price, choice.step
             walk.weights[name], walk.biases[name] = self._applied(name, moments, choice)
             bits += choice.bits
         if (last := readout(graph)) is not None:
@@ -155,11 +166,19 @@ class Quantizer:
             total += choice.integers.size
         return Sketch(loss, bits, nonzeros / total)
 
-    def walk(self) -> Walk:
-        """A new walk over the measured pictures, their mirror images among them where these count. Walks share
-        what the float network's half of them computes."""
-        measure = self.evidence.measure
-        return Walk(self.graph, Mirrored(measure) if self._mirrored else measure, self._known)
+    def walk(self, share: float = 1.0) -> Walk:
+        """A new walk over a share of the measured pictures, their mirror images among them where these count.
+        Walks over the same pictures share what the float network's half of them computes."""
+        count = math.ceil(share * len(self.evidence.measure))
+        measure = self.evidence.measure[:count]
+        return Walk(
+            self.graph, Mirrored(measure) if self._mirrored else measure, self._known.setdefault(count, {})
+        )
+
+    def forget(self) -> None:
+        """Release what walks over parts of the pictures share."""
+        count = len(self.evidence.measure)
+        self._known = {count: self._known.get(count, {})}
 
     def observed(self, walk: Walk, stage: str) -> Iterator[tuple[str, Observation]]:
         """The convolutions in order, each with the observation of what it reads.
@@ -170,7 +189,7 @@ class Quantizer:
         """
         order = groups(self.graph)
         done = counted(self.evidence.progress, stage, len(order) * walk.count)
-        places = PLACES * len(self.evidence.measure) // walk.count
+        places = PLACES // (2 if walk.mirrored else 1)
         for group in order:
             yield from observe(self.graph, group, walk.visit(group), done, places).items()
 
@@ -190,6 +209,14 @@ class Quantizer:
             loss = divergence({name: weight}, {name: bias})
             self._problems[name] = problem
             self._sensitivity[name] = loss / choice.error if choice.error > 0 else 0.0
+
+    def _step(self, name: str, price: float) -> float | None:
+        """The step of a layer at a price of a bit in its own errors, None where it is not known from a price close
+        to that."""
+        if (last := self._steps.get(name)) is None:
+            return None
+        change = math.log(price / last[0])
+        return last[1] * math.exp(STEP_POWER * change) if abs(change) <= SAME_STEP else None
 
     def _conv(self, name: str) -> Conv:
         conv = self.graph.by_name[name].op

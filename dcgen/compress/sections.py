@@ -103,18 +103,21 @@ class Mirrored:
 class Walk:
     """The float and the quantized network of one graph, on the same pictures.
 
+    count : number of pictures
+    mirrored : whether half of them are mirror images
+
     Groups of convolutions are visited in order. Before the next visit, the caller puts the quantized weights and
     biases of the group into ``weights`` and ``biases``, by Conv node; convolutions that are not named there are
     the same in both networks.
 
-    pictures : float32 [N, C, H, W]; ``count`` is N
+    pictures : float32 [N, C, H, W]
     known : the float network's tensors at some cuts, by name, shared by walks over the same pictures; the first
         walk fills it
     """
 
     def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
         self._graph, self._batch = graph, batch_size(graph)
-        self.count = len(pictures)
+        self.count, self.mirrored = len(pictures), isinstance(pictures, Mirrored)
         self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
         self._fills = known is not None and not known
