@@ -16,22 +16,24 @@ from dcgen import pictures as host
 from dcgen.ahead import one_blas_thread
 from dcgen.compress.evidence import Evidence, trial_of
 from dcgen.compress.fold import canonical
+from dcgen.compress.honest import check_answers, doubts
 from dcgen.compress.point import read_point
 from dcgen.compress.readout import in_units
 from dcgen.compress.recipes import Recipe, SecondOrder
+from dcgen.compress.uniform import levels_of
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
 from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
-from dcgen.errors import ConfigError, NumericError
+from dcgen.errors import ConfigError, NumericError, PlanError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, open_samples
 from dcgen.inputs.tensor import calibrated
-from dcgen.ir.graph import F32, F64, Graph
+from dcgen.ir.graph import F32, F64, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.metric import Metric, OutputKind, metric_of, spreads
@@ -73,6 +75,7 @@ def compile_model(job: Job, out: Path, progress: Progress, warn: Warn = unheard)
     """
     check_writable(out)
     bench = Bench(job, progress, warn)
+    bench.check_limits()
     compiled = bench.compiled(compressed(job, bench))
     data = manifest(compiled)
     files = output_files(compiled, data)
@@ -175,7 +178,7 @@ class Bench:
         self._model, form = import_model(job.source, samples)
         progress("importing", 1, 1)
         self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
-        self.job, self._progress = job, progress
+        self.job, self._progress, self._warn = job, progress, warn
         self.kind = output_kind(job.outputs, self._model.graph)
         check_moves(self._model.graph.name, self._reference)
         self.graph, self.units = canonical(self._model.graph, self._preprocess), None
@@ -235,9 +238,29 @@ class Bench:
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, scores, trial)))
         return self._made[-1][1]
 
+    def check_limits(self) -> None:
+        """Raise PlanError where not even a network without weights fits the job's RAM or flash: that takes
+        seconds, and the search for the network that is wanted minutes."""
+        limits = self.job.limits
+        if limits.ram is None and limits.budget.flash is None:
+            return
+        zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in self.graph.convs()}
+        empty = with_copies(self.graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()}))
+        ranges = observe(empty, self.evidence.measure[:1], self.job.recipe, self._progress)
+        qgraph = lower(empty, ranges, self._preprocess.camera_mean)
+        blob = encode(qgraph, CodingSettings())
+        plan = firmware_plan_for(self.job, qgraph, blob, {})
+        needs = predict_needs(plan, qgraph, blob, self.job.target, {})
+        if needs is not None and (flash := limits.budget.flash) is not None and needs.flash_bytes > flash:
+            problem = f"takes {needs.flash_bytes:,} bytes of flash without any weight, `flash` allows {flash:,}"
+            raise PlanError(qgraph.name, problem, "more flash, or a network of fewer layers")
+
     def compiled(self, candidate: Graph) -> Compiled:
         """The graph with its plans for the target. Raises PlanError or BudgetError where it does not fit."""
         made = self.integers(candidate)
+        check_answers(made.qgraph.name, self._reference, made.scores, self.kind == "classes")
+        for doubt in doubts(self.graph, candidate, made.trial, self.job.recipe.goal()):
+            self._warn(doubt)
         self._progress("planning", 0, 1)
         active = self.active(made.qgraph) if is_predicted(self.job.target) else {}
         plan = firmware_plan_for(self.job, made.qgraph, made.blob, active)
