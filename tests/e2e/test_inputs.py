@@ -22,6 +22,7 @@ from tests.conftest import Once
 from tests.inputs import nets
 from tests.process import QUICK, dcgen, dcgen_json
 
+MOST_WEIGHTS = ("--recipe", "deep-compression", "--density", "0.95")
 FOUR = ("--order", "as-is", "--mean", "127,127,127,127", "--std", "64,64,64,64")
 
 
@@ -38,7 +39,7 @@ class Case:
 
 
 CASES = [
-    Case("vector", nets.vector_net, nets.vectors, (), "DCG_VECTOR_INPUT_TYPE DCG_INPUT_FLOAT32", True),
+    Case("sensor", nets.vector_net, nets.vectors, (), "DCG_SENSOR_INPUT_TYPE DCG_INPUT_FLOAT32", True),
     Case("spectrum", nets.features_net, nets.features, (), "DCG_SPECTRUM_INPUT_TYPE DCG_INPUT_INT8", True),
     Case(
         "four",
@@ -58,14 +59,16 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture(scope="module")
 def folder(once: Once, case: Case) -> Path:
-    """A folder with the compiled network in ``out``, and ``test.npz`` with inputs that calibration has not seen."""
+    """A folder with the compiled network in ``out``, and inputs that calibration has not seen in ``test.npz``."""
 
     def make(path: Path) -> None:
         path.mkdir()
         net = case.net(path / f"{case.name}.onnx")
         calibration = case.data(path / "calibration.npz", 60, 0)
         case.data(path / "test.npz", 40, 1)
-        done = dcgen("compile", net, "--calibration", calibration, *case.options, *QUICK, "-o", path / "out")
+        done = dcgen(
+            "compile", net, "--calibration", calibration, *case.options, *MOST_WEIGHTS, "-o", path / "out"
+        )
         assert (done.returncode, done.stderr) == (0, "")
 
     return once(f"inputs-{case.name}", make)
@@ -114,20 +117,20 @@ def test_the_golden_input_gives_its_scores(folder: Path) -> None:
 
 CONVERT = """
 void {name}(const {c_type} *values, uint8_t *input);
-void {name}(const {c_type} *values, uint8_t *input) {{ dcg_unit_{function}(values, input); }}
+void {name}(const {c_type} *values, uint8_t *input) {{ dcg_sample_{function}(values, input); }}
 """
 
 
 @pytest.mark.parametrize("shape", [(40, 1, 1), (3, 4, 5)])
 @pytest.mark.parametrize("given", ["float32", "int8", "uint8"])
 def test_c_converts_values_as_python_does(tmp_path: Path, given: str, shape: tuple[int, int, int]) -> None:
-    """``dcg_<name>_from_float`` and its like give the bytes of ``TensorInput.bytes_of``, of ties and extremes, too."""
+    """The header's ``dcg_<name>_from_...`` give the bytes of ``TensorInput.bytes_of``, of extremes, too."""
     picture = QTensor("x", shape, 1.0, 0, (0,) * shape[0])
     graph = QGraph("unit", picture, {"x": picture}, (QNode("y", QScores(True), ("x",)),), 1.0)
     blob = encode(graph)
     zero_point = {"float32": 111.0, "int8": -20.0, "uint8": 127.5}[given]
     form = TensorInput(given, 0.0371, zero_point, shape)  # type: ignore[arg-type]
-    files = emit_firmware(graph, blob, plan_firmware(graph, blob), "unit", form=form)
+    files = emit_firmware(graph, blob, plan_firmware(graph, blob), "sample", form=form)
     for path, data in files.items():
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).write_bytes(data)
@@ -137,7 +140,9 @@ def test_c_converts_values_as_python_does(tmp_path: Path, given: str, shape: tup
         else CONVERT.format(name="from_own", c_type=f"{given}_t", function=f"from_{given}")
     )
     text = (
-        '#include "dcg_unit.h"\n' + CONVERT.format(name="from_float", c_type="float", function="from_float") + more
+        '#include "dcg_sample.h"\n'
+        + CONVERT.format(name="from_float", c_type="float", function="from_float")
+        + more
     )
     (tmp_path / "convert.c").write_text(text)
     flags = ("-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-O2", "-shared", "-fPIC")

@@ -20,10 +20,10 @@ def save(
     constants: Mapping[str, Any],
     element: int = TensorProto.FLOAT,
 ) -> Path:
-    """Write a network from input x of a batch of ``shape`` to output y."""
+    """Write a network from input x of a batch of ``shape`` to output y, which a Gemm with weights w2 makes."""
     made = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     x = helper.make_tensor_value_info("x", element, ["N", *shape])
-    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", len(constants["w2"])])
     graph = helper.make_graph(nodes, path.stem, [x], [y], made)
     opset = [helper.make_opsetid("", 17)]
     onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), str(path))
