@@ -80,7 +80,7 @@ def features_net(path: Path, scale: float = 0.25, zero_point: int = 20) -> Path:
 
 def vectors(path: Path, n: int = 60, seed: int = 0, features: int = 40) -> Path:
     """float32 [n, features] around 1, with labels."""
-    x = (1 + 3 * RNG(seed).standard_normal((n, features))).astype(np.float32)
+    x = (1 + 3 * RNG(1000 + seed).standard_normal((n, features))).astype(np.float32)  # not the weights' numbers
     np.savez(path, x=x, y=RNG(seed).integers(0, 4, n))
     return path
 
