@@ -1,52 +1,12 @@
-"""The way from a picture file to camera bytes is the one that is documented."""
+"""Preprocessing: camera bytes become a network's input, and settings that make no sense are refused."""
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from dcgen.errors import ConfigError, PictureError
-from dcgen.inputs.picture_files import load
+from dcgen.errors import ConfigError
 from dcgen.pictures import digest, digests, explicit, preset, with_size
 
 CAFFE, TORCH = preset("caffe"), preset("torchvision")
-
-
-def save(path, height, width, mode="RGB"):
-    shape = (height, width, 3) if mode == "RGB" else (height, width)
-    data = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
-    Image.fromarray(data).save(path)
-    return data
-
-
-@pytest.mark.parametrize("p", [CAFFE, TORCH])
-def test_a_picture_of_the_right_size_keeps_every_byte(tmp_path, p):
-    data = save(tmp_path / "a.png", 227, 227)
-    np.testing.assert_array_equal(load(tmp_path / "a.png", p, (227, 227)), data)
-
-
-@pytest.mark.parametrize("p", [CAFFE, TORCH])
-def test_a_resized_picture_is_only_cropped_at_its_centre(tmp_path, p):
-    data = save(tmp_path / "a.png", 256, 256)
-    np.testing.assert_array_equal(load(tmp_path / "a.png", p, (227, 227)), data[14:241, 14:241])
-
-
-def test_squash_ignores_the_aspect_and_short_side_keeps_it(tmp_path):
-    save(tmp_path / "a.png", 300, 600)
-    with Image.open(tmp_path / "a.png") as image:
-        squashed = np.asarray(image.resize((256, 256), Image.Resampling.BILINEAR))[14:241, 14:241]
-        kept = np.asarray(image.resize((512, 256), Image.Resampling.BILINEAR))[16:240, 144:368]
-    np.testing.assert_array_equal(load(tmp_path / "a.png", CAFFE, (227, 227)), squashed)
-    np.testing.assert_array_equal(load(tmp_path / "a.png", TORCH, (224, 224)), kept)
-
-
-def test_a_small_picture_is_enlarged(tmp_path):
-    save(tmp_path / "a.png", 20, 30)
-    assert load(tmp_path / "a.png", CAFFE, (227, 227)).shape == (227, 227, 3)
-
-
-def test_grey_networks_get_one_plane(tmp_path):
-    data = save(tmp_path / "a.png", 16, 16, "L")
-    np.testing.assert_array_equal(load(tmp_path / "a.png", preset("digits"), (16, 16))[..., 0], data)
 
 
 def test_bgr_networks_read_the_rgb_camera_backwards():
@@ -54,21 +14,6 @@ def test_bgr_networks_read_the_rgb_camera_backwards():
     np.testing.assert_allclose(CAFFE.normalise(picture)[0, :, 0, 0], [202 - 104, 201 - 117, 200 - 123])
     np.testing.assert_allclose(CAFFE.centred(picture)[0, :, 0, 0], [200 - 123, 201 - 117, 202 - 104])
     np.testing.assert_allclose(TORCH.normalise(picture)[0, 0, 0, 0], (200 / 255 - 0.485) / 0.229, rtol=1e-5)
-
-
-def test_a_corrupt_file_is_named(tmp_path):
-    (tmp_path / "a.jpg").write_bytes(bytes(range(256)) * 8)
-    with pytest.raises(PictureError, match=r"a\.jpg: is not a picture that can be read"):
-        load(tmp_path / "a.jpg", CAFFE, (227, 227))
-
-
-def test_a_truncated_jpeg_is_named(tmp_path):
-    save(tmp_path / "b.png", 200, 200)
-    Image.open(tmp_path / "b.png").save(tmp_path / "a.jpg")
-    data = (tmp_path / "a.jpg").read_bytes()
-    (tmp_path / "a.jpg").write_bytes(data[: len(data) // 2])
-    with pytest.raises(PictureError, match=r"a\.jpg"):
-        load(tmp_path / "a.jpg", CAFFE, (227, 227))
 
 
 def test_preprocessing_settings_are_checked():
@@ -101,3 +46,38 @@ def test_a_digest_tells_sets_of_pictures_apart():
     b[1, 2, 2, 2] = 1
     assert digest(a) == digest(a.copy()) != digest(b)
     assert digests(b) == (digest(a[0]), digest(b[1])) and digests(a)[0] == digests(a)[1]
+
+
+@pytest.mark.parametrize(
+    ("order", "mean", "std", "line"),
+    [
+        (
+            "rgb",
+            (0.485, 0.456, 0.406),
+            (0.229, 0.224, 0.225),
+            "`mean` 123.675,116.28,103.53 `std` 58.395,57.12,57.375",
+        ),
+        ("grey", (0.5,), (0.5,), "`mean` 127.5 `std` 127.5"),
+        ("grey", (0.0,), (0.99,), "`mean` 0 `std` 252.45"),
+    ],
+)
+def test_mean_and_std_of_values_from_0_to_1_are_refused(order, mean, std, line):
+    """They are given as every PyTorch user has them; the message is what to type instead."""
+    with pytest.raises(ConfigError) as e:
+        explicit(order, mean, std, "squash", None, 8)
+    assert str(e.value).endswith(
+        f"expected in units of a byte, 0 to 255, found those of values from 0 to 1 (give {line})"
+    )
+
+
+@pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (0.5, 1.0), (104.0, 0.5), (0.0, 255.0)])
+def test_mean_and_std_of_bytes_are_valid(mean, std):
+    assert explicit("grey", (mean,), (std,), "squash", None, 8).std == (std,)
+
+
+def test_channels_may_stay_as_they_are():
+    p = explicit("as-is", (1.0, 2.0, 3.0, 4.0), (2.0,) * 4, "squash", None, 8)
+    picture = np.arange(4, dtype=np.uint8).reshape(1, 1, 1, 4) + 200
+    assert p.normalise(picture).ravel().tolist() == [99.5] * 4
+    with pytest.raises(ConfigError, match="order as-is needs 1 or 3 or 4 means and deviations, found 2 and 2"):
+        explicit("as-is", (1.0, 2.0), (2.0, 2.0), "squash", None, 8)

@@ -15,7 +15,7 @@ from dcgen.importers import ImportedModel, load
 from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import macs
 from dcgen.output import open_output
-from dcgen.pictures import preset
+from dcgen.pictures import Preprocess, preset, with_size
 
 
 def inspect_(
@@ -72,6 +72,8 @@ def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.
 def _describe(model: ImportedModel, form: InputForm | None) -> dict[str, Any]:
     graph = model.graph
     form = form or model.own_input or (preset(model.preprocess_hint) if model.preprocess_hint else None)
+    if isinstance(form, Preprocess):
+        form = with_size(form, max(graph.inputs[0].shape[1:]))
     dense, shapes = macs(graph), graph.shapes
     nodes = [(n.name, type(n.op).__name__, list(shapes[n.name]), dense.get(n.name, 0)) for n in graph.nodes]
     return {

@@ -65,4 +65,6 @@ def _array(path: Path, name: str, file: IO[bytes], size: int) -> NDArray[Any]:
     data = file.read(needed)
     if len(data) != needed:
         raise PictureError(path, f"array {name} ends after {len(data):,} of {needed:,} bytes")
-    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
+    return (np.frombuffer(data, dtype) if data else np.empty(0, dtype)).reshape(
+        shape, order="F" if fortran else "C"
+    )

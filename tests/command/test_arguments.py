@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 
 import pytest
 
-from dcgen.command.arguments import FLAGS, check, with_flags
+from dcgen.command.arguments import FLAGS, NOTHING_ASKED, check, preprocess_of_output, with_flags
 from dcgen.command.compile import compile_
+from dcgen.command.evaluate import eval_
+from dcgen.command.frontier import frontier_
+from dcgen.command.inspect import inspect_
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError
+from dcgen.inputs.tensor import TensorInput
+from dcgen.pictures import explicit, preset, with_size
 from dcgen.plan.firmware.needs import Budget
 from dcgen.result import EngineChoices, Job, Limits, Pictures, Source
 from dcgen.targets import HOST, ULX3S_85F, EngineTarget, Target, find
@@ -90,3 +95,46 @@ def test_a_checkpoint_is_a_training_s() -> None:
     for other in ("second-order", "keep"):
         with pytest.raises(ConfigError, match=r"--checkpoint: is for a training \(give --distill\)"):
             check(replace(job, recipe=recipe(other)))
+
+
+FORM = explicit("rgb", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0), "squash", None, 32)
+SAME = ("1,2,3", "4,5,6", "rgb")
+
+
+def test_an_output_keeps_its_preprocessing() -> None:
+    """What its weights hold cannot be changed; how pictures are resized can."""
+    assert preprocess_of_output(FORM, NOTHING_ASKED) is FORM
+    assert preprocess_of_output(FORM, (None, *SAME, None, None)) == FORM
+    assert preprocess_of_output(FORM, (None, None, None, None, "short-side", 32)).fit == "short-side"  # type: ignore[union-attr]
+    caffe = with_size(preset("caffe"), 64)
+    assert preprocess_of_output(caffe, ("caffe", None, None, None, None, None)) == caffe
+    for asked, problem in (
+        (
+            (None, "1,2,4", *SAME[1:], None, None),
+            "was compiled with --order rgb --mean 1,2,3 --std 4,5,6, which",
+        ),
+        (
+            ("caffe", None, None, None, None, None),
+            "was compiled with --order rgb --mean 1,2,3 --std 4,5,6, which",
+        ),
+        ((None, *SAME, None, 64), "--input-size: is 64, the output takes 32"),
+        ((None, "1,2,3", None, None, None, None), "--mean alone is not enough"),
+    ):
+        with pytest.raises(ConfigError, match=problem):
+            preprocess_of_output(FORM, asked)
+
+
+def test_an_output_of_values_has_no_preprocessing() -> None:
+    values = TensorInput("int8", 1.0, 0.0, (4, 1, 1))
+    assert preprocess_of_output(values, NOTHING_ASKED) is values
+    with pytest.raises(ConfigError, match="preprocess: the output takes int8 values, no pictures"):
+        preprocess_of_output(values, (None, None, None, None, "squash", None))
+
+
+@pytest.mark.parametrize("command", [compile_, frontier_, eval_, inspect_])
+def test_commands_that_read_pictures_take_the_same_options(command: Callable[..., None]) -> None:
+    taken = signature(command).parameters
+    wanted = ("preprocess", "mean", "std", "order", "fit", "input_size")
+    assert {name: taken[name].annotation for name in wanted} == {
+        name: signature(compile_).parameters[name].annotation for name in wanted
+    }
