@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json as json_text
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -18,14 +19,21 @@ stderr = Console(stderr=True)
 stdout = Console()
 
 
+PLAIN_SECONDS = 5.0
+"""Where stderr is no terminal, a line says how far the work is at most this often."""
+
+
 @contextmanager
 def progress() -> Iterator[Report]:
-    """Shows a bar for each stage on stderr while the block runs; yields the callback that stages report to.
+    """Shows on stderr how far the work is while the block runs; yields the callback that stages report to.
 
-    Nothing is shown where stderr is no terminal.
+    On a terminal each stage has a bar; elsewhere a plain line now and then names the stage.
     """
+    if not stderr.is_terminal:
+        yield _plain_lines(time.monotonic)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as bars:
+    with Progress(*columns, console=stderr) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -34,6 +42,22 @@ def progress() -> Iterator[Report]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+def _plain_lines(clock: Callable[[], float]) -> Report:
+    """A callback that prints a stage, how far it is, and the seconds so far.
+
+    clock : seconds
+    """
+    begun = last = clock()
+
+    def report(stage: str, done: int, total: int) -> None:
+        nonlocal last
+        if clock() - last >= PLAIN_SECONDS:
+            last = clock()
+            stderr.print(f"dcgen: {last - begun:.0f} s, {stage}, {done} of {total}", markup=False, highlight=False)
+
+    return report
 
 
 def print_error(message: str) -> None:
