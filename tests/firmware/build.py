@@ -58,7 +58,7 @@ def runtime_objects(*flags: str) -> Path:
 
 @cache
 def program(*flags: str, source: str = "program.c") -> Path:
-    """A test program and the runtime under sanitizers, linked: it takes models as libraries that use its runtime."""
+    """A test program and the runtime under sanitizers, linked: it takes models as libraries with its runtime."""
     runtime = runtime_objects(*flags)
     sources = {name: (HERE / name).read_bytes() for name in (source, "model.h")}
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dcgen import pictures
+from dcgen.errors import ToolError
+from dcgen.inputs.samples import open_samples
 from dcgen.output import open_output
+from dcgen.progress import unheard
 from dcgen.targets import Target, find
 from dcgen.verify import machines
 from dcgen.verify.build import build
@@ -38,7 +40,8 @@ def checked(out_dir: Path, core: str, folder: Path, optimise: str, compiler: str
     if compiler and shutil.which("clang") is None:
         pytest.fail("needs clang, which make test installs")
     output = open_output(out_dir)
-    shown = pictures.load_all(pictures.files(out_dir / "golden")[:1], output.preprocess, output.size)
+    golden_inputs = open_samples(output.golden, unheard)
+    shown = golden_inputs.load(range(1), output.preprocess, output.size, unheard).data
     program = build(
         out_dir / "firmware", target, folder / "build", optimise=optimise, compiler=compiler, extra_flags=flags
     )
@@ -55,10 +58,26 @@ def test_clang_s_firmware_is_exact(core: str, digits_out: Path, tmp_path: Path) 
     assert check.passed and check.layers == 17, check
 
 
-def test_firmware_without_unaligned_accesses_is_exact(digits_out: Path, tmp_path: Path) -> None:
-    """Its start-up code has the processor trap them; QEMU ends such a program with a fault."""
-    check = checked(digits_out, "cortex-m4", tmp_path, "-O2", flags=STRICT)
+@pytest.mark.parametrize("flags", ["", " -U__ARM_FEATURE_DSP"], ids=["dsp", "portable"])
+def test_firmware_without_unaligned_accesses_is_exact(flags: str, digits_out: Path, tmp_path: Path) -> None:
+    """Its start-up code has the processor trap them. Without DSP instructions it is as on a Cortex-M0."""
+    check = checked(digits_out, "cortex-m4", tmp_path, "-O2", flags=STRICT + flags)
     assert check.passed, check
+
+
+def test_an_unaligned_access_would_be_trapped(digits_out: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(digits_out, out)
+    for name, old in (
+        ("dcg_weights_read_dsp.c", "DCG_DSP && DCG_UNALIGNED"),
+        ("dcg_weights_read.c", "(DCG_DSP && DCG_"),
+    ):
+        path = out / "firmware" / "runtime" / name
+        text = path.read_text()
+        assert old in text
+        path.write_text(text.replace("(DCG_DSP && DCG_UNALIGNED)", "DCG_DSP").replace(" && DCG_UNALIGNED", ""))
+    with pytest.raises(ToolError, match="qemu-cortex-m4: the program failed with code 3: processor fault"):
+        checked(out, "cortex-m4", tmp_path, "-O2", flags=STRICT)
 
 
 @pytest.mark.slow
