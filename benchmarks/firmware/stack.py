@@ -126,7 +126,7 @@ def _read_usage(name: str, folder: Path, functions: dict[tuple[str, str], Functi
     usage = (folder / name).with_suffix(".su")
     for line in usage.read_text().splitlines() if usage.exists() else ():
         where, count, kind = line.split("\t")
-        assert kind.startswith("static"), line
+        assert kind in ("static", "dynamic,bounded"), line  # of both, the count is the most
         key = name, where.split(":")[-1]
         functions[key] = Function(max(int(count), functions[key].bytes if key in functions else 0))
 
@@ -155,7 +155,7 @@ def _read_listing(
         elif relocation := _RELOCATION.match(line):
             called = _plain(relocation[2])
             present.calls.add(called)
-            if not re.search(r"CALL|JUMP|PLT|JAL|BRANCH", relocation[1]):
+            if not re.search(r"CALL|JUMP|PLT|JAL|BRANCH|PC32", relocation[1]):
                 taken[file].add(called)
         else:
             present.calls |= {_plain(call[1]) for call in _LOCAL_CALL.finditer(line)}
