@@ -10,10 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from dcgen.progress import Progress as Report
+
+_WIDEST = 10_000
+"""Characters of a table's width that no table reaches."""
 
 stderr = Console(stderr=True)
 stdout = Console()
@@ -78,14 +82,18 @@ def print_json(data: Mapping[str, Any]) -> None:
 def print_table(
     title: str, headings: Sequence[str], rows: Sequence[Sequence[object]], console: Console = stdout
 ) -> None:
-    """A table on ``console``. A column is right aligned if all its values are numbers."""
+    """A table on ``console``. A column is right aligned if all its values are numbers.
+
+    The table is as wide as its texts, whatever the width of the console, so that none is cut.
+    """
     table = Table(title=title, title_justify="left")
     for i, heading in enumerate(headings):
         numeric = all(isinstance(r[i], int | float) for r in rows)
         table.add_column(heading, justify="right" if numeric else "left")
     for row in rows:
         table.add_row(*(_text(v) for v in row))
-    console.print(table)
+    table.width = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
+    console.print(table, crop=False)
 
 
 def print_records(title: str, columns: Mapping[str, str], rows: Sequence[Sequence[object]], json: bool) -> None:

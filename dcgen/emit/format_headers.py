@@ -15,6 +15,7 @@ from dcgen.plan.firmware.constants import definitions
 from dcgen.plan.firmware.limits import MAX_BLOB_BYTES
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
+from dcgen.targets.stack import STACK, Core
 
 _C_TYPES = {
     "B": ("uint8_t", "u8"),
@@ -25,6 +26,15 @@ _C_TYPES = {
 }
 """C type and load function of a field, by its format character of ``struct``; fields of floats are for the host
 only."""
+
+
+_CORES: dict[Core, str] = {
+    "helium": "defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)",
+    "dsp": "defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'",
+    "wide": "UINTPTR_MAX > 0xFFFFFFFFu",
+    "other": "",
+}
+"""How the preprocessor tells cores, in the order in which it asks; the last one is any other."""
 
 
 def format_files() -> dict[str, bytes]:
@@ -58,7 +68,8 @@ def format_files() -> dict[str, bytes]:
         }
         for record in schema.RECORDS
     ]
-    format_h = render("c/dcg_format.h.j2", statuses=list(schema.Status), constants=constants)
+    stack = [{"condition": condition} | vars(STACK[core]) for core, condition in _CORES.items()]
+    format_h = render("c/dcg_format.h.j2", statuses=list(schema.Status), constants=constants, stack=stack)
     records_h = render("c/dcg_records.h.j2", records=records)
     return {"dcg_format.h": format_h.encode(), "dcg_records.h": records_h.encode()}
 

@@ -17,13 +17,13 @@ OWN_WORDS = frozenset(
         r"\w+",
         """add arena argmax asm assert at average avg begin bias blob bss bytes chunk code coding conv copy
         crc crc32 data dense direct dsp engine err error escape event events factor far fault flag float
-        flow format formats fours gap group h harness has header helium init input int8 internal job
-        kernel kernels kind layer layout levels lies list load long magic max mem memory min model most
-        need network no node ok output pack packed packing pad pairs place placed plan plane pool port
-        push qemu read reader records requant requantize reset row rows run sampled scale scores scratch
-        section selftest semihosting set short signed stack start status step store stream symbol table
-        take taps tensor tensors text topology trace uint8 unbroken unit unroll unused vector version
-        weights window word work zero""",
+        flow format formats fours gap group h harness has header helium in init input int8 internal job
+        kernel kernels kind layer layout levels lies list load long magic max mem memory min misaligned
+        model most naked need network no node ok output overlap pack packed packing pad pairs place
+        placed plan plane pool port push qemu read reader records requant requantize reset row rows run
+        sampled scale scores scratch section selftest semihosting set short signed stack start status
+        step store stream symbol table take taps tensor tensors text topology trace uint8 unaligned
+        unbroken unit unroll unused vector version weights window word work zero""",
     )
 )
 """First words of dcgen's own names behind ``dcg_`` and ``DCG_``, and some that it may take one day."""

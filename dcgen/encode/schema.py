@@ -238,7 +238,7 @@ class Status(IntEnum):
     """What C returns, and what ``BlobError.code`` names: one status for each kind of defect."""
 
     OK = 0
-    ARGUMENT = 1  # a null or misaligned pointer, or a call out of turn
+    ARGUMENT = 1  # a null or misaligned pointer, memory that overlaps, or a call out of turn
     ARENA_SIZE = 2  # arena smaller than the plan needs
     TRUNCATED = 3  # blob shorter than its header says, or than a header
     MAGIC = 4  # not a blob

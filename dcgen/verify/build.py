@@ -21,6 +21,7 @@ def build(
     *,
     optimise: str = "-O2",
     extra_flags: str = "",
+    compiler: str = "",
     name: str = "run",
 ) -> Path:
     """Build a harness program and return its ELF file.
@@ -29,6 +30,7 @@ def build(
     folder : where to build. The sources are copied to a subfolder for each target and built there under relative
         names, as make cannot take a path with spaces.
     optimise, extra_flags : compiler flags, given as make variables OPTIMISE and CFLAGS_EXTRA
+    compiler : command, with flags, that compiles for an emulated machine in place of its GCC: make's DEVICE_CC
     name : of the program: ``run``, or on an emulated machine also ``profile``
 
     Raises PlanError where the model does not fit the machine's memory, ToolError where the build
@@ -39,7 +41,7 @@ def build(
     copy = folder.resolve() / target.name
     shutil.copytree(firmware, copy, dirs_exist_ok=True)
     program = f"build/{target.name}/{name}.elf"
-    variables = ("BUILD=build", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}")
+    variables = ("BUILD=build", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}", f"DEVICE_CC={compiler}")
     done = subprocess.run(
         ["make", "-s", "-C", str(copy), *variables, program],
         stdout=subprocess.PIPE,

@@ -27,11 +27,11 @@ static dcg_status check_sections(const uint8_t *blob, const dcg_engine_plan *pla
 
 /* Checks that there is an engine and that it can run the plan. DCG_ENGINE_EXACT_PARAMETERS has a bit for each
  * parameter in which it must be as planned; of the others it may have more. */
-static dcg_status check_engine(const dcg_engine *engine) {
+static dcg_status check_engine(const dcg_engine *engine, const dcg_engine_plan *plan) {
     if (read32(engine, DCG_ENGINE_ID) != DCG_ENGINE_ID_VALUE) return DCG_ERR_ENGINE;
     if (read32(engine, DCG_ENGINE_VERSION) != DCG_ENGINE_VERSION_VALUE) return DCG_ERR_ENGINE;
     for (uint32_t i = 0; i < DCG_ENGINE_N_PARAMETERS; i++) {
-        uint32_t found = read32(engine, DCG_ENGINE_LANES + 4u * i), wanted = engine->plan->parameters[i];
+        uint32_t found = read32(engine, DCG_ENGINE_LANES + 4u * i), wanted = plan->parameters[i];
         if (found < wanted) return DCG_ERR_ENGINE;
         if ((DCG_ENGINE_EXACT_PARAMETERS >> i & 1u) != 0 && found != wanted) return DCG_ERR_ENGINE;
     }
@@ -40,7 +40,9 @@ static dcg_status check_engine(const dcg_engine *engine) {
 
 dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, const dcg_engine_port *port,
                            const void *blob, size_t blob_bytes) {
-    if (!engine || !plan || !port || !blob) return DCG_ERR_ARGUMENT;
+    if (!engine) return DCG_ERR_ARGUMENT;
+    engine->plan = NULL; /* until all has been checked: every function refuses such an engine */
+    if (!plan || !port || !blob) return DCG_ERR_ARGUMENT;
     if ((uintptr_t)blob % 4u != 0) return DCG_ERR_ARGUMENT;
     const dcg_network network = {
         .topology_hash = plan->topology_hash,
@@ -49,12 +51,11 @@ dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, cons
         .n_nodes = plan->n_nodes,
         .input_channels = plan->input_channels,
     };
-    engine->plan = plan;
     engine->port = port;
     engine->blob = blob;
     dcg_status status = dcg_blob_check(blob, blob_bytes, &network);
     if (status == DCG_OK) status = check_sections(blob, plan);
-    if (status == DCG_OK) status = check_engine(engine);
+    if (status == DCG_OK) status = check_engine(engine, plan);
     if (status != DCG_OK) return status;
 
     write32(engine, DCG_ENGINE_CONTROL, DCG_ENGINE_CONTROL_RESET_MASK);
@@ -63,6 +64,7 @@ dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, cons
     write32(engine, DCG_ENGINE_SCORES, plan->n_scores);
     for (uint32_t i = 0; i < plan->n_commands; i++)
         write32(engine, DCG_ENGINE_COMMANDS + 4u * i, plan->commands[i]);
+    engine->plan = plan;
     return DCG_OK;
 }
 
@@ -93,7 +95,7 @@ static dcg_status cause_of(uint32_t status) {
 }
 
 dcg_status dcg_engine_run(dcg_engine *engine, const uint8_t *hwc, int32_t *scores) {
-    if (!engine || !hwc || !scores) return DCG_ERR_ARGUMENT;
+    if (!engine || !engine->plan || !hwc || !scores) return DCG_ERR_ARGUMENT;
     const dcg_engine_plan *plan = engine->plan;
     const dcg_engine_port *port = engine->port;
     port->receive(port->user, scores, plan->n_scores);
@@ -110,6 +112,7 @@ dcg_status dcg_engine_run(dcg_engine *engine, const uint8_t *hwc, int32_t *score
 }
 
 void dcg_engine_counters(const dcg_engine *engine, uint32_t counters[DCG_ENGINE_N_COUNTERS]) {
+    if (!engine || !engine->plan || !counters) return;
     for (uint32_t i = 0; i < DCG_ENGINE_N_COUNTERS; i++)
         counters[i] = read32(engine, DCG_ENGINE_CYCLES_TOTAL + 4u * i);
 }

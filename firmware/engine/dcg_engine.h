@@ -74,8 +74,8 @@ typedef struct dcg_engine {
  * blob        blob_bytes bytes, aligned to 4; must outlive engine unchanged
  * blob_bytes  size of the memory behind blob; may exceed the blob
  *
- * Returns DCG_OK, or the first defect found; engine must not be used then. What a layer's section says is
- * checked by the engine when it runs.
+ * Returns DCG_OK, or the first defect found: then engine is bound to nothing, and every function refuses it,
+ * as it does an engine of zeros. What a layer's section says is checked by the engine when it runs.
  */
 dcg_status dcg_engine_init(dcg_engine *engine, const dcg_engine_plan *plan, const dcg_engine_port *port,
                            const void *blob, size_t blob_bytes);
@@ -93,7 +93,8 @@ dcg_status dcg_engine_run(dcg_engine *engine, const uint8_t *hwc, int32_t *score
 
 /* Reads the engine's clock cycles of the last run, by what it did in them.
  *
- * counters  written, in the order of the registers from DCG_ENGINE_CYCLES_TOTAL on */
+ * counters  written, in the order of the registers from DCG_ENGINE_CYCLES_TOTAL on; left as they are where
+ * the engine is bound to nothing */
 void dcg_engine_counters(const dcg_engine *engine, uint32_t counters[DCG_ENGINE_N_COUNTERS]);
 
 #ifdef __cplusplus

@@ -5,6 +5,11 @@
  * The caller owns all memory: the blob, one arena of DCG_<NAME>_ARENA_BYTES, the picture, the scores. Nothing
  * is allocated, no global is written, and two nets with two arenas may run at the same time.
  *
+ * Every function refuses pointers that are NULL, memory that is misaligned or overlaps where it must not, a
+ * call out of turn, and a dcg_net whose dcg_init has failed or that is all zeros, as static memory is: it
+ * returns DCG_ERR_ARGUMENT and, but for dcg_init, has changed nothing. A dcg_net in memory that holds
+ * anything else must go through dcg_init first.
+ *
  *     static uint8_t arena[DCG_DIGITS_ARENA_BYTES] __attribute__((aligned(DCG_ARENA_ALIGNMENT)));
  *     dcg_net net;
  *     dcg_status status = dcg_init(&net, &dcg_digits_plan, blob, blob_bytes, arena, sizeof arena);
@@ -39,7 +44,8 @@ extern "C" {
 #define DCG_BLOB_ALIGNMENT 4 /* of the blob, in bytes; 16 suits any memory system */
 
 /* What a network's input is, DCG_<NAME>_INPUT_TYPE: camera bytes, or a tensor whose values a program has as
- * numbers of this type and converts to the bytes that dcg_run takes, with the functions of <name>'s header. */
+ * numbers of this type and converts to the bytes that dcg_run takes, with the functions of <name>'s header.
+ */
 #define DCG_INPUT_PICTURE 0
 #define DCG_INPUT_FLOAT32 1
 #define DCG_INPUT_INT8 2
@@ -154,6 +160,8 @@ typedef struct dcg_net {
     const uint8_t *blob;
     const uint8_t *tensors; /* the blob's tensors section */
     const uint8_t *layers;  /* the blob's first layer section */
+    const uint8_t *section; /* the layer section of the node section_node */
+    uint32_t section_node;  /* index of the node whose step was run last, 0 before the first one */
     uint8_t *arena;
     const uint8_t *picture; /* where tensor 0's offset counts from: the caller's picture, or the arena */
     int32_t *scores;        /* the caller's, while a picture is computed; else NULL */
@@ -167,12 +175,14 @@ typedef struct dcg_net {
  *
  * net          written
  * plan         from dcg_<name>_plan.c; must outlive net
- * blob         blob_bytes bytes, aligned to DCG_BLOB_ALIGNMENT; must outlive net unchanged
+ * blob         blob_bytes bytes, aligned to DCG_BLOB_ALIGNMENT, apart from net and arena; must outlive net
+ *              unchanged
  * blob_bytes   size of the memory behind blob; may exceed the blob
  * arena        arena_bytes bytes, aligned to DCG_ARENA_ALIGNMENT, for net alone; contents ignored
- * arena_bytes  at least plan->arena_bytes
+ * arena_bytes  at least plan->arena_bytes, of which no more are used
  *
- * Returns DCG_OK, or the first defect found; net must not be used then.
+ * Returns DCG_OK, or the first defect found: then net is bound to nothing, and every function refuses it. A
+ * net that was bound before is not any more; a trace that was set is forgotten.
  */
 dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
                     size_t arena_bytes);
@@ -181,8 +191,9 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
  *
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
- *         channels together in the order the model was compiled for; not modified
- * scores  plan->n_scores values, written; one unit is score_scale (see dcg_<name>.h)
+ *         channels together in the order the model was compiled for; not modified; apart from the arena
+ * scores  plan->n_scores values, written; one unit is score_scale (see dcg_<name>.h). Some are written while
+ *         the network runs: they lie apart from picture, arena, blob and net
  *
  * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.
  */
@@ -191,16 +202,18 @@ dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores);
 /* Begins a picture whose rows come one by one, with a plan that is made for that (streamed). Whatever came
  * before is forgotten.
  *
- * scores  plan->n_scores values; written by the time that dcg_push_row returns from the last row
+ * scores  plan->n_scores values, as for dcg_run; written by the time that dcg_push_row returns from the last
+ *         row
  *
- * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes whole pictures only.
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT, also where the plan takes whole pictures only.
  */
 dcg_status dcg_begin(dcg_net *net, int32_t *scores);
 
 /* Takes the picture's next row and computes all that has become possible: dcg_take_row, then dcg_run_step
  * while dcg_has_step. When the call with the last row returns DCG_OK, the scores are complete.
  *
- * row  width * channels camera bytes, as in dcg_run; copied, so that its memory is free when the call returns
+ * row  width * channels camera bytes, as in dcg_run, outside the arena; copied, so that its memory is free
+ *      when the call returns
  *
  * Returns DCG_OK, the defect found while decoding, which ends the picture, or dcg_take_row's
  * DCG_ERR_ARGUMENT.
@@ -212,9 +225,9 @@ dcg_status dcg_push_row(dcg_net *net, const uint8_t *row);
 /* Begins a whole picture, with a plan that is not streamed. Whatever came before is forgotten.
  *
  * hwc     as for dcg_run; must stay unchanged until the last step
- * scores  plan->n_scores values; written by the last step's end
+ * scores  plan->n_scores values, as for dcg_run; written by the last step's end
  *
- * Returns DCG_OK, or DCG_ERR_ARGUMENT: the plan takes pictures row by row, dcg_begin.
+ * Returns DCG_OK, or DCG_ERR_ARGUMENT, also where the plan takes pictures row by row, by dcg_begin.
  */
 dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores);
 
@@ -243,10 +256,11 @@ int dcg_has_step(const dcg_net *net);
  */
 dcg_status dcg_run_step(dcg_net *net);
 
-/* Index of the largest of count >= 1 scores; the lowest index wins a tie. */
+/* Index of the largest of count scores; the lowest index wins a tie. 0 where there are none. */
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count);
 
-/* Has every later step call trace(user, ...) for each row of each tensor. NULL stops it. */
+/* Has every later step call trace(user, ...) for each row of each tensor. NULL stops it, at once where the
+ * trace does that itself. A net that is bound to nothing stays as it is. */
 void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user);
 
 /* ---- Self-test ---- */

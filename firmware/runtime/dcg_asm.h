@@ -30,6 +30,17 @@
 #define DCG_LIES_AT(record, field, offset)                                                                   \
     DCG_ASSERT(record##_##field##_lies_at, sizeof(void *) != 4u || offsetof(record, field) == (offset))
 
+/* A function that is assembly alone, without the entry and exit that compilers add: the body may hold nothing
+ * else, which is why the parameter, in r0, is marked as unused and not mentioned. */
+#define DCG_NAKED __attribute__((naked))
+#define DCG_IN_R0 __attribute__((unused))
+
+/* Some of these bodies are longer than the 4095 characters of text that ISO C99 promises; the compilers that
+ * know this syntax take any length. */
+#if DCG_DSP
+#pragma GCC diagnostic ignored "-Woverlength-strings"
+#endif
+
 /* Requantizes a register's sum to a byte, with mult and zero_point of dcg_requant in registers:
  * zero_point + (sum * mult + 2^31 >> 32), clipped to 0 .. 255. For cores with DSP instructions. */
 #define DCG_ASM_REQUANTIZE(sum, mult, zero_point)                                                            \

@@ -145,8 +145,7 @@
 
 /* Passes of 56 positions. On the stack: 56 words, even and odd positions of each sum apart; behind them, from
  * [sp, #224] on, room for the halfwords of two sums, which wait there while their registers are needed. */
-__attribute__((naked)) static void dcg_conv_bytes_short_56(dcg_conv_bytes *bytes) {
-    (void)bytes;
+DCG_NAKED static void dcg_conv_bytes_short_56(dcg_conv_bytes *bytes DCG_IN_R0) {
     __asm__(
         BEGIN
         "  sub sp, #256\n"
@@ -192,8 +191,7 @@ __attribute__((naked)) static void dcg_conv_bytes_short_56(dcg_conv_bytes *bytes
 }
 
 /* Passes of 16 positions. On the stack: 16 words. */
-__attribute__((naked)) static void dcg_conv_bytes_short_16(dcg_conv_bytes *bytes) {
-    (void)bytes;
+DCG_NAKED static void dcg_conv_bytes_short_16(dcg_conv_bytes *bytes DCG_IN_R0) {
     __asm__(
         BEGIN
         "  sub sp, #64\n"
@@ -231,8 +229,7 @@ __attribute__((naked)) static void dcg_conv_bytes_short_16(dcg_conv_bytes *bytes
     "  vstrb.32 " sum ", [r7], #4\n"
 
 /* Passes of 16 positions for weights of any size, sums in the words of q2..q5. */
-__attribute__((naked)) static void dcg_conv_bytes_wide(dcg_conv_bytes *bytes) {
-    (void)bytes;
+DCG_NAKED static void dcg_conv_bytes_wide(dcg_conv_bytes *bytes DCG_IN_R0) {
     __asm__(
         BEGIN
         "1:\n"

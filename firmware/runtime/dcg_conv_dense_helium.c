@@ -23,8 +23,7 @@
  *   r7, r9        where the next chunks of the filters' weights are
  *   r11, r12      chunks in a row of the kernel; bytes from the end of one row to the begin of the next
  *   [sp]          the record; [sp, #4] rows of the kernel that are left */
-__attribute__((naked)) void dcg_conv_dense_dot(dcg_conv_dense *dense) {
-    (void)dense;
+DCG_NAKED void dcg_conv_dense_dot(dcg_conv_dense *dense DCG_IN_R0) {
     __asm__(
         "  push {r0, r1, r4-r11, lr}\n"
         "1:\n" /* a pass */
@@ -89,7 +88,7 @@ void dcg_conv_dense_interleave(const uint8_t *line, uint32_t count, uint32_t pix
                      "  add %1, %4\n"
                      "  letp lr, 1b\n"
                      "2:\n"
-                     : "+l"(line), "+r"(to)
+                     : "+&l"(line), "+&r"(to)
                      : "r"(count), "r"(pixel), "r"(eight)
                      : "r0", "lr", "q0", "q1", "q2", "memory");
 }

@@ -155,8 +155,7 @@ static void thread(dcg_conv_direct *d, uint32_t *list) {
     "  str r2, [r0, #" DCG_TEXT(DCG_DIRECT_AT_PASSES) "]\n"
 
 /* All passes of a filter. dcg_conv_direct_portable is its twin. */
-__attribute__((naked)) static void dcg_conv_direct_dsp(dcg_conv_direct *direct) {
-    (void)direct;
+DCG_NAKED static void dcg_conv_direct_dsp(dcg_conv_direct *direct DCG_IN_R0) {
     __asm__(
         "  push {r0, r4-r11, lr}\n"
         "  sub sp, #64\n"

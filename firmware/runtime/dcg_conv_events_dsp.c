@@ -53,8 +53,7 @@
     "  str r4, [r1], #4\n"
 
 /* The filter over the whole step. dcg_conv_events_run of dcg_conv_events.c is its twin. */
-__attribute__((naked)) void dcg_conv_events_run(dcg_conv_events *events) {
-    (void)events;
+DCG_NAKED void dcg_conv_events_run(dcg_conv_events *events DCG_IN_R0) {
     __asm__(
         "  push {r0, r4-r11, lr}\n"
         "  ldrd r2, r3, [r0, #" DCG_TEXT(DCG_EVENTS_AT_BIAS) "]\n"

@@ -108,8 +108,7 @@
     "  str r3, [r0, #" DCG_TEXT(DCG_LEVELS_AT_PASSES) "]\n"
 
 /* All passes of a filter. dcg_conv_levels_run of dcg_conv_levels.c is its twin. */
-__attribute__((naked)) void dcg_conv_levels_run(dcg_conv_levels *levels) {
-    (void)levels;
+DCG_NAKED void dcg_conv_levels_run(dcg_conv_levels *levels DCG_IN_R0) {
     __asm__(
         "  push {r0, r4-r11, lr}\n"
         "dcg_conv_levels_pass:\n"

@@ -4,10 +4,6 @@
 #include "dcg_blob.h"
 #include "dcg_internal.h"
 
-static int misaligned(const void *p, uintptr_t alignment) {
-    return (uintptr_t)p % alignment != 0;
-}
-
 /* A layer's own requantization; those of single channels are checked with the convolution. */
 static dcg_status check_requant(const uint8_t *layer) {
     uint32_t shift = dcg_node_header_shift(layer);
@@ -62,12 +58,32 @@ static dcg_status check_layers(const uint8_t *layer, uint32_t left, const dcg_pl
     return left == 0 ? DCG_OK : DCG_ERR_SECTION;
 }
 
+/* Leaves a net that is bound to nothing: every function refuses it. */
+static void unbind(dcg_net *net) {
+    net->plan = NULL;
+    net->blob = NULL;
+    net->tensors = NULL;
+    net->layers = NULL;
+    net->section = NULL;
+    net->section_node = 0;
+    net->arena = NULL;
+    net->picture = NULL;
+    net->scores = NULL;
+    net->next_step = 0;
+    net->picture_rows = 0;
+    net->trace = NULL;
+    net->trace_user = NULL;
+}
+
 dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
                     size_t arena_bytes) {
-    if (!net || !plan || !blob || !arena) return DCG_ERR_ARGUMENT;
-    if (misaligned(blob, DCG_BLOB_ALIGNMENT) || misaligned(arena, DCG_ARENA_ALIGNMENT))
+    if (!net || dcg_misaligned(net, sizeof net->plan)) return DCG_ERR_ARGUMENT;
+    unbind(net);
+    if (!plan || !blob || !arena) return DCG_ERR_ARGUMENT;
+    if (dcg_misaligned(blob, DCG_BLOB_ALIGNMENT) || dcg_misaligned(arena, DCG_ARENA_ALIGNMENT))
         return DCG_ERR_ARGUMENT;
     if (arena_bytes < plan->arena_bytes) return DCG_ERR_ARENA_SIZE;
+    if (dcg_overlap(arena, plan->arena_bytes, net, sizeof *net)) return DCG_ERR_ARGUMENT;
 
     const uint8_t *bytes = blob;
     const dcg_network network = {
@@ -79,6 +95,10 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
     };
     dcg_status status = dcg_blob_check(bytes, blob_bytes, &network);
     if (status != DCG_OK) return status;
+    /* Only now it is known how much of the memory behind `blob` the blob takes. */
+    const uint32_t used = dcg_header_blob_bytes(bytes);
+    if (dcg_overlap(arena, plan->arena_bytes, blob, used) || dcg_overlap(net, sizeof *net, blob, used))
+        return DCG_ERR_ARGUMENT;
     uint32_t layers = dcg_header_layers_offset(bytes);
     status = check_layers(bytes + layers, dcg_header_blob_bytes(bytes) - layers, plan);
     if (status != DCG_OK) return status;
@@ -87,12 +107,7 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
     net->blob = bytes;
     net->tensors = bytes + dcg_header_tensors_offset(bytes);
     net->layers = bytes + layers;
+    net->section = net->layers;
     net->arena = arena;
-    net->picture = NULL;
-    net->scores = NULL;
-    net->next_step = 0;
-    net->picture_rows = 0;
-    net->trace = NULL;
-    net->trace_user = NULL;
     return DCG_OK;
 }

@@ -16,6 +16,14 @@
 #define DCG_DSP 0
 #endif
 
+/* Whether the compiler may load and store words at any address, and does: not on a Cortex-M0, nor with
+ * -mno-unaligned-access, which clang takes for given where it compiles for a core without a system. */
+#if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || defined(__x86_64__) || defined(__aarch64__))
+#define DCG_UNALIGNED 1
+#else
+#define DCG_UNALIGNED 0
+#endif
+
 /* Whether the core has Helium, vectors of integers: Cortex-M55, M85. */
 #if defined(__GNUC__) && defined(__ARM_FEATURE_MVE) && (__ARM_FEATURE_MVE & 1)
 #define DCG_HELIUM 1
@@ -69,6 +77,18 @@ typedef struct dcg_job {
     uint32_t first_row;   /* the step computes the output's rows first_row .. first_row + n_rows - 1; */
     uint32_t n_rows;      /* of scores, it sums up these rows of the input */
 } dcg_job;
+
+/* ---- The caller's memory ---- */
+
+static inline int dcg_misaligned(const void *p, uintptr_t alignment) {
+    return (uintptr_t)p % alignment != 0;
+}
+
+/* Whether two areas of memory share a byte. Addresses are compared as numbers: C leaves it open how those of
+ * different objects compare. */
+static inline int dcg_overlap(const void *a, size_t a_bytes, const void *b, size_t b_bytes) {
+    return (uintptr_t)b - (uintptr_t)a < a_bytes || (uintptr_t)a - (uintptr_t)b < b_bytes;
+}
 
 /* ---- Tensors (dcg_run.c) ---- */
 
@@ -142,7 +162,7 @@ static inline void dcg_copy(uint8_t *to, const uint8_t *from, uint32_t count) {
                      : "r"(count)
                      : "lr", "q0", "memory");
 #else
-#if defined(__GNUC__) && (defined(__ARM_FEATURE_UNALIGNED) || defined(__x86_64__) || defined(__aarch64__))
+#if DCG_UNALIGNED
     for (; count >= 16u; count -= 16u, to += 16, from += 16)
         __builtin_memcpy(to, from, 16);
     for (; count >= 4u; count -= 4u, to += 4, from += 4)

@@ -33,6 +33,7 @@ static span window_columns(const dcg_job *job, uint32_t x) {
                        dcg_input(job, 0)->width);
 }
 
+#if !DCG_HELIUM
 /* Of each of four bytes, the larger one of a and b. */
 static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
 #if DCG_DSP
@@ -48,6 +49,7 @@ static inline uint32_t max_bytes(uint32_t a, uint32_t b) {
     return (a & mask) | (b & ~mask);
 #endif
 }
+#endif
 
 /* to[i] = the largest of a[i], b[i], c[i]; to may be one of them. */
 static void max_of_three(uint8_t *to, const uint8_t *a, const uint8_t *b, const uint8_t *c, uint32_t count) {
@@ -125,7 +127,7 @@ static uint32_t max_of_threes(uint8_t *output, const uint8_t *columns, uint32_t 
                      "2:\n"
                      : "+r"(output), "+r"(columns), "+r"(second), "+r"(third)
                      : "r"(windows)
-                     : "r0", "lr", "q0", "q1", "q2", "memory");
+                     : "r0", "lr", "q0", "q1", "q2", "cc", "memory");
     x = windows;
 #else
     for (; x + 2u <= windows; x += 2u, columns += 4) {

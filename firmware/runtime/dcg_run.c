@@ -39,21 +39,53 @@ dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {
     return r;
 }
 
-/* The node's section in the blob: sections lie one behind the other, in the order of the nodes. */
-static const uint8_t *section_of(const dcg_net *net, uint16_t node) {
-    const uint8_t *layer = net->layers;
-    for (uint16_t i = 0; i < node; i++)
-        layer += dcg_node_header_section_bytes(layer);
-    return layer;
+/* The node's section in the blob: sections lie one behind the other, in the order of the nodes, which is
+ * mostly that of the steps, too. So the search goes on from the section of the step before. */
+static const uint8_t *section_of(dcg_net *net, uint16_t node) {
+    if (node < net->section_node) {
+        net->section = net->layers;
+        net->section_node = 0;
+    }
+    for (; net->section_node < node; net->section_node++)
+        net->section += dcg_node_header_section_bytes(net->section);
+    return net->section;
 }
 
-/* Calls the caller's trace for each row that the step has computed. */
+/* Calls the caller's trace for each row that the step has computed. The trace may stop itself, begin another
+ * picture or bind the net anew: the rows that are left are still those of this step. */
 static void trace_rows(const dcg_job *job, uint16_t node) {
     const dcg_net *net = job->net;
     const dcg_tensor *t = &net->plan->tensors[job->node->output];
+    const uint8_t *memory = net->arena;
     for (uint16_t c = 0; c < t->channels; c++)
-        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++)
-            net->trace(net->trace_user, node, c, (uint16_t)y, dcg_output_row(job, c, y), t->width);
+        for (uint32_t y = job->first_row; y < job->first_row + job->n_rows && net->trace; y++)
+            net->trace(net->trace_user, node, c, (uint16_t)y, memory + row_offset(t, c, y), t->width);
+}
+
+/* Whether the net is bound to a plan and memory: it has been through dcg_init, which has succeeded. */
+static int is_bound(const dcg_net *net) {
+    return net && net->plan;
+}
+
+/* Whether memory lies apart from all that the runtime reads or writes while it works. */
+static int is_apart(const dcg_net *net, const void *memory, size_t bytes) {
+    return !dcg_overlap(memory, bytes, net->arena, net->plan->arena_bytes) &&
+           !dcg_overlap(memory, bytes, net->blob, dcg_header_blob_bytes(net->blob)) &&
+           !dcg_overlap(memory, bytes, net, sizeof *net);
+}
+
+/* Whether scores may be written there. */
+static int scores_ok(const dcg_net *net, const int32_t *scores) {
+    return scores && !dcg_misaligned(scores, sizeof *scores) &&
+           is_apart(net, scores, net->plan->n_scores * sizeof *scores);
+}
+
+/* Whether scores and a whole picture may be there: the picture must stay as it is until it has been read. */
+static int run_ok(const dcg_net *net, const uint8_t *hwc, const int32_t *scores) {
+    if (!is_bound(net) || !hwc || !scores_ok(net, scores)) return 0;
+    const size_t bytes = (size_t)net->plan->tensors[0].height * net->plan->tensors[0].row_stride;
+    return !dcg_overlap(hwc, bytes, net->arena, net->plan->arena_bytes) &&
+           !dcg_overlap(hwc, bytes, scores, net->plan->n_scores * sizeof *scores);
 }
 
 /* picture_rows: how many of the picture's rows are there */
@@ -65,22 +97,23 @@ static void begin(dcg_net *net, const uint8_t *picture, uint32_t picture_rows, i
 }
 
 dcg_status dcg_begin(dcg_net *net, int32_t *scores) {
-    if (!net || !scores || !net->plan->streamed) return DCG_ERR_ARGUMENT;
+    if (!is_bound(net) || !net->plan->streamed || !scores_ok(net, scores)) return DCG_ERR_ARGUMENT;
     begin(net, net->arena, 0, scores);
     return DCG_OK;
 }
 
 dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
-    if (!net || !hwc || !scores || net->plan->streamed) return DCG_ERR_ARGUMENT;
+    if (!run_ok(net, hwc, scores) || net->plan->streamed) return DCG_ERR_ARGUMENT;
     begin(net, hwc, net->plan->tensors[0].height, scores);
     return DCG_OK;
 }
 
-/* With the last row every step becomes possible: until the picture is complete there is a step, after that
- * there are no scores, so that no row is taken after the last one. */
+/* Only a bound net has scores. With the last row every step becomes possible: until the picture is complete
+ * there is a step, after that there are no scores, so that no row is taken after the last one. */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row) {
     if (!net || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];
+    if (dcg_overlap(row, t->row_stride, net->arena, net->plan->arena_bytes)) return DCG_ERR_ARGUMENT;
     dcg_copy(net->arena + row_offset(t, 0, net->picture_rows++), row, t->row_stride);
     return DCG_OK;
 }
@@ -89,8 +122,8 @@ int dcg_has_step(const dcg_net *net) {
     return net && net->scores && net->plan->steps[net->next_step].picture_rows <= net->picture_rows;
 }
 
-dcg_status dcg_run_step(dcg_net *net) {
-    if (!dcg_has_step(net)) return DCG_ERR_ARGUMENT;
+/* Runs the next step, which there is. */
+static dcg_status run_step(dcg_net *net) {
     const dcg_plan *plan = net->plan;
     const dcg_step *step = &plan->steps[net->next_step++];
     const dcg_node *node = &plan->nodes[step->node];
@@ -101,10 +134,14 @@ dcg_status dcg_run_step(dcg_net *net) {
     return status;
 }
 
+dcg_status dcg_run_step(dcg_net *net) {
+    return dcg_has_step(net) ? run_step(net) : DCG_ERR_ARGUMENT;
+}
+
 static dcg_status run_steps(dcg_net *net) {
     dcg_status status = DCG_OK;
     while (status == DCG_OK && dcg_has_step(net))
-        status = dcg_run_step(net);
+        status = run_step(net);
     return status;
 }
 
@@ -114,12 +151,12 @@ dcg_status dcg_push_row(dcg_net *net, const uint8_t *row) {
 }
 
 dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
-    if (!net || !hwc || !scores) return DCG_ERR_ARGUMENT;
+    if (!run_ok(net, hwc, scores)) return DCG_ERR_ARGUMENT;
+    const dcg_tensor *t = &net->plan->tensors[0];
     if (!net->plan->streamed) {
-        dcg_begin_picture(net, hwc, scores);
+        begin(net, hwc, t->height, scores);
         return run_steps(net);
     }
-    const dcg_tensor *t = &net->plan->tensors[0];
     dcg_status status = dcg_begin(net, scores);
     for (uint32_t y = 0; y < t->height && status == DCG_OK; y++)
         status = dcg_push_row(net, hwc + (size_t)y * t->row_stride);
@@ -128,12 +165,13 @@ dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
 
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count) {
     uint32_t best = 0;
-    for (uint32_t i = 1; i < count; i++)
+    for (uint32_t i = 1; i < count && scores; i++)
         if (scores[i] > scores[best]) best = i;
     return best;
 }
 
 void dcg_set_trace(dcg_net *net, dcg_trace_fn trace, void *user) {
+    if (!is_bound(net)) return;
     net->trace = trace;
     net->trace_user = user;
 }

@@ -19,7 +19,8 @@ static void check_row(void *user, uint16_t node, uint16_t channel, uint16_t row,
 
 dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores,
                         uint16_t *first_wrong_node) {
-    if (!net || !data || !scores || !first_wrong_node) return DCG_ERR_ARGUMENT;
+    if (!net || !net->plan || !data || !scores || !first_wrong_node) return DCG_ERR_ARGUMENT;
+    if (!data->picture || !data->scores || !data->checks) return DCG_ERR_ARGUMENT;
     const dcg_plan *plan = net->plan;
     dcg_trace_fn trace = net->trace;
     void *trace_user = net->trace_user;

@@ -6,7 +6,7 @@ const char *dcg_status_text(dcg_status status) {
     case DCG_OK:
         return "ok";
     case DCG_ERR_ARGUMENT:
-        return "a pointer is null or misaligned, or the call is out of turn";
+        return "a pointer is null or misaligned, memory overlaps, or the call is out of turn";
     case DCG_ERR_ARENA_SIZE:
         return "the arena is smaller than the plan needs";
     case DCG_ERR_TRUNCATED:

@@ -1,7 +1,7 @@
 /* The decoder's inner loops in portable C. */
 #include "dcg_weights_read.h"
 
-#if !DCG_DSP
+#if !(DCG_DSP && DCG_UNALIGNED)
 static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
     dcg_weights_reader r = *reader; /* in registers */
     uint32_t later_place = 0;

@@ -1,12 +1,13 @@
-/* The decoder's inner loops for cores with a Cortex-M4's DSP instructions: what dcg_weights_read.c does, but
- * two codes from one load. A load gives at least 25 bits of the stream, two codes have at most 24.
+/* The decoder's inner loops for cores with a Cortex-M4's DSP instructions that may load words from any
+ * address: what dcg_weights_read.c does, but two codes from one load. A load gives at least 25 bits of the
+ * stream, two codes have at most 24.
  *
  * The reader's fields stay in registers:
  *   r0 stream   r1 table   r2 levels   r3 step   r4 list   r5 bit   r6 left   r7 last   r8 n   r9 mask
  * r11 holds the stream's next bits, r12 an entry of the table; lr and r10 are free. */
 #include "dcg_weights_read.h"
 
-#if DCG_DSP
+#if DCG_DSP && DCG_UNALIGNED
 
 /* clang-format off */
 
@@ -107,8 +108,7 @@
     TAP \
     "  strd lr, r12, [r8], #8\n"
 
-__attribute__((naked)) uint32_t dcg_weights_read_list(dcg_weights_reader *reader) {
-    (void)reader;
+DCG_NAKED uint32_t dcg_weights_read_list(dcg_weights_reader *reader DCG_IN_R0) {
     __asm__(
         BEGIN
         "  push {r4}\n"
@@ -134,8 +134,7 @@ __attribute__((naked)) uint32_t dcg_weights_read_list(dcg_weights_reader *reader
     "  str lr, [r4, r8, lsl #2]\n" \
     "  add r8, #1\n"
 
-__attribute__((naked)) uint32_t dcg_weights_read_chains(dcg_weights_reader *reader) {
-    (void)reader;
+DCG_NAKED uint32_t dcg_weights_read_chains(dcg_weights_reader *reader DCG_IN_R0) {
     __asm__(
         BEGIN
         "  push {r12}\n"

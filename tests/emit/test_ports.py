@@ -1,5 +1,7 @@
 """The emitted folder builds and tests itself, without Python."""
 
+import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -97,6 +99,31 @@ def test_cmake_builds_and_tests_it(firmware: Path, tmp_path: Path) -> None:
     ):
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ((), ["-O2"]),
+        (("-DCMAKE_C_FLAGS=-Os",), ["-Os"]),
+        (("-DCMAKE_BUILD_TYPE=Debug",), []),
+        (("-DCMAKE_BUILD_TYPE=Release",), ["-O3"]),
+        (("-DCMAKE_C_COMPILER=clang",), ["-O2"]),
+    ],
+    ids=lambda value: " ".join(value) or "none",
+)
+def test_cmake_optimises_unless_told_otherwise(
+    settings: tuple[str, ...], flags: list[str], firmware: Path, tmp_path: Path
+) -> None:
+    """Every file of the library is compiled with the optimisation that was asked for, and else with -O2."""
+    command = ["cmake", "-S", str(firmware), "-B", str(tmp_path), "-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", *settings]
+    environment = {k: v for k, v in os.environ.items() if k not in ("CFLAGS", "CMAKE_BUILD_TYPE")}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    compiled = json.loads((tmp_path / "compile_commands.json").read_text())
+    runtime = [c["command"].split() for c in compiled if "/runtime/" in c["file"]]
+    assert len(runtime) > 20
+    assert all([w for w in command if w.startswith("-O")] == flags for command in runtime)
 
 
 def test_without_a_self_test_nothing_speaks_of_it() -> None:

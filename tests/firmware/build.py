@@ -57,14 +57,14 @@ def runtime_objects(*flags: str) -> Path:
 
 
 @cache
-def program(*flags: str) -> Path:
-    """program.c and the runtime under sanitizers, linked: it takes models as libraries that use its runtime."""
+def program(*flags: str, source: str = "program.c") -> Path:
+    """A test program and the runtime under sanitizers, linked: it takes models as libraries with its runtime."""
     runtime = runtime_objects(*flags)
-    sources = {name: (HERE / name).read_bytes() for name in ("program.c", "model.h")}
+    sources = {name: (HERE / name).read_bytes() for name in (source, "model.h")}
 
     def make(folder: Path) -> None:
         objects = map(str, sorted(runtime.glob("*.o")))
-        command = ["gcc", "-std=gnu11", *SANITIZED, f"-I{runtime}", f"-I{HERE}", str(HERE / "program.c")]
+        command = ["gcc", "-std=gnu11", *SANITIZED, f"-I{runtime}", f"-I{HERE}", str(HERE / source)]
         run([*command, *objects, "-rdynamic", "-o", str(folder / "program")])
 
     return kept("program", (str(runtime),), sources, make) / "program"
@@ -97,6 +97,10 @@ class Program:
 
     def call(self, *arguments: str) -> bytes:
         return run([str(self._program), str(self._model), *arguments])
+
+    def misuse(self) -> list[str]:
+        """The lines that misuse.c prints with this model, which has a self-test."""
+        return run([str(program(source="misuse.c")), str(self._model)]).decode().splitlines()
 
     def trace(self, pictures: U8, blob: bytes | None = None) -> tuple[dict[str, U8], I32]:
         """Every traced tensor, uint8 [N, C, H, W] by name, and the scores, int32 [N, S], of pictures [N, H, W, C].

@@ -24,6 +24,8 @@ extern "C" {
 /* Sizes in bytes. Of the arena, 752 bytes hold tensors and packed inputs, 1376 are scratch memory. */
 #define DCG_TINY_NET_ARENA_BYTES 2128u
 #define DCG_TINY_NET_BLOB_BYTES 328u
+/* Of the stack, the runtime takes at most so many bytes; see dcg_format.h. */
+#define DCG_TINY_NET_STACK_BYTES DCG_STACK_BYTES
 
 #define DCG_TINY_NET_NODES 3u
 
