@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import shutil
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from dcgen.errors import OutputError
+from dcgen.reading import read_json
 
 FileSet = Mapping[str, bytes]
 """Relative POSIX path -> contents."""
@@ -22,8 +22,8 @@ MARKER = "manifest.json"
 def is_ours(folder: Path) -> bool:
     """Whether a folder holds a manifest that dcgen wrote; other programs have files of that name, too."""
     try:
-        data = json.loads((folder / MARKER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        data = read_json(folder / MARKER, OutputError)
+    except OutputError:
         return False
     return isinstance(data, dict) and "dcgen" in data
 

@@ -73,5 +73,7 @@ def show(rows: Sequence[Row], out: Path) -> None:
     ]
     console.print_table("On held-out calibration pictures; non-zero MACs and work in millions", headings, shown)
     plotted = (out / "frontier.svg").exists()
-    print(f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one"))
-    print(f"compile a point of this model with --point {out / rows[0].point}")
+    console.print_line(
+        f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one")
+    )
+    console.print_line(f"compile a point of this model with --point {out / rows[0].point}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import macs
 from dcgen.output import open_output
 from dcgen.pictures import preset
+from dcgen.reading import read_bytes
 
 
 def inspect_(
@@ -56,10 +58,7 @@ def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.
     if path.suffix == ".dcb":
         if asked != arguments.NOTHING_ASKED:
             raise ConfigError(path, "is a blob, which knows no preprocessing", "name the output folder")
-        try:
-            data = path.read_bytes()
-        except OSError as e:
-            raise BlobError(path, f"cannot be read: {e.strerror}", code="ARGUMENT") from e
+        data = read_bytes(path, partial(BlobError, code="ARGUMENT"))
         try:
             return {"kind": "blob", "file": what, **describe(data).to_json()}
         except BlobError as e:

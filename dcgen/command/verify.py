@@ -87,7 +87,7 @@ def show(checks: Sequence[Check]) -> None:
     console.print_table("Against the golden model", headings, rows)
     for c in checks:
         if c.first_mismatch:
-            print(f"{c.target}: first difference at {c.first_mismatch}")
+            console.print_line(f"{c.target}: first difference at {c.first_mismatch}")
 
 
 def show_cycles(checks: Sequence[Check]) -> None:
