@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "escape": "",
     "limits": "errors",
     "reading": "limits",
-    "files": "reading",
+    "stopping": "",
+    "files": "reading stopping",
     "pictures": "errors",
     "progress": "errors",
     "inputs": "pictures progress",
@@ -55,8 +56,8 @@ MAY_IMPORT = {
     "output": "importers emit",
     "pipeline": "result report emit synth files",
     "frontier": "pipeline",
-    "command": "config frontier output verify",
-    "__main__": "command",
+    "command": "config frontier output verify stopping",
+    "__main__": "command stopping",
 }
 """For each part of dcgen, the parts that it may import. It may also import what these may import."""
 TORCH_ONLY = {"models.torch_squeezenet"}
