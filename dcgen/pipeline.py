@@ -118,7 +118,9 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     """
     chosen = source.preprocess
     default = chosen.size if chosen else None
-    model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
+    model = load(
+        source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
+    )
     if source.name is not None:
         model = replace(model, graph=replace(model.graph, name=source.name))
     hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)

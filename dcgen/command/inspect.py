@@ -23,6 +23,7 @@ from dcgen.reading import read_bytes
 def inspect_(
     what: Annotated[str, Argument(help="An output folder, a .dcb blob, or a model.", metavar="OUT|BLOB|MODEL")],
     weights: options.Weights = None,
+    trust: options.Trust = False,
     preprocess: options.PreprocessName = None,
     mean: options.Mean = None,
     std: options.Std = None,
@@ -32,14 +33,16 @@ def inspect_(
     json: options.Json = False,
 ) -> None:
     """Say what an output folder, a blob or a model holds."""
-    data = inspect(what, weights, (preprocess, mean, std, order, fit, input_size))
+    data = inspect(what, weights, (preprocess, mean, std, order, fit, input_size), trust)
     if json:
         console.print_json(data)
     else:
         show(data)
 
 
-def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.NOTHING_ASKED) -> dict[str, Any]:
+def inspect(
+    what: str, weights: Path | None, asked: arguments.Asked = arguments.NOTHING_ASKED, trust: bool = False
+) -> dict[str, Any]:
     """A description of an output folder (its manifest), a blob or a model; ``kind`` says of which.
 
     asked : the options of preprocessing, in the order of ``arguments.preprocess``
@@ -64,7 +67,8 @@ def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.
         except BlobError as e:
             raise BlobError(path, str(e), code=e.code) from e
     chosen, size = arguments.preprocess(*asked), asked[-1]
-    model = load(what, weights=weights, input_size=size, default_size=chosen.size if chosen else None)
+    default = chosen.size if chosen else None
+    model = load(what, weights=weights, input_size=size, default_size=default, trust=trust)
     return {"kind": "model", **_describe(model, chosen)}
 
 
