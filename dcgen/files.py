@@ -80,13 +80,18 @@ def write_folder(out: Path, files: FileSet) -> None:
             _restore(out, staging, aside, created)
 
 
-def _restore(out: Path, staging: Path, aside: Path, created: Path) -> None:
-    """Give the older output its name back unless there is a newer one, and remove everything else."""
+def _restore(out: Path, staging: Path, aside: Path, created: Path) -> bool:
+    """Give the older output its name back unless there is a newer one, and remove everything else.
+
+    Returns whether there was anything to do.
+    """
+    busy = aside.exists() or staging.exists()
     if aside.exists() and not out.exists():
         aside.rename(out)
     for folder in (aside, staging):
         shutil.rmtree(folder, ignore_errors=True)
     _remove_empty(out.parent, created)
+    return busy
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,7 @@ def _sha256(path: Path) -> str:
 def write_file(path: Path, data: bytes) -> None:
     """Write one file, in place of an older one of its name, wholly or not at all. Raises OutputError."""
     temporary = _beside(path)
-    with undone_by_signal(lambda: temporary.unlink(missing_ok=True)):
+    with undone_by_signal(lambda: _removed(temporary)):
         try:
             with temporary.open("xb") as f:
                 f.write(data)
@@ -215,12 +220,22 @@ def write_file(path: Path, data: bytes) -> None:
 def temporary_folder(prefix: str) -> Iterator[Path]:
     """A private folder for the block; it is removed whatever ends the block."""
     folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
-    with undone_by_signal(lambda: shutil.rmtree(folder, ignore_errors=True)):
+    with undone_by_signal(lambda: _removed(folder)):
         try:
             folder.mkdir(mode=0o700)
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _removed(path: Path) -> bool:
+    """Whether there was a file or folder, which is removed."""
+    found = os.path.lexists(path)
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+    return found
 
 
 def _beside(out: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
@@ -18,14 +19,19 @@ SIGNALS = tuple(
 )
 """Signals that end a run: Ctrl-C, a polite kill, a terminal that closed, Ctrl-backslash."""
 
-_undo: list[Callable[[], object]] = []
+ROUNDS, QUIET_ROUNDS, PAUSE = 200, 3, 0.01
+"""Other threads run on while the process is ended, and may start a program or write a file once more. So all is
+undone again, after a pause in seconds, until several rounds in a row have found nothing to do."""
+
+_undo: list[Callable[[], bool]] = []
 
 
 @contextmanager
-def undone_by_signal(undo: Callable[[], object]) -> Iterator[None]:
+def undone_by_signal(undo: Callable[[], bool]) -> Iterator[None]:
     """Calls ``undo`` where a signal ends the process during the block, the last one begun first.
 
-    It is called in the middle of the block, whose state on disk may be any.
+    It is called in the middle of the block, and again and again as other threads run on. It returns whether there
+    was anything to do.
     """
     _undo.append(undo)
     try:
@@ -44,11 +50,16 @@ def install() -> None:
 def _stop(number: int, _: FrameType | None) -> None:
     for other in SIGNALS:
         signal.signal(other, signal.SIG_IGN)  # a second signal must not interrupt the cleaning up
-    for _attempt in range(2):  # a thread may start or write something after the first
-        _kill_descendants()
+    quiet = 0
+    for _round in range(ROUNDS):
+        busy = _kill_descendants()
         for undo in reversed(_undo):
             with suppress(Exception):
-                undo()
+                busy |= undo()
+        quiet = 0 if busy else quiet + 1
+        if quiet == QUIET_ROUNDS:
+            break
+        time.sleep(PAUSE)
     cursor = b"\r\x1b[K\x1b[?25h" if _is_terminal(2) else b""  # a progress bar hides the cursor
     with suppress(OSError):
         os.write(2, cursor + b"dcgen: interrupted\n")
@@ -62,8 +73,11 @@ def _is_terminal(descriptor: int) -> bool:
         return False
 
 
-def _kill_descendants() -> None:
-    """Kill the processes that this one has started, and those that they have, where the system tells (Linux)."""
+def _kill_descendants() -> bool:
+    """Kill the processes that this one has started, and those that they have, where the system tells (Linux).
+
+    Returns whether there was one that could be killed.
+    """
     parents = dict(_parents())
     found = {os.getpid()}
     while more := {child for child, parent in parents.items() if parent in found} - found:
@@ -71,11 +85,14 @@ def _kill_descendants() -> None:
     for process in found - {os.getpid()}:
         with suppress(OSError):
             os.kill(process, signal.SIGKILL)
+    return len(found) > 1
 
 
 def _parents() -> Iterator[tuple[int, int]]:
-    """Every process and its parent."""
+    """Every process that has not ended, and its parent."""
     with suppress(OSError):
         for name in filter(str.isdecimal, os.listdir("/proc")):
             with suppress(OSError, ValueError, IndexError), open(f"/proc/{name}/stat", "rb") as file:
-                yield int(name), int(file.read().rpartition(b")")[2].split()[1])
+                state, parent = file.read().rpartition(b")")[2].split()[:2]
+                if state not in (b"Z", b"X"):
+                    yield int(name), int(parent)

@@ -49,7 +49,7 @@ MAY_IMPORT = {
     "plan.engine": "plan hw.contract",
     "emit": "plan.firmware plan.engine hw files resources inputs escape",
     "synth": "emit hw.boards.board",
-    "verify": "emit quant targets",
+    "verify": "emit quant targets stopping",
     "result": "importers compress plan.firmware plan.engine targets",
     "report": "result emit",
     "config": "compress",
