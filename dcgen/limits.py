@@ -33,8 +33,9 @@ class ReadLimits:
     quantized MobileNets about 1,000; 5,000 take three seconds."""
     function_depth: int = 64
     """Functions of an ONNX file that call each other: the package onnx inlines them recursively."""
-    function_bytes: int = 16 << 20
-    """Bytes that all inlined functions take as text: names grow with each level."""
+    node_bytes: int = 16 << 20
+    """Bytes of all nodes without the attributes of those that are in no function: names, above all, which the
+    package onnx copies often."""
     parameters: int = 1 << 26
     """Weights and biases of all layers of a network, as often as they are read. AlexNet has 61 million."""
     made_bytes: int = 128 << 20

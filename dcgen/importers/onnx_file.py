@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from onnx import (
     version_converter,
 )
 
-from dcgen.errors import ConfigError, ModelError, UnsupportedError
+from dcgen.errors import ConfigError, DcgenError, ModelError, UnsupportedError
 from dcgen.importers.onnx_constants import sparse_array, tensor_array, type_name
 from dcgen.importers.onnx_wire import count_fields
 from dcgen.limits import LIMITS, Budget
@@ -101,29 +102,30 @@ def normalize(
         raise UnsupportedError(
             source, f"uses opset {opset}, supported are {OLDEST_OPSET} to {NEWEST_OPSET} (the installed onnx)"
         )
-    try:
+    with _faults(source, "is not a valid ONNX model"):
         _spread_sparse(model.graph, source, budget)
         model = _with_output_shapes(model, source)
         onnx.checker.check_model(model)
         model = inliner.inline_local_functions(model) if model.functions else model
-    except _FAULTS as e:
-        raise ModelError(source, f"is not a valid ONNX model: {first_line(e)}") from None
-    try:
-        if opset < SPOKEN_OPSET:
+    if opset < SPOKEN_OPSET:
+        problem = f"cannot be converted from opset {opset} to {SPOKEN_OPSET}"
+        with _faults(source, problem, f"export it with opset {SPOKEN_OPSET}"):
             model = version_converter.convert_version(model, SPOKEN_OPSET)
-    except _FAULTS as e:
-        problem = f"cannot be converted from opset {opset} to {SPOKEN_OPSET}: {first_line(e)}"
-        raise ModelError(source, problem, f"export it with opset {SPOKEN_OPSET}") from None
     _fix_sizes(model.graph, source, input_size, default_size)
-    try:
+    with _faults(source, "its shapes or types contradict each other"):
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
-    except _FAULTS as e:
-        raise ModelError(source, f"its shapes or types contradict each other: {first_line(e)}") from None
     return model
 
 
-_FAULTS = (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError, DecodeError)
-"""What the package onnx raises for a model that is not valid."""
+@contextmanager
+def _faults(source: str, problem: str, hint: str = "") -> Iterator[None]:
+    """Turns what the package onnx raises for a faulty model into ModelError."""
+    try:
+        yield
+    except DcgenError:
+        raise
+    except Exception as e:  # onnx documents none of the exceptions of its C++ code, and has classes of its own
+        raise ModelError(source, f"{problem}: {first_line(e)}", hint) from None
 
 
 def _with_output_shapes(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
@@ -157,11 +159,16 @@ def data_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
 
 
 def _spread_sparse(graph: onnx.GraphProto, source: str, budget: Budget) -> None:
-    """Turn sparse initialisers into dense ones, which shape inference and conversion understand."""
+    """Turn sparse constants into dense ones, which shape inference and conversion understand."""
     for sparse in graph.sparse_initializer:
         dense = sparse_array(sparse, source, budget)
         graph.initializer.append(numpy_helper.from_array(dense, sparse.values.name))
     del graph.sparse_initializer[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "sparse_value":
+                dense = numpy_helper.from_array(sparse_array(attribute.sparse_tensor, source, budget))
+                attribute.CopyFrom(onnx.helper.make_attribute("value", dense))
 
 
 def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None, default_size: int | None) -> None:

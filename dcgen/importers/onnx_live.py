@@ -41,6 +41,10 @@ def pruned(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     found.graph.output.extend(graph.output)
     found.graph.value_info.extend(graph.value_info)
     found.graph.node.extend(nodes)
+    for node in found.graph.node:
+        node.ClearField("doc_string")
+        if len(node.name) > LIMITS.name_characters:
+            node.name = name_of(node)
     found.graph.initializer.extend(t for t in graph.initializer if t.name in used)
     found.graph.sparse_initializer.extend(t for t in graph.sparse_initializer if t.values.name in used)
     return found
@@ -97,15 +101,16 @@ def check_count(nodes: Sequence[onnx.NodeProto], functions: dict[_Key, onnx.Func
                     sizes[key] = total(functions[key].node, depth + 1)
                 nodes_in, bytes_in, levels = sizes[key]
                 count, size, deepest = count + nodes_in, size + bytes_in, max(deepest, levels + 1)
-            count, size = count + 1, size + node.ByteSize()
+            own = sum(a.ByteSize() for a in node.attribute) if depth == 0 else 0
+            count, size = count + 1, size + node.ByteSize() - own
         if depth + deepest > LIMITS.function_depth:
             raise ModelError(source, f"its functions call each other more than {LIMITS.function_depth} deep")
         return count, size, deepest
 
     count, size, _ = total(nodes, 0)
-    if count > LIMITS.nodes or (functions and size > LIMITS.function_bytes):
+    if count > LIMITS.nodes or size > LIMITS.node_bytes:
         problem = f"has {count:,} nodes of {size:,} bytes with those of its functions"
-        raise ModelError(source, f"{problem}, expected at most {LIMITS.nodes:,} of {LIMITS.function_bytes:,}")
+        raise ModelError(source, f"{problem}, expected at most {LIMITS.nodes:,} of {LIMITS.node_bytes:,}")
 
 
 def _reachable(
