@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "files": "reading stopping",
     "pictures": "errors",
     "progress": "errors",
-    "inputs": "pictures progress",
+    "inputs": "pictures progress reading",
     "codings": "",
     "intervals": "errors",
     "fidelity": "intervals",

@@ -22,6 +22,7 @@ class WorkPool(ThreadPoolExecutor):
     def __init__(self) -> None:
         count = os.cpu_count() or 1
         super().__init__(count)
+        self._on_signal = ExitStack()
         started = threading.Barrier(count + 1)
         try:
             for _ in range(count):
@@ -31,11 +32,11 @@ class WorkPool(ThreadPoolExecutor):
             started.abort()
             self.shutdown(wait=False)
             raise
-        self._on_signal = ExitStack()
         self._on_signal.enter_context(undone_by_signal(self._forget_work))
 
-    def __exit__(self, *caught: object) -> None:
-        super().__exit__(*caught)
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """As that of the base, after which the pool is none of a signal's business."""
+        super().shutdown(wait, cancel_futures=cancel_futures)
         self._on_signal.close()
 
     def _forget_work(self) -> bool:
