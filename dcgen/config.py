@@ -8,7 +8,7 @@ from typing import Any
 
 from dcgen.compress.recipes import DEFAULT, Recipe, recipe
 from dcgen.errors import ConfigError
-from dcgen.reading import read_toml
+from dcgen.reading import damage, read_toml
 
 
 def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[str, Any] | None = None) -> Recipe:
@@ -37,4 +37,5 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[
             values[table] = {**entries, entry: value}
         else:
             values[key] = value
-    return recipe(name, {**values, **(asked or {})})
+    with damage(name_or_file, ConfigError, "holds a setting of no use"):
+        return recipe(name, {**values, **(asked or {})})
