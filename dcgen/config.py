@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dcgen.compress.recipes import DEFAULT, Recipe, recipe
 from dcgen.errors import ConfigError
+from dcgen.reading import damage, read_toml
 
 
 def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[str, Any] | None = None) -> Recipe:
@@ -23,7 +23,7 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[
     values: dict[str, Any] = {}
     name = name_or_file
     if name_or_file.endswith(".toml"):
-        values = _toml(Path(name_or_file))
+        values = read_toml(Path(name_or_file), ConfigError)
         name = values.pop("recipe", DEFAULT)
     for setting in settings:
         key, found, value = setting.partition("=")
@@ -37,15 +37,5 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[
             values[table] = {**entries, entry: value}
         else:
             values[key] = value
-    return recipe(name, {**values, **(asked or {})})
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as e:
-        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except UnicodeDecodeError as e:
-        raise ConfigError(path, f"is not UTF-8 text: {e}") from e
-    except tomllib.TOMLDecodeError as e:
-        raise ConfigError(path, f"is not TOML: {e}") from e
+    with damage(name_or_file, ConfigError, "holds a setting of no use"):
+        return recipe(name, {**values, **(asked or {})})

@@ -6,17 +6,7 @@ The command line prints it, with flags in place of settings, and exits with 1; a
 
 from __future__ import annotations
 
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Sequence
-from typing import Final
-
-DAMAGED_ARRAYS: Final = (
-    *(AttributeError, EOFError, LookupError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),
-    *(tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
-"""What NumPy raises for a damaged .npz file, and what may be raised where such a file holds something else."""
 
 
 class DcgenError(Exception):

@@ -22,6 +22,7 @@ from dcgen.compress.goals import SLOPES
 from dcgen.compress.point import point_bytes
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, PlanError
+from dcgen.escape import plain
 from dcgen.files import check_writable, write_folder
 from dcgen.pipeline import Bench
 from dcgen.plan.engine.cycles import nonzero_macs
@@ -169,7 +170,7 @@ def plot(rows: list[Row], title: str, core: Target) -> bytes | None:
         axes.set_ylabel(label)
         axes.grid(True)
     axes.set_xlabel("model.dcb, kB")
-    figure.suptitle(title)
+    figure.suptitle(plain(title), parse_math=False)
     image = io.BytesIO()
     figure.savefig(image, format="svg", metadata={"Date": None})
     return image.getvalue()

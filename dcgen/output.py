@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from dcgen.ir.graph import F64, Graph
 from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
+from dcgen.reading import DAMAGE, read_bytes, read_json
 
 PURPOSES = ("measured", "held_out")
 """What calibration pictures are for: some are measured for statistics, the others are held out for choices."""
@@ -81,9 +81,9 @@ def open_output(path: Path) -> Output:
             path, f"is not an output of dcgen: it holds no {MARKER}", "name a folder that compile wrote"
         )
     try:
-        manifest = json.loads((path / MARKER).read_text(encoding="utf-8"))
+        manifest = read_json(path / MARKER, OutputError)
         names = (manifest["tensors"][0]["name"], *manifest["nodes"])
-        data = (path / "model.dcb").read_bytes()
+        data = read_bytes(path / "model.dcb", OutputError)
         name = str(manifest["name"])
         qgraph = replace(decode(data, names=names), name=name)
         preprocess: InputForm
@@ -98,7 +98,7 @@ def open_output(path: Path) -> Output:
         raise BlobError(path / "model.dcb", str(e), code=e.code) from e
     except DcgenError as e:
         raise OutputError(path / MARKER, f"is damaged: {e}", "compile it again") from e
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as e:
+    except DAMAGE as e:
         raise OutputError(path, f"is damaged: {type(e).__name__} {e}", "compile it again") from e
     if (channels := qgraph.input.shape[0]) != preprocess.channels:
         problem = f"is damaged: pictures have {preprocess.channels} channels, the network takes {channels}"

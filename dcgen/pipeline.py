@@ -29,7 +29,7 @@ from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError, NumericError, PlanError
 from dcgen.fidelity import Fidelity, fidelity
-from dcgen.files import FileSet, check_writable, temporary_folder, write_folder
+from dcgen.files import FileSet, check_writable, listing, temporary_folder, write_folder
 from dcgen.importers import ImportedModel, load
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, open_samples
 from dcgen.inputs.tensor import calibrated
@@ -65,6 +65,8 @@ ACTIVE_PICTURES = 16
 """Calibration pictures on which zeros in tensors are counted; they decide what work costs on the target."""
 RANGE_PICTURES = 64
 """Most measured pictures that activation ranges are taken from."""
+OUTPUT_FILES = ("model.dcb", "float.onnx", "README.md", "golden/scores.json", "firmware/Makefile")
+"""Files of every output: where one of the user's is in the way of these, nothing is compiled."""
 
 
 @one_blas_thread
@@ -73,7 +75,7 @@ def compile_model(job: Job, out: Path, progress: Progress, warn: Warn = unheard)
 
     Raises a DcgenError, and then writes nothing.
     """
-    check_writable(out)
+    check_writable(out, OUTPUT_FILES)
     bench = Bench(job, progress, warn)
     bench.check_limits()
     compiled = bench.compiled(compressed(job, bench))
@@ -84,8 +86,9 @@ def compile_model(job: Job, out: Path, progress: Progress, warn: Warn = unheard)
         engine = replace(job.target, parameters=compiled.engine.plan.parameters)
         report, made = make_bitstream(engine, progress)
         data["engine"]["bitstream"] = report
-        files = {**merged(files, below("rtl/bitstream", made)), "manifest.json": manifest_json(data)}
-    write_folder(out, files)
+        files = merged(files, below("rtl/bitstream", made))
+    data["files"] = listing(files)
+    write_folder(out, {**files, "manifest.json": manifest_json(data)})
     return data
 
 
@@ -118,7 +121,9 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     """
     chosen = source.preprocess
     default = chosen.size if chosen else None
-    model = load(source.model, weights=source.weights, input_size=source.size, default_size=default)
+    model = load(
+        source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
+    )
     if source.name is not None:
         model = replace(model, graph=replace(model.graph, name=source.name))
     hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
@@ -383,7 +388,7 @@ def compare(
 
 
 def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
-    """Everything in the output folder, by relative path; ``data`` is its manifest."""
+    """Everything in the output folder but its manifest ``data``, by relative path."""
     made = compiled.integers
     golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
     form = compiled.preprocess
@@ -393,7 +398,6 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
         firmware = merged(firmware, below("engine", emit_driver(made.qgraph, engine.plan)))
         rtl = emit_hdl(made.qgraph, made.blob.data, engine.plan, engine.prediction, golden)
     return {
-        "manifest.json": manifest_json(data),
         "model.dcb": made.blob.data,
         "float.onnx": to_onnx(compiled.model.graph).SerializeToString(),
         "README.md": output_readme(data),

@@ -38,6 +38,7 @@ class Source:
     preprocess : None for the preprocessing that the model states itself
     size : input height and width in pixels, or None for the preset's or the model's own
     name : what firmware and report call the model, or None for the name that its file gives it
+    trust : whether the model file may run code while it is loaded
     """
 
     model: str
@@ -45,6 +46,7 @@ class Source:
     preprocess: Preprocess | None = None
     size: int | None = None
     name: str | None = None
+    trust: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from io import TextIOWrapper
-from types import FrameType
 from typing import Annotated
 
 import typer
 
-from dcgen import __version__
+from dcgen import __version__, stopping
 from dcgen.command import arguments, console
 from dcgen.command.compile import compile_
 from dcgen.command.evaluate import eval_
@@ -51,29 +51,14 @@ for _command in (compile_, frontier_, verify_, eval_, inspect_, model_, targets_
     app.command(_command.__name__.rstrip("_"))(_command)
 
 
-class _Stopped(BaseException):
-    """SIGINT or SIGTERM has arrived. It is no KeyboardInterrupt: typer would end without a message."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-
-
-def _stop(number: int, _: FrameType | None) -> None:
-    signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the cleaning up
-    raise _Stopped(number)
-
-
 def main() -> None:
     """Run the command that ``sys.argv`` asks for.
 
-    An error that a user can cause becomes one line on stderr and exit code 1, a signal exit code 128 + its number.
+    An error that a user can cause becomes one line on stderr and exit code 1. Where nobody reads stdout any more,
+    as with ``| head``, the exit code is 141, and nothing is said. For signals see ``stopping``.
     """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, _stop)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")  # characters that the locale's encoding lacks
+    stopping.install()
+    _open_streams()
     try:
         app()
     except DcgenError as e:
@@ -82,11 +67,39 @@ def main() -> None:
         console.print_error(arguments.with_flags(str(e)))
         sys.exit(1)
     except OSError as e:  # an error of the machine, not of the input: a full disk under stdout or TMPDIR
+        if isinstance(e, BrokenPipeError):
+            _leave()
         console.print_error(f"{e.filename or 'output'}: {e.strerror or e}")
         sys.exit(1)
-    except _Stopped as e:
-        console.stderr.print("dcgen: interrupted")
-        sys.exit(128 + e.number)
+    finally:
+        _flush()
+
+
+def _open_streams() -> None:
+    """Give stdout and stderr somewhere to write to, and a way to write characters that their encoding lacks."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started the process
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        stream = getattr(sys, name)
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _flush() -> None:
+    """Write what is still to be written, as Python itself would only print a traceback where that fails."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _leave()
+    except OSError as e:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        console.print_error(f"output: {e.strerror or e}")
+        os._exit(1)
+
+
+def _leave() -> None:
+    """End where stdout has no reader. Open folders have been removed by then, as an exception led here."""
+    os._exit(128 + signal.SIGPIPE)
 
 
 if __name__ == "__main__":

@@ -89,6 +89,7 @@ def compile_(
     out: options.NewFolder,
     calibration: options.Calibration,
     weights: options.Weights = None,
+    trust: options.Trust = False,
     preprocess: options.PreprocessName = None,
     mean: options.Mean = None,
     std: options.Std = None,
@@ -140,7 +141,7 @@ def compile_(
         arguments.amount_or_none("--max-instructions", max_instructions),
     )
     job = Job(
-        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name),
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name, trust=trust),
         pictures=Pictures(folder=calibration, labels=labels),
         recipe=load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
         point=point,

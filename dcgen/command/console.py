@@ -13,7 +13,9 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from dcgen.escape import plain
 from dcgen.progress import Progress as Report
 
 _WIDEST = 10_000
@@ -36,13 +38,14 @@ def progress() -> Iterator[Report]:
     if not stderr.is_terminal:
         yield _plain_lines(time.monotonic)
         return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    description = TextColumn("{task.description}", markup=False)
+    columns = (description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=stderr) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bars.add_task(stage, total=total)
+                tasks[stage] = bars.add_task(plain(stage), total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
@@ -59,19 +62,29 @@ def _plain_lines(clock: Callable[[], float]) -> Report:
         nonlocal last
         if clock() - last >= PLAIN_SECONDS:
             last = clock()
-            stderr.print(f"dcgen: {last - begun:.0f} s, {stage}, {done} of {total}", markup=False, highlight=False)
+            text = plain(f"dcgen: {last - begun:.0f} s, {stage}, {done} of {total}")
+            stderr.print(text, markup=False, highlight=False, soft_wrap=True)
 
     return report
 
 
+MOST_CHARACTERS = 2000
+"""Characters of an error or a warning that are printed: a file may hold names of megabytes."""
+
+
 def print_error(message: str) -> None:
     """An error as one line on stderr."""
-    stderr.print(f"dcgen: error: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    _print_line(f"dcgen: error: {message}", stderr, "red")
 
 
 def print_warning(message: str) -> None:
     """A warning as one line on stderr."""
-    stderr.print(f"dcgen: warning: {message}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    _print_line(f"dcgen: warning: {message}", stderr, "yellow")
+
+
+def print_line(message: str) -> None:
+    """A result as one line on stdout."""
+    _print_line(message, stdout)
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -86,12 +99,12 @@ def print_table(
 
     The table is as wide as its texts, whatever the width of the console, so that none is cut.
     """
-    table = Table(title=title, title_justify="left")
+    table = Table(title=Text(plain(title)), title_justify="left")
     for i, heading in enumerate(headings):
         numeric = all(isinstance(r[i], int | float) for r in rows)
-        table.add_column(heading, justify="right" if numeric else "left")
+        table.add_column(Text(plain(heading)), justify="right" if numeric else "left")
     for row in rows:
-        table.add_row(*(_text(v) for v in row))
+        table.add_row(*(Text(plain(_text(v))) for v in row))
     table.width = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     console.print(table, crop=False)
 
@@ -110,6 +123,13 @@ def print_records(title: str, columns: Mapping[str, str], rows: Sequence[Sequenc
 def interval(bounds: Sequence[float]) -> str:
     """An interval's two bounds with four decimals."""
     return f"{bounds[0]:.4f} .. {bounds[1]:.4f}"
+
+
+def _print_line(message: str, console: Console, style: str | None = None) -> None:
+    """One line, without markup, whatever the message holds."""
+    if len(message) > MOST_CHARACTERS:
+        message = f"{message[: MOST_CHARACTERS // 2]} ... {message[-MOST_CHARACTERS // 2 :]}"
+    console.print(plain(message), style=style, markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _text(value: object) -> str:

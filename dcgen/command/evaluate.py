@@ -45,7 +45,9 @@ def eval_(
     out: options.OutFolder,
     images: options.Images,
     labels: options.Labels = None,
-    on: Annotated[str, Option(help="golden (the Python reference) or host (the emitted C).")] = "golden",
+    on: Annotated[
+        str, Option(help="golden (the Python reference) or host (the emitted C, which runs OUT's own Makefile).")
+    ] = "golden",
     preprocess: options.PreprocessName = None,
     mean: options.Mean = None,
     std: options.Std = None,

@@ -25,6 +25,7 @@ def frontier_(
     largest: Annotated[str, Option("--to", help="Bytes of the largest file, e.g. 450K (K is 1,000).")],
     points: Annotated[int, Option(min=2, max=99, help="Number of files, evenly spaced in size.")] = 12,
     weights: options.Weights = None,
+    trust: options.Trust = False,
     preprocess: options.PreprocessName = None,
     mean: options.Mean = None,
     std: options.Std = None,
@@ -39,7 +40,7 @@ def frontier_(
     machine = arguments.machine(target)
     chosen = arguments.preprocess(preprocess, mean, std, order, fit, input_size)
     job = Job(
-        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size),
+        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, trust=trust),
         pictures=Pictures(folder=calibration),
         recipe=load_recipe(DEFAULT, settings or ()),
         target=machine,
@@ -73,5 +74,7 @@ def show(rows: Sequence[Row], out: Path) -> None:
     ]
     console.print_table("On held-out calibration pictures; non-zero MACs and work in millions", headings, shown)
     plotted = (out / "frontier.svg").exists()
-    print(f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one"))
-    print(f"compile a point of this model with --point {out / rows[0].point}")
+    console.print_line(
+        f"written to {out}" + ("" if plotted else ", without a plot: pip install 'dcgen[plot]' for one")
+    )
+    console.print_line(f"compile a point of this model with --point {out / rows[0].point}")

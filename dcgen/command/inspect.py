@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +17,13 @@ from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import macs
 from dcgen.output import open_output
 from dcgen.pictures import Preprocess, preset, with_size
+from dcgen.reading import read_bytes
 
 
 def inspect_(
     what: Annotated[str, Argument(help="An output folder, a .dcb blob, or a model.", metavar="OUT|BLOB|MODEL")],
     weights: options.Weights = None,
+    trust: options.Trust = False,
     preprocess: options.PreprocessName = None,
     mean: options.Mean = None,
     std: options.Std = None,
@@ -30,14 +33,16 @@ def inspect_(
     json: options.Json = False,
 ) -> None:
     """Say what an output folder, a blob or a model holds."""
-    data = inspect(what, weights, (preprocess, mean, std, order, fit, input_size))
+    data = inspect(what, weights, (preprocess, mean, std, order, fit, input_size), trust)
     if json:
         console.print_json(data)
     else:
         show(data)
 
 
-def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.NOTHING_ASKED) -> dict[str, Any]:
+def inspect(
+    what: str, weights: Path | None, asked: arguments.Asked = arguments.NOTHING_ASKED, trust: bool = False
+) -> dict[str, Any]:
     """A description of an output folder (its manifest), a blob or a model; ``kind`` says of which.
 
     asked : the options of preprocessing, in the order of ``arguments.preprocess``
@@ -56,16 +61,14 @@ def inspect(what: str, weights: Path | None, asked: arguments.Asked = arguments.
     if path.suffix == ".dcb":
         if asked != arguments.NOTHING_ASKED:
             raise ConfigError(path, "is a blob, which knows no preprocessing", "name the output folder")
-        try:
-            data = path.read_bytes()
-        except OSError as e:
-            raise BlobError(path, f"cannot be read: {e.strerror}", code="ARGUMENT") from e
+        data = read_bytes(path, partial(BlobError, code="ARGUMENT"))
         try:
             return {"kind": "blob", "file": what, **describe(data).to_json()}
         except BlobError as e:
             raise BlobError(path, str(e), code=e.code) from e
     chosen, size = arguments.preprocess(*asked), asked[-1]
-    model = load(what, weights=weights, input_size=size, default_size=chosen.size if chosen else None)
+    default = chosen.size if chosen else None
+    model = load(what, weights=weights, input_size=size, default_size=default, trust=trust)
     return {"kind": "model", **_describe(model, chosen)}
 
 

@@ -40,4 +40,4 @@ def model_(
     if json:
         console.print_json({"file": str(out), "bytes": len(data)})
     else:
-        print(f"wrote {out}, {len(data):,} bytes")
+        console.print_line(f"wrote {out}, {len(data):,} bytes")

@@ -21,6 +21,13 @@ ModelName = Annotated[
     str, Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL")
 ]
 Weights = Annotated[Path | None, Option(help="State dict for a named model: .npz, .safetensors or .pth.")]
+Trust = Annotated[
+    bool,
+    Option(
+        "--trust",
+        help="Trust MODEL: loading a .pt2 file runs whatever code it holds, so that one is refused without this.",
+    ),
+]
 InputSize = Annotated[
     int | None, Option(help="Input height and width in pixels; default: the preset's, or the model's own.")
 ]

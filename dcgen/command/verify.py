@@ -33,7 +33,10 @@ def verify_(
     cycles: Annotated[bool, Option("--cycles", help="Show the engine's cycles by layer and by cause.")] = False,
     json: options.Json = False,
 ) -> None:
-    """Build the firmware, run it, and compare every byte of every layer with the golden model."""
+    """Build the firmware, run it, and compare every byte of every layer with the golden model.
+
+    This runs OUT's own Makefile and C on this computer: verify only folders of which you trust whoever made them.
+    """
     with console.progress() as progress:
         checks = run(out, on or [], images, count, progress)
     if json:
@@ -87,7 +90,7 @@ def show(checks: Sequence[Check]) -> None:
     console.print_table("Against the golden model", headings, rows)
     for c in checks:
         if c.first_mismatch:
-            print(f"{c.target}: first difference at {c.first_mismatch}")
+            console.print_line(f"{c.target}: first difference at {c.first_mismatch}")
 
 
 def show_cycles(checks: Sequence[Check]) -> None:

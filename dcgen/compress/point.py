@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dcgen.errors import DAMAGED_ARRAYS, ConfigError
+from dcgen.errors import ConfigError
 from dcgen.ir.graph import F32, Graph, Levels, Weight
 from dcgen.ir.verify import verify
+from dcgen.reading import damage, read_npz
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,9 @@ def read_point(path: Path, graph: Graph) -> Point:
 
     Raises ConfigError for a file that holds no point, or one that was made from another network.
     """
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+    problem = "is no point of a frontier"
+    arrays = read_npz(path, ConfigError, problem)
+    with damage(path, ConfigError, problem):
         if str(arrays.get("graph")) != fingerprint(graph):
             raise ConfigError(path, "belongs to another model, other weights or other preprocessing")
         weights, biases = {}, {}
@@ -103,7 +104,3 @@ def read_point(path: Path, graph: Graph) -> Point:
             weights[node.name] = Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))
             biases[node.name] = bias.astype(np.float32)
         return Point(weights, biases, float(arrays["bits"]))
-    except OSError as e:
-        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except DAMAGED_ARRAYS as e:
-        raise ConfigError(path, f"is no point of a frontier: {e}") from e

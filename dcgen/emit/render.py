@@ -12,20 +12,23 @@ from functools import cache
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from dcgen import __version__
+from dcgen.escape import markdown
 from dcgen.resources import resource_dir
 
 
 @cache
 def environment() -> Environment:
     """The environment: an undefined name is an error, and blocks leave no blank lines."""
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader(resource_dir("templates")),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
-        autoescape=False,  # C and make, never HTML
+        autoescape=False,  # C, make and Markdown, which have filters of their own
     )
+    made.filters["markdown"] = markdown
+    return made
 
 
 def render(template: str, **values: object) -> str:

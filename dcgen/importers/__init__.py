@@ -10,7 +10,7 @@ from dcgen.errors import ConfigError, ModelError
 from dcgen.importers.han import load_han
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_import import load_onnx
-from dcgen.importers.torch_import import load_pt2
+from dcgen.importers.torch_import import load_pt2, refuse_untrusted
 from dcgen.models.build import build_graph
 from dcgen.models.catalogue import MODELS, Model, find
 from dcgen.models.weights import load_params
@@ -29,6 +29,7 @@ def load(
     weights: str | Path | None = None,
     input_size: int | None = None,
     default_size: int | None = None,
+    trust: bool = False,
 ) -> ImportedModel:
     """The network that ``model`` names: a file (``.onnx``, ``.pt2``, ``.net``) or a name of the catalogue.
 
@@ -36,6 +37,7 @@ def load(
     input_size : height and width of the input. Named models and ``.net`` files are built at that size. In other
         files it is the size of axes that are left open; ConfigError says where an axis has another size.
     default_size : the size of open axes where ``input_size`` is None
+    trust : whether the file may run code while it is loaded, which a ``.pt2`` file can
     """
     if input_size is not None and input_size < 1:
         raise ConfigError("input size", f"is at least 1, found {input_size}")
@@ -49,6 +51,8 @@ def load(
         raise ModelError(path, "no such file")
     if weights is not None:
         raise ConfigError(path, f"holds its own weights, found weights {weights} as well")
+    if loader is load_pt2 and not trust:
+        refuse_untrusted(path)
     return loader(path, input_size, default_size)
 
 

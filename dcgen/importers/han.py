@@ -21,6 +21,7 @@ from dcgen.ir.graph import F32, Levels, Weight
 from dcgen.models.build import build_graph
 from dcgen.models.catalogue import V1_0_CAFFE
 from dcgen.models.spec import ConvLayer
+from dcgen.reading import read_bytes
 
 CODES = 256
 """Entries of each codebook."""
@@ -38,10 +39,7 @@ def load_han(path: str | Path, input_size: int | None = None, default_size: int 
         V1_0_CAFFE, name="squeezenet1_0_deepcompression", size=input_size or default_size or V1_0_CAFFE.size
     )
     convs = spec.convs()
-    try:
-        reader = _Reader(path, path.read_bytes())
-    except OSError as e:
-        raise ModelError(path, f"cannot be read: {e.strerror or e}") from None
+    reader = _Reader(path, read_bytes(path, ModelError))
     entries = reader.take(len(convs), "<u4", "stored entries of each layer").tolist()
     biases: dict[str, F32] = {}
     weights: dict[str, Weight] = {}

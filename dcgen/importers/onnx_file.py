@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import TensorProto, inliner, numpy_helper, shape_inference, version_converter
-from onnx.external_data_helper import load_external_data_for_model
+from onnx import (
+    TensorProto,
+    external_data_helper,
+    inliner,
+    numpy_helper,
+    shape_inference,
+    version_converter,
+)
 
-from dcgen.errors import ConfigError, ModelError, UnsupportedError
-from dcgen.importers.onnx_constants import sparse_array, tensor_array
+from dcgen.errors import ConfigError, DcgenError, ModelError, UnsupportedError
+from dcgen.importers.onnx_constants import sparse_array, tensor_array, type_name
+from dcgen.importers.onnx_wire import count_fields
+from dcgen.limits import LIMITS, Budget
+from dcgen.reading import damage, read_bytes
 
 OLDEST_OPSET = 9
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
@@ -23,23 +34,45 @@ dcgen's operators alike."""
 FLOATS = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
 
 
-def read(path: Path) -> onnx.ModelProto:
-    """The model in the file with its external data; ModelError if there is none."""
-    if not path.is_file():
-        raise ModelError(path, "no such file")
-    try:
-        model = onnx.load_model(str(path), format="protobuf", load_external_data=False)
-    except (DecodeError, ValueError) as e:
-        raise ModelError(path, f"is not an ONNX model: {first_line(e)}") from None
-    except OSError as e:
-        raise ModelError(path, f"cannot be read: {e.strerror or e}") from None
+def read(path: Path) -> tuple[onnx.ModelProto, int]:
+    """The model in the file, without its external data, and the file's size in bytes. Raises ModelError."""
+    data = read_bytes(path, ModelError)
+    with damage(path, ModelError, "is not an ONNX model"):
+        if count_fields(data, onnx.ModelProto.DESCRIPTOR, LIMITS.fields) > LIMITS.fields:
+            raise ModelError(path, f"has more than {LIMITS.fields:,} fields, which is the most that is read")
+        try:
+            model = onnx.ModelProto.FromString(data)
+        except DecodeError as e:
+            raise ValueError(first_line(e)) from None
     if not model.HasField("graph") or not model.opset_import:
         raise ModelError(path, "is not an ONNX model: it holds no graph or no operator set")
-    try:
-        load_external_data_for_model(model, str(path.parent))
-    except (OSError, ValueError, RuntimeError, onnx.checker.ValidationError) as e:
-        raise ModelError(path, f"external data cannot be read: {first_line(e)}") from None
-    return model
+    return model, len(data)
+
+
+def load_external_data(model: onnx.ModelProto, path: Path) -> int:
+    """Read the external data of every tensor into the model of the file ``path``; the number of its bytes.
+
+    Raises ModelError where a file is missing, is no regular one or too large, or lies outside the model's folder.
+    """
+    size = 0
+    for tensor in external_data_helper._get_all_tensors(model):
+        if not external_data_helper.uses_external_data(tensor):
+            continue
+        with damage(path, ModelError, "external data cannot be read"):
+            about = external_data_helper.ExternalDataInfo(tensor)
+            file = path.parent / about.location
+            if not file.is_file():
+                raise ModelError(path, f"external data cannot be read: {about.location} is no file beside it")
+            size += min(about.length or file.stat().st_size, file.stat().st_size)
+            if size > LIMITS.file_bytes:
+                raise ModelError(path, f"external data has more than {LIMITS.file_bytes:,} bytes")
+            try:
+                external_data_helper.load_external_data_for_tensor(tensor, str(path.parent))
+            except onnx.checker.ValidationError as e:
+                raise ValueError(first_line(e)) from None
+            tensor.data_location = TensorProto.DEFAULT
+            del tensor.external_data[:]
+    return size
 
 
 def opset_of(model: onnx.ModelProto) -> int:
@@ -48,10 +81,15 @@ def opset_of(model: onnx.ModelProto) -> int:
 
 
 def normalize(
-    model: onnx.ModelProto, source: str, input_size: int | None = None, default_size: int | None = None
+    model: onnx.ModelProto,
+    source: str,
+    budget: Budget,
+    input_size: int | None = None,
+    default_size: int | None = None,
 ) -> onnx.ModelProto:
     """The model checked, its functions inlined, every size fixed, at ``SPOKEN_OPSET`` or newer.
 
+    model : is changed
     source : names the model in errors
     input_size : what symbolic heights and widths become. ConfigError where a fixed one differs.
     default_size : the same where ``input_size`` is None; a fixed size may differ
@@ -64,19 +102,44 @@ def normalize(
         raise UnsupportedError(
             source, f"uses opset {opset}, supported are {OLDEST_OPSET} to {NEWEST_OPSET} (the installed onnx)"
         )
-    try:
+    with _faults(source, "is not a valid ONNX model"):
+        _spread_sparse(model.graph, source, budget)
+        model = _with_output_shapes(model, source)
         onnx.checker.check_model(model)
-        model = inliner.inline_local_functions(model) if model.functions else _copy(model)
-        _spread_sparse(model.graph, source)
-        if opset < SPOKEN_OPSET:
+        model = inliner.inline_local_functions(model) if model.functions else model
+    if opset < SPOKEN_OPSET:
+        problem = f"cannot be converted from opset {opset} to {SPOKEN_OPSET}"
+        with _faults(source, problem, f"export it with opset {SPOKEN_OPSET}"):
             model = version_converter.convert_version(model, SPOKEN_OPSET)
-    except (onnx.checker.ValidationError, shape_inference.InferenceError, RuntimeError, ValueError) as e:
-        raise ModelError(source, f"is not a valid ONNX model: {first_line(e)}") from None
     _fix_sizes(model.graph, source, input_size, default_size)
+    with _faults(source, "its shapes or types contradict each other"):
+        shape_inference.infer_shapes(model, check_type=True, strict_mode=True)
+    return model
+
+
+@contextmanager
+def _faults(source: str, problem: str, hint: str = "") -> Iterator[None]:
+    """Turns what the package onnx raises for a faulty model into ModelError."""
     try:
-        shape_inference.infer_shapes(model, check_type=True, strict_mode=True, data_prop=True)
-    except (shape_inference.InferenceError, RuntimeError, ValueError) as e:
-        raise ModelError(source, f"its shapes or types contradict each other: {first_line(e)}") from None
+        yield
+    except DcgenError:
+        raise
+    except Exception as e:  # onnx documents none of the exceptions of its C++ code, and has classes of its own
+        raise ModelError(source, f"{problem}: {first_line(e)}", hint) from None
+
+
+def _with_output_shapes(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
+    """The model, with the shapes of outputs inferred where the file states none. ModelError where none follows."""
+
+    def lacking() -> list[str]:
+        tensors = [o for o in model.graph.output if o.type.WhichOneof("value") in (None, "tensor_type")]
+        types = {o.name: o.type.tensor_type for o in tensors}
+        return [name for name, t in types.items() if not t.elem_type or not t.HasField("shape")]
+
+    if lacking():
+        model = shape_inference.infer_shapes(model)
+    if names := lacking():
+        raise ModelError(source, f"output {names[0]} has no type and shape, and none can be inferred")
     return model
 
 
@@ -95,17 +158,17 @@ def data_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
     return [i for i in graph.input if i.name not in fixed]
 
 
-def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    return copy
-
-
-def _spread_sparse(graph: onnx.GraphProto, source: str) -> None:
-    """Turn sparse initialisers into dense ones, which shape inference and conversion understand."""
+def _spread_sparse(graph: onnx.GraphProto, source: str, budget: Budget) -> None:
+    """Turn sparse constants into dense ones, which shape inference and conversion understand."""
     for sparse in graph.sparse_initializer:
-        graph.initializer.append(numpy_helper.from_array(sparse_array(sparse, source), sparse.values.name))
+        dense = sparse_array(sparse, source, budget)
+        graph.initializer.append(numpy_helper.from_array(dense, sparse.values.name))
     del graph.sparse_initializer[:]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Constant" and attribute.name == "sparse_value":
+                dense = numpy_helper.from_array(sparse_array(attribute.sparse_tensor, source, budget))
+                attribute.CopyFrom(onnx.helper.make_attribute("value", dense))
 
 
 def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None, default_size: int | None) -> None:
@@ -140,12 +203,11 @@ def _fix_sizes(graph: onnx.GraphProto, source: str, input_size: int | None, defa
             output.type.tensor_type.ClearField("shape")
 
 
-def type_name(code: int) -> str:
-    """ONNX's name of an element type."""
-    known: dict[str, int] = dict(TensorProto.DataType.items())
-    return {v: k for k, v in known.items()}.get(code, f"type {code}") if code else "no tensor"
-
-
 def first_line(error: Exception) -> str:
     """The first line that an exception of another package says, its type if it says nothing."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    lines = (_PLACE.sub("", line.strip()) for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)
+
+
+_PLACE = re.compile(r"^/\S+:\d+: (\w+: )?|^\[\w+\] ?")
+"""A place in onnx's own C++ sources, or a kind of error, at the beginning of its messages."""

@@ -10,13 +10,22 @@ from onnx import helper
 
 from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.model import Head, ImportedModel
-from dcgen.importers.onnx_constants import FOLDABLE, fold
-from dcgen.importers.onnx_file import constants, data_inputs, normalize, opset_of, read
-from dcgen.importers.onnx_integers import take_integer_input, with_scale_of_input
+from dcgen.importers.onnx_constants import fold
+from dcgen.importers.onnx_file import (
+    constants,
+    data_inputs,
+    load_external_data,
+    normalize,
+    opset_of,
+    read,
+)
+from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_scale_of_input
+from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
 from dcgen.importers.onnx_operators import AFTER_HEAD, OPERATORS
 from dcgen.importers.onnx_scope import Call, Scope, Signal, Value, as_shape
 from dcgen.ir.graph import Graph, Input, Shape
 from dcgen.ir.verify import verify
+from dcgen.limits import LIMITS, Budget
 
 EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
 """Graph names that exporters give to every network; the file's name is used instead."""
@@ -25,7 +34,11 @@ EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
 def load_onnx(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
     """The network in an ONNX file; sizes as in ``onnx_file.normalize``."""
     path = Path(path)
-    return import_onnx(read(path), str(path), input_size, default_size)
+    model, size = read(path)
+    model, own = take_integer_input(model, str(path))
+    model = pruned(model, str(path))
+    size += load_external_data(model, path)
+    return _import(model, own, str(path), Budget(path, size, ModelError), input_size, default_size)
 
 
 def import_onnx(
@@ -36,34 +49,52 @@ def import_onnx(
     Nodes keep their ONNX names (or take that of their output). Operators that feed no output are
     left out, and so is a Softmax, LogSoftmax, ArgMax or TopK at the end, reported as ``head``.
     """
+    budget = Budget(source, model.ByteSize(), ModelError)
     model, own = take_integer_input(model, source)
-    _refuse_unknown(model, source)
-    model = normalize(model, source, input_size, default_size)
-    _refuse_unknown(model, source)
+    return _import(pruned(model, source), own, source, budget, input_size, default_size)
+
+
+def _import(
+    model: onnx.ModelProto,
+    own: Quantized | None,
+    source: str,
+    budget: Budget,
+    input_size: int | None,
+    default_size: int | None,
+) -> ImportedModel:
+    """``import_onnx`` of a model of which nothing is left but what its outputs depend on.
+
+    own : what the integers of its input stood for, None where the file's input is of real values
+    """
+    model = normalize(model, source, budget, input_size, default_size)
+    nodes = live(model.graph)
+    check_count(nodes, {}, source)
+    for node in nodes:
+        refuse_unknown(node, source)
     values: dict[str, Value] = dict(constants(model.graph, source))
     inputs = {i.name: _input_dims(i) for i in data_inputs(model.graph)}
     scope = Scope(_batch(inputs, source))
     for name, dims in inputs.items():
-        scope.shapes[name] = _picture(dims)
-        values[name] = Signal(name, dims)
-    used = _used(model.graph)
-    for node in _live(model.graph):
-        results = _import_node(node, values, scope, source, opset_of(model))
+        tensor = scope.unused(name[: LIMITS.name_characters])
+        scope.shapes[tensor] = _picture(dims)
+        scope.check_size(f"{source}: input {name}", scope.shapes[tensor])
+        values[name] = Signal(tensor, dims)
+    pictures = tuple(Input(name, shape) for name, shape in scope.shapes.items())
+    used = {o.name for o in model.graph.output} | {i for n in nodes for i in n.input}
+    opset = opset_of(model)
+    for node in nodes:
+        results = _import_node(node, values, scope, source, opset, budget)
         for i, output in enumerate(node.output):
             if i < len(results):
                 values[output] = results[i]
             elif output in used:
                 raise UnsupportedError(
-                    f"{source}: node {_name(node)} ({node.op_type})",
+                    f"{source}: node {name_of(node)} ({node.op_type})",
                     f"its output {i} ({output}) is not supported",
                 )
     outputs, head = _outputs(model.graph, values, source)
-    graph = Graph(
-        Path(source).stem if model.graph.name in EXPORTERS_NAMES else model.graph.name,
-        tuple(Input(name, scope.shapes[name]) for name in inputs),
-        tuple(scope.nodes),
-        outputs,
-    )
+    name = model.graph.name[: LIMITS.name_characters]
+    graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, tuple(scope.nodes), outputs)
     if own is None:
         return ImportedModel(verify(graph), head, source)
     graph, own_input = with_scale_of_input(graph, own)
@@ -71,12 +102,13 @@ def import_onnx(
 
 
 def _import_node(
-    node: onnx.NodeProto, values: dict[str, Value], scope: Scope, source: str, opset: int
+    node: onnx.NodeProto, values: dict[str, Value], scope: Scope, source: str, opset: int, budget: Budget
 ) -> tuple[Value, ...]:
     """The outputs of one node of operator set ``opset``; ``values`` are the ONNX tensors so far, by name."""
     args = tuple(values[i] if i else None for i in node.input)
+    budget.charge(0, f"node {name_of(node)}")
     attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    call = Call(source, _name(node), node.op_type, attributes, args)
+    call = Call(source, name_of(node), node.op_type, attributes, args, budget)
     signals = [a for a in args if isinstance(a, Signal)]
     if not signals:
         return (fold(call, node, opset),)
@@ -87,46 +119,6 @@ def _import_node(
         raise call.unsupported("is supported on constants only, found a computed input")
     result = OPERATORS[node.op_type](call, scope)
     return result if isinstance(result, tuple) else (result,)
-
-
-def _refuse_unknown(model: onnx.ModelProto, source: str) -> None:
-    """UnsupportedError for the first node whose operator dcgen neither imports nor folds.
-
-    It is called before the model is converted, too, as the converter's own message names no node.
-    """
-    local = {(f.domain, f.name) for f in model.functions}
-    for node in _live(model.graph):
-        standard = node.domain in ("", "ai.onnx")
-        if (node.domain, node.op_type) in local:
-            continue
-        if not standard or not (node.op_type in OPERATORS or node.op_type in (*FOLDABLE, "Constant")):
-            kind = node.op_type if standard else f"{node.domain}.{node.op_type}"
-            raise UnsupportedError(
-                f"{source}: node {_name(node)} ({kind})",
-                "the operator is not supported",
-                f"supported: {' '.join(OPERATORS)}",
-            )
-
-
-def _live(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
-    """The nodes that some output depends on, in order."""
-    needed = {o.name for o in graph.output}
-    live = []
-    for node in reversed(graph.node):
-        if needed & set(node.output):
-            live.append(node)
-            needed |= set(node.input)
-    return live[::-1]
-
-
-def _used(graph: onnx.GraphProto) -> set[str]:
-    """Names of the tensors that an output depends on."""
-    return {o.name for o in graph.output} | {i for n in _live(graph) for i in n.input}
-
-
-def _name(node: onnx.NodeProto) -> str:
-    """The node's name, or where it has none its first output's."""
-    return str(node.name or next(filter(None, node.output), node.op_type))
 
 
 def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:

@@ -13,8 +13,8 @@ import onnx
 from onnx import TensorProto, helper
 
 from dcgen.errors import UnsupportedError
-from dcgen.importers.onnx_constants import tensor_array
-from dcgen.importers.onnx_file import FLOATS, data_inputs, type_name
+from dcgen.importers.onnx_constants import tensor_array, type_name
+from dcgen.importers.onnx_file import FLOATS, data_inputs
 from dcgen.inputs.tensor import Given, TensorInput
 from dcgen.ir.graph import Affine, Graph
 

@@ -8,7 +8,7 @@ matters where an operator asks for channels and planes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from dcgen.errors import GraphError, ModelError, UnsupportedError
 from dcgen.importers.model import Head
-from dcgen.ir.graph import F32, Flatten, Node, Op, Shape
+from dcgen.ir.graph import F32, Flatten, Node, Op, Pads, Shape
 from dcgen.ir.ops import infer
+from dcgen.limits import LIMITS, Budget
 
 Dims = tuple[int, ...]
 
@@ -52,6 +53,7 @@ class Call:
     kind : ONNX operator type
     attributes : by name, as ``onnx.helper`` decodes them
     args : one for each input, None for an omitted one
+    budget : of the import
     """
 
     source: str
@@ -59,6 +61,7 @@ class Call:
     kind: str
     attributes: Mapping[str, Any]
     args: tuple[Value | None, ...]
+    budget: Budget
 
     @property
     def where(self) -> str:
@@ -94,6 +97,9 @@ class Call:
 
     def parameter(self, array: Any, what: str) -> F32:
         """``array`` as float32; ModelError if that is not finite. ``what`` names it in the error."""
+        given = np.asarray(array)
+        copied = 0 if given.dtype == np.float32 and given.flags.c_contiguous else 4 * given.size
+        self.budget.charge(copied, f"{what} of node {self.name}", parameters=given.size)
         with np.errstate(over="ignore"):
             found = np.ascontiguousarray(array, dtype=np.float32)
         if not np.isfinite(found).all():
@@ -110,11 +116,13 @@ class Scope:
 
     batch : the ONNX model's own batch size
     shapes : (C, H, W) of every IR tensor by name
+    numbers : for a name that several tensors ask for, the number that the last of them was given
     """
 
     batch: int
     shapes: dict[str, Shape] = field(default_factory=dict)
     nodes: list[Node] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
@@ -122,12 +130,13 @@ class Scope:
         dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has
         suffix : what is added to the ONNX node's name
         """
-        name = self._unused(call.name + suffix)
+        name = self.unused(call.name + suffix)
         inputs = tuple(a.tensor for a in args)
         try:
             shape = infer(name, op, [self.shapes[t] for t in inputs])
         except GraphError as e:
             raise ModelError(call.where, e.problem) from None
+        self.check_size(call.where, shape, getattr(op, "pads", (0, 0, 0, 0)), inputs)
         self.nodes.append(Node(name, op, inputs))
         self.shapes[name] = shape
         return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])
@@ -171,11 +180,23 @@ class Scope:
             return replace(self.emit(call, Flatten(), signal, dims=dims), head=signal.head)
         return replace(signal, dims=dims)
 
-    def _unused(self, name: str) -> str:
+    def check_size(self, where: str, shape: Shape, pads: Pads = (0, 0, 0, 0), inputs: Sequence[str] = ()) -> None:
+        """ModelError where a tensor of ``shape``, or an input with its padding, has more elements than any target
+        has bytes."""
+        top, left, bottom, right = pads
+        padded = ((c, h + top + bottom, w + left + right) for c, h, w in (self.shapes[t] for t in inputs))
+        for found in (shape, *padded):
+            if math.prod(found) > LIMITS.tensor_elements:
+                raise ModelError(
+                    where, f"a tensor has shape {found}, expected at most {LIMITS.tensor_elements:,} elements"
+                )
+
+    def unused(self, name: str) -> str:
         """``name``, or that with a number where a tensor has it already."""
-        unique, n = name, 1
+        unique = name
         while unique in self.shapes:
-            unique, n = f"{name}_{n}", n + 1
+            self.numbers[name] = self.numbers.get(name, 0) + 1
+            unique = f"{name}_{self.numbers[name]}"
         return unique
 
 

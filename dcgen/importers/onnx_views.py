@@ -18,7 +18,7 @@ import numpy as np
 from onnx import TensorProto
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_file import type_name
+from dcgen.importers.onnx_constants import type_name
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 
 

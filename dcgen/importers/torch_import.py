@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,18 +18,35 @@ from dcgen.errors import ModelError, ToolError
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_file import first_line
 from dcgen.importers.onnx_import import import_onnx
+from dcgen.reading import read_archive
 
 if TYPE_CHECKING:
     from torch import nn
     from torch.export import ExportedProgram
 
+_NO_ARCHIVE = "is not a torch.export archive"
+
+
+def refuse_untrusted(path: Path) -> None:
+    """Raise ModelError saying why a file written by ``torch.export.save`` must be trusted before it is loaded.
+
+    PyTorch unpickles example inputs and some weights, and evaluates the expressions that stand for open sizes.
+    Either runs whatever code the file holds.
+    """
+    files = read_archive(path, ModelError, _NO_ARCHIVE)
+    pickles = [name for name, data in files.items() if data.startswith((b"\x80", b"PK"))]
+    what = f"holds pickles ({pickles[0]})" if pickles else "is read by PyTorch, which evaluates parts of it"
+    raise ModelError(path, f"{what}: loading it can run any code", "give `trust` if you trust whoever made it")
+
 
 def load_pt2(path: str | Path, input_size: int | None = None, default_size: int | None = None) -> ImportedModel:
-    """The network in a file written by ``torch.export.save``; sizes as in ``onnx_file.normalize``."""
+    """The network in a file written by ``torch.export.save``; sizes as in ``onnx_file.normalize``.
+
+    The file must be trusted, see ``refuse_untrusted``.
+    """
     path = Path(path)
+    read_archive(path, ModelError, _NO_ARCHIVE)
     torch = _torch()
-    if not zipfile.is_zipfile(path):
-        raise ModelError(path, "is not a torch.export archive" if path.is_file() else "no such file")
     try:
         with _quiet():
             program = torch.export.load(path)

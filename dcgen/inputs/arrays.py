@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import lzma
 import math
-import struct
 import zipfile
 from pathlib import Path
 from typing import IO, Any, Final
@@ -13,13 +12,14 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from dcgen.errors import DAMAGED_ARRAYS, PictureError
+from dcgen.errors import PictureError
+from dcgen.reading import DAMAGE
 
 SUFFIXES = (".npy", ".npz")
 MOST_RATIO = 200
 """A file whose arrays are beyond ``FREE_BYTES`` and more than this many times its size is refused."""
 FREE_BYTES = 2**28
-DAMAGED: Final = (*DAMAGED_ARRAYS, OSError, ArithmeticError, struct.error, lzma.LZMAError)
+DAMAGED: Final = (*DAMAGE, lzma.LZMAError)
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:

@@ -13,7 +13,6 @@
 
 from __future__ import annotations
 
-import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,9 +23,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps
 
-from dcgen.errors import DAMAGED_ARRAYS, PictureError
+from dcgen.errors import PictureError
 from dcgen.pictures import Preprocess
 from dcgen.progress import Warn
+from dcgen.reading import DAMAGE
 
 U8 = NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
@@ -36,7 +36,7 @@ MAX_PIXELS = 2**27
 """Most pixels of a picture, as it is and resized."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode of camera bytes by their number of channels."""
-DAMAGED: Final = (*DAMAGED_ARRAYS, OSError, ArithmeticError, struct.error, Image.DecompressionBombError)
+DAMAGED: Final = (*DAMAGE, Image.DecompressionBombError)
 UNEVEN = 2.0
 """A picture whose ratio of sides is further than this factor from the network's is warned about."""
 

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import json
+import io
 import math
+import pickletools
 import struct
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dcgen.errors import DAMAGED_ARRAYS, WeightsError
+from dcgen.errors import WeightsError
 from dcgen.extras import import_torch
 from dcgen.ir.graph import F32
+from dcgen.limits import LIMITS, Budget
 from dcgen.models.catalogue import MODELS
 from dcgen.models.spec import SqueezeNetSpec, WeightShape
+from dcgen.reading import damage, parse_json, read_archive, read_bytes, read_npz
 
 Arrays = dict[str, np.ndarray]
-MAX_UNPACKED = 256 << 20
-"""Most bytes that an archive may unpack to. The largest network's parameters are a twentieth of it as float64."""
 
 
 def load_params(path: str | Path, spec: SqueezeNetSpec) -> dict[str, F32]:
@@ -44,12 +46,7 @@ def read_arrays(path: Path) -> Arrays:
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise WeightsError(path, f"has suffix {path.suffix!r}, expected one of {', '.join(readers)}")
-    if not path.is_file():
-        raise WeightsError(path, "no such file")
-    try:
-        return reader(path)
-    except OSError as e:
-        raise WeightsError(path, f"cannot be read: {e.strerror or e}") from None
+    return reader(path)
 
 
 def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source: object) -> dict[str, F32]:
@@ -84,17 +81,9 @@ def _owner(shapes: Mapping[str, WeightShape]) -> str | None:
 
 
 def _read_npz(path: Path) -> Arrays:
-    try:
-        found = np.load(path, allow_pickle=False)
-        if not isinstance(found, np.lib.npyio.NpzFile):
-            raise WeightsError(path, "holds one unnamed array, expected an .npz archive")
-        with found as file:
-            unpacked = sum(entry.file_size for entry in file.zip.infolist()) if file.zip else 0
-            if unpacked > MAX_UNPACKED:
-                raise WeightsError(path, f"unpacks to {unpacked} bytes, expected at most {MAX_UNPACKED}")
-            return {name: file[name] for name in file.files}
-    except DAMAGED_ARRAYS as e:
-        raise WeightsError(path, f"is not a readable .npz archive: {e}") from None
+    if read_bytes(path, WeightsError).startswith(b"\x93NUMPY"):
+        raise WeightsError(path, "holds one unnamed array, expected an .npz archive")
+    return read_npz(path, WeightsError)
 
 
 _SAFETENSORS_DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2"}
@@ -105,30 +94,44 @@ def _read_safetensors(path: Path) -> Arrays:
 
     Each JSON entry gives dtype, shape and ``data_offsets`` [begin, end) from the end of the header.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, WeightsError)
     (length,) = struct.unpack("<Q", data[:8]) if len(data) >= 8 else (len(data),)
     if length > len(data) - 8:
         raise WeightsError(path, f"is not a safetensors file: {len(data)} bytes cannot hold its header")
-    body = memoryview(data)[8 + length :]
-    try:
-        header: dict[str, Any] = json.loads(data[8 : 8 + length])
-        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        return {name: _safetensor(path, name, entry, body) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as e:
-        raise WeightsError(path, f"is not a safetensors file: faulty header ({e})") from None
+    if length > LIMITS.text_bytes:
+        raise WeightsError(path, f"is not a safetensors file: its header has {length:,} bytes")
+    header = parse_json(data[8 : 8 + length], path, WeightsError)
+    budget = Budget(path, len(data), WeightsError)
+    with damage(path, WeightsError, "is not a safetensors file: faulty header"):
+        entries = {str(name): entry for name, entry in header.items() if name != "__metadata__"}
+        body = memoryview(data)[8 + length :]
+        return {name: _safetensor(path, name, entry, body, budget) for name, entry in entries.items()}
 
 
-def _safetensor(path: Path, name: str, entry: Mapping[str, Any], body: memoryview) -> np.ndarray:
+def _safetensor(path: Path, name: str, entry: Mapping[str, Any], body: memoryview, budget: Budget) -> np.ndarray:
     (begin, end), shape, kind = entry["data_offsets"], entry["shape"], entry["dtype"]
     if kind not in (*_SAFETENSORS_DTYPES, "BF16"):
         raise WeightsError(path, f"array {name} holds {kind}, expected F64, F32, F16 or BF16")
     dtype = np.dtype(_SAFETENSORS_DTYPES.get(kind, "<u2"))
     if not 0 <= begin <= end <= len(body) or math.prod(shape) * dtype.itemsize != end - begin:
         raise WeightsError(path, f"array {name} of shape {shape} does not fit bytes {begin} to {end}")
+    budget.charge(2 * (end - begin), f"array {name}")
     array = np.frombuffer(body[begin:end], dtype).reshape(shape)
     if kind == "BF16":  # the upper half of a float32
         array = (array.astype(np.uint32) << 16).view(np.float32)
     return array
+
+
+_STATE_DICT_GLOBALS = {
+    *("collections OrderedDict", "torch._utils _rebuild_tensor", "torch._utils _rebuild_tensor_v2"),
+    *("torch._utils _rebuild_parameter", "torch.nn.parameter Parameter", "torch Size"),
+    *(f"torch {kind}Storage" for kind in ("Double", "Float", "Half", "BFloat16", "Long", "Int", "Short", "Char")),
+    *("torch ByteStorage", "torch BoolStorage", "torch.storage UntypedStorage", "torch._utils _rebuild_tensor_v3"),
+    *(f"torch {kind}" for kind in ("float64", "float32", "float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")),
+    *(f"torch {kind}" for kind in ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "bool")),
+}
+"""What the pickle of a state dict of plain tensors names. PyTorch itself would also call functions that make a
+terabyte of one byte."""
 
 
 def _read_torch(path: Path) -> Arrays:
@@ -136,16 +139,16 @@ def _read_torch(path: Path) -> Arrays:
 
     A prefix ``module.`` is removed from the names.
     """
+    data = read_bytes(path, WeightsError)
+    data = _checked_archive(path) if data[:2] == b"PK" else _checked_pickles(path, data)
+    budget = Budget(path, len(data), WeightsError)
     torch = import_torch(f"to read {path}")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except Exception as e:  # torch documents none of the exceptions that a damaged pickle raises
-        hint = "a state dict of plain tensors is expected"
-        raise WeightsError(path, f"is not a readable PyTorch file ({type(e).__name__})", hint) from None
+        raise WeightsError(path, f"{_NO_STATE_DICT} ({type(e).__name__})", _PLAIN) from None
     for key in ("state_dict", "model"):
         if isinstance(state, dict) and isinstance(state.get(key), dict):
             state = state[key]
@@ -158,6 +161,41 @@ def _read_torch(path: Path) -> Arrays:
         if tensor.layout is not torch.strided or tensor.is_complex() or tensor.is_quantized:
             kind = f"{tensor.layout} {tensor.dtype}"
             raise WeightsError(path, f"array {name} is {kind}, expected dense real numbers")
+        budget.charge(8 * tensor.numel(), f"array {name} of shape {tuple(tensor.shape)}")
         # bfloat16 has no NumPy type; float64 holds every other one exactly
         arrays[str(name).removeprefix("module.")] = tensor.detach().to(torch.float64).numpy()
     return arrays
+
+
+_NO_STATE_DICT = "is not a readable PyTorch file"
+_PLAIN = "a state dict of plain tensors is expected"
+
+
+def _checked_archive(path: Path) -> bytes:
+    """The archive that ``torch.save`` wrote, packed anew, so that PyTorch reads what was checked."""
+    files = read_archive(path, WeightsError, _NO_STATE_DICT, _PLAIN)
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in files.items():
+            if name.endswith(".pkl"):
+                _check_pickle(path, io.BytesIO(data))
+            archive.writestr(name, data)
+    return packed.getvalue()
+
+
+def _checked_pickles(path: Path, data: bytes) -> bytes:
+    """A file from before PyTorch 1.6: magic number, version, platform, state dict and keys, each a pickle."""
+    file = io.BytesIO(data)
+    for _ in range(5):
+        _check_pickle(path, file)
+    return data
+
+
+def _check_pickle(path: Path, file: io.BytesIO) -> None:
+    """Raise WeightsError where the pickle at the front of ``file`` is damaged or names anything but tensors."""
+    with damage(path, WeightsError, _NO_STATE_DICT):
+        for code, argument, _ in pickletools.genops(file):
+            if code.name == "GLOBAL" and argument not in _STATE_DICT_GLOBALS:
+                raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle names {argument}", _PLAIN)
+            if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
+                raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle holds {code.name}", _PLAIN)

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from dcgen.errors import DAMAGED_ARRAYS, ConfigError, OutputError
+from dcgen.errors import ConfigError, OutputError
+from dcgen.reading import damage, read_npz
 
 T = TypeVar("T")
 Facts = Mapping[str, Any]
@@ -23,6 +24,7 @@ Arrays = Mapping[str, np.ndarray]
 
 ABOUT = "about"
 """The array that holds the key and the facts, as a JSON text."""
+_NO_CHECKPOINT = "is no checkpoint", "remove it"
 
 
 def save(path: Path, key: str, facts: Facts, arrays: Arrays) -> None:
@@ -48,20 +50,15 @@ def resume(path: Path, key: str, read: Callable[[Facts, Arrays], T]) -> T | None
     """What ``read`` makes of the facts and arrays in the file, None if there is no file yet.
 
     Raises ConfigError for a file that cannot be read, that has another key, or of which ``read`` raises one of
-    ``DAMAGED_ARRAYS``.
+    ``reading.DAMAGE``.
     """
     if not path.exists():
         return None
-    try:
-        with np.load(path, allow_pickle=False) as found:
-            arrays = {name: found[name] for name in found.files}
+    arrays = read_npz(path, ConfigError, *_NO_CHECKPOINT)
+    with damage(path, ConfigError, *_NO_CHECKPOINT):
         about = json.loads(str(arrays.pop(ABOUT)))
         if about["key"] != key:
             raise ConfigError(
                 path, "is a training of another network, other pictures or settings", "name another folder"
             )
         return read(about["facts"], arrays)
-    except OSError as e:
-        raise ConfigError(path, f"cannot be read: {e.strerror or e}") from e
-    except DAMAGED_ARRAYS as e:
-        raise ConfigError(path, f"is no checkpoint: {e}", "remove it") from e

@@ -67,7 +67,12 @@ def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.export.save(torch.export.export(net, (torch.zeros(1, 1, 16, 16),)), path)
-    graph = load(path).graph
+    with pytest.raises(
+        ModelError, match=r"digits.pt2: holds pickles \(.*model.pt\): loading it can run any code"
+    ) as e:
+        load(path)
+    assert "give `trust` if you trust whoever made it" in str(e.value)
+    graph = load(path, trust=True).graph
     assert graph.name == "digits"
     x = torch.randn(3, 1, 16, 16)
     with torch.no_grad():
@@ -75,7 +80,7 @@ def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
     ours = evaluate(graph, {graph.inputs[0].name: x.numpy()})[graph.outputs[0]].reshape(3, -1)
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     with pytest.raises(ConfigError, match=r"digits.pt2: input x: is fixed to size 16, found input size 20"):
-        load(path, input_size=20)
+        load(path, input_size=20, trust=True)
 
 
 def test_modules_beyond_our_operators_are_refused() -> None:
@@ -86,8 +91,11 @@ def test_modules_beyond_our_operators_are_refused() -> None:
 def test_other_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "m.pt2"
     path.write_text("not an archive")
-    with pytest.raises(ModelError, match=f"{path}: is not a torch.export archive"):
-        load(path)
+    for trust in (False, True):
+        with pytest.raises(ModelError, match=f"{path}: is not a torch.export archive"):
+            load(path, trust=trust)
     torch.save({"a": torch.zeros(3)}, path)
     with pytest.raises(ModelError, match=f"{path}: is not a readable torch.export archive"):
+        load(path, trust=True)
+    with pytest.raises(ModelError, match=f"{path}: holds pickles"):
         load(path)
