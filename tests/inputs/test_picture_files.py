@@ -4,6 +4,8 @@ import io
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import ExifTags, Image
 
 from dcgen.errors import PictureError
@@ -190,3 +192,27 @@ def test_a_picture_that_would_fill_the_memory(tmp_path):
     Image.new("1", (20_000, 7_000)).save(tmp_path / "b.png")
     with pytest.raises(PictureError, match=r"b.png: is 20,000 x 7,000 pixels, expected at most 134,217,728"):
         load(tmp_path / "b.png", CAFFE, (227, 227))
+
+
+def damaged(data, content):
+    """Bytes of a file with a few of them changed, perhaps cut short."""
+    found = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 5))):
+        found[data.draw(st.integers(0, min(len(found) - 1, 120)))] = data.draw(st.integers(0, 255))
+    return found[: data.draw(st.integers(0, len(found)))] if data.draw(st.booleans()) else found
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif", "webp", "bmp", "ppm"])
+@given(st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+def test_any_damage_gives_one_line_or_a_picture(tmp_path, suffix, data):
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    sound = tmp_path / f"sound.{suffix}"
+    Image.fromarray(np.arange(240, dtype=np.uint8).reshape(8, 10, 3)).save(sound, exif=exif)
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(damaged(data, sound.read_bytes()))
+    try:
+        assert load(path, TORCH, (8, 8)).shape == (8, 8, 3)
+    except PictureError as e:
+        assert f"a.{suffix}: " in str(e) and "\n" not in str(e)
