@@ -1,0 +1,248 @@
+"""Small networks by dcgen's default and by onnxruntime's 8-bit quantizer, in one table.
+
+    python -m benchmarks.small [--only NAME...] [--hidden] [--labels] [--networks FOLDER] OUT
+
+The networks of ``benchmarks.zoo`` are trained into OUT/networks, or read from FOLDER where they are there already.
+OUT/small.md is the table, OUT/small.json has the same figures. A network that OUT has figures of is not compiled
+again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from benchmarks.rivals.onnxruntime_int8 import quantize
+from benchmarks.zoo.members import HIDDEN, MEMBERS
+from benchmarks.zoo.network import Network, open_network, write_pictures
+from dcgen.fidelity import fidelity
+from dcgen.intervals import Interval, mean_intervals
+from dcgen.output import open_output
+from dcgen.quant.execute import execute
+
+FIXED_BYTES, BYTES_A_PARAMETER = 1000, 0.65
+"""A file may have so many bytes, and so many for each parameter."""
+MOST_LOST, LEAST_AGREEMENT, MOST_ERROR = 0.01, 0.97, 0.1
+"""With classes: share of the samples by which accuracy may fall, and on which the first class stays. With values:
+largest relative error."""
+LEAST_SAMPLES = 1000
+"""So many test samples are needed to judge an accuracy."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A compressed network against the float network, on n test samples.
+
+    float_, compressed : shares of right answers; None where outputs are values
+    change, change_interval : ``compressed`` minus ``float_``, and its 95 % interval
+    agreement, agreement_interval : share of the samples with the same first class; None without classes
+    relative_error : for each output, the root mean square of the difference over the float output's deviation
+    """
+
+    n: int
+    relative_error: list[float]
+    float_: float | None = None
+    compressed: float | None = None
+    change: float | None = None
+    change_interval: Interval | None = None
+    agreement: float | None = None
+    agreement_interval: Interval | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is known of one network.
+
+    parameters : weights and biases of the canonical float network
+    bytes, figures : of dcgen's file by the default
+    seconds : of processor time that ``dcgen compile`` took
+    rival_bytes, rival_figures : of onnxruntime's int8 network: its weights, biases, scales and zero points
+    """
+
+    name: str
+    kind: str
+    parameters: int
+    bytes: int
+    figures: Figures
+    seconds: float
+    rival_bytes: int
+    rival_figures: Figures
+
+    @property
+    def limit(self) -> float:
+        """Most bytes that the file may have."""
+        return FIXED_BYTES + BYTES_A_PARAMETER * self.parameters
+
+    def misses(self) -> list[str]:
+        """The bars that dcgen's network does not reach, each with its figure."""
+        f, found = self.figures, []
+        if self.bytes > self.limit:
+            found.append(f"{self.bytes:,} bytes, more than {self.limit:,.0f}")
+        if f.n < LEAST_SAMPLES:
+            found.append(f"{f.n} samples, fewer than {LEAST_SAMPLES}")
+        if self.kind == "values":
+            if (worst := max(f.relative_error)) > MOST_ERROR:
+                found.append(f"relative error {worst:.3f}, more than {MOST_ERROR}")
+            return found
+        assert f.change is not None and f.agreement is not None
+        if f.change < -MOST_LOST:
+            found.append(f"{-100 * f.change:.2f} points lost, more than {100 * MOST_LOST:g}")
+        if f.agreement < LEAST_AGREEMENT:
+            found.append(f"agreement {100 * f.agreement:.1f} %, less than {100 * LEAST_AGREEMENT:g} %")
+        return found
+
+
+def relative_error(reference: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
+    """For each output of [N, S], the root mean square of the difference over the reference's standard deviation.
+
+    Returns float64 [S]; infinite for an output that differs from a reference that never changes.
+    """
+    difference = np.sqrt(((found - reference.astype(np.float64)) ** 2).mean(0))
+    deviation = reference.astype(np.float64).std(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(difference == 0, 0.0, difference / deviation)
+
+
+def judged(network: Network, reference: NDArray[np.float32], found: NDArray[Any]) -> Figures:
+    """The outputs ``found`` for the network's test samples against the float network's, [N, S] each."""
+    errors = [float(e) for e in relative_error(reference, found)]
+    targets = network.test.targets
+    if network.kind == "values" and not network.binary:
+        return Figures(len(found), errors)
+    if network.kind == "values":
+        before, after = ((scores[:, 0] > 0) == (targets[:, 0] > 0.5) for scores in (reference, found))
+        (interval,) = mean_intervals((after.astype(np.float64) - before)[:, None])
+        change = float(after.mean() - before.mean())
+        return Figures(len(found), errors, float(before.mean()), float(after.mean()), change, interval)
+    f = fidelity(reference, found, 1.0, targets)
+    assert f.float_ is not None and f.compressed is not None and f.top1_change is not None
+    tops = f.float_.top1, f.compressed.top1, f.top1_change.value, f.top1_change.interval
+    return Figures(f.n, errors, *tops, f.agreement, f.agreement_interval)
+
+
+def measured(network: Network, out: Path, with_labels: bool = False) -> Row:
+    """Compile ``network`` by the default and quantize it with onnxruntime, both in the folder ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    samples = network.preprocess.normalise(network.test.pictures)
+    reference = _outputs(network.model, samples)
+    seconds = _compile(network, out, with_labels)
+    output = open_output(out / "dcgen")
+    found = execute(output.qgraph, network.test.pictures) * output.qgraph.score_scale
+    rival = out / "int8.onnx"
+    rival_bytes = quantize(network.model, network.preprocess.normalise(network.calibration.pictures), rival)
+    return Row(
+        network.name,
+        network.kind,
+        output.manifest["parameters"],
+        (out / "dcgen" / "model.dcb").stat().st_size,
+        judged(network, reference, found),
+        seconds,
+        rival_bytes,
+        judged(network, reference, _outputs(rival, samples)),
+    )
+
+
+def _outputs(model: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The first output of an ONNX file for all samples: float32 [N, S]."""
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    (tensor,) = session.get_inputs()
+    batches = (samples[start : start + 100] for start in range(0, len(samples), 100))
+    return np.concatenate([session.run(None, {tensor.name: b})[0].reshape(len(b), -1) for b in batches])
+
+
+def _compile(network: Network, out: Path, with_labels: bool) -> float:
+    """Run ``dcgen compile`` into ``out``/dcgen; the seconds of processor time that it took."""
+    pictures = out / "calibration"
+    write_pictures(pictures, network.calibration, network.kind == "classes")
+    p = network.preprocess
+    preprocessing = ["--mean", _listed(p.mean), "--std", _listed(p.std), "--order", p.order]
+    labels = ["--labels", str(pictures / "labels.txt")] if with_labels and network.kind == "classes" else []
+    command = ["compile", str(network.model), "-o", str(out / "dcgen"), "--calibration", str(pictures)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-m", "dcgen", *command, *preprocessing, *labels, "--json"],
+                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def _listed(values: Sequence[float]) -> str:
+    return ",".join(f"{v:g}" for v in values)
+
+
+HEAD = (
+    "network", "parameters", "most bytes", "bytes", "a parameter", "float", "dcgen", "change, points", "agreement",
+    "relative error", "seconds", "int8 bytes", "int8 change", "int8 agreement", "int8 relative error", "missed",
+)  # fmt: skip
+
+
+def table(rows: Sequence[Row]) -> str:
+    """The rows as a table in Markdown; ``int8`` is onnxruntime's network."""
+    lines = [HEAD, ("---",) * len(HEAD)]
+    for r in rows:
+        f, rival = r.figures, r.rival_figures
+        shares = ("" if s is None else f"{100 * s:.2f} %" for s in (f.float_, f.compressed))
+        lines.append((
+            r.name, f"{r.parameters:,}", f"{r.limit:,.0f}", f"{r.bytes:,}", f"{r.bytes / r.parameters:.2f}",
+            *shares, _change(f), _agreement(f), _error(r.kind, f), f"{r.seconds:.0f}",
+            f"{r.rival_bytes:,}", _change(rival), _agreement(rival), _error(r.kind, rival), "; ".join(r.misses()),
+        ))  # fmt: skip
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _change(f: Figures) -> str:
+    if f.change is None or f.change_interval is None:
+        return ""
+    low, high = f.change_interval
+    return f"{100 * f.change:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}], n {f.n:,}"
+
+
+def _agreement(f: Figures) -> str:
+    return "" if f.agreement is None else f"{100 * f.agreement:.1f} %"
+
+
+def _error(kind: str, f: Figures) -> str:
+    return f"{max(f.relative_error):.3f}" if kind == "values" else ""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.small", description=__doc__.split("\n\n")[0])
+    parser.add_argument("out", metavar="OUT", type=Path, help="folder to write")
+    parser.add_argument("--only", metavar="NAME", nargs="+", help="these networks alone")
+    parser.add_argument("--hidden", action="store_true", help="the ten networks that only judge")
+    parser.add_argument("--labels", action="store_true", help="give dcgen the labels of the calibration samples")
+    parser.add_argument("--networks", metavar="FOLDER", type=Path, help="what python -m benchmarks.zoo wrote")
+    arguments = parser.parse_args()
+    rows = []
+    for member in HIDDEN if arguments.hidden else MEMBERS:
+        if arguments.only is not None and member.name not in arguments.only:
+            continue
+        out = arguments.out / member.name
+        figures = out / "figures.json"
+        if not figures.exists():
+            print(f"measuring {member.name}", file=sys.stderr, flush=True)
+            network = open_network(member, (arguments.networks or arguments.out / "networks") / member.name)
+            row = measured(network, out, arguments.labels)
+            figures.write_text(json.dumps(asdict(row)), encoding="utf-8")
+        found = json.loads(figures.read_text(encoding="utf-8"))
+        both = {key: Figures(**found.pop(key)) for key in ("figures", "rival_figures")}
+        rows.append(Row(**found, **both))
+    (arguments.out / "small.json").write_text(
+        json.dumps([asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8"
+    )
+    (arguments.out / "small.md").write_text(table(rows) + "\n", encoding="utf-8")
+    print(table(rows))
+
+
+if __name__ == "__main__":
+    main()
