@@ -152,7 +152,7 @@ HIDDEN = (
     Member("same_logit", "logit", Task("same", size=(16, 32), channels=1, noise=0.03),
            Net("vgg", 1, (12, 20), 1, flat=32, hidden=32, norm=True), 103, Training(6000, 8)),
     Member("clock_values", "values", Task("clock", size=(20, 20), channels=1, noise=0.08),
-           Net("dense", 1, 6, (3, 3), 3), 104, Training(2500, 8), mean=0.0, std=255.0),
+           Net("dense", 1, 6, (2, 3), 3), 104, Training(3000, 12), mean=0.0, std=255.0),
     _rgb("glyphs62_inverted", "classes",
          Task("glyphs", size=(24, 24), classes=62, channels=3, seed=105, tilt=0.15, noise=0.12),
          Net("inverted", 3, (12, 12, 20, 20, 28), 62), 105, Training(4000, 8), calibration=600),
