@@ -167,7 +167,7 @@ HIDDEN = (
     _rgb("gratings16_timid", "classes",
          Task("gratings", size=(20, 20), classes=16, channels=3, jitter=0.25, noise=0.12),
          Net("vgg", 3, (12, 20), 16, flat=25, hidden=32, norm=True), 109,
-         Training(3000, 6, decay=0.05, smoothing=0.8)),
+         Training(3000, 6, decay=0.05, smoothing=0.93)),
     _digits("digits_bottleneck", "classes", net=Net("bottleneck", 1, 48, 10, 4), seed=110,
             training=Training(3000, 12, 2e-3)),
 )  # fmt: skip

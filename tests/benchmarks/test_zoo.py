@@ -58,7 +58,7 @@ def test_every_network_is_trained_to_what_its_name_says(m: Member) -> None:
 def check(m: Member) -> None:
     """It learned its task, its scores are as large or small as its name says, and dcgen imports it as trained."""
     made = network(m)
-    assert made.meta["float"].get("accuracy", 1) > 0.85 and made.meta["float"].get("error", 0) < 0.35
+    assert made.meta["float"].get("accuracy", 1) > 0.85 and made.meta["float"].get("error", 0) < 0.5
     if m.name.endswith("_timid"):
         assert made.meta["median_largest_score"] < 0.8
     if m.name.endswith("_confident"):
