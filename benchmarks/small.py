@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from benchmarks.rivals.onnxruntime_int8 import quantize
 from benchmarks.zoo.members import HIDDEN, MEMBERS
 from benchmarks.zoo.network import Network, open_network, write_pictures
 from dcgen.fidelity import fidelity
+from dcgen.importers import load
 from dcgen.intervals import Interval, mean_intervals
 from dcgen.output import open_output
 from dcgen.quant.execute import execute
@@ -64,8 +66,9 @@ class Figures:
 class Row:
     """What is known of one network.
 
-    parameters : weights and biases of the canonical float network
-    bytes, figures : of dcgen's file by the default
+    parameters : weights and biases of the float network, BatchNorm folded
+    bytes, figures : of dcgen's file by the default; None where it refused
+    refusal : the message of ``dcgen compile`` where it failed
     seconds : of processor time that ``dcgen compile`` took
     rival_bytes, rival_figures : of onnxruntime's int8 network: its weights, biases, scales and zero points
     """
@@ -73,11 +76,12 @@ class Row:
     name: str
     kind: str
     parameters: int
-    bytes: int
-    figures: Figures
+    bytes: int | None
+    figures: Figures | None
     seconds: float
     rival_bytes: int
     rival_figures: Figures
+    refusal: str = ""
 
     @property
     def limit(self) -> float:
@@ -87,6 +91,8 @@ class Row:
     def misses(self) -> list[str]:
         """The bars that dcgen's network does not reach, each with its figure."""
         f, found = self.figures, []
+        if f is None or self.bytes is None:
+            return [self.refusal]
         if self.bytes > self.limit:
             found.append(f"{self.bytes:,} bytes, more than {self.limit:,.0f}")
         if f.n < LEAST_SAMPLES:
@@ -136,21 +142,17 @@ def measured(network: Network, out: Path, with_labels: bool = False) -> Row:
     out.mkdir(parents=True, exist_ok=True)
     samples = network.preprocess.normalise(network.test.pictures)
     reference = _outputs(network.model, samples)
-    seconds = _compile(network, out, with_labels)
-    output = open_output(out / "dcgen")
-    found = execute(output.qgraph, network.test.pictures) * output.qgraph.score_scale
+    refusal, seconds = _compile(network, out, with_labels)
+    size, figures = None, None
+    if not refusal:
+        qgraph = open_output(out / "dcgen").qgraph
+        size = (out / "dcgen" / "model.dcb").stat().st_size
+        figures = judged(network, reference, execute(qgraph, network.test.pictures) * qgraph.score_scale)
     rival = out / "int8.onnx"
     rival_bytes = quantize(network.model, network.preprocess.normalise(network.calibration.pictures), rival)
-    return Row(
-        network.name,
-        network.kind,
-        output.manifest["parameters"],
-        (out / "dcgen" / "model.dcb").stat().st_size,
-        judged(network, reference, found),
-        seconds,
-        rival_bytes,
-        judged(network, reference, _outputs(rival, samples)),
-    )
+    parameters = sum(op.weight.values.size + op.bias.size for _, op in load(str(network.model)).graph.convs())
+    rival_figures = judged(network, reference, _outputs(rival, samples))
+    return Row(network.name, network.kind, parameters, size, figures, seconds, rival_bytes, rival_figures, refusal)
 
 
 def _outputs(model: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -161,8 +163,11 @@ def _outputs(model: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.concatenate([session.run(None, {tensor.name: b})[0].reshape(len(b), -1) for b in batches])
 
 
-def _compile(network: Network, out: Path, with_labels: bool) -> float:
-    """Run ``dcgen compile`` into ``out``/dcgen; the seconds of processor time that it took."""
+def _compile(network: Network, out: Path, with_labels: bool) -> tuple[str, float]:
+    """Run ``dcgen compile`` into ``out``/dcgen.
+
+    Returns its message where it failed, and the seconds of processor time that it took.
+    """
     pictures = out / "calibration"
     write_pictures(pictures, network.calibration, network.kind == "classes")
     p = network.preprocess
@@ -170,10 +175,12 @@ def _compile(network: Network, out: Path, with_labels: bool) -> float:
     labels = ["--labels", str(pictures / "labels.txt")] if with_labels and network.kind == "classes" else []
     command = ["compile", str(network.model), "-o", str(out / "dcgen"), "--calibration", str(pictures)]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-m", "dcgen", *command, *preprocessing, *labels, "--json"],
-                   check=True, stdout=subprocess.DEVNULL)  # fmt: skip
+    command = [sys.executable, "-m", "dcgen", *command, *preprocessing, *labels, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "500"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    refusal = done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else ""
+    return " ".join(refusal.split()), seconds
 
 
 def _listed(values: Sequence[float]) -> str:
@@ -191,28 +198,28 @@ def table(rows: Sequence[Row]) -> str:
     lines = [HEAD, ("---",) * len(HEAD)]
     for r in rows:
         f, rival = r.figures, r.rival_figures
-        shares = ("" if s is None else f"{100 * s:.2f} %" for s in (f.float_, f.compressed))
+        size = ("", "") if r.bytes is None else (f"{r.bytes:,}", f"{r.bytes / r.parameters:.2f}")
+        before, after = ("", "") if f is None else (_share(f.float_), _share(f.compressed))
         lines.append((
-            r.name, f"{r.parameters:,}", f"{r.limit:,.0f}", f"{r.bytes:,}", f"{r.bytes / r.parameters:.2f}",
-            *shares, _change(f), _agreement(f), _error(r.kind, f), f"{r.seconds:.0f}",
-            f"{r.rival_bytes:,}", _change(rival), _agreement(rival), _error(r.kind, rival), "; ".join(r.misses()),
+            r.name, f"{r.parameters:,}", f"{r.limit:,.0f}", *size, before, after, *_fidelity(r.kind, f),
+            f"{r.seconds:.0f}", f"{r.rival_bytes:,}", *_fidelity(r.kind, rival), "; ".join(r.misses()),
         ))  # fmt: skip
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _change(f: Figures) -> str:
-    if f.change is None or f.change_interval is None:
-        return ""
-    low, high = f.change_interval
-    return f"{100 * f.change:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}], n {f.n:,}"
+def _share(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.2f} %"
 
 
-def _agreement(f: Figures) -> str:
-    return "" if f.agreement is None else f"{100 * f.agreement:.1f} %"
-
-
-def _error(kind: str, f: Figures) -> str:
-    return f"{max(f.relative_error):.3f}" if kind == "values" else ""
+def _fidelity(kind: str, f: Figures | None) -> tuple[str, str, str]:
+    """Change, agreement and relative error as the table has them, empty where they do not apply."""
+    if f is None:
+        return "", "", ""
+    change = ""
+    if f.change is not None and f.change_interval is not None:
+        low, high = f.change_interval
+        change = f"{100 * f.change:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}], n {f.n:,}"
+    return change, _share(f.agreement), f"{max(f.relative_error):.3f}" if kind == "values" else ""
 
 
 def main() -> None:
@@ -235,7 +242,7 @@ def main() -> None:
             row = measured(network, out, arguments.labels)
             figures.write_text(json.dumps(asdict(row)), encoding="utf-8")
         found = json.loads(figures.read_text(encoding="utf-8"))
-        both = {key: Figures(**found.pop(key)) for key in ("figures", "rival_figures")}
+        both = {key: Figures(**found.pop(key)) for key in ("figures", "rival_figures") if found[key]}
         rows.append(Row(**found, **both))
     (arguments.out / "small.json").write_text(
         json.dumps([asdict(r) for r in rows], indent=1) + "\n", encoding="utf-8"

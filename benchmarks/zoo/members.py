@@ -165,9 +165,9 @@ HIDDEN = (
     _rgb("textures2_mlp", "classes", Task("textures", size=(8, 8), classes=2, channels=3, seed=108, noise=0.12),
          Net("mlp", 192, (32, 16), 2), 108, Training(4000, 20), calibration=200),
     _rgb("gratings16_timid", "classes",
-         Task("gratings", size=(20, 20), classes=16, channels=3, jitter=0.25, noise=0.12),
+         Task("gratings", size=(20, 20), classes=16, channels=3, jitter=0.22, noise=0.08),
          Net("vgg", 3, (12, 20), 16, flat=25, hidden=32, norm=True), 109,
-         Training(3000, 6, decay=0.05, smoothing=0.93)),
+         Training(3000, 10, decay=0.01, smoothing=0.93)),
     _digits("digits_bottleneck", "classes", net=Net("bottleneck", 1, 48, 10, 4), seed=110,
             training=Training(3000, 12, 2e-3)),
 )  # fmt: skip
