@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from benchmarks.rivals.onnxruntime_int8 import quantize
 from benchmarks.zoo.members import HIDDEN, MEMBERS
-from benchmarks.zoo.network import Network, open_network, write_pictures
-from dcgen.fidelity import fidelity
+from benchmarks.zoo.network import Network, open_network
+from dcgen.fidelity import agreement
 from dcgen.importers import load
 from dcgen.intervals import Interval, mean_intervals
+from dcgen.metric import relative_errors
 from dcgen.output import open_output
 from dcgen.quant.execute import execute
 
@@ -49,7 +50,7 @@ class Figures:
     float_, compressed : shares of right answers; None where outputs are values
     change, change_interval : ``compressed`` minus ``float_``, and its 95 % interval
     agreement, agreement_interval : share of the samples with the same first class; None without classes
-    relative_error : for each output, the root mean square of the difference over the float output's deviation
+    relative_error : of each output, as ``dcgen.metric`` defines it
     """
 
     n: int
@@ -109,32 +110,21 @@ class Row:
         return found
 
 
-def relative_error(reference: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
-    """For each output of [N, S], the root mean square of the difference over the reference's standard deviation.
-
-    Returns float64 [S]; infinite for an output that differs from a reference that never changes.
-    """
-    difference = np.sqrt(((found - reference.astype(np.float64)) ** 2).mean(0))
-    deviation = reference.astype(np.float64).std(0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(difference == 0, 0.0, difference / deviation)
-
-
 def judged(network: Network, reference: NDArray[np.float32], found: NDArray[Any]) -> Figures:
     """The outputs ``found`` for the network's test samples against the float network's, [N, S] each."""
-    errors = [float(e) for e in relative_error(reference, found)]
+    errors = [float(e) for e in relative_errors(reference, found)]
     targets = network.test.targets
-    if network.kind == "values" and not network.binary:
-        return Figures(len(found), errors)
-    if network.kind == "values":
+    if network.binary:
         before, after = ((scores[:, 0] > 0) == (targets[:, 0] > 0.5) for scores in (reference, found))
         (interval,) = mean_intervals((after.astype(np.float64) - before)[:, None])
         change = float(after.mean() - before.mean())
         return Figures(len(found), errors, float(before.mean()), float(after.mean()), change, interval)
-    f = fidelity(reference, found, 1.0, targets)
-    assert f.float_ is not None and f.compressed is not None and f.top1_change is not None
-    tops = f.float_.top1, f.compressed.top1, f.top1_change.value, f.top1_change.interval
-    return Figures(f.n, errors, *tops, f.agreement, f.agreement_interval)
+    if network.kind == "values":
+        return Figures(len(found), errors)
+    a = agreement(reference, found, found, targets)
+    assert a.float_ is not None and a.compressed is not None and a.top1_change is not None
+    tops = a.float_.top1, a.compressed.top1, a.top1_change.value, a.top1_change.interval
+    return Figures(len(found), errors, *tops, a.agreement, a.agreement_interval)
 
 
 def measured(network: Network, out: Path, with_labels: bool = False) -> Row:
@@ -174,14 +164,16 @@ def _compile(network: Network, out: Path, with_labels: bool) -> tuple[str, float
 
     Returns its message where it failed, and the seconds of processor time that it took.
     """
-    pictures = out / "calibration"
-    write_pictures(pictures, network.calibration, network.kind == "classes")
+    calibration = {"x": network.calibration.pictures}
+    if with_labels and network.kind == "classes":
+        calibration["y"] = network.calibration.targets
+    np.savez(out / "calibration.npz", **calibration)
     p = network.preprocess
     preprocessing = ["--mean", _listed(p.mean), "--std", _listed(p.std), "--order", p.order]
-    labels = ["--labels", str(pictures / "labels.txt")] if with_labels and network.kind == "classes" else []
-    command = ["compile", str(network.model), "-o", str(out / "dcgen"), "--calibration", str(pictures)]
+    command = ["compile", str(network.model), "-o", str(out / "dcgen"), "--outputs", network.kind]
+    command += ["--calibration", str(out / "calibration.npz"), *preprocessing]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    command = [sys.executable, "-m", "dcgen", *command, *preprocessing, *labels, "--json"]
+    command = [sys.executable, "-m", "dcgen", *command, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "500"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from benchmarks.zoo.members import HIDDEN, MEMBERS
-from benchmarks.zoo.network import open_network, write_pictures
+from benchmarks.zoo.network import open_network
 
 
 def main() -> None:
@@ -15,7 +15,6 @@ def main() -> None:
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write")
     parser.add_argument("--hidden", action="store_true", help="the ten networks that only judge")
     parser.add_argument("--only", metavar="NAME", nargs="*", help="these networks alone")
-    parser.add_argument("--pictures", action="store_true", help="write folders of PNG files beside the arrays")
     arguments = parser.parse_args()
     for member in HIDDEN if arguments.hidden else MEMBERS:
         if arguments.only is None or member.name in arguments.only:
@@ -23,9 +22,6 @@ def main() -> None:
             network = open_network(member, arguments.out / member.name)
             found = ", ".join(f"{name} {value:.4f}" for name, value in network.meta["float"].items())
             print(f"{member.name}: {found}, {time.process_time() - started:.0f} s", flush=True)
-            if arguments.pictures:
-                for name, samples in (("cal", network.calibration), ("test", network.test)):
-                    write_pictures(arguments.out / member.name / name, samples, network.kind == "classes")
 
 
 if __name__ == "__main__":

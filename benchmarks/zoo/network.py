@@ -10,7 +10,6 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from benchmarks.zoo.members import Member
 from dcgen.pictures import Preprocess
@@ -82,9 +81,11 @@ def open_network(member: Member, folder: Path) -> Network:
             np.savez_compressed(folder / f"{name}.npz", x=x, y=y)
         meta.write_text(json.dumps(_meta(member, made.test[0].shape[1:], made.about), indent=1) + "\n", "utf-8")
     found = json.loads(meta.read_text(encoding="utf-8"))
-    samples = [_read(folder / f"{name}.npz") for name in ("cal", "test")]
+    calibration, test = (_read(folder / f"{name}.npz") for name in ("cal", "test"))
     how = preprocess(member, max(found["input"][:2]))
-    return Network(member.name, found["kind"], found["binary"], folder / "model.onnx", how, *samples, found)
+    return Network(
+        member.name, found["kind"], found["binary"], folder / "model.onnx", how, calibration, test, found
+    )
 
 
 def _meta(member: Member, shape: tuple[int, ...], about: dict[str, Any]) -> dict[str, Any]:
@@ -107,13 +108,3 @@ def _meta(member: Member, shape: tuple[int, ...], about: dict[str, Any]) -> dict
 def _read(path: Path) -> Labelled:
     with np.load(path) as arrays:
         return Labelled(arrays["x"], arrays["y"])
-
-
-def write_pictures(folder: Path, samples: Labelled, with_labels: bool) -> None:
-    """The samples as PNG files, and ``labels.txt`` where asked."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for i, picture in enumerate(samples.pictures):
-        Image.fromarray(picture.squeeze()).save(folder / f"{i:05d}.png", compress_level=1)
-    if with_labels:
-        lines = (f"{i:05d}.png {label}\n" for i, label in enumerate(samples.targets))
-        (folder / "labels.txt").write_text("".join(lines), encoding="utf-8")
