@@ -162,7 +162,7 @@ def _outputs(model: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def _compile(network: Network, out: Path, with_labels: bool) -> tuple[str, float]:
     """Run ``dcgen compile`` into ``out``/dcgen.
 
-    Returns its message where it failed, and the seconds of processor time that it took.
+    Returns the last line of its message where it failed, else nothing, and the seconds of processor time that it took.
     """
     calibration = {"x": network.calibration.pictures}
     if with_labels and network.kind == "classes":
@@ -177,8 +177,8 @@ def _compile(network: Network, out: Path, with_labels: bool) -> tuple[str, float
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "500"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    refusal = done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else ""
-    return " ".join(refusal.split()), seconds
+    last = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
+    return (last if done.returncode else ""), seconds
 
 
 def _listed(values: Sequence[float]) -> str:
