@@ -1,6 +1,6 @@
 """Small networks by dcgen's default and by onnxruntime's 8-bit quantizer, in one table.
 
-    python -m benchmarks.small [--only NAME...] [--hidden] [--labels] [--networks FOLDER] OUT
+    python -m benchmarks.small [--only NAME]... [--hidden] [--labels] [--networks FOLDER] OUT
 
 The networks of ``benchmarks.zoo`` are trained into OUT/networks, or read from FOLDER where they are there already.
 OUT/small.md is the table, OUT/small.json has the same figures. A network that OUT has figures of is not compiled
@@ -162,7 +162,7 @@ def _outputs(model: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
 def _compile(network: Network, out: Path, with_labels: bool) -> tuple[str, float]:
     """Run ``dcgen compile`` into ``out``/dcgen.
 
-    Returns the last line of its message where it failed, else nothing, and the seconds of processor time that it took.
+    Returns the last line of its message where it failed, and the seconds of processor time that it took.
     """
     calibration = {"x": network.calibration.pictures}
     if with_labels and network.kind == "classes":
@@ -223,7 +223,7 @@ def _fidelity(kind: str, f: Figures | None) -> tuple[str, str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.small", description=__doc__.split("\n\n")[0])
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write")
-    parser.add_argument("--only", metavar="NAME", nargs="+", help="these networks alone")
+    parser.add_argument("--only", metavar="NAME", action="append", help="this network alone; repeats")
     parser.add_argument("--hidden", action="store_true", help="the ten networks that only judge")
     parser.add_argument("--labels", action="store_true", help="give dcgen the labels of the calibration samples")
     parser.add_argument("--networks", metavar="FOLDER", type=Path, help="what python -m benchmarks.zoo wrote")

@@ -14,7 +14,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
     parser.add_argument("out", metavar="OUT", type=Path, help="folder to write")
     parser.add_argument("--hidden", action="store_true", help="the ten networks that only judge")
-    parser.add_argument("--only", metavar="NAME", nargs="*", help="these networks alone")
+    parser.add_argument("--only", metavar="NAME", action="append", help="this network alone; repeats")
     arguments = parser.parse_args()
     for member in HIDDEN if arguments.hidden else MEMBERS:
         if arguments.only is None or member.name in arguments.only:
