@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.zoo.members import HIDDEN, MEMBERS, Member, Training
+from benchmarks.zoo.network import open_network
 from dcgen.importers import load
 from dcgen.ir.runner import FloatRunner
 from tests.zoo import network
@@ -42,6 +44,15 @@ def test_samples_are_drawn_again_alike_and_serve_one_purpose(m: Member) -> None:
         assert all(y.dtype.kind == "i" and y.min() >= 0 for _, y in first)
     else:
         assert all(y.dtype == np.float32 and y.ndim == 2 for _, y in first)
+
+
+def test_a_network_is_trained_anew_where_its_recipe_changed_and_then_alike(tmp_path: Path) -> None:
+    tiny = replace(member("shapes12_pruned"), training=Training(64, 2, pruned=0.6), calibration=8, test=8)
+    first = open_network(tiny, tmp_path).model.read_bytes()
+    (tmp_path / "model.onnx").write_bytes(b"kept")
+    assert open_network(tiny, tmp_path).model.read_bytes() == b"kept"
+    assert open_network(replace(tiny, seed=99), tmp_path).model.read_bytes() not in (b"kept", first)
+    assert open_network(tiny, tmp_path).model.read_bytes() == first
 
 
 @pytest.mark.parametrize("name", ["gratings2_timid", "presence_timid"])
