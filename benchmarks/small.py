@@ -135,9 +135,10 @@ def measured(network: Network, out: Path, with_labels: bool = False) -> Row:
     refusal, seconds = _compile(network, out, with_labels)
     size, figures = None, None
     if not refusal:
-        qgraph = open_output(out / "dcgen").qgraph
+        output = open_output(out / "dcgen")
         size = (out / "dcgen" / "model.dcb").stat().st_size
-        figures = judged(network, reference, execute(qgraph, network.test.pictures) * qgraph.score_scale)
+        scores = execute(output.qgraph, network.test.pictures) * output.qgraph.score_scale
+        figures = judged(network, reference, scores if output.units is None else scores * output.units)
     rival = out / "int8.onnx"
     rival_bytes = quantize(network.model, network.preprocess.normalise(network.calibration.pictures), rival)
     parameters = sum(op.weight.values.size + op.bias.size for _, op in load(str(network.model)).graph.convs())
