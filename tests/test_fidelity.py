@@ -1,9 +1,16 @@
-"""Accuracy, agreement and divergence."""
+"""Accuracy, agreement and divergence of classes, errors of values."""
 
 import numpy as np
 import pytest
 
-from dcgen.fidelity import fidelity, mean_kl, ranking, score_error
+from dcgen.fidelity import Agreement, Fidelity, fidelity, ranking
+from dcgen.metric import mean_kl
+
+
+def of_classes(found: Fidelity) -> Agreement:
+    """The figures of classes, which must be there."""
+    assert found.classes is not None
+    return found.classes
 
 
 def test_the_lowest_index_wins_a_tie():
@@ -13,14 +20,16 @@ def test_the_lowest_index_wins_a_tie():
 def test_figures_of_three_pictures():
     reference = np.array([[9, 1, 0, 0, 0, 0], [0, 9, 0, 0, 0, 1], [0, 0, 9, 0, 0, 0]], np.float32)
     scores = np.array([[9, 1, 0, 0, 0, 0], [0, 0, 9, 3, 2, 1], [0, 0, 9, 0, 0, 0]], np.int32)
-    found = fidelity(reference, scores, 1.0, np.array([0, 5, 3]))
-    assert found.n == 3 and found.agreement == pytest.approx(2 / 3)
+    whole = fidelity(reference, scores, 1.0, np.array([0, 5, 3]))
+    found = of_classes(whole)
+    assert whole.n == 3 and found.agreement == pytest.approx(2 / 3)
     assert (found.float_.top1, found.compressed.top1) == pytest.approx((1 / 3, 1 / 3))
     assert found.float_.top5 == 1.0 and found.compressed.top5 == 1.0
     change = found.top1_change
     assert (change.value, change.lost, change.gained, change.p) == (0.0, 0, 0, 1.0)
-    always = {"n", "agreement", "mean_kl", "agreement_interval", "mean_kl_interval"}
-    assert set(found.to_json()) == always | {"float", "compressed", "top1_change"}
+    always = {"n", "agreement", "mean_kl", "agreement_interval", "mean_kl_interval", "outputs"}
+    assert set(whole.to_json()) == always | {"float", "compressed", "top1_change"}
+    assert set(whole.to_json()["top1_change"]) == {"value", "interval", "lost", "gained", "mcnemar_p"}
     assert set(fidelity(reference, scores, 1.0).to_json()) == always
 
 
@@ -30,48 +39,51 @@ def test_the_change_of_top1_is_paired():
     right, wrong = [9, 1, 0, 0, 0, 0], [1, 9, 0, 0, 0, 0]
     reference = np.array([right] * 10 + [wrong] * 2 + [right] * 28, np.float32)
     scores = np.array([wrong] * 10 + [right] * 2 + [right] * 28, np.int32)
-    found = fidelity(reference, scores, 1.0, labels)
+    whole = fidelity(reference, scores, 1.0, labels)
+    found = of_classes(whole)
     change = found.top1_change
     assert (change.lost, change.gained, change.value) == (10, 2, -0.2)
     assert change.value == pytest.approx(found.compressed.top1 - found.float_.top1)
     assert change.interval[0] < -0.2 < change.interval[1] < 0 and change.p == pytest.approx(158 / 4096)
     assert found.agreement_interval[0] < found.agreement < found.agreement_interval[1]
     assert found.mean_kl_interval[0] < found.mean_kl < found.mean_kl_interval[1]
-    assert found == fidelity(reference, scores, 1.0, labels)
+    assert whole == fidelity(reference, scores, 1.0, labels)
 
 
 def test_top5_holds_five_classes_only():
     scores = np.array([[6, 5, 4, 3, 2, 1]], np.int32)
     for label, expected in ((4, 1.0), (5, 0.0)):
-        assert fidelity(scores.astype(np.float32), scores, 1.0, np.array([label])).compressed.top5 == expected
+        found = of_classes(fidelity(scores.astype(np.float32), scores, 1.0, np.array([label])))
+        assert found.compressed.top5 == expected
 
 
-def test_the_score_scale_matters_to_the_divergence_alone():
+def test_the_score_scale_matters_to_divergence_and_errors_but_not_to_classes():
     reference = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     scores = np.rint(reference * 1000).astype(np.int32)
     exact, wrong = (fidelity(reference, scores, s) for s in (1 / 1000, 1 / 100))
-    assert exact.mean_kl < 1e-5 < 0.1 < wrong.mean_kl
-    assert exact.agreement == wrong.agreement == 1.0
+    assert of_classes(exact).mean_kl < 1e-5 < 0.1 < of_classes(wrong).mean_kl
+    assert of_classes(exact).agreement == of_classes(wrong).agreement == 1.0
+    assert exact.outputs[0].relative_error < 1e-2 < 1 < wrong.outputs[0].relative_error
     assert mean_kl(reference, reference) == 0
 
 
-def test_errors_of_scores_count_as_a_divergence_does_but_for_what_all_scores_share() -> None:
+def test_values_have_an_error_each_of_which_the_largest_is_given_and_no_figures_of_classes():
     rng = np.random.default_rng(0)
-    reference = rng.normal(0, 0.1, (50, 12)).astype(np.float32)  # so flat that a softer softmax is nearly the same
-    errors = rng.normal(0, 0.05, reference.shape).astype(np.float32)
-    common = rng.normal(0, 1.0, (50, 1)).astype(np.float32)
-    found = score_error(reference, reference + errors + common)
-    assert found == pytest.approx(score_error(reference, reference + errors), rel=1e-3)
-    assert found == pytest.approx((1 - 1 / 12) * mean_kl(reference, reference + errors), rel=0.05)
-    assert score_error(reference, reference) == 0
+    deviations = np.array([1e-3, 1.0, 500.0])
+    reference = (rng.normal(size=(200, 3)) * deviations + 100).astype(np.float32)
+    off = np.array([0.02, 0.08, 0.01]) * reference.std(0)  # each output is off by this share of its deviation
+    found = fidelity(reference, (reference + off).astype(np.float32), 1.0, kind="values", name="boxes")
+    (output,) = found.outputs
+    assert (output.name, output.shape) == ("boxes", (3,)) and output.relative_error == pytest.approx(
+        0.08, rel=0.01
+    )
+    assert found.classes is None and set(found.to_json()) == {"n", "outputs"}
+    expected = {"name": "boxes", "shape": [3], "relative_error": output.relative_error}
+    assert found.to_json()["outputs"] == [expected]
 
 
-def test_errors_of_scores_scatter_less_than_the_divergence_of_few_pictures() -> None:
-    rng = np.random.default_rng(0)
-    reference = rng.normal(0, 3.0, (40, 1000)).astype(np.float32)
-    networks = [reference + rng.normal(0, 0.3, reference.shape).astype(np.float32) for _ in range(20)]
-
-    def scatter(measure: object) -> float:
-        return float(np.std([np.log(measure(reference, given)) for given in networks]))
-
-    assert scatter(score_error) < 0.4 * scatter(mean_kl)
+def test_one_output_has_an_error_though_its_softmax_could_not_differ():
+    reference = np.arange(10, dtype=np.float32)[:, None]
+    found = fidelity(reference, 0 * reference, 1.0, kind="values")
+    assert mean_kl(reference, 0 * reference) == 0
+    assert found.outputs[0].relative_error > 1.8

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dcgen.compress.attempts import Try
 from dcgen.compress.evidence import Trial
-from dcgen.compress.goals import Try
 from dcgen.frontier import _missed, _price_of
 
 WANTED = [450_000 * (250 / 450) ** (i / 11) for i in range(12)]
@@ -19,7 +19,7 @@ Found = list[tuple[float, Try]]
 def tried(size: float) -> Try:
     """A try whose file has this many bytes; nothing else of it is read."""
     nothing: Any = None
-    return Try(nothing, nothing, Trial(round(size), 0.1, 0.9), nothing)
+    return Try(nothing, nothing, Trial(round(size), 200, 10, 0.1, 0.1, 0.1), nothing)
 
 
 def curve(price: float) -> float:

@@ -10,7 +10,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
-from dcgen.fidelity import Fidelity
+from dcgen.fidelity import Agreement, Fidelity
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,12 @@ class Row:
     settings: str
     bytes: int
     fidelity: Fidelity
+
+    @property
+    def classes(self) -> Agreement:
+        """What files are compared by: figures of the scores of classes."""
+        assert self.fidelity.classes is not None
+        return self.fidelity.classes
 
     def to_json(self) -> dict[str, Any]:
         return {"rival": self.rival, "settings": self.settings, "bytes": self.bytes, **self.fidelity.to_json()}
@@ -43,7 +49,7 @@ def show(rows: Sequence[Row], duels: Sequence[Duel], title: str) -> None:
     """Print all rows, and the duels where there are any, as tables in Markdown."""
     lines = [("file", "settings", "bytes", "mean KL, nats", "agreement, %", "change of top-1, points")]
     for r in rows:
-        f = r.fidelity
+        f = r.classes
         change = "" if f.top1_change is None else _points(f.top1_change.value, f.top1_change.interval)
         kl = f"{f.mean_kl:.4f} [{f.mean_kl_interval[0]:.4f}, {f.mean_kl_interval[1]:.4f}]"
         agreement = f"{100 * f.agreement:.1f} [{', '.join(f'{100 * b:.1f}' for b in f.agreement_interval)}]"
@@ -69,13 +75,13 @@ def duels(ours: Sequence[Row], curves: Sequence[Sequence[Row]]) -> list[Duel]:
     for row in sorted(ours, key=lambda r: r.bytes):
         values = [v for curve in curves if (v := interpolated(curve, row.bytes)) is not None]
         if values:
-            found.append(Duel(row.bytes, row.fidelity.mean_kl, min(values)))
+            found.append(Duel(row.bytes, row.classes.mean_kl, min(values)))
     return found
 
 
 def interpolated(curve: Sequence[Row], at: int) -> float | None:
     """Mean KL of a curve at ``at`` bytes; between two rows its logarithm is linear. None outside the curve."""
-    points = sorted((r.bytes, r.fidelity.mean_kl) for r in curve)
+    points = sorted((r.bytes, r.classes.mean_kl) for r in curve)
     for (b0, k0), (b1, k1) in pairwise(points):
         if b0 <= at <= b1:
             share = (at - b0) / (b1 - b0) if b1 > b0 else 0.0

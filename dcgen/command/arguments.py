@@ -23,7 +23,8 @@ FLAGS = {
     name: "--" + name.replace("_", "-")
     for name in (
         *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
-        *("max_bytes", "density", "distill", "target", "ram", "flash", "max_instructions", "lanes", "trust"),
+        *("max_bytes", "max_error", "density", "distill", "target", "ram", "flash", "max_instructions"),
+        *("lanes", "trust"),
     )
 }
 """Settings that library code names in its messages, and their flags."""

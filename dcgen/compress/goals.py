@@ -46,6 +46,8 @@ TRIES = (16, 8)
 GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.04))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
 share of a file's size that is not worth another try, and the share of the limit that need not be used."""
+UNUSED = 0.01
+"""Share of a size that need not be used."""
 SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.25}
 """By goal, the power of the price of a bit, or for a size of its reverse, to which the figure is about
 proportional."""
@@ -171,9 +173,8 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     """
     surcharge = Surcharge(quantizer, density)
     sign = -1.0 if goal.name == "max_bytes" else 1.0  # the goal is met at low prices, a size at high ones
-    low, high = sorted(sign * math.log(price) for price in RANGE)
     large = quantizer.weights >= LARGE
-    line = Line(low, high, SLOPES[goal.name], TRIES[large], *GAPS[large])
+    line = line_of(goal, large)
     numbers = iter(range(1, line.tries + 1))
 
     def at(place: float) -> Try:
@@ -184,6 +185,18 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
         price = _drafted(quantizer, goal, price)
     placed = search(at, lambda tries: judged(tries, goal), line, sign * math.log(price))
     return _chosen(placed, goal, bool(quantizer.work_bits))
+
+
+def line_of(goal: Goal, large: bool) -> Line:
+    """The line that is searched: logarithms of prices, for a size of their reverses.
+
+    large : whether a try takes long
+    """
+    low, high = map(math.log, RANGE)
+    gap, enough, close = GAPS[large]
+    if goal.name == "max_bytes":
+        return Line(-high, -low, SLOPES["max_bytes"], TRIES[large], gap, UNUSED, UNUSED, aim=-UNUSED / 2)
+    return Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, close)
 
 
 def _drafted(quantizer: Quantizer, goal: Goal, price: float) -> float:

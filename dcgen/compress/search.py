@@ -5,7 +5,7 @@ of it. Along it, a figure rises about in proportion to a power of the price, but
 networks it stays flat for decades, jumps and falls back. So the search first brackets the limit, with steps that
 double as long as the limit lies on one side, and then halves the bracket, or cuts it where the line between its
 ends meets the limit. It ends where the network on the near side is not worth more tries, and it cannot fail to
-end.
+end. The last try of a search that has met nothing is the one at the near end.
 """
 
 from __future__ import annotations
@@ -21,8 +21,6 @@ FIRST_STEPS = (0.2, 3.0)
 """Least and largest first step towards a limit, before steps double."""
 CUT = (0.1, 0.9)
 """Nearest to the ends of a bracket that it is cut, as shares of its length."""
-AIM = -0.03
-"""Logarithm of the share of the limit that a step aims at: a little inside, as a try beyond it is of no use."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +48,7 @@ class Line:
     gap : smallest distance between two tries
     enough : difference of worth between both sides of the bracket that ends the search
     close : a try that meets the goal with a strain above minus this ends the search
+    aim : strain that steps and cuts aim at: a little inside, as a try beyond the limit is of no use
     """
 
     low: float
@@ -59,6 +58,7 @@ class Line:
     gap: float = 0.003
     enough: float = 0.01
     close: float = 0.0
+    aim: float = -0.03
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +91,8 @@ def search(
             cuts += 1
         done = near is not None and near.verdict.strain >= -line.close
         following = None if done else _next(near, far, line, len(made), cuts)
+        if following is not None and near is None and len(made) == line.tries - 1:
+            following = line.low  # so that what no try meets cannot be met
         if following is None or len(made) >= line.tries:
             return placed
         at = following
@@ -112,15 +114,17 @@ def _next(near: Placed[T] | None, far: Placed[T] | None, line: Line, tries: int,
         length = far.at - near.at
         if length <= 2 * line.gap or near.verdict.worth - far.verdict.worth <= line.enough:
             return None
-        return near.at + length * _cut(near.verdict.strain, far.verdict.strain, halve=cuts % 3 == 0)
+        return near.at + length * _cut(
+            near.verdict.strain - line.aim, far.verdict.strain - line.aim, halve=cuts % 3 == 0
+        )
     if near is not None:
         if near.at >= line.high:
             return None
-        return min(line.high, near.at + _step(AIM - near.verdict.strain, line, tries))
+        return min(line.high, near.at + _step(line.aim - near.verdict.strain, line, tries))
     assert far is not None
     if far.at <= line.low:
         return None
-    return max(line.low, far.at - _step(far.verdict.strain - AIM, line, tries))
+    return max(line.low, far.at - _step(far.verdict.strain - line.aim, line, tries))
 
 
 def _step(strain: float, line: Line, tries: int) -> float:
@@ -130,10 +134,10 @@ def _step(strain: float, line: Line, tries: int) -> float:
 
 
 def _cut(near: float, far: float, halve: bool) -> float:
-    """Where to cut a bracket, as a share of its length, its ends having these strains.
+    """Where to cut a bracket, as a share of its length, its ends having these strains, less what is aimed at.
 
     halve : cut it in half whatever the strains are, so that figures that jump cannot make the search slow
     """
     if halve or not (math.isfinite(near) and math.isfinite(far)) or far <= near:
         return 0.5
-    return min(CUT[1], max(CUT[0], (AIM - near) / (far - near)))
+    return min(CUT[1], max(CUT[0], -near / (far - near)))

@@ -9,8 +9,10 @@ from dcgen.frontier import Row
 
 def test_a_curve_is_readable_in_80_columns(capsys, monkeypatch):
     monkeypatch.setattr(stdout, "width", 80)
-    one = Row("points/01.npz", 1_447_180, 0.0464, 0.925, 0.7257, 999_939_429, 877_091_543, 16_230_908, 8.97e-8)
-    two = Row("points/02.npz", 245_212, 0.449, 0.66, 0.385, 189_474_167, None, None, 5e-7)
+    one = Row(
+        "points/01.npz", 1_447_180, 0.0464, 0.925, 0.2, 0.7257, 999_939_429, 877_091_543, 16_230_908, 8.97e-8
+    )
+    two = Row("points/02.npz", 245_212, 0.449, 0.66, 0.4, 0.385, 189_474_167, None, None, 5e-7)
     show((one, two), Path("curve"))
     table, written, how = capsys.readouterr().out.rsplit("\n", 3)[:3]
     assert "│ 01    │ 1,447,180 │  0.0464 │    0.9250 │  0.7257 │ 999.94 │ 877.09 │ 16.23  │" in table

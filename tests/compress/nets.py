@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from dcgen.compress.evidence import Divergence, Evidence, Trial
+from dcgen.compress.evidence import Divergence, Evidence, Trial, trial_of
 from dcgen.compress.rate import level_costs
 from dcgen.compress.uniform import MAX_LEVEL
 from dcgen.ir.graph import Clip, Conv, GlobalAvgPool, Graph, Input, Node, Weight
+from dcgen.ir.runner import FloatRunner
+from dcgen.metric import OutputKind, metric_of
 from tests.graphs import conv
 
 
@@ -38,22 +40,27 @@ def bits(graph: Graph) -> float:
     return float(total)
 
 
-def evidence(graph: Graph | None = None, **changes: object) -> Evidence:
+def evidence(graph: Graph | None = None, kind: OutputKind = "classes", **changes: object) -> Evidence:
     """Evidence for a network, 24 measured and 12 held-out pictures of noise; ``changes`` replace its fields.
 
-    A trial measures the divergence with float activations and estimates the bytes by ``bits``.
+    kind : what its outputs are
+
+    A trial measures scores with float activations and estimates the bytes by ``bits``.
     """
     graph = graph or net()
     x = np.random.default_rng(1).normal(size=(36, *graph.inputs[0].shape)).astype(np.float32)
-    divergence = Divergence(graph, x[24:])
+    reference = FloatRunner(graph).run(x[24:])
+    metric = metric_of(reference, kind)
+    divergence = Divergence(graph, x[24:], metric)
 
     def trial(candidate: Graph) -> Trial:
-        kl = divergence(
+        _, scores = divergence.outputs(
             {n.name: c.weight for n, c in candidate.convs()}, {n.name: c.bias for n, c in candidate.convs()}
         )
-        return Trial(round(bits(candidate) / 8), kl, 1.0, None)
+        return trial_of(round(bits(candidate) / 8), metric, reference, scores, 1.0, None)
 
-    return replace(Evidence(x[:24], x[24:], lambda *_: None, trial), **changes)
+    classes = reference.shape[1] if kind == "classes" else 0
+    return replace(Evidence(x[:24], x[24:], lambda *_: None, trial, metric, classes), **changes)
 
 
 def density(graph: Graph) -> float:

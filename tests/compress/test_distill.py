@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgen.compress import distill, saved
-from dcgen.compress.goals import prices
+from dcgen.compress.attempts import prices
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError, ToolError
 from tests.compress.nets import density, evidence, net

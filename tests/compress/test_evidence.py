@@ -6,6 +6,7 @@ import pytest
 from dcgen.compress.evidence import Divergence
 from dcgen.errors import NumericError
 from dcgen.ir.graph import Clip, Concat, GlobalAvgPool, Graph, Input, Node, Weight
+from dcgen.metric import Classes
 from tests.compress.nets import net
 from tests.graphs import conv
 
@@ -28,7 +29,7 @@ def fire() -> Graph:
 @pytest.mark.parametrize("graph", [net(), fire()], ids=lambda g: g.name)
 def test_the_divergence_is_the_same_where_what_lies_before_a_layer_is_not_computed_again(graph) -> None:
     x = np.random.default_rng(3).normal(size=(10, *graph.inputs[0].shape)).astype(np.float32)
-    whole, advancing = Divergence(graph, x), Divergence(graph, x)
+    whole, advancing = (Divergence(graph, x, Classes()) for _ in range(2))
     for node, op in graph.convs():
         advancing.advance(node.name)
         weights = {node.name: Weight(np.round(op.weight.values, 1))}
@@ -41,4 +42,4 @@ def test_the_divergence_is_the_same_where_what_lies_before_a_layer_is_not_comput
 def test_scores_that_are_not_finite_are_refused() -> None:
     graph = net()
     with pytest.raises(NumericError, match="not finite"):
-        Divergence(graph, np.full((2, *graph.inputs[0].shape), np.inf, np.float32))
+        Divergence(graph, np.full((2, *graph.inputs[0].shape), np.inf, np.float32), Classes())

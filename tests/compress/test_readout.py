@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dcgen.compress.readout import FACTORS, fit, fitted, readout, scaled
 from dcgen.compress.uniform import levels_of
-from dcgen.fidelity import mean_kl, score_error
 from dcgen.ir.graph import Add, Clip, Graph, Input, Node, Weight
 from dcgen.ir.runner import FloatRunner
+from dcgen.metric import Classes, mean_kl
 from tests.compress.nets import net, replaced
 from tests.graphs import conv
 
@@ -35,7 +35,7 @@ def test_a_factor_and_shifts_that_scores_differ_by_are_found(seed: int, factor: 
     rng = np.random.default_rng(seed)
     scores = rng.normal(0, 3, (pictures, 10))
     shift = rng.normal(0, 1, 10)
-    found, moved = fit(factor * scores + shift, scores)
+    found, moved = fit(factor * scores + shift, scores, Classes())
     assert found == pytest.approx(factor, rel=0.02)
     np.testing.assert_allclose(moved, shift, atol=0.2)
 
@@ -46,7 +46,7 @@ def test_differences_by_chance_give_small_shifts(seed: int, pictures: int) -> No
     """Shifts for scores that differ by noise are smaller than the means of the noise."""
     rng = np.random.default_rng(seed)
     scores, noise = rng.normal(0, 3, (pictures, 50)), rng.normal(0, 1, (pictures, 50))
-    factor, shift = fit(scores + noise, scores)
+    factor, shift = fit(scores + noise, scores, Classes())
     assert FACTORS[0] <= factor <= FACTORS[1]
     assert np.abs(shift).mean() < np.abs((scores + noise - factor * scores).mean(0)).mean()
 
@@ -62,27 +62,29 @@ def test_scaled_levels_stay_what_they_are() -> None:
 
 def test_a_network_whose_scores_were_shrunk_and_moved_diverges_less_again() -> None:
     graph = net()
-    x = np.random.default_rng(1).normal(size=(64, 3, 10, 10)).astype(np.float32)
+    x = np.random.default_rng(1).normal(size=(8, 3, 10, 10)).astype(np.float32)
     head = graph.by_name["c"].op
     levels = np.rint(head.weight.values / 0.05).astype(np.int16)
     weight = Weight.of(levels_of(levels, 0.05 * 0.85))
     bias = np.asarray(0.85 * head.bias + np.random.default_rng(2).normal(0, 0.3, 10), np.float32)
-    inputs = next(FloatRunner(graph, ["rb"]).batches(x))["rb"]
-    found = fitted(graph, "c", [{"rb": (inputs, inputs)}], weight, bias)
-    reference = FloatRunner(graph).run(x[: len(inputs)])
+    inputs = np.concatenate([batch["rb"] for batch in FloatRunner(graph, ["rb"]).batches(x)])
+    found = fitted(graph, "c", [{"rb": (inputs, inputs)}], weight, bias, Classes())
+    reference = FloatRunner(graph).run(x)
 
     def scores(weight: Weight, bias: np.ndarray) -> np.ndarray:
         made = replaced(graph, "c", replace(head, weight=weight, bias=bias))
-        return FloatRunner(made).run(x[: len(inputs)])
+        return FloatRunner(made).run(x)
 
     after = scores(found.weight, found.bias)
     assert mean_kl(reference, after) < 0.1 * mean_kl(reference, scores(weight, bias))
-    assert found.kl_of_error * score_error(reference, after) == pytest.approx(mean_kl(reference, after), rel=0.2)
+    assert found.loss_of_error * Classes().score_error(reference, after) == pytest.approx(
+        mean_kl(reference, after), rel=0.2
+    )
 
 
 def test_one_picture_changes_neither_factor_nor_shifts() -> None:
     graph, rng = net(), np.random.default_rng(1)
     one = rng.normal(size=(1, 32, 6, 6)).astype(np.float32)
     weight, bias = graph.by_name["c"].op.weight, graph.by_name["c"].op.bias
-    found = fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias)
-    assert (found.weight, found.bias) == (weight, bias) and found.kl_of_error > 0
+    found = fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias, Classes())
+    assert (found.weight, found.bias) == (weight, bias) and found.loss_of_error > 0
