@@ -392,7 +392,9 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     made = compiled.integers
     golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
     form = compiled.preprocess
-    firmware = emit_firmware(made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden, form)
+    firmware = emit_firmware(
+        made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden, form, compiled.scales
+    )
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:
         firmware = merged(firmware, below("engine", emit_driver(made.qgraph, engine.plan)))

@@ -185,3 +185,13 @@ class Compiled:
     said: Mapping[str, Mapping[str, Any]]
     kind: OutputKind
     units: NDArray[np.float64] | None
+
+    @property
+    def scales(self) -> list[float] | None:
+        """Real value of a unit of each score where outputs are values; None where they are classes, whose scores
+        have one scale."""
+        if self.kind == "classes":
+            return None
+        graph = self.integers.qgraph
+        units = np.ones(graph.n_scores) if self.units is None else self.units
+        return (graph.score_scale * units).tolist()

@@ -183,9 +183,10 @@ def test_the_factor_of_values_is_that_of_least_squares(seed: int, factor: float)
 
 
 @settings(deadline=None, max_examples=25)
-@given(seed=SEEDS, error=st.floats(0.02, 1.0), classes=st.integers(2, 40))
+@given(seed=SEEDS, error=st.floats(0.02, 0.3), classes=st.integers(2, 40))
 def test_changes_of_the_first_class_are_foretold_from_errors(seed: int, error: float, classes: int) -> None:
-    """Against 20 simulated networks whose scores have independent normal errors of that deviation."""
+    """Against 20 simulated networks whose scores have independent normal errors of that deviation, small enough
+    that mostly one class comes near the first."""
     rng = np.random.default_rng(seed)
     reference = rng.normal(0, 1.0, (400, classes)).astype(np.float32)
 

@@ -154,7 +154,7 @@ class SecondOrder(Recipe):
 
     def _quantize(self, graph: Graph, evidence: Evidence) -> Graph:
         goal = self.goal()
-        self._check_distill()
+        self._check_distill(evidence)
         quantizer = self.quantizer(graph, evidence)
 
         def search() -> Try:
@@ -173,14 +173,19 @@ class SecondOrder(Recipe):
         found = point.applied(graph)
         if not self.distill:
             return found
-        self._check_distill()
+        self._check_distill(evidence)
         trial = evidence.trial(found)
         quantizer = self.quantizer(graph, evidence)
         start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # the price of a bit is not known
         return self._distilled(quantizer, start, self._asked())
 
-    def _check_distill(self) -> None:
-        """Raise ToolError where training could not run, before minutes are spent on a network to start from."""
+    def _check_distill(self, evidence: Evidence) -> None:
+        """Raise ToolError where training could not run and ConfigError where there are no classes to train on,
+        before minutes are spent on a network to start from."""
+        if self.distill and evidence.classes == 0:
+            raise ConfigError(
+                "distill", "trains on the scores of classes, these outputs are values", "leave it out"
+            )
         if self.distill:
             import_torch("for `distill`", self.distill_device)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.format_headers import format_files
 from dcgen.emit.golden import Golden
@@ -31,11 +33,14 @@ def model_files(
     name: str,
     golden: Golden | None,
     form: InputForm | None = None,
+    scales: Sequence[float] | None = None,
 ) -> FileSet:
     """The model's own sources and its blob; any number of models link into one program.
 
     golden : the self-test runs its first picture; without ``golden`` there is no self-test
     form : what the header says of the input; without it that is its size alone
+    scales : where outputs are values, the real value of a unit of each score; None where they are classes, whose
+        scores have one scale
     """
     names = ModelNames.of(name)
     values: dict[str, object] = {"names": names, "title": comment_text(name), "graph": graph, "plan": plan}
@@ -47,6 +52,7 @@ def model_files(
             shape=graph.input.shape,
             input=None if form is None else _input_values(form),
             score_scale=_c_float(graph.score_scale),
+            output_scales=None if scales is None else _rows_of_floats(scales),
             selftest=golden is not None,
         ),
         names.plan_source: render(
@@ -59,7 +65,12 @@ def model_files(
         ),
         names.blob_incbin: render("c/blob.S.j2", **values),
         names.blob_array: render("c/blob.c.j2", **values, rows=c_rows(list(blob.data), 24)),
-        "dcg_model.h": render("c/dcg_model.h.j2", **values, selftest=golden is not None),
+        "dcg_model.h": render(
+            "c/dcg_model.h.j2",
+            **values,
+            selftest=golden is not None,
+            scale="SCORE_SCALE" if scales is None else "OUTPUT_SCALES",
+        ),
     }
     if golden is not None:
         files[names.selftest_source] = render(
@@ -80,6 +91,7 @@ def emit_firmware(
     name: str,
     golden: Golden | None = None,
     form: InputForm | None = None,
+    scales: Sequence[float] | None = None,
 ) -> FileSet:
     """A whole firmware folder: runtime, model, ports, build files, README.
 
@@ -87,6 +99,7 @@ def emit_firmware(
     name : of the model; files and symbols are named after it, see ``ModelNames``
     golden : the self-test's picture and check values; without it there is no self-test
     form : what header and README say of the input; without it that is its size alone
+    scales : where outputs are values, the real value of a unit of each score, as ``model_files`` has it
     """
     names = ModelNames.of(name)
     style = resource_dir("firmware") / "clang-format"
@@ -99,10 +112,11 @@ def emit_firmware(
         blob_bytes=len(blob.data),
         selftest=golden is not None,
         input=None if form is None else _input_values(form),
+        values=scales is not None,
     )
     return merged(
         below("runtime", runtime_files()),
-        below("model", model_files(graph, blob, plan, name, golden, form)),
+        below("model", model_files(graph, blob, plan, name, golden, form, scales)),
         port_files(name, selftest=golden is not None),
         {"README.md": readme.encode(), ".clang-format": style.read_bytes()},
     )
@@ -149,6 +163,12 @@ def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
     line, planes = node.workspace, node.workspace + p.line_bytes
     values = (line, planes, p.words, p.strip, p.halo, p.pitch, *p.phases)
     return (("packing", "{{{}}}".format(", ".join(map(str, values)))),)
+
+
+def _rows_of_floats(values: Sequence[float]) -> list[str]:
+    """Numbers as the lines of a C initializer of type float."""
+    texts = [f"{_c_float(value)}," for value in values]
+    return [" ".join(texts[start : start + 6]) for start in range(0, len(texts), 6)]
 
 
 def _c_float(value: float) -> str:

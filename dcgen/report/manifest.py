@@ -55,6 +55,8 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
                 "kind": compiled.kind,
                 # Real values of the integer network's outputs of 1, where not all are 1.
                 **({} if compiled.units is None else {"units": compiled.units.tolist()}),
+                # Real value of a unit of each score, as the firmware's header has it, where outputs are values.
+                **({} if compiled.scales is None else {"scales": compiled.scales}),
             }
             for o in compiled.held_out.outputs
         ],

@@ -192,7 +192,7 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
  *         channels together in the order the model was compiled for; not modified; apart from the arena
- * scores  plan->n_scores values, written; one unit is score_scale (see dcg_<name>.h). Some are written while
+ * scores  plan->n_scores values, written; what a unit is worth stands in dcg_<name>.h. Some are written while
  *         the network runs: they lie apart from picture, arena, blob and net
  *
  * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.

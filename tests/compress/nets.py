@@ -40,15 +40,17 @@ def bits(graph: Graph) -> float:
     return float(total)
 
 
-def evidence(graph: Graph | None = None, kind: OutputKind = "classes", **changes: object) -> Evidence:
-    """Evidence for a network, 24 measured and 12 held-out pictures of noise; ``changes`` replace its fields.
+def evidence(
+    graph: Graph | None = None, kind: OutputKind = "classes", held_out: int = 12, **changes: object
+) -> Evidence:
+    """Evidence for a network, 24 measured and some held-out pictures of noise; ``changes`` replace its fields.
 
     kind : what its outputs are
 
     A trial measures scores with float activations and estimates the bytes by ``bits``.
     """
     graph = graph or net()
-    x = np.random.default_rng(1).normal(size=(36, *graph.inputs[0].shape)).astype(np.float32)
+    x = np.random.default_rng(1).normal(size=(24 + held_out, *graph.inputs[0].shape)).astype(np.float32)
     reference = FloatRunner(graph).run(x[24:])
     metric = metric_of(reference, kind)
     divergence = Divergence(graph, x[24:], metric)

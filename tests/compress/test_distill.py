@@ -152,3 +152,9 @@ def test_what_torch_lacks_is_said_before_anything_is_searched(monkeypatch):
     with pytest.raises(ToolError, match=r"torch: finds no CUDA device for `distill` \(use the CPU or PyTorch's"):
         distilled({"max_kl": 0.02, "distill_device": "cuda"}, **seen)
     assert not stages
+
+
+def test_values_are_not_distilled():
+    """Training is on the divergence of classes."""
+    with pytest.raises(ConfigError, match=r"distill: trains on the scores of classes, these outputs are values"):
+        recipe("second-order", QUICK).apply(net(), evidence(kind="values"))

@@ -97,7 +97,9 @@ def test_without_speed_nothing_moves_and_the_divergence_is_that_of_the_network(q
     x = quantizer.evidence.measure
     found, divergence = taught(quantizer, sites, layers, replace(LESSON, batch=len(x)), RATES, [0.0])
     stands = point_of(quantizer, sites, layers)
-    assert divergence == pytest.approx(Divergence(quantizer.graph, x)(stands.weights, stands.biases), rel=1e-3)
+    assert divergence == pytest.approx(
+        Divergence(quantizer.graph, x, quantizer.evidence.metric)(stands.weights, stands.biases), rel=1e-3
+    )
     for name, layer in layers.items():
         np.testing.assert_allclose(found[name].target, layer.target, atol=1e-9)
         np.testing.assert_array_equal(found[name].centre, layer.centre)

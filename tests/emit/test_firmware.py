@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from dcgen import __version__
 from dcgen.emit.firmware import emit_firmware, runtime_files
 from dcgen.emit.golden import Golden
 from dcgen.encode.blob import encode
+from dcgen.files import write_folder
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.qgraph import QConv, QGraph, QMaxPool, QNode, QScores, QTensor, Requant
 from dcgen.quant.verify import verify
@@ -109,3 +111,31 @@ def test_readme_states_the_sizes(files: dict[str, bytes]) -> None:
     text = files["README.md"].decode()
     assert f"| arena | {plan.arena_bytes} bytes" in text
     assert f"| blob | {len(files['model/dcg_tiny_net.dcb'])} bytes" in text
+
+
+def of_values(scales: list[float]) -> dict[str, bytes]:
+    """The folder of the small network with values as outputs."""
+    graph = tiny()
+    blob = encode(graph)
+    return dict(emit_firmware(graph, blob, plan_firmware(graph, blob), graph.name, scales=scales))
+
+
+def test_a_header_says_what_a_unit_of_each_value_is_worth_and_no_scale_for_all(files: dict[str, bytes]) -> None:
+    header, plain = (f["model/dcg_tiny_net.h"].decode() for f in (of_values([0.5, 1e-12] * 6), files))
+    (rows,) = re.findall(r"#define DCG_TINY_NET_OUTPUT_SCALES \{ \\\n(.*?)\n\}", header, re.DOTALL)
+    assert [float(v) for v in re.findall(r"([\d.e+-]+)f,", rows)] == [0.5, 1e-12] * 6
+    assert "SCORE_SCALE" not in header and "OUTPUT_SCALES" not in plain and "SCORE_SCALE 5.0" in plain
+    assert "DCG_MODEL_OUTPUT_SCALES DCG_TINY_NET_OUTPUT_SCALES" in of_values([1.0])["model/dcg_model.h"].decode()
+    assert "DCG_MODEL_SCORE_SCALE DCG_TINY_NET_SCORE_SCALE" in files["model/dcg_model.h"].decode()
+
+
+def test_the_example_for_values_compiles_and_turns_scores_into_them(tmp_path: Path) -> None:
+    """Strictly, and with the macro as the header's comment shows it."""
+    write_folder(tmp_path / "out", of_values([0.5, 3.0]))
+    readme = (tmp_path / "out" / "README.md").read_text()
+    (example,) = re.findall(r"```c\n(#include.*?)```", readme, re.DOTALL)
+    assert "argmax" not in example and "values[i] = (float)scores[i] * scales[i];" in example
+    (tmp_path / "example.c").write_text(example)
+    includes = [f"-I{tmp_path / 'out' / folder}" for folder in ("runtime", "model")]
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-pedantic", "-c", "-o", "/dev/null"]
+    subprocess.run(["gcc", *flags, *includes, tmp_path / "example.c"], check=True)
