@@ -194,4 +194,4 @@ class Compiled:
             return None
         graph = self.integers.qgraph
         units = np.ones(graph.n_scores) if self.units is None else self.units
-        return (graph.score_scale * units).tolist()
+        return [graph.score_scale * float(unit) for unit in units]

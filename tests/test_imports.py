@@ -54,7 +54,7 @@ MAY_IMPORT = {
     "result": "importers compress plan.firmware plan.engine targets",
     "report": "result emit",
     "config": "compress",
-    "output": "importers emit",
+    "output": "importers emit metric",
     "pipeline": "result report emit synth files",
     "frontier": "pipeline",
     "command": "config frontier output verify stopping",

@@ -19,7 +19,7 @@ import numpy as np
 
 from dcgen.compress.attempts import RANGE, Try
 from dcgen.compress.evidence import Divergence
-from dcgen.compress.goals import DEFAULT_LOSS, SLOPES, Goal
+from dcgen.compress.goals import DEFAULT_LOSS, SLOPES, Goal, of_classes
 from dcgen.compress.point import Point, fingerprint, point_bytes
 from dcgen.compress.saved import Saved, resume, resume_start, save, save_start
 from dcgen.compress.secondorder import Prices, Quantizer
@@ -151,8 +151,12 @@ class Distillation:
         self._start_bits = point_of(quantizer, self._sites, self._layers).bits
         limits: dict[str, float] = {goal.name: goal.limit} if goal else {}
         size = start.trial.blob_bytes
-        # Where it is set, the smaller network is the better one.
-        self._most_kl = limits.get("max_kl", DEFAULT_LOSS if goal and goal.name == "fidelity" else None)
+        # Where a loss is limited, the smaller network is the better one. A goal in nats is one at temperature 1.
+        self._most_kl: float | None = None
+        if "max_kl" in limits and start.trial.mean_kl:
+            self._most_kl = limits["max_kl"] * start.trial.loss / start.trial.mean_kl
+        elif goal is not None and goal.name == "fidelity":
+            self._most_kl = of_classes(DEFAULT_LOSS, start.trial.classes)
         self._most_bytes = limits.get("max_bytes", size * (1 + SIZE_MARGIN))
         self._wanted_bits = self._start_bits
         if "max_bytes" in limits:  # the bytes that the search has left are used, too

@@ -142,6 +142,11 @@ class Goal:
                 return ()
 
 
+def of_classes(limit: float, classes: int) -> float:
+    """A limit of up to ``MANY_CLASSES`` classes, in proportion to their number beyond that."""
+    return limit * max(1.0, classes / MANY_CLASSES)
+
+
 def _default_parts(trial: Trial) -> tuple[Part, ...]:
     """The limits for a user who asks for nothing."""
     n = trial.pictures
@@ -149,7 +154,7 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
         # A root mean square over n inputs is known to a share of 1 / sqrt(2 n).
         error = trial.relative_error
         return (Part("relative_error", error * (1 + 1 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
-    changes, loss = (limit * max(1.0, trial.classes / MANY_CLASSES) for limit in (DEFAULT_CHANGES, DEFAULT_LOSS))
+    changes, loss = (of_classes(limit, trial.classes) for limit in (DEFAULT_CHANGES, DEFAULT_LOSS))
     allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n)
     parts = [
         Part("loss", trial.loss, loss, trial.loss, loss),
@@ -184,7 +189,7 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     if large and density == 1:
         price = _drafted(quantizer, goal, price)
     placed = search(at, lambda tries: judged(tries, goal), line, sign * math.log(price))
-    return _chosen(placed, goal, bool(quantizer.work_bits))
+    return chosen(placed, goal, bool(quantizer.work_bits))
 
 
 def line_of(goal: Goal, large: bool) -> Line:
@@ -210,7 +215,7 @@ def _drafted(quantizer: Quantizer, goal: Goal, price: float) -> float:
             change = math.log(point.bits / 8 * DRAFT_SIZE / goal.limit) / SLOPES["max_bytes"]
         else:
             loss = DRAFT_LOSS * divergence(point.weights, point.biases)
-            change = -math.log(max(loss, 1e-9) / _usual_loss(goal, quantizer)) / SLOPES["max_kl"]
+            change = -math.log(max(loss, 1e-9) / usual_loss(goal, quantizer.evidence.classes)) / SLOPES["max_kl"]
         price *= math.exp(min(2.0, max(-2.0, change)))
         if abs(change) < DRAFT_CLOSE:
             break
@@ -252,7 +257,7 @@ def _expected_losses(tries: Sequence[Try]) -> list[float | None]:
     return [loss * math.exp(shift) for loss in told]
 
 
-def _chosen(placed: Sequence[Placed[Try]], goal: Goal, work: bool) -> Try:
+def chosen(placed: Sequence[Placed[Try]], goal: Goal, work: bool) -> Try:
     """The try of a search that is taken.
 
     work : whether the target's work counts, which a smaller file need not mean
@@ -285,13 +290,16 @@ def described(trial: Trial) -> str:
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
     """A network for a density alone, at the price of a bit that ``SPARSE_SHARE`` says."""
-    most = SPARSE_SHARE * _usual_loss(Goal("fidelity", 1.0), quantizer)
+    most = SPARSE_SHARE * usual_loss(Goal("fidelity", 1.0), quantizer.evidence.classes)
     price = first_price(quantizer, lambda sketch: sketch.loss > most)
     return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
 
 
-def _usual_loss(goal: Goal, quantizer: Quantizer) -> float:
-    """The loss at which a network usually just meets the goal, which is no size; for first prices alone."""
+def usual_loss(goal: Goal, classes: int) -> float:
+    """The loss at which a network usually just meets the goal, of a size the default's; for first prices alone.
+
+    classes : number of classes, 0 where outputs are values
+    """
     match goal.name:
         case "max_kl":
             return goal.limit
@@ -300,9 +308,9 @@ def _usual_loss(goal: Goal, quantizer: Quantizer) -> float:
         case "max_top1_drop":
             return LOSS_PER_POINT * goal.limit
         case "fidelity" | "max_bytes":
-            if quantizer.evidence.classes == 0:
+            if classes == 0:
                 return DEFAULT_ERROR**2 / 2
-            return DEFAULT_LOSS * max(1.0, quantizer.evidence.classes / MANY_CLASSES)
+            return of_classes(DEFAULT_LOSS, classes)
 
 
 def _too_high(sketch: Sketch, goal: Goal, quantizer: Quantizer) -> bool:
@@ -310,7 +318,7 @@ def _too_high(sketch: Sketch, goal: Goal, quantizer: Quantizer) -> bool:
     need be."""
     if goal.name == "max_bytes":
         return sketch.bits / 8 < goal.limit
-    return sketch.loss > _usual_loss(goal, quantizer)
+    return sketch.loss > usual_loss(goal, quantizer.evidence.classes)
 
 
 def _log(figure: float) -> float:

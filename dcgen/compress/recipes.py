@@ -19,6 +19,7 @@ from dcgen.compress.evidence import Evidence
 from dcgen.compress.goals import Goal, meet, sparse
 from dcgen.compress.point import Point
 from dcgen.compress.prune import prune, scan
+from dcgen.compress.pruned import meet_pruned
 from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.settings import configured
 from dcgen.compress.share import Init, existing, share
@@ -31,6 +32,9 @@ from dcgen.ir.verify import verify
 from dcgen.train.teaching import Lesson
 
 Pass = Callable[[Graph, Evidence], Graph]
+
+SCAN_LOSS = 0.005
+"""Loss that pruning one layer alone may cost where nothing is searched and nothing else is said of the layer."""
 
 
 @dataclass(frozen=True)
@@ -77,17 +81,39 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class SecondOrder(Recipe):
-    """Levels by second-order error and rate: the smallest file at a divergence, or the least divergence at a size.
-
-    At most one of the goals ``max_kl``, ``max_error``, ``max_bytes`` and ``max_top1_drop`` is set; 0 is unset.
-    With none of them, the goal is the fidelity that suits the outputs (``goals.Goal``); with a ``density``
-    alone, the price of a bit is that of ``goals.SPARSE_SHARE``.
+class Searched(Recipe):
+    """The goals of recipes that search: at most one of them is set; 0 is unset.
 
     max_kl : largest mean divergence, in nats, of the integer network on the held-out pictures
     max_error : largest relative error of any output on the held-out pictures (``fidelity.OutputError``)
     max_bytes : largest size of the blob in bytes
     max_top1_drop : most percentage points of accuracy lost on the held-out pictures; needs their labels
+    """
+
+    max_kl: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
+    max_error: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
+    max_bytes: int = field(default=0, metadata={"min": 0, "max": 2**31 - 1})
+    max_top1_drop: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
+
+    def asked(self) -> Goal | None:
+        """The goal that the user has set, None if none."""
+        asked = [
+            Goal(name, limit)
+            for name in ("max_kl", "max_error", "max_bytes", "max_top1_drop")
+            if (limit := float(getattr(self, name)))
+        ]
+        if len(asked) > 1:
+            raise ConfigError(asked[1].name, f"and {asked[0].name} are both goals", "give one of them")
+        return asked[0] if asked else None
+
+
+@dataclass(frozen=True)
+class SecondOrder(Searched):
+    """Levels by second-order error and rate: the smallest file at a divergence, or the least divergence at a size.
+
+    Without a goal of the user's, the goal is the fidelity that suits the outputs (``goals.Goal``); with a
+    ``density`` alone, the price of a bit is that of ``goals.SPARSE_SHARE``.
+
     density : largest share of weights that are not zero
     levels : most levels of a layer, zero among them
     symmetric : whether a codebook has the negative of each of its levels
@@ -109,10 +135,6 @@ class SecondOrder(Recipe):
     name: ClassVar[str] = "second-order"
     pictures: int = field(default=1000, metadata={"min": 1, "max": 100_000})
     held_out: float = field(default=0.2, metadata={"min": 0.01, "max": 0.99})
-    max_kl: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
-    max_error: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
-    max_bytes: int = field(default=0, metadata={"min": 0, "max": 2**31 - 1})
-    max_top1_drop: float = field(default=0.0, metadata={"min": 0.0, "max": 100.0})
     density: float = field(default=1.0, metadata={"min": 0.001, "max": 1.0})
     levels: int = field(default=255, metadata={"min": 2, "max": 255})
     symmetric: bool = False
@@ -131,18 +153,7 @@ class SecondOrder(Recipe):
     distill_device: Device = "cpu"
 
     def goal(self) -> Goal | None:
-        return self._asked() or (Goal("fidelity", 1.0) if self.density == 1 else None)
-
-    def _asked(self) -> Goal | None:
-        """The goal that the user has set, None if none."""
-        asked = [
-            Goal(name, limit)
-            for name in ("max_kl", "max_error", "max_bytes", "max_top1_drop")
-            if (limit := float(getattr(self, name)))
-        ]
-        if len(asked) > 1:
-            raise ConfigError(asked[1].name, f"and {asked[0].name} are both goals", "give one of them")
-        return asked[0] if asked else None
+        return self.asked() or (Goal("fidelity", 1.0) if self.density == 1 else None)
 
     def passes(self) -> tuple[Pass, ...]:
         return (self._quantize,)
@@ -177,7 +188,7 @@ class SecondOrder(Recipe):
         trial = evidence.trial(found)
         quantizer = self.quantizer(graph, evidence)
         start = Try(point, found, trial, prices(quantizer, 0.0, 0.0))  # the price of a bit is not known
-        return self._distilled(quantizer, start, self._asked())
+        return self._distilled(quantizer, start, self.asked())
 
     def _check_distill(self, evidence: Evidence) -> None:
         """Raise ToolError where training could not run and ConfigError where there are no classes to train on,
@@ -206,13 +217,16 @@ class SecondOrder(Recipe):
 
 
 @dataclass(frozen=True)
-class DeepCompression(Recipe):
+class DeepCompression(Searched):
     """Han et al. 2016 without retraining: prune by magnitude, share by k-means, gaps and Huffman.
 
-    density : share of every convolution's weights that is kept; 0: each layer's is found by a scan
-        (``prune.scan``)
+    How far layers are pruned is searched for the goal (``pruned``), by default the fidelity that suits the
+    outputs; any of the first three settings says it in its place.
+
+    density : share of every convolution's weights that is kept; 0: each layer's follows from a scan (``prune``)
     densities : the same by layer name, in place of ``density``
-    scan_kl : divergence in nats that pruning one layer alone may cost in the scan
+    scan_kl : loss, in nats where outputs are classes, that pruning one layer alone may cost in the scan; 0: not
+        said, and ``SCAN_LOSS`` for layers that ``densities`` does not name
     conv_bits, fc_bits : bits of a level's index, in convolutions and in fully connected layers
     init : start of k-means: ``linear`` (the paper's choice), ``density`` or ``forgy`` (``share.initial``)
     """
@@ -221,31 +235,51 @@ class DeepCompression(Recipe):
     coding: CodingName = "deep-compression"
     density: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
     densities: Mapping[str, float] = field(default_factory=dict, metadata={"min": 0.0, "max": 1.0})
-    scan_kl: float = field(default=0.005, metadata={"min": 1e-6, "max": 10.0})
+    scan_kl: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
     conv_bits: int = field(default=8, metadata={"min": 1, "max": 8})
     fc_bits: int = field(default=5, metadata={"min": 1, "max": 8})
     init: Init = "linear"
 
+    def goal(self) -> Goal | None:
+        said = next((n for n in ("density", "densities", "scan_kl") if getattr(self, n)), None)
+        asked = self.asked()
+        if said is not None and asked is not None:
+            raise ConfigError(said, f"says how far layers are pruned, and {asked.name} searches it", "give one")
+        return asked or (Goal("fidelity", 1.0) if said is None else None)
+
     def passes(self) -> tuple[Pass, ...]:
-        return (self._prune, self._share)
+        return (self._prune, self._share) if self.goal() is None else (self._search,)
+
+    def _search(self, graph: Graph, evidence: Evidence) -> Graph:
+        goal = self.goal()
+        assert goal is not None
+
+        def compressed(densities: Mapping[str, float], stage: str) -> Graph:
+            return self._share(prune(graph, densities), evidence, stage)
+
+        return meet_pruned(graph, evidence, goal, compressed)
 
     def _prune(self, graph: Graph, evidence: Evidence) -> Graph:
         names = [n.name for n, _ in graph.convs()]
         unknown = sorted(set(self.densities) - set(names))
         if unknown:
             raise ConfigError("densities", f"names {unknown[0]!r}, but the layers are {', '.join(names)}")
-        found = dict.fromkeys(names, self.density) if self.density else scan(graph, evidence, self.scan_kl)
+        if self.density:
+            found = dict.fromkeys(names, self.density)
+        else:
+            limit = self.scan_kl or SCAN_LOSS
+            found = scan(graph, evidence, limit).densities(limit)
         return prune(graph, {**found, **self.densities})
 
-    def _share(self, graph: Graph, evidence: Evidence) -> Graph:
+    def _share(self, graph: Graph, evidence: Evidence, stage: str = "sharing weights") -> Graph:
         rng = np.random.default_rng(self.seed)
         convs = list(graph.convs())
         weights = {}
         for done, (node, conv) in enumerate(convs):
-            evidence.progress("sharing weights", done, len(convs))
+            evidence.progress(stage, done, len(convs))
             bits = self.fc_bits if fully_connected(graph, node.name) else self.conv_bits
             weights[node.name] = Weight.of(share(conv.weight.values, bits, self.init, rng))
-        evidence.progress("sharing weights", len(convs), len(convs))
+        evidence.progress(stage, len(convs), len(convs))
         return graph.with_weights(weights)
 
 

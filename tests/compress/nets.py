@@ -35,22 +35,26 @@ def bits(graph: Graph) -> float:
     """Estimated bits of all levels of a quantized network: their entropy, layer by layer."""
     total = 0.0
     for _, c in graph.convs():
+        if c.weight.levels.step is None:
+            counts = np.bincount(c.weight.levels.indices.ravel())
+            total -= (counts * np.log2(np.maximum(counts, 1) / counts.sum())).sum()
+            continue
         integers = np.rint(c.weight.values / c.weight.levels.step).astype(int)
         total += level_costs(integers)[integers + MAX_LEVEL].sum()
     return float(total)
 
 
 def evidence(
-    graph: Graph | None = None, kind: OutputKind = "classes", held_out: int = 12, **changes: object
+    graph: Graph | None = None, kind: OutputKind = "classes", pictures: int = 12, **changes: object
 ) -> Evidence:
-    """Evidence for a network, 24 measured and some held-out pictures of noise; ``changes`` replace its fields.
+    """Evidence for a network, 24 measured and some held-out ``pictures`` of noise; ``changes`` replace its fields.
 
     kind : what its outputs are
 
     A trial measures scores with float activations and estimates the bytes by ``bits``.
     """
     graph = graph or net()
-    x = np.random.default_rng(1).normal(size=(24 + held_out, *graph.inputs[0].shape)).astype(np.float32)
+    x = np.random.default_rng(1).normal(size=(24 + pictures, *graph.inputs[0].shape)).astype(np.float32)
     reference = FloatRunner(graph).run(x[24:])
     metric = metric_of(reference, kind)
     divergence = Divergence(graph, x[24:], metric)

@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 
 from dcgen.compress import distill, saved
-from dcgen.compress.attempts import prices
+from dcgen.compress.attempts import Try, prices
+from dcgen.compress.goals import Goal
 from dcgen.compress.recipes import recipe
+from dcgen.compress.student import Rates
 from dcgen.errors import ConfigError, ToolError
+from dcgen.train.teaching import Lesson
 from tests.compress.nets import density, evidence, net
 
 torch = pytest.importorskip("torch")
@@ -158,3 +161,17 @@ def test_values_are_not_distilled():
     """Training is on the divergence of classes."""
     with pytest.raises(ConfigError, match=r"distill: trains on the scores of classes, these outputs are values"):
         recipe("second-order", QUICK).apply(net(), evidence(kind="values"))
+
+
+@pytest.mark.parametrize(("classes", "limit"), [(10, 0.011), (1000, 0.11)])
+def test_what_nobody_asked_for_is_limited_in_proportion_to_many_classes(classes, limit):
+    chosen = recipe("second-order", QUICK)
+    quantizer = chosen.quantizer(net(), evidence())
+    paid = prices(quantizer, 1e-5, 0.0)
+    point = quantizer.at(paid, "test")
+    graph = point.applied(net())
+    start = Try(point, graph, replace(evidence().trial(graph), classes=classes), paid)
+    training = distill.Training(1, 1, 1, 0, Rates(0.0, 0.0, 0.0), Lesson(8, 0.0, 0.0, 0.0, "cpu"))
+    assert distill.Distillation(quantizer, start, Goal("fidelity", 1.0), 1.0, training)._most_kl == (
+        pytest.approx(limit)
+    )

@@ -1,11 +1,13 @@
 """Magnitude pruning."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgen.compress.prune import magnitude, prune, scan
-from dcgen.ir.graph import Clip, Graph, Input, Node
+from dcgen.compress.evidence import Divergence, Evidence
+from dcgen.compress.prune import SCAN, Scan, magnitude, prune, scan
+from dcgen.ir.graph import Clip, Graph, Input, Node, Weight
 from tests.compress.nets import evidence as evidence_for
 from tests.graphs import conv
 
@@ -36,9 +38,40 @@ def test_only_named_layers_are_pruned():
     assert found == {"a": 1.0, "b": 0.25}
 
 
-def test_a_stricter_scan_keeps_more():
+@pytest.fixture(scope="module")
+def scanned() -> tuple[Evidence, Scan]:
     pictures = np.random.default_rng(0).normal(size=(8, 1, 8, 8)).astype(np.float32)
     evidence = evidence_for(_graph(), measure=pictures, held_out=pictures)
-    strict, loose = (scan(_graph(), evidence, kl) for kl in (1e-4, 1e-1))
+    return evidence, scan(_graph(), evidence)
+
+
+def test_a_stricter_scan_keeps_more(scanned):
+    strict, loose = (scanned[1].densities(loss) for loss in (1e-4, 1e-1))
     assert all(strict[n] >= loose[n] for n in strict)
     assert sum(strict.values()) > sum(loose.values())
+
+
+def test_a_density_of_the_scan_costs_what_the_scan_says(scanned):
+    """At the scan's own densities exactly, between two of them about."""
+    evidence, found = scanned
+    divergence = Divergence(_graph(), evidence.held_out, evidence.metric)
+    values = _graph().by_name["b"].op.weight.values
+    exact = found.losses["b"][6]
+    assert found.densities(exact)["b"] == pytest.approx(SCAN[6])
+    for limit in (exact, 1.3 * exact, 3 * exact):
+        pruned = Weight(magnitude(values, found.densities(limit)["b"]))
+        assert divergence({"b": pruned}) == pytest.approx(limit, rel=0.3)
+
+
+def test_beyond_what_was_scanned_the_last_density_stays(scanned):
+    _, found = scanned
+    assert set(found.densities(0.0).values()) == {1.0}
+    last = {name: SCAN[len(losses) - 1] for name, losses in found.losses.items()}
+    assert found.densities(1e9) == last
+
+
+def test_of_losses_that_scatter_the_lowest_density_counts_that_costs_no_more():
+    found = Scan({"a": (0.0, 0.2, 0.1, 0.4)})  # at densities 1, .9, .8 and .7
+    assert [found.densities(limit)["a"] for limit in (0.0, 0.1, 0.4, 9.0)] == pytest.approx([1.0, 0.8, 0.7, 0.7])
+    assert found.densities(0.05)["a"] == pytest.approx(0.9) and found.densities(0.2)["a"] < 0.8
+    assert Scan({"a": (0.0, 0.0, 0.1)}).densities(0.0) == {"a": 0.9}  # what costs nothing is pruned

@@ -71,7 +71,7 @@ def test_shares_are_of_bytes_that_will_not_be_zero() -> None:
 def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
     found = {}
     for target in (SOFTWARE, ULX3S_85F):
-        seen = evidence(net(), held_out=100, work=work_of_weights(net(), target, {}), weighed=True)
+        seen = evidence(net(), pictures=100, work=work_of_weights(net(), target, {}), weighed=True)
         found[target.name] = recipe("second-order", {"max_kl": 2e-3, "work": 4}).apply(net(), seen)
         assert seen.trial(found[target.name]).mean_kl <= 2e-3
 
