@@ -34,6 +34,7 @@ def frontier_(
     input_size: options.InputSize = None,
     settings: options.Settings = None,
     target: options.TargetName = None,
+    outputs: options.Outputs = None,
     json: options.Json = False,
 ) -> None:
     """Write the curve of bytes, fidelity, density and work of MODEL, every point ready for compile --point."""
@@ -43,6 +44,7 @@ def frontier_(
         source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, trust=trust),
         pictures=Pictures(folder=calibration),
         recipe=load_recipe(DEFAULT, settings or ()),
+        outputs=outputs,
         target=machine,
         weigh=target is not None and machine is not HOST,
     )

@@ -6,8 +6,13 @@ import csv
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from dcgen.inputs.samples import open_samples
+from dcgen.ir.runner import FloatRunner
+from dcgen.output import open_output
+from dcgen.quant.execute import execute
 from tests.process import dcgen, dcgen_json
 
 
@@ -41,6 +46,51 @@ def test_a_loss_of_accuracy_is_kept_on_labelled_pictures(compiled, tmp_path, dig
     assert found["goal"]["name"] == "max_top1_drop" and found["goal"]["reached"] <= 2
     drop = found["held_out"]["float"]["top1"] - found["held_out"]["compressed"]["top1"]
     assert found["goal"]["reached"] == pytest.approx(100 * drop)
+
+
+def test_values_are_compiled_for_their_errors_and_measured_in_their_units(compiled, tmp_path, digits_pictures):
+    """The scores of the digits, taken as ten values."""
+    found = compiled("--outputs", "values", "--max-error", "0.15")
+    assert found["goal"]["name"] == "max_error" and 0.1 < found["goal"]["reached"] <= 0.15
+    (output,) = found["outputs"]
+    assert (output["kind"], output["shape"]) == ("values", [10]) and "agreement" not in found["held_out"]
+    assert found["held_out"]["outputs"][0]["relative_error"] == pytest.approx(found["goal"]["reached"])
+    np.testing.assert_allclose(output["scales"], np.multiply(output["units"], found["scores"]["scale"]))
+    (out,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert "OUTPUT_SCALES" in (out / "firmware" / "model" / "dcg_digits.h").read_text()
+    seen = dcgen_json("eval", out, "--images", digits_pictures / "test")
+    assert set(seen) == {"n", "outputs", "pictures_sha256", "calibration_overlap"}
+    assert seen["outputs"][0]["relative_error"] < 0.2
+    golden = open_output(out)
+    pictures = open_samples(digits_pictures / "test", lambda _: None).load(
+        range(20), golden.preprocess, (16, 16), print
+    )
+    scores = execute(golden.qgraph, pictures.data)
+    reference = FloatRunner(golden.float_graph()).run(golden.preprocess.normalise(pictures.data))
+    np.testing.assert_allclose(scores * np.array(output["scales"]), reference, atol=0.8 * reference.std())
+
+
+def test_a_frontier_of_values_has_their_errors(tmp_path, digits_pictures) -> None:
+    arguments = ("--outputs", "values", "--from", "5K", "--to", "7K", "--points", 2, "-o", tmp_path / "curve")
+    rows = dcgen_json("frontier", "digits", "--calibration", digits_pictures / "calibration", *arguments)["points"]
+    assert {(r["mean_kl"], r["agreement"]) for r in rows} == {(None, None)}
+    assert rows[0]["relative_error"] < rows[-1]["relative_error"]
+    written = list(csv.DictReader((tmp_path / "curve" / "frontier.csv").open()))
+    assert [(w["mean_kl"], float(w["relative_error"])) for w in written] == [
+        ("", r["relative_error"]) for r in rows
+    ]
+
+
+def test_deep_compression_takes_the_same_goals(compiled) -> None:
+    found = compiled("--recipe", "deep-compression", "--max-bytes", "9K")
+    assert 8_500 < found["blob_bytes"] <= 9_000 and found["goal"]["name"] == "max_bytes"
+    plain = compiled("--recipe", "deep-compression")
+    assert plain["goal"]["name"] == "fidelity" and {p["name"] for p in plain["goal"]["limits"]} == {
+        "loss",
+        "changes",
+    }
+    assert max(p["reached"] / p["limit"] for p in plain["goal"]["limits"]) <= 1
+    assert plain["nonzeros"] < 0.9 * plain["parameters"]
 
 
 def test_constraints_hold_in_the_file(compiled) -> None:
