@@ -153,6 +153,12 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _check_classes(outputs: Sequence[Output]) -> None:
+    for output in outputs:
+        if output.kind != "classes":
+            raise OutputError(output.path, "has values as outputs", "rivals are compared by scores of classes")
+
+
 def _check_same_network(outputs: Sequence[Output]) -> None:
     graphs = {(o.path / "float.onnx").read_bytes(): o for o in outputs}
     if len(graphs) > 1:
@@ -163,6 +169,7 @@ def _check_same_network(outputs: Sequence[Output]) -> None:
 def main() -> None:
     arguments = _arguments()
     outputs = [open_output(path) for path in arguments.outputs]
+    _check_classes(outputs)
     _check_same_network(outputs)
     judge = Judge(outputs[0], arguments.images, arguments.labels)
     python = nncodec.install(arguments.nncodec) if arguments.nncodec else None
