@@ -57,8 +57,7 @@ class Judge:
         self.pictures = samples.load(which, output.preprocess, output.size, unheard).data
         self.graph = output.float_graph()
         self._input = output.preprocess.normalise(self.pictures)
-        self._runner = FloatRunner(self.graph, swappable=True)
-        self.reference = self._runner.run(self._input)
+        self.reference = FloatRunner(self.graph).run(self._input)
 
     def output(self, output: Output) -> Fidelity:
         """The fidelity of an output's integer network."""
@@ -67,7 +66,7 @@ class Judge:
 
     def weights(self, weights: dict[str, Any], biases: dict[str, F32]) -> Fidelity:
         """The fidelity of the float network with other weights and biases, by Conv node."""
-        logits: NDArray[np.float32] = self._runner.run(self._input, weights, biases)
+        logits: NDArray[np.float32] = FloatRunner(self.graph.with_weights(weights, biases)).run(self._input)
         return fidelity(self.reference, logits, 1.0, self.labels)
 
 

@@ -19,6 +19,8 @@ from dcgen.ir.graph import Graph
 RANGE = (1e-16, 1e2)
 """Lowest and highest price of a bit in units of the metric's loss: beyond them no network gets better or
 smaller."""
+HALVINGS = 7
+"""Of ``RANGE`` in logarithms until the first price is known well enough: to a third."""
 WORK_SHARE = 0.53
 """Share of a surcharge that is in proportion to a weight's work; the rest is the same for every weight. How it was
 chosen stands in docs/decisions/0006."""
@@ -125,7 +127,7 @@ def emptied(before: Graph, after: Graph) -> tuple[str, ...]:
 def first_price(quantizer: Quantizer, too_high: Callable[[Sketch], bool]) -> float:
     """The highest price of a bit whose sketch, without surcharges, is not ``too_high``."""
     low, high = map(math.log, RANGE)
-    for _ in range(12):
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         sketch = quantizer.sketch(prices(quantizer, math.exp(middle), 0.0))
         low, high = (low, middle) if too_high(sketch) else (middle, high)

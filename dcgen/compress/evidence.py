@@ -124,8 +124,8 @@ class Divergence:
     def __init__(self, graph: Graph, pictures: F32, metric: Metric) -> None:
         self._graph, self._metric = graph, metric
         self._at = {graph.inputs[0].name: pictures}
-        self._runner = FloatRunner(graph, swappable=True)
-        self._reference = self._runner.run(pictures)
+        self._rest = graph
+        self._reference = FloatRunner(graph).run(pictures)
         if not np.isfinite(self._reference).all():
             raise NumericError(graph.name, "gives scores that are not finite on calibration pictures")
 
@@ -138,11 +138,11 @@ class Divergence:
             batches = list(FloatRunner(section(self._graph, self._at, new)).batches(self._at))
             self._at |= {tensor: np.concatenate([b[tensor] for b in batches]) for tensor in new}
         self._at = {tensor: self._at[tensor] for tensor in wanted}
-        self._runner = FloatRunner(section(self._graph, wanted, self._graph.outputs), swappable=True)
+        self._rest = section(self._graph, wanted, self._graph.outputs)
 
     def outputs(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> tuple[F32, F32]:
         """The float network's outputs, and those with the given weights and biases: float32 [N, S]."""
-        return self._reference, self._runner.run(self._at, weights, biases)
+        return self._reference, FloatRunner(self._rest.with_weights(weights, biases)).run(self._at)
 
     def __call__(self, weights: Mapping[str, Weight], biases: Mapping[str, F32] | None = None) -> float:
         """The metric's loss with the given weights and biases, by Conv node, in place of the graph's own."""

@@ -186,14 +186,13 @@ def _best(problem: Problem, x: F64, curvature: F64, costs: F64, free: np.ndarray
     costs : bits of each level (``level_costs``)
     free : bool [G, R], as in ``Problem``
     """
-    near = np.clip(np.rint(x), problem.low, problem.high)
-    best = near
-    least = curvature * (x - near) ** 2 + costs[near.astype(np.int64) + MAX_LEVEL]
-    for other in (near - np.sign(near), np.zeros_like(near)):
-        cost = curvature * (x - other) ** 2 + costs[other.astype(np.int64) + MAX_LEVEL]
-        better = cost < least
-        best, least = np.where(better, other, best), np.where(better, cost, least)
-    return best if free is None else best * free
+    near = np.minimum(np.maximum(np.rint(x), problem.low), problem.high)
+    inner = near - np.sign(near)
+    least = curvature * (x - near) ** 2 + costs.take(near.astype(np.intp) + MAX_LEVEL)
+    cost = curvature * (x - inner) ** 2 + costs.take(inner.astype(np.intp) + MAX_LEVEL)
+    best = np.where(cost < least, inner, near)
+    best[curvature * x**2 + costs[MAX_LEVEL] < np.minimum(cost, least)] = 0
+    return best if free is None else np.asarray(best * free)
 
 
 def _feedback(problem: Problem, step: float, price: float, costs: F64) -> F64:

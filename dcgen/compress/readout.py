@@ -17,7 +17,7 @@ import numpy as np
 from dcgen.ahead import ahead
 from dcgen.compress.sections import section
 from dcgen.ir.graph import F32, F64, AvgPool, Clip, Conv, Flatten, GlobalAvgPool, Graph, MaxPool, Weight
-from dcgen.ir.runner import FloatRunner
+from dcgen.ir.runner import FloatRunner, batch_size
 from dcgen.metric import Metric
 
 ROUNDS = 8
@@ -96,17 +96,20 @@ def fitted(
     metric : whose loss is to be small
     """
     source = graph.by_name[name].inputs[0]
-    runner = FloatRunner(section(graph, [source], graph.outputs), swappable=True)
+    head = section(graph, [source], graph.outputs)
+    size = batch_size(graph)
+    runner, quantized = FloatRunner(head, batch=size), head.with_weights({name: weight}, {name: bias})
+    other, nudged, nudge = FloatRunner(quantized, batch=size), None, np.float32(0)
     found: list[tuple[F32, F32]] = []  # scores of the float and of the quantized network
     moved: list[F32] = []  # what a nudge of all biases adds to the latter
-    nudge = np.float32(0)
     for batch in ahead(batches):
         one, two = ({source: x} for x in batch[source])
-        reference = runner.run(one)
-        nudge = nudge or np.float32(NUDGE * (reference.std() or 1.0))
-        scores = runner.run(two, {name: weight}, {name: bias})
+        reference, scores = runner.run(one), other.run(two)
+        if nudged is None:
+            nudge = np.float32(NUDGE * (reference.std() or 1.0))
+            nudged = FloatRunner(head.with_weights({name: weight}, {name: bias + nudge}), batch=size)
         if len(moved) * len(scores) < NUDGE_PICTURES:
-            moved.append(runner.run(two, {name: weight}, {name: bias + nudge}) - scores)
+            moved.append(nudged.run(two) - scores)
         found.append((reference, scores))
     wanted, given = (np.concatenate(f) for f in zip(*found, strict=True))
     if len(given) < 2 or given.shape[1] != len(bias):

@@ -115,7 +115,7 @@ class Quantizer:
         self._sensitivity: dict[str, float] = {}  # by Conv node, loss for each unit of squared error
         self._steps: dict[str, tuple[float, float]] = {}  # by Conv node, the last error of a bit, and its step
         self._known: dict[int, dict[str, F32]] = {}  # by number of pictures, the float tensors that walks share
-        alike = _agreement_with_mirrored(graph, evidence.held_out)
+        alike = _agreement_with_mirrored(graph, evidence.held_out) if evidence.classes else 0.0
         self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
         # Sensitivities are measured without mirror images: they hardly differ with them, and take less time.
@@ -255,7 +255,10 @@ class Quantizer:
 
 
 def _agreement_with_mirrored(graph: Graph, pictures: F32) -> float:
-    """Share of the pictures that the network gives the class of their mirror image."""
+    """Share of the pictures that the network gives the class of their mirror image; 0 where they are one column
+    wide, and their own mirror images."""
+    if pictures.shape[-1] == 1:
+        return 0.0
     runner = FloatRunner(graph)
     one, two = (runner.run(x).argmax(1) for x in (pictures, np.ascontiguousarray(pictures[..., ::-1])))
     return float((one == two).mean())

@@ -17,9 +17,9 @@ import numpy as np
 from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
 from dcgen.ir.runner import FloatRunner, batch_size
 
-KEPT_BYTES = 700 * 2**20
+KEPT_BYTES = 1300 * 2**20
 """Most bytes of the tensors at a cut that is kept, over both networks and all pictures."""
-KNOWN_BYTES = 1300 * 2**20
+KNOWN_BYTES = 1000 * 2**20
 """Most bytes of the float network's tensors that one walk leaves for the next ones."""
 
 
@@ -138,12 +138,14 @@ class Walk:
         # networks.
         new = tuple(name for name in wanted if name not in held)
         part = section(graph, held, new) if new else None
-        runner = FloatRunner(part, swappable=True, batch=self._batch) if part is not None else None
-        inside = {n.name for n, _ in part.convs()} if part is not None else set()
-        changed = {name: w for name, w in self.weights.items() if name in inside}
-        biases = {name: b for name, b in self.biases.items() if name in inside}
-        same = not changed and all(a is b for a, b in held.values())
         known = {name: self._known[name] for name in new} if all(name in self._known for name in new) else {}
+        same = all(a is b for a, b in held.values())
+        runner = other_runner = None
+        if part is not None:
+            same = same and not any(n.name in self.weights for n, _ in part.convs())
+            runner = None if known else FloatRunner(part, batch=self._batch)
+            changed = part.with_weights(self.weights, self.biases)
+            other_runner = None if same else FloatRunner(changed, batch=self._batch)
         # What is to be kept is written batch by batch; where both networks are the same, into one array for both.
         made: dict[str, tuple[F32, F32]] = {}
         for name in new if keep else ():
@@ -153,11 +155,12 @@ class Walk:
             here = slice(start, start + self._batch)
             floats = {name: a[here] for name, (a, _) in held.items()}
             quantized = {name: floats[name] if a is b else b[here] for name, (a, b) in held.items()}
-            if runner is not None:
-                found = {name: x[here] for name, x in known.items()} or next(runner.batches(floats))
-                floats = {**floats, **found}
-                other = found if same else next(runner.batches(quantized, changed, biases))
-                quantized = {**quantized, **other}
+            if part is not None:
+                found = {name: x[here] for name, x in known.items()}
+                if runner is not None:
+                    found = next(runner.batches(floats))
+                other = found if other_runner is None else next(other_runner.batches(quantized))
+                floats, quantized = {**floats, **found}, {**quantized, **other}
             for name, (all_floats, all_quantized) in made.items():
                 if not known:
                     all_floats[here] = floats[name]

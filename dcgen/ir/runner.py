@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 import onnxruntime
 
-from dcgen.ir.graph import F32, Graph, Weight
+from dcgen.ir.graph import F32, Graph
 from dcgen.ir.to_onnx import to_onnx
 
 BATCH = 8, 64
@@ -24,12 +24,10 @@ def batch_size(graph: Graph) -> int:
 
 
 class FloatRunner:
-    """One onnxruntime session over a graph.
+    """One onnxruntime session over a graph. Its weights are constants: as inputs they would take twice the time.
 
     outputs : names of the tensors to compute, default the graph's outputs
     batch : pictures in one call; None for ``batch_size`` of the graph
-    swappable : make weights and biases inputs of the session, so that each call can replace them by others of
-        the same shape
     """
 
     def __init__(
@@ -38,49 +36,27 @@ class FloatRunner:
         self.outputs = tuple(graph.outputs if outputs is None else outputs)
         self._batch = batch or batch_size(graph)
         self._inputs = tuple(i.name for i in graph.inputs)
-        self._own = dict(_feeds(graph)) if swappable else {}
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         # Idle threads would keep cores busy that others can use.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        model = to_onnx(graph, self.outputs, weights_as_inputs=swappable)
+        model = to_onnx(graph, self.outputs)
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), options, providers=["CPUExecutionProvider"]
         )
 
-    def batches(
-        self,
-        x: F32 | Mapping[str, F32],
-        weights: Mapping[str, Weight] | None = None,
-        biases: Mapping[str, F32] | None = None,
-    ) -> Iterator[dict[str, F32]]:
+    def batches(self, x: F32 | Mapping[str, F32]) -> Iterator[dict[str, F32]]:
         """The outputs by name, a batch at a time.
 
         x : float32 [N, C, H, W], by name where the graph has several inputs
-        weights, biases : by name of a Conv node, in place of the graph's own; needs ``swappable``
         """
-        feeds = dict(self._own)
-        feeds.update({f"{n}.weight": w.values for n, w in (weights or {}).items()})
-        feeds.update({f"{n}.bias": b for n, b in (biases or {}).items()})
         given = x if isinstance(x, Mapping) else {self._inputs[0]: x}
         for start in range(0, len(next(iter(given.values()))), self._batch):
             batch = {name: given[name][start : start + self._batch] for name in self._inputs}
-            found = self._session.run(list(self.outputs), {**batch, **feeds})
+            found = self._session.run(list(self.outputs), batch)
             yield dict(zip(self.outputs, (np.asarray(f) for f in found), strict=True))
 
-    def run(
-        self,
-        x: F32 | Mapping[str, F32],
-        weights: Mapping[str, Weight] | None = None,
-        biases: Mapping[str, F32] | None = None,
-    ) -> F32:
-        """The first output for all pictures, flattened: float32 [N, S]. Arguments as in ``batches``."""
+    def run(self, x: F32 | Mapping[str, F32]) -> F32:
+        """The first output for all pictures, flattened: float32 [N, S]; ``x`` as in ``batches``."""
         name = self.outputs[0]
-        return np.concatenate([b[name].reshape(len(b[name]), -1) for b in self.batches(x, weights, biases)])
-
-
-def _feeds(graph: Graph) -> Iterator[tuple[str, F32]]:
-    """Weights and biases of the graph, by the names that ``to_onnx`` gives them as inputs."""
-    for node, conv in graph.convs():
-        yield f"{node.name}.weight", conv.weight.values
-        yield f"{node.name}.bias", conv.bias
+        return np.concatenate([b[name].reshape(len(b[name]), -1) for b in self.batches(x)])

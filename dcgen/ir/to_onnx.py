@@ -36,15 +36,11 @@ OPSET = 22  # the first to define what a pool does with a window that starts in 
 IR_VERSION = 10  # the oldest file version that may hold that opset
 
 
-def to_onnx(
-    graph: Graph, outputs: Sequence[str] | None = None, weights_as_inputs: bool = False
-) -> onnx.ModelProto:
+def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelProto:
     """The graph as a checked ONNX model.
 
     outputs : names of the tensors that become the model's outputs, default ``graph.outputs``. GraphError names
         one that the graph does not have.
-    weights_as_inputs : make each Conv's weight and bias the model inputs ``<node>.weight`` (OIHW)
-        and ``<node>.bias``, so that one onnxruntime session serves many settings of the weights
     """
     wanted = tuple(graph.outputs if outputs is None else outputs)
     unknown = [name for name in wanted if name not in graph.shapes]
@@ -56,10 +52,7 @@ def to_onnx(
         proto, arrays = _export(node)
         nodes.append(proto)
         for name, array in arrays.items():
-            if weights_as_inputs and isinstance(node.op, Conv):
-                inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, array.shape))
-            else:
-                constants.append(numpy_helper.from_array(array, name))
+            constants.append(numpy_helper.from_array(array, name))
     body = helper.make_graph(nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants)
     model = helper.make_model(
         body,

@@ -163,22 +163,6 @@ def test_window_count_is_that_of_onnx(
     assert run(to_onnx(graph), {"x": np.zeros((1, 1, 1, size), np.float32)})[0].shape[-1] == count
 
 
-def test_weights_can_be_inputs_of_one_session() -> None:
-    rng = np.random.default_rng(1)
-    conv = Conv(Weight(np.zeros((2, 1, 3, 3), np.float32)), np.zeros(2, np.float32), pads=(1, 1, 1, 1))
-    graph = Graph("g", (Input("x", (1, 4, 4)),), (Node("y", conv, ("x",)), Node("z", Clip(), ("y",))), ("z",))
-    model = to_onnx(graph, outputs=["y"], weights_as_inputs=True)
-    assert [i.name for i in model.graph.input] == ["x", "y.weight", "y.bias"]
-    session = ort.InferenceSession(model.SerializeToString())
-    x = rng.normal(size=(3, 1, 4, 4)).astype(np.float32)
-    for _ in range(2):
-        weight, bias = rng.normal(size=(2, 1, 3, 3)).astype(np.float32), rng.normal(size=2).astype(np.float32)
-        (theirs,) = session.run(None, {"x": x, "y.weight": weight, "y.bias": bias})
-        other = Conv(Weight(weight), bias, pads=(1, 1, 1, 1))
-        ours = evaluate(graph.with_nodes([Node("y", other, ("x",)), graph.nodes[1]]), {"x": x})["y"]
-        np.testing.assert_allclose(theirs, ours, atol=1e-5)
-
-
 def test_an_unknown_output_is_refused() -> None:
     graph = Graph("g", (Input("x", (1, 4, 4)),), (), ("x",))
     with pytest.raises(GraphError, match="g: has no tensor 'y' to export"):
