@@ -18,7 +18,7 @@ from typing import Literal
 from dcgen.compress.attempts import RANGE, Surcharge, Try, attempt, first_price, prices
 from dcgen.compress.evidence import Divergence, Trial
 from dcgen.compress.search import Line, Placed, Verdict, bracket, search
-from dcgen.compress.secondorder import Quantizer, Sketch
+from dcgen.compress.secondorder import Quantizer
 from dcgen.errors import ConfigError
 
 GoalName = Literal["fidelity", "max_kl", "max_error", "max_top1_drop", "max_bytes"]
@@ -39,6 +39,9 @@ SPARSE_SHARE = 0.6
 """For a user who asks for a density alone, the price of a bit is the one at which the network without the
 density is expected to use this share of the default's loss. It is below 1 because pruning costs most of the
 fidelity then, and coarser levels would save few bytes for what they cost on top."""
+ROOM = 1.5
+"""Loss that the first price may come to, over the one that the constraints on levels cost at any price: at prices
+below that, no surcharge makes a network sparse."""
 LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
 TRIES = (16, 8)
@@ -185,7 +188,7 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     def at(place: float) -> Try:
         return attempt(quantizer, surcharge, math.exp(sign * place), f"quantizing, try {next(numbers)}")
 
-    price = first_price(quantizer, lambda sketch: _too_high(sketch, goal, quantizer))
+    price = _first_price(quantizer, goal)
     if large and density == 1:
         price = _drafted(quantizer, goal, price)
     placed = search(at, lambda tries: judged(tries, goal), line, sign * math.log(price))
@@ -290,8 +293,7 @@ def described(trial: Trial) -> str:
 
 def sparse(quantizer: Quantizer, density: float) -> Try:
     """A network for a density alone, at the price of a bit that ``SPARSE_SHARE`` says."""
-    most = SPARSE_SHARE * usual_loss(Goal("fidelity", 1.0), quantizer.evidence.classes)
-    price = first_price(quantizer, lambda sketch: sketch.loss > most)
+    price = _first_price(quantizer, Goal("fidelity", 1.0), SPARSE_SHARE)
     return attempt(quantizer, Surcharge(quantizer, density), price, "quantizing")
 
 
@@ -313,12 +315,14 @@ def usual_loss(goal: Goal, classes: int) -> float:
             return of_classes(DEFAULT_LOSS, classes)
 
 
-def _too_high(sketch: Sketch, goal: Goal, quantizer: Quantizer) -> bool:
-    """Whether the price of a sketch is expected to be too high for the goal; for a size, whether it is higher than
-    need be."""
+def _first_price(quantizer: Quantizer, goal: Goal, share: float = 1.0) -> float:
+    """The price of a bit at which a network is expected to use this share of the goal's loss, or for a size, to be
+    just larger. Where few levels alone lose more, it is the one at which little is added to that."""
     if goal.name == "max_bytes":
-        return sketch.bits / 8 < goal.limit
-    return sketch.loss > usual_loss(goal, quantizer.evidence.classes)
+        return first_price(quantizer, lambda sketch: sketch.bits / 8 < goal.limit)
+    least = quantizer.sketch(prices(quantizer, RANGE[0], 0.0)).loss
+    most = max(share * usual_loss(goal, quantizer.evidence.classes), ROOM * least)
+    return first_price(quantizer, lambda sketch: sketch.loss > most)
 
 
 def _log(figure: float) -> float:

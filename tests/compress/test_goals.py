@@ -84,7 +84,7 @@ def met(
     """The trial of the try that is chosen among those that ``attempt`` makes, ``first`` being the first price."""
     quantizer: Any = SimpleNamespace(work_bits=0.0, weights=goals.LARGE if large else 1000)
     monkeypatch.setattr(goals, "attempt", attempt)
-    monkeypatch.setattr(goals, "first_price", lambda quantizer, too_high: first)
+    monkeypatch.setattr(goals, "_first_price", lambda quantizer, goal: first)
     monkeypatch.setattr(goals, "_drafted", lambda quantizer, goal, price: price)
     monkeypatch.setattr(goals, "Surcharge", lambda quantizer, density: None)
     return meet(quantizer, goal, 1.0).trial
@@ -265,16 +265,19 @@ def test_goals_that_do_not_suit_the_outputs_are_refused() -> None:
 
 class Pruned:
     """A quantizer whose networks are ``ratio`` times as dense as their sketches, and never less dense than
-    ``least``. The loss of sketches is in proportion to the price."""
+    ``least``. The loss of sketches is in proportion to the price, on top of what ``levels`` cost."""
 
     graph, names = None, ("conv",)
 
-    def __init__(self, ratio: float, least: float = 0.0) -> None:
+    def __init__(self, ratio: float, least: float = 0.0, levels: float = 0.0) -> None:
+        self.levels = levels
         self.ratio, self.least, self.made, self.work_bits, self.weights = ratio, least, 0, 0.0, 1000
         self.evidence = SimpleNamespace(work={}, classes=10, trial=lambda graph: OF_CLASSES)
 
     def sketch(self, prices: Prices) -> SimpleNamespace:
-        return SimpleNamespace(loss=1e3 * prices.bit, density=0.8 * math.exp(-prices.nonzero["conv"] / 4))
+        return SimpleNamespace(
+            loss=self.levels + 1e3 * prices.bit, density=0.8 * math.exp(-prices.nonzero["conv"] / 4)
+        )
 
     def at(self, prices: Prices, stage: str) -> SimpleNamespace:
         self.made += 1
@@ -310,3 +313,9 @@ def test_a_density_out_of_reach_is_refused_with_what_was_reached() -> None:
     quantizer: Any = Pruned(1.0, least=0.2)
     with pytest.raises(ConfigError, match=r"density: 0\.1 cannot be met, 0\.2000 was reached"):
         sparse(quantizer, 0.1)
+
+
+def test_where_few_levels_lose_more_than_the_default_a_price_still_makes_a_network_sparse() -> None:
+    """At the lowest price, a surcharge in bits is worth nothing."""
+    quantizer: Any = Pruned(1.0, levels=0.1)
+    assert sparse(quantizer, 0.33).prices.bit * 1e3 == pytest.approx((goals.ROOM - 1) * 0.1, rel=0.02)

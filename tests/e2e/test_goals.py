@@ -173,7 +173,7 @@ def test_what_cannot_be_met_says_what_was_reached(tmp_path: Path, digits_picture
 @pytest.mark.parametrize(
     ("budget", "message"),
     [
-        (("--flash", "9K"), "bytes of flash, --flash allows 9,216"),
+        (("--flash", "29K"), "bytes of flash, --flash allows 29,696"),
         (("--max-instructions", "100K"), "instructions, --max-instructions allows 100,000"),
     ],
 )
@@ -184,6 +184,15 @@ def test_a_budget_that_is_too_small_fails_with_a_table(budget, message, tmp_path
     assert done.returncode == 1 and not out.exists() and done.stdout == ""
     assert message in " ".join(done.stderr.split()) and "conv6" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_flash_that_not_even_an_empty_network_fits_is_refused_before_the_search(
+    tmp_path, digits_pictures
+) -> None:
+    arguments = ("compile", "digits", "--calibration", digits_pictures / "calibration", "-o", tmp_path / "out")
+    done = dcgen(*arguments, "--target", "cortex-m7", "--flash", "9K")
+    assert done.returncode == 1 and "quantizing" not in done.stderr and not (tmp_path / "out").exists()
+    assert "bytes of flash without any weight, --flash allows 9,216" in " ".join(done.stderr.split())
 
 
 def test_budgets_that_are_met_and_what_is_expected_of_the_firmware(compiled) -> None:
