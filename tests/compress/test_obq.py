@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dcgen.compress.obq import Problem, best_step
+from dcgen.compress.obq import STEP_RATIO, Problem, _least, best_step
 from dcgen.compress.rate import level_costs
 from dcgen.compress.uniform import MAX_LEVEL
 
@@ -59,6 +59,32 @@ def test_a_dearer_bit_gives_fewer_bits_and_more_zeros():
     assert np.count_nonzero(dear.integers) < np.count_nonzero(cheap.integers)
     charged = best_step(problem(), 1.0, nonzero=6.0)
     assert np.count_nonzero(charged.integers) < 0.8 * np.count_nonzero(cheap.integers)
+
+
+@pytest.mark.parametrize("best", [0.9, 1.0, 1.07])
+def test_the_step_of_least_cost_is_found_from_any_and_between_those_compared(best) -> None:
+    """Were it one of a coarse row, networks of nearly one price would differ by more than their price does."""
+    tried = []
+
+    def cost(step):
+        tried.append(step)
+        return np.log(step / best) ** 2
+
+    assert _least(cost, 1.0) == pytest.approx(best, rel=1e-6)
+    assert len(tried) == len(set(tried)) <= 4 + abs(np.log(best) / np.log(STEP_RATIO))
+
+
+def test_where_cost_does_not_curve_the_best_step_that_was_compared_is_taken() -> None:
+    assert _least(lambda step: 1.0, 2.0) == 2.0
+    assert _least(lambda step: np.inf if step > 1 else 1 - step / 10, 1.0) == 1.0
+
+
+def test_a_step_that_is_known_is_kept_but_for_its_fit() -> None:
+    p = problem()
+    found = best_step(p, 0.5)
+    again = best_step(p, 0.5, step=found.step)
+    assert again.step == pytest.approx(found.step, rel=0.05)
+    assert again.error + 0.5 * again.bits == pytest.approx(found.error + 0.5 * found.bits, rel=0.02)
 
 
 def test_groups_are_independent_and_constraints_hold():

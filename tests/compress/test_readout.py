@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dcgen.compress.readout import FACTORS, fit, fitted, readout, scaled
+from dcgen.compress.readout import FACTORS, fit, fitted, in_units, readout, scaled
 from dcgen.compress.uniform import levels_of
 from dcgen.ir.graph import Add, Clip, Graph, Input, Node, Weight
 from dcgen.ir.runner import FloatRunner
-from dcgen.metric import Classes, mean_kl
+from dcgen.metric import Classes, Values, mean_kl, spreads
 from tests.compress.nets import net, replaced
 from tests.graphs import conv
 
@@ -88,3 +88,32 @@ def test_one_picture_changes_neither_factor_nor_shifts() -> None:
     weight, bias = graph.by_name["c"].op.weight, graph.by_name["c"].op.bias
     found = fitted(graph, "c", [{"rb": (one, one + 1)}], weight, bias, Classes())
     assert (found.weight, found.bias) == (weight, bias) and found.loss_of_error > 0
+
+
+def test_values_are_divided_by_their_units_in_the_last_convolution() -> None:
+    graph, units = net(), np.geomspace(1e-3, 1e3, 10)
+    x = np.random.default_rng(1).normal(size=(5, 3, 10, 10)).astype(np.float32)
+    divided, used = in_units(graph, units)
+    assert used is not None
+    expected, found = FloatRunner(graph).run(x) / units, FloatRunner(divided).run(x)
+    assert (np.abs(found - expected) < 1e-4 * np.abs(expected).max(0)).all()
+    np.testing.assert_array_equal(used, units)
+
+
+def test_where_a_division_cannot_go_into_weights_the_units_are_1() -> None:
+    """Behind a rectifier with an upper bound, outputs are not in proportion to weights."""
+    rng = np.random.default_rng(0)
+    nodes = (Node("a", conv(rng, 4, 3, (4, 4)), ("x",)), Node("r", Clip(0.0, 6.0), ("a",)))
+    graph = Graph("capped", (Input("x", (3, 4, 4)),), nodes, ("r",))
+    assert in_units(graph, np.ones(4)) == (graph, None)
+    plane = Graph("plane", (Input("x", (3, 9, 9)),), nodes[:1], ("a",))  # outputs of one channel share its weights
+    assert in_units(plane, np.ones(4 * 6 * 6)) == (plane, None)
+
+
+def test_the_factor_of_values_leaves_the_least_error_in_each_output_s_deviation() -> None:
+    rng = np.random.default_rng(0)
+    scores = rng.normal(0, [1.0, 300.0], (100, 2))
+    reference = np.asarray(1.1 * scores + [5.0, -7.0])
+    factor, shift = fit(reference, scores, Values(spreads(reference.astype(np.float32))))
+    assert factor == pytest.approx(1.1, rel=1e-3)
+    np.testing.assert_allclose(shift, [5.0, -7.0], rtol=0.05)

@@ -82,15 +82,15 @@ def test_a_frontier_of_values_has_their_errors(tmp_path, digits_pictures) -> Non
 
 
 def test_deep_compression_takes_the_same_goals(compiled) -> None:
-    found = compiled("--recipe", "deep-compression", "--max-bytes", "9K")
-    assert 8_500 < found["blob_bytes"] <= 9_000 and found["goal"]["name"] == "max_bytes"
+    found = compiled("--recipe", "deep-compression", "--max-bytes", "16K")
+    assert 15_500 < found["blob_bytes"] <= 16_000 and found["goal"]["name"] == "max_bytes"
     plain = compiled("--recipe", "deep-compression")
     assert plain["goal"]["name"] == "fidelity" and {p["name"] for p in plain["goal"]["limits"]} == {
         "loss",
         "changes",
     }
     assert max(p["reached"] / p["limit"] for p in plain["goal"]["limits"]) <= 1
-    assert plain["nonzeros"] < 0.9 * plain["parameters"]
+    assert plain["nonzeros"] < 0.95 * plain["parameters"]
 
 
 def test_constraints_hold_in_the_file(compiled) -> None:

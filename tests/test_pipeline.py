@@ -1,0 +1,36 @@
+"""What outputs are taken for, and float networks that no compressed one could be compared with."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dcgen.errors import ConfigError, NumericError
+from dcgen.ir.graph import Graph, Input, Node
+from dcgen.pipeline import check_moves, output_kind
+from tests.compress.nets import net
+from tests.graphs import conv
+
+
+def one_output() -> Graph:
+    node = Node("a", conv(np.random.default_rng(0), 1, 3, (4, 4)), ("x",))
+    return Graph("one", (Input("x", (3, 4, 4)),), (node,), ("a",))
+
+
+def test_one_output_is_a_value_more_are_classes_unless_a_user_says_otherwise() -> None:
+    assert output_kind(None, one_output()) == "values" and output_kind(None, net()) == "classes"
+    assert output_kind("values", net()) == "values"
+    with pytest.raises(ConfigError, match=r"outputs: classes need two scores or more, .* has one \(say values\)"):
+        output_kind("classes", one_output())
+
+
+def test_a_float_network_whose_outputs_never_change_is_refused() -> None:
+    moving = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    check_moves("net", moving)
+    check_moves("net", moving[:1])
+    with pytest.raises(
+        NumericError, match=r"net: gives the same outputs for all 5 calibration pictures .*\(check its"
+    ):
+        check_moves("net", np.tile(moving[:1], (5, 1)))
+    with pytest.raises(NumericError, match=r"net: gives outputs that are not finite on calibration pictures"):
+        check_moves("net", np.where(moving > 0, np.inf, moving))
