@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dcgen.ahead import in_turn
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
-PLACES = 256
+PLACES = 160
 """Most output places of a picture that count towards a layer's moments, drawn at random once for each layer;
 half as many where mirror images count as well."""
 DAMPING = 0.01
@@ -72,7 +72,11 @@ def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
     width : of the output plane
     """
     top, left, bottom, right = conv.pads
-    padded = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    padded = x
+    if any(conv.pads):
+        b, c, h, w = x.shape
+        padded = np.zeros((b, c, h + top + bottom, w + left + right), np.float32)
+        padded[:, :, top : top + h, left : left + w] = x
     windows = sliding_window_view(padded, conv.kernel, (2, 3))
     ys, xs = places // width * conv.stride[0], places % width * conv.stride[1]
     found = windows[:, :, ys, xs]  # B, C, P, KH, KW

@@ -50,6 +50,10 @@ MIRROR_ALIKE = 0.6
 measured as well. SqueezeNet trained on photographs reaches 0.77 and more, a network for digits 0.35."""
 
 
+MIRROR_PICTURES = 100
+"""Held-out pictures that this is found out on."""
+
+
 @dataclass(frozen=True)
 class Constraints:
     """What the levels of every layer must keep to.
@@ -115,7 +119,7 @@ class Quantizer:
         self._sensitivity: dict[str, float] = {}  # by Conv node, loss for each unit of squared error
         self._steps: dict[str, tuple[float, float]] = {}  # by Conv node, the last error of a bit, and its step
         self._known: dict[int, dict[str, F32]] = {}  # by number of pictures, the float tensors that walks share
-        alike = _agreement_with_mirrored(graph, evidence.held_out) if evidence.classes else 0.0
+        alike = _agreement_with_mirrored(graph, evidence.held_out[:MIRROR_PICTURES]) if evidence.classes else 0.0
         self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
         # Sensitivities are measured without mirror images: they hardly differ with them, and take less time.
@@ -167,13 +171,12 @@ class Quantizer:
         return Sketch(loss, bits, nonzeros / total)
 
     def walk(self, share: float = 1.0) -> Walk:
-        """A new walk over a share of the measured pictures, their mirror images among them where these count.
-        Walks over the same pictures share what the float network's half of them computes."""
+        """A new walk over a share of the measured pictures; over all of them, with their mirror images where these
+        count. Walks over the same pictures share what the float network's half of them computes."""
         count = math.ceil(share * len(self.evidence.measure))
         measure = self.evidence.measure[:count]
-        return Walk(
-            self.graph, Mirrored(measure) if self._mirrored else measure, self._known.setdefault(count, {})
-        )
+        pictures = Mirrored(measure) if self._mirrored and share == 1 else measure
+        return Walk(self.graph, pictures, self._known.setdefault(count, {}))
 
     def forget(self) -> None:
         """Release what walks over parts of the pictures share."""

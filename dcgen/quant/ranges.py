@@ -60,7 +60,7 @@ def calibrate(
     counts = {n: np.zeros(BINS, np.int64) for n in extremes}
     for batch in ahead(run()):
         for name, x in batch.items():
-            counts[name] += np.histogram(x, BINS, _not_empty(*extremes[name]))[0]
+            counts[name] += _histogram(x, *_not_empty(*extremes[name]))
     return {n: _percentile(counts[n], *_not_empty(*extremes[n]), keep) for n in extremes}
 
 
@@ -75,6 +75,13 @@ def _percentile(counts: np.ndarray, low: float, high: float, keep: float) -> Ran
     last = BINS - 1 - int(np.searchsorted(np.cumsum(counts[::-1]), tail, side="right"))
     kept = counts[first : last + 1].sum()
     return Range(min(0.0, float(edges[first])), max(0.0, float(edges[last + 1])), float(1 - kept / total))
+
+
+def _histogram(x: F32, low: float, high: float) -> np.ndarray:
+    """How many values of ``x`` are in each of the bins between ``low`` and ``high``, which no value is beyond: int64
+    [BINS]. NumPy's own histogram finds exact edges in five times the time."""
+    bins = ((x.ravel() - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.int64)
+    return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
 
 def _not_empty(low: float, high: float) -> tuple[float, float]:
