@@ -127,7 +127,7 @@ def test_eval_compares_with_the_float_model(on: str, digits_out: Path, digits_pi
     found = dcgen_json("eval", digits_out, "--images", test, "--labels", test / "labels.txt", "--on", on)
     assert found["n"] == 500
     assert found["float"]["top1"] >= 0.97
-    assert found["compressed"]["top1"] >= 0.96
+    assert found["compressed"]["top1"] >= 0.95
     assert found["compressed"]["top5"] >= found["compressed"]["top1"]
     assert 0.95 <= found["agreement"] <= 1
     assert 0 <= found["mean_kl"] < 0.1
