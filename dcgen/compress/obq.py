@@ -107,20 +107,20 @@ def best_step(problem: Problem, price: float, nonzero: float = 0.0, step: float 
 
 def _least(cost: Callable[[float], float], first: float) -> float:
     """The step of least cost, from ``first`` on."""
-    at, ratio = first, STEP_RATIO
-    costs = {first: cost(first), first * ratio: cost(first * ratio)}
-    if costs[first * ratio] > costs[first]:
-        ratio = 1 / ratio
-        costs[first * ratio] = cost(first * ratio)
-    while costs[at * ratio] < costs[at]:
-        at *= ratio
-        if at * ratio not in costs:
-            costs[at * ratio] = cost(at * ratio)
-    before, here, behind = costs.get(at / ratio, math.inf), costs[at], costs[at * ratio]
+    costs = {i: cost(first * STEP_RATIO**i) for i in (0, 1)}
+    at, way = 0, 1
+    if costs[1] > costs[0]:
+        way = -1
+        costs[-1] = cost(first / STEP_RATIO)
+    while costs[at + way] < costs[at]:
+        at += way
+        if at + way not in costs:
+            costs[at + way] = cost(first * STEP_RATIO ** (at + way))
+    before, here, behind = costs.get(at - 1, math.inf), costs[at], costs.get(at + 1, math.inf)
     curvature = before - 2 * here + behind
     if not math.isfinite(curvature) or curvature <= 0:
-        return at
-    return float(at * ratio ** (0.5 * (before - behind) / curvature))
+        return first * STEP_RATIO**at
+    return float(first * STEP_RATIO ** (at + 0.5 * (before - behind) / curvature))
 
 
 def rough(problem: Problem, price: float, nonzero: float = 0.0) -> Choice:

@@ -61,7 +61,7 @@ def test_a_dearer_bit_gives_fewer_bits_and_more_zeros():
     assert np.count_nonzero(charged.integers) < 0.8 * np.count_nonzero(cheap.integers)
 
 
-@pytest.mark.parametrize("best", [0.9, 1.0, 1.07])
+@pytest.mark.parametrize("best", [0.01, 0.9, 1.0, 1.07, 40.0])
 def test_the_step_of_least_cost_is_found_from_any_and_between_those_compared(best) -> None:
     """Were it one of a coarse row, networks of nearly one price would differ by more than their price does."""
     tried = []
