@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -61,6 +61,16 @@ class Problem:
         inverse = np.linalg.inv(_permuted(self.hessian, order))
         lower = np.linalg.cholesky((inverse + inverse.transpose(0, 2, 1)) / 2)
         return order, np.ascontiguousarray(lower.transpose(0, 2, 1))
+
+    def thinned(self, rows: int) -> Problem:
+        """The problem of every k-th output alone, so that about ``rows`` of each group are left."""
+        step = max(1, self.target.shape[1] // rows)
+        if step == 1:
+            return self
+        free = None if self.free is None else self.free[:, ::step]
+        some = replace(self, target=self.target[:, ::step], free=free)
+        some.__dict__["factor"] = self.factor  # which depends on the Hessian alone
+        return some
 
     def error(self, weights: F64) -> float:
         """The squared error of ``weights`` Q, float64 [G, R, D], for a mean input: the sum over all groups of

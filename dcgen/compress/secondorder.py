@@ -37,6 +37,8 @@ PROBE_PICTURES = 64
 do less harm than elsewhere."""
 PROBE_MEASURED = 256
 """Measured pictures from which the moments for probes and sketches are taken: more change these little."""
+SKETCH_ROWS = 64
+"""Outputs of each group of a layer that sketches are made of, for which its others are like them."""
 SAME_STEP = 0.7
 """Difference of the logarithms of two prices up to which the step of a layer at the one follows from its step at
 the other, by ``STEP_POWER``."""
@@ -163,11 +165,13 @@ class Quantizer:
         seconds."""
         loss, bits, nonzeros, total = 0.0, 0.0, 0, 0
         for name, problem in self._problems.items():
-            choice = rough(problem, self.error_of_a_bit(name, problem, prices), prices.nonzero.get(name, 0.0))
-            loss += self._sensitivity[name] * choice.error
-            bits += choice.bits
-            nonzeros += int(np.count_nonzero(choice.integers))
-            total += choice.integers.size
+            some = problem.thinned(SKETCH_ROWS)
+            choice = rough(some, self.error_of_a_bit(name, problem, prices), prices.nonzero.get(name, 0.0))
+            factor = problem.target.size / some.target.size
+            loss += self._sensitivity[name] * choice.error * factor
+            bits += choice.bits * factor
+            nonzeros += int(np.count_nonzero(choice.integers) * factor)
+            total += problem.target.size
         return Sketch(loss, bits, nonzeros / total)
 
     def walk(self, share: float = 1.0) -> Walk:

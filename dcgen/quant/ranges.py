@@ -78,8 +78,8 @@ def _percentile(counts: np.ndarray, low: float, high: float, keep: float) -> Ran
 
 
 def _histogram(x: F32, low: float, high: float) -> np.ndarray:
-    """How many values of ``x`` are in each of the bins between ``low`` and ``high``, which no value is beyond: int64
-    [BINS]. NumPy's own histogram finds exact edges in five times the time."""
+    """How many values of ``x`` are in each of the bins between ``low`` and ``high``, which no value is beyond:
+    int64 [BINS]. NumPy's own histogram finds exact edges in five times the time."""
     bins = ((x.ravel() - np.float32(low)) * np.float32(BINS / (high - low))).astype(np.int64)
     return np.bincount(np.minimum(bins, BINS - 1), minlength=BINS)
 
