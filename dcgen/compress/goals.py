@@ -27,8 +27,10 @@ DEFAULT_LOSS = 0.011
 """By default, limit of the loss of up to ``MANY_CLASSES`` classes, in nats at the metric's temperature. With
 more it is in proportion to their number, as the next class is closer to the first then: .11 for a thousand. What
 that comes to on SqueezeNet stands in docs/decisions/0006, on small networks in docs/decisions/0010."""
-DEFAULT_CHANGES = 0.0133
-"""By default, limit of the share of pictures whose first class is expected to change; of many classes as above."""
+DEFAULT_CHANGES = 0.01
+"""By default, limit of the share of pictures whose first class is expected to change. With many classes it grows
+by ``CHANGES_POWER`` of their number: where the first class is often in doubt, its changes cost little accuracy."""
+CHANGES_POWER = 1.4
 MANY_CLASSES = 100
 DEFAULT_DROP = 0.5
 """By default, limit of the accuracy that is expected to be lost, in percentage points, where labels are known;
@@ -58,7 +60,7 @@ DRAFTS = 2
 """Most drafts that a large network is begun with, to save tries."""
 DRAFT_SHARE = 0.25
 """Share of the measured pictures that drafts are made from."""
-DRAFT_LOSS = 0.92
+DRAFT_LOSS = 0.97
 """Loss of a try over that of a draft at the same price: more pictures lower it by a ninth, rounded activations
 raise it by a thirtieth (SqueezeNet v1.1)."""
 DRAFT_SIZE = 1.03
@@ -156,8 +158,9 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
     if trial.expected_changes is None or trial.agreement is None:
         # A root mean square over n inputs is known to a share of 1 / sqrt(2 n).
         error = trial.relative_error
-        return (Part("relative_error", error * (1 + 1 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
-    changes, loss = (of_classes(limit, trial.classes) for limit in (DEFAULT_CHANGES, DEFAULT_LOSS))
+        return (Part("relative_error", error * (1 + 1.5 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
+    many = max(1.0, trial.classes / MANY_CLASSES)
+    changes, loss = DEFAULT_CHANGES * many**CHANGES_POWER, of_classes(DEFAULT_LOSS, trial.classes)
     allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n)
     parts = [
         Part("loss", trial.loss, loss, trial.loss, loss),
