@@ -75,6 +75,9 @@ LOSS_PER_POINT = 0.05
 DOUBT = 1.645
 """Standard deviations by which a count of changed pictures may exceed what is allowed of it: more is by chance
 once in twenty."""
+LOSS_SCATTER = 0.85
+"""Standard deviation of the logarithm of the loss from network to network of one quality, times the root of the
+number of pictures: 6 % on 200 (docs/decisions/0006)."""
 ALIKE = 0.98
 """Share of the largest file within a size from which on files count as equally large, and the better one is
 taken."""
@@ -163,7 +166,7 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
     changes, loss = DEFAULT_CHANGES * many**CHANGES_POWER, of_classes(DEFAULT_LOSS, trial.classes)
     allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n)
     parts = [
-        Part("loss", trial.loss, loss, trial.loss, loss),
+        Part("loss", trial.loss, loss, trial.loss, loss * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),
         Part("changes", trial.expected_changes, changes, 1 - trial.agreement, allowed),
     ]
     if trial.expected_drop is not None and trial.top1_drop is not None:

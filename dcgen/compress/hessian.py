@@ -20,7 +20,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from dcgen.ahead import in_turn
 from dcgen.ir.graph import F32, F64, Conv, Graph
 
-PLACES = 160
+PLACES = 256
 """Most output places of a picture that count towards a layer's moments, drawn at random once for each layer;
 half as many where mirror images count as well."""
 DAMPING = 0.01

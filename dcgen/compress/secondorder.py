@@ -35,7 +35,7 @@ divergence."""
 PROBE_PICTURES = 64
 """Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
 do less harm than elsewhere."""
-PROBE_MEASURED = 256
+PROBE_MEASURED = 1000
 """Measured pictures from which the moments for probes and sketches are taken: more change these little."""
 SKETCH_ROWS = 64
 """Outputs of each group of a layer that sketches are made of, for which its others are like them."""
