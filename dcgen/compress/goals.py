@@ -48,7 +48,7 @@ LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
 TRIES = (16, 8)
 """Most tries of a search, for small and for large networks."""
-GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.04))
+GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.12))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
 share of a file's size that is not worth another try, and the share of the limit that need not be used."""
 UNUSED = 0.01
@@ -65,7 +65,7 @@ DRAFT_LOSS = 0.97
 raise it by a thirtieth (SqueezeNet v1.1)."""
 DRAFT_SIZE = 1.03
 """Bytes of a file over those of the levels of a draft at the same price (SqueezeNet v1.1)."""
-DRAFT_CLOSE = 0.4
+DRAFT_CLOSE = 0.6
 """Change of the logarithm of the price below which a draft is close enough."""
 PRIOR_TRIES = 2
 """The mean difference between measured and expected losses is taken as if this many further tries had shown
