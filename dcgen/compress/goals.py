@@ -51,6 +51,8 @@ TRIES = (16, 8)
 GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.12))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
 share of a file's size that is not worth another try, and the share of the limit that need not be used."""
+CLOSE_TO_ASKED = 0.04
+"""Share of a limit that need not be used where a user has asked for it."""
 UNUSED = 0.01
 """Share of a size that need not be used."""
 SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.25}
@@ -210,7 +212,8 @@ def line_of(goal: Goal, large: bool) -> Line:
     gap, enough, close = GAPS[large]
     if goal.name == "max_bytes":
         return Line(-high, -low, SLOPES["max_bytes"], TRIES[large], gap, UNUSED, UNUSED, aim=-UNUSED / 2)
-    return Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, close)
+    unused = close if goal.name == "fidelity" else min(close, CLOSE_TO_ASKED)
+    return Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, unused)
 
 
 def _drafted(quantizer: Quantizer, goal: Goal, price: float) -> float:

@@ -215,27 +215,27 @@ def test_the_limits_of_a_user_who_asks_for_nothing_suit_the_outputs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "loss", "changes"), [(2, 0.011, 0.0133), (100, 0.011, 0.0133), (1000, 0.11, 0.133)]
+    ("classes", "loss", "changes"), [(2, 0.011, 0.01), (100, 0.011, 0.01), (1000, 0.11, 0.2512)]
 )
-def test_limits_of_many_classes_are_in_proportion_to_their_number(
+def test_limits_of_many_classes_grow_with_their_number(
     classes: int, loss: float, changes: float
 ) -> None:
     parts = Goal("fidelity", 1.0).parts(replace(OF_CLASSES, classes=classes))
-    assert [p.limit for p in parts] == pytest.approx([loss, changes])
+    assert [p.limit for p in parts] == pytest.approx([loss, changes], rel=1e-3)
 
 
 def test_a_count_of_changes_may_be_above_the_limit_by_what_chance_adds() -> None:
-    """Of 200 pictures with an expected share of 1.33 %, 3 % change once in twenty times."""
+    """Of 200 pictures with an expected share of 1 %, 2.2 % change once in twenty times."""
     few = replace(OF_CLASSES, classes=10, loss=0.001, expected_changes=0.01)
-    for agreement, meets in ((0.975, True), (0.97, False)):
+    for agreement, meets in ((0.98, True), (0.975, False)):
         (verdict,) = judged([made(replace(few, agreement=agreement), of_error=None)], Goal("fidelity", 1.0))
         assert verdict.meets == meets
     (verdict,) = judged([made(replace(few, expected_changes=0.02), of_error=None)], Goal("fidelity", 1.0))
-    assert not verdict.meets and verdict.strain == pytest.approx(math.log(0.02 / 0.0133))
+    assert not verdict.meets and verdict.strain == pytest.approx(math.log(2))
 
 
 def test_the_strain_is_that_of_the_tightest_limit() -> None:
-    trial = replace(OF_CLASSES, classes=10, loss=0.0055, expected_changes=0.0266)
+    trial = replace(OF_CLASSES, classes=10, loss=0.0055, expected_changes=0.02)
     (verdict,) = judged([made(trial, of_error=None)], Goal("fidelity", 1.0))
     assert verdict.strain == pytest.approx(math.log(2)) and not verdict.meets
     assert Goal("fidelity", 1.0).figure(trial) == pytest.approx(2)

@@ -50,5 +50,5 @@ def test_empty_layers_and_limits_that_are_not_kept_are_said() -> None:
     (said,) = doubts(net(), empty, TRIAL, None)
     assert said == "all weights of b are zero: nothing of what they read gets through"
     (said,) = doubts(net(), net(), replace(TRIAL, expected_changes=0.02), goal)
-    assert said == ("no network keeps to the default's limit: changes is 0.02 (measured 0.01), the limit 0.0133")
+    assert said == ("no network keeps to the default's limit: changes is 0.02 (measured 0.01), the limit 0.01")
     assert doubts(net(), net(), replace(TRIAL, expected_changes=0.02), Goal("max_kl", 1.0)) == ()

@@ -37,13 +37,15 @@ DATA_INPUTS = {"Add": 2, "Sum": 3, "Concat": 2, "Constant": 0, "ConstantOfShape"
 """How many inputs of an operator are data, where that is not one."""
 
 REFUSED = {
+    "supported before one DequantizeLinear or Cast": """
+        clip_default_int8_inbounds clip_default_int8_inbounds_expanded clip_default_int8_max
+        clip_default_int8_min div_int8 div_uint8 maxpool_2d_uint8 mul_int8 mul_uint8 sub_int8 sub_uint8""",
+    "one input is supported": "add_int8 add_uint8",
     "float tensors are supported, found (U?INT|no tensor)": """
-        add_int16 add_int8 add_uint16 add_uint32 add_uint64 add_uint8 clip_default_int8_inbounds
-        clip_default_int8_inbounds_expanded clip_default_int8_max clip_default_int8_min div_int16
-        div_int32_trunc div_int8 div_uint16 div_uint32 div_uint64 div_uint8 edge_pad identity_opt
-        identity_sequence maxpool_2d_uint8 mul_int16 mul_int8 mul_uint16 mul_uint32 mul_uint64
-        mul_uint8 reflect_pad sub_int16 sub_int8 sub_uint16 sub_uint32 sub_uint64 sub_uint8
-        top_k_same_values top_k_same_values_2d top_k_same_values_largest top_k_uint64 wrap_pad""",
+        add_int16 add_uint16 add_uint32 add_uint64 div_int16 div_int32_trunc div_uint16 div_uint32
+        div_uint64 edge_pad identity_opt identity_sequence mul_int16 mul_uint16 mul_uint32 mul_uint64
+        reflect_pad sub_int16 sub_uint16 sub_uint32 sub_uint64 top_k_same_values top_k_same_values_2d
+        top_k_same_values_largest top_k_uint64 wrap_pad""",
     "rank 1 to 4 is supported, found 5": """
         averagepool_3d_default averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_False
         averagepool_3d_dilations_large_count_include_pad_is_0_ceil_mode_is_True
