@@ -217,9 +217,7 @@ def test_the_limits_of_a_user_who_asks_for_nothing_suit_the_outputs() -> None:
 @pytest.mark.parametrize(
     ("classes", "loss", "changes"), [(2, 0.011, 0.01), (100, 0.011, 0.01), (1000, 0.11, 0.2512)]
 )
-def test_limits_of_many_classes_grow_with_their_number(
-    classes: int, loss: float, changes: float
-) -> None:
+def test_limits_of_many_classes_grow_with_their_number(classes: int, loss: float, changes: float) -> None:
     parts = Goal("fidelity", 1.0).parts(replace(OF_CLASSES, classes=classes))
     assert [p.limit for p in parts] == pytest.approx([loss, changes], rel=1e-3)
 
@@ -241,8 +239,10 @@ def test_the_strain_is_that_of_the_tightest_limit() -> None:
     assert Goal("fidelity", 1.0).figure(trial) == pytest.approx(2)
 
 
-@pytest.mark.parametrize(("pictures", "limit"), [(1000, 0.5), (200, 0.5), (50, 2.0)])
-def test_the_accuracy_that_may_be_lost_is_half_a_point_or_one_picture(pictures: int, limit: float) -> None:
+@pytest.mark.parametrize(("pictures", "limit"), [(1000, 0.3), (100, 0.5), (50, 1.0)])
+def test_the_accuracy_that_is_expected_to_be_lost_is_three_tenths_of_a_point_or_half_a_picture(
+    pictures: int, limit: float
+) -> None:
     trial = replace(OF_CLASSES, pictures=pictures, top1_drop=0.4, expected_drop=(0.2, 0.4))
     part = Goal("fidelity", 1.0).parts(trial)[-1]
     assert (part.name, part.limit, part.value) == ("top1_drop", limit, 0.4) and part.allowed > limit
