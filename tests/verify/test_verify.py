@@ -115,16 +115,15 @@ def test_a_memory_fault_is_found_by_the_sanitizers(
     out_dir: Path, graph: QGraph, pictures: U8, tmp_path: Path
 ) -> None:
     needs(HOST)
-    smaller = "uint8_t model_arena[DCG_MODEL_ARENA_BYTES - 64]"
+    call = "status = dcg_run(&model_net, model_input, model_scores);"
+    fault = "uint8_t *volatile behind = model_arena + sizeof model_arena;\n    *behind = 0;"
     out = patched(
-        out_dir, tmp_path / "out", "port/model_memory.c", "uint8_t model_arena[DCG_MODEL_ARENA_BYTES]", smaller
+        out_dir,
+        tmp_path / "out",
+        "port/harness/run.c",
+        f"const dcg_status {call}",
+        f"{fault}\n    dcg_status {call}",
     )
-    header = out / "firmware/port/model_memory.h"
-    header.write_text(
-        header.read_text().replace("model_arena[DCG_MODEL_ARENA_BYTES]", "model_arena[DCG_MODEL_ARENA_BYTES - 64]")
-    )
-    run = out / "firmware/port/harness/run.c"
-    run.write_text(run.read_text().replace("sizeof model_arena)", "DCG_MODEL_ARENA_BYTES)"))
     with pytest.raises(ToolError, match=r"host: the program failed .*AddressSanitizer"):
         verify(out, [HOST], pictures, graph)
 
