@@ -17,9 +17,9 @@ import numpy as np
 from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
 from dcgen.ir.runner import FloatRunner, batch_size
 
-KEPT_BYTES = 1300 * 2**20
+KEPT_BYTES = 1000 * 2**20
 """Most bytes of the tensors at a cut that is kept, over both networks and all pictures."""
-KNOWN_BYTES = 1000 * 2**20
+KNOWN_BYTES = 800 * 2**20
 """Most bytes of the float network's tensors that one walk leaves for the next ones."""
 
 
