@@ -59,12 +59,15 @@ def test_the_table_has_both_rivals_in_one_line() -> None:
 
 
 def check(member: Member, out: Path) -> None:
-    """dcgen reaches the bars, and what onnxruntime made is a network, too."""
+    """dcgen reaches the bars, and onnxruntime's quantizer made a file to compare with. What that file's outputs are
+    worth depends on the processor: on some, sums of its products saturate."""
     found = measured(network(member), out)
     assert found.misses() == [], table([found])
-    rival = found.rival_figures
-    assert found.rival_bytes > found.parameters
-    assert (rival.agreement or 1.0) > 0.9 and (found.kind == "classes" or max(rival.relative_error) < 0.2)
+    assert (
+        found.rival_bytes > found.parameters
+        and found.figures is not None
+        and found.rival_figures.n == found.figures.n
+    )
 
 
 @pytest.mark.parametrize("name", QUICK)
