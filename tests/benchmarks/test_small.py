@@ -59,8 +59,8 @@ def test_the_table_has_both_rivals_in_one_line() -> None:
 
 
 def check(member: Member, out: Path) -> None:
-    """dcgen reaches the bars, and onnxruntime's quantizer made a file to compare with. What that file's outputs are
-    worth depends on the processor: on some, sums of its products saturate."""
+    """dcgen reaches the bars. What onnxruntime's quantizer makes stands beside it, but is not judged: on some
+    processors, sums of its products saturate."""
     found = measured(network(member), out)
     assert found.misses() == [], table([found])
     assert (
