@@ -75,9 +75,9 @@ PRIOR_TRIES = 2
 none: a few differences are half chance."""
 LOSS_PER_POINT = 0.05
 """Loss that is taken to lose one percentage point of accuracy, for the first price alone."""
-DOUBT = 1.645
-"""Standard deviations by which a count of changed pictures may exceed what is allowed of it: more is by chance
-once in twenty."""
+DOUBT = 2.326
+"""Standard deviations by which a measured figure, and a count by one picture on top, may exceed what is allowed of
+the quiet one: more is by chance once in a hundred. Counts of few pictures would otherwise decide on sizes."""
 LOSS_SCATTER = 0.85
 """Standard deviation of the logarithm of the loss from network to network of one quality, times the root of the
 number of pictures: 6 % on 200 (docs/decisions/0006)."""
@@ -167,7 +167,7 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
         return (Part("relative_error", error * (1 + 1.5 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
     many = max(1.0, trial.classes / MANY_CLASSES)
     changes, loss = DEFAULT_CHANGES * many**CHANGES_POWER, of_classes(DEFAULT_LOSS, trial.classes)
-    allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n)
+    allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n) + 1 / n
     parts = [
         Part("loss", trial.loss, loss, trial.loss, loss * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),
         Part("changes", trial.expected_changes, changes, 1 - trial.agreement, allowed),

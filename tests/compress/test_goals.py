@@ -223,9 +223,10 @@ def test_limits_of_many_classes_grow_with_their_number(classes: int, loss: float
 
 
 def test_a_count_of_changes_may_be_above_the_limit_by_what_chance_adds() -> None:
-    """Of 200 pictures with an expected share of 1 %, 2.2 % change once in twenty times."""
+    """Of 200 pictures with an expected share of 1 %, 2.6 % change once in a hundred times, and one picture more
+    is allowed."""
     few = replace(OF_CLASSES, classes=10, loss=0.001, expected_changes=0.01)
-    for agreement, meets in ((0.98, True), (0.975, False)):
+    for agreement, meets in ((0.97, True), (0.965, False)):
         (verdict,) = judged([made(replace(few, agreement=agreement), of_error=None)], Goal("fidelity", 1.0))
         assert verdict.meets == meets
     (verdict,) = judged([made(replace(few, expected_changes=0.02), of_error=None)], Goal("fidelity", 1.0))
