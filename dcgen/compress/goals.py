@@ -47,7 +47,7 @@ ROOM = 1.5
 below that, no surcharge makes a network sparse."""
 LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
-TRIES = (16, 8)
+TRIES = (16, 6)
 """Most tries of a search, for small and for large networks."""
 GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.12))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
