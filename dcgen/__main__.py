@@ -1,6 +1,7 @@
 """Entry point of the ``dcgen`` script and of ``python -m dcgen``.
 
-Loading the command line takes seconds. A signal meanwhile ends the process in one line, as it does later on.
+Loading the command line takes seconds. What ends the process in one line on a signal is installed before that, as
+Python would print a traceback.
 """
 
 from __future__ import annotations

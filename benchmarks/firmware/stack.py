@@ -58,7 +58,8 @@ COMPILERS: Mapping[str, tuple[str, ...]] = {
 }
 """Compilers by the core that they compile for, as ``dcgen.targets.stack`` names it."""
 LEVELS: Mapping[bool, tuple[str, ...]] = {True: ("-O1", "-Os", "-O2", "-O3"), False: ("-O0",)}
-"""Levels of optimisation, by whether the compiler optimises."""
+"""Flags of the compilers' levels of optimisation: those that optimise (True), and the one that does not (False),
+whose stack frames are larger."""
 
 _TOOLS = {
     "arm-none-eabi-": "arm-none-eabi-",
@@ -112,7 +113,7 @@ def deepest(compiler: str, level: str) -> tuple[int, tuple[str, ...]]:
 
 
 def _tools(compiler: str) -> str:
-    """Prefix of the GNU tools for what the compiler makes."""
+    """What the names of the GNU tools (objdump, nm) begin with that read the object files of ``compiler``."""
     return next((prefix for word, prefix in _TOOLS.items() if word in compiler), "")
 
 

@@ -25,7 +25,7 @@ class Labelled:
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A trained network.
+    """One trained network of the zoo, and the samples that dcgen is judged on with it.
 
     kind : what its outputs are
     binary : it has one output, which is positive for yes

@@ -59,7 +59,10 @@ class Samples(ABC):
 
     @abstractmethod
     def kind(self, own: TensorInput | None) -> Kind:
-        """What the samples are for a network whose own input is ``own``, None where that is of floats."""
+        """Whether the network takes the samples as pictures, as real values, or as the bytes of its input.
+
+        own : the network's input where that is of integers, None where it is of floats
+        """
 
     @abstractmethod
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
@@ -114,19 +117,18 @@ class PictureFolder(Samples):
 
     def __init__(self, path: Path, warn: Warn) -> None:
         self.path = path
-        inside = _entries(path)
-        files = [f for f in inside if _is_picture(f)]
-        skipped = [f for f in inside if f not in files]
+        files, skipped = _pictures_among(_entries(path))
         if not files:
-            folders = [f for f in inside if f.is_dir() and not f.name.startswith(".")]
-            held = {folder: _entries(folder) for folder in folders}
-            pictures = {folder: [f for f in held[folder] if _is_picture(f)] for folder in folders}
-            files = [f for found in pictures.values() for f in found]
-            skipped = [f for f in inside if f not in folders]
-            skipped += [f for folder in folders for f in held[folder] if f not in pictures[folder]]
+            folders = [f for f in skipped if f.is_dir() and not f.name.startswith(".")]
+            skipped = [f for f in skipped if not f.is_dir() or f.name.startswith(".")]
+            held = [_pictures_among(_entries(folder)) for folder in folders]
+            files = [f for pictures, _ in held for f in pictures]
+            skipped += [f for _, others in held for f in others]
             self.classes = tuple(folder.name for folder in folders)
-            self.labels = np.array([i for i, f in enumerate(folders) for _ in pictures[f]], np.int64)
-            if files and (empty := [folder.name for folder in folders if not pictures[folder]]):
+            self.labels = np.array([i for i, (pictures, _) in enumerate(held) for _ in pictures], np.int64)
+            if files and (
+                empty := [f.name for f, (pictures, _) in zip(folders, held, strict=True) if not pictures]
+            ):
                 share = f"{len(empty)} of {len(folders)}"
                 warn(f"{path}: {share} class folders hold no picture (the first is {empty[0]})")
         if not files:
@@ -299,5 +301,11 @@ def _entries(folder: Path) -> list[Path]:
         raise PictureError(folder, f"cannot be listed: {e.strerror or e}") from e
 
 
-def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in picture_files.SUFFIXES and file.is_file() and not file.name.startswith(".")
+def _pictures_among(entries: list[Path]) -> tuple[list[Path], list[Path]]:
+    """The entries of a folder that are picture files, and the others, each in their order."""
+    pictures: list[Path] = []
+    others: list[Path] = []
+    for entry in entries:
+        named = entry.suffix.lower() in picture_files.SUFFIXES and not entry.name.startswith(".")
+        (pictures if named and entry.is_file() else others).append(entry)
+    return pictures, others

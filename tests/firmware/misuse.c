@@ -1,6 +1,7 @@
-/* Misuse of the functions in dcg.h, under sanitizers. Each attempt must be refused (or, where it is said so,
- * taken) and must leave the net and the memory around it as they were. Prints a line for each attempt that is
- * mishandled, and last how many attempts there were and how many were mishandled.
+/* Calls the functions in dcg.h wrongly, under sanitizers. Each call must return an error (or, where the
+ * attempt says that it is harmless, DCG_OK) and must leave the net and the memory around it as they were.
+ * Prints a line for each attempt that is mishandled, and last how many attempts there were and how many were
+ * mishandled.
  *
  * The argument is a model with a self-test, a shared library as program.c takes it. Memory is from malloc, of
  * exactly the stated sizes but where areas are to overlap: those lie in one pool. */

@@ -96,7 +96,8 @@ def test_real_numbers_are_no_picture(tmp_path):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_is_turned_as_viewers_turn_it(tmp_path, orientation):
-    """The tag says how the camera was held: the stored rows are the picture's columns for 5 to 8."""
+    """The EXIF orientation, 1 to 8, says which turn or mirroring undoes how the camera was held. With 5 to 8,
+    height and width of the file are swapped."""
     upright = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     undo = [
         *(lambda a: a, lambda a: a[:, ::-1], lambda a: a[::-1, ::-1], lambda a: a[::-1]),
