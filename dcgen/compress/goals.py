@@ -10,9 +10,10 @@ expect of further pictures (``metric``), and the try that is chosen keeps to the
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from dcgen.compress.attempts import RANGE, Surcharge, Try, attempt, first_price, prices
@@ -64,8 +65,8 @@ DRAFTS = 2
 DRAFT_SHARE = 0.25
 """Share of the measured pictures that drafts are made from."""
 DRAFT_LOSS = 0.97
-"""Loss of a try over that of a draft at the same price: more pictures lower it by a ninth, rounded activations
-raise it by a thirtieth (SqueezeNet v1.1)."""
+"""Loss to expect of a try over the loss of a draft at the same price: .93 and 1.01 with SqueezeNet v1.1. A try has
+more pictures and their mirror images, which lower it, and rounded activations, which raise it."""
 DRAFT_SIZE = 1.03
 """Bytes of a file over those of the levels of a draft at the same price (SqueezeNet v1.1)."""
 DRAFT_CLOSE = 0.6
@@ -189,32 +190,60 @@ def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
     returned instead, as nobody has asked for its limits.
     """
     surcharge = Surcharge(quantizer, density)
-    sign = -1.0 if goal.name == "max_bytes" else 1.0  # the goal is met at low prices, a size at high ones
-    large = quantizer.weights >= LARGE
-    line = line_of(goal, large)
-    numbers = iter(range(1, line.tries + 1))
+    price = _first_price(quantizer, goal)
+    if quantizer.weights >= LARGE and density == 1:
+        price = _drafted(quantizer, goal, price)
+
+    def at(bit: float, number: int) -> Try:
+        return attempt(quantizer, surcharge, bit, f"quantizing, try {number}")
+
+    return sought(at, goal, quantizer.weights, RANGE, price, work=bool(quantizer.work_bits))
+
+
+def sought(
+    attempt: Callable[[float, int], Try],
+    goal: Goal,
+    weights: int,
+    prices: tuple[float, float],
+    first: float,
+    work: bool = False,
+) -> Try:
+    """The try that a search for a goal ends with.
+
+    attempt : makes the try of a price; its number, from 1, is for reports
+    weights : of the network, by which a try takes long or not
+    prices : lowest and highest price of the search
+    first : price that the search begins with
+    work : whether the target's work counts, which a smaller file need not mean
+
+    Raises ConfigError as ``meet``.
+    """
+    sign, line, numbers = _sign(goal), line_of(goal, weights >= LARGE, prices), itertools.count(1)
 
     def at(place: float) -> Try:
-        return attempt(quantizer, surcharge, math.exp(sign * place), f"quantizing, try {next(numbers)}")
+        return attempt(math.exp(sign * place), next(numbers))
 
-    price = _first_price(quantizer, goal)
-    if large and density == 1:
-        price = _drafted(quantizer, goal, price)
-    placed = search(at, lambda tries: judged(tries, goal), line, sign * math.log(price))
-    return chosen(placed, goal, bool(quantizer.work_bits))
+    placed = search(at, lambda tries: judged(tries, goal), line, sign * math.log(first))
+    return chosen(placed, goal, work)
 
 
-def line_of(goal: Goal, large: bool) -> Line:
+def line_of(goal: Goal, large: bool, prices: tuple[float, float] = RANGE) -> Line:
     """The line that is searched: logarithms of prices, for a size of their reverses.
 
     large : whether a try takes long
+    prices : lowest and highest price
     """
-    low, high = map(math.log, RANGE)
+    low, high = sorted(_sign(goal) * math.log(price) for price in prices)
     gap, enough, close = GAPS[large]
     if goal.name == "max_bytes":
-        return Line(-high, -low, SLOPES["max_bytes"], TRIES[large], gap, UNUSED, UNUSED, aim=-UNUSED / 2)
+        return Line(low, high, SLOPES["max_bytes"], TRIES[large], gap, UNUSED, UNUSED, aim=-UNUSED / 2)
     unused = close if goal.name == "fidelity" else min(close, CLOSE_TO_ASKED)
     return Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, unused)
+
+
+def _sign(goal: Goal) -> float:
+    """Which way goals get harder to meet along the price: a size is met at high prices, any other at low ones."""
+    return -1.0 if goal.name == "max_bytes" else 1.0
 
 
 def _drafted(quantizer: Quantizer, goal: Goal, price: float) -> float:
@@ -245,12 +274,13 @@ def judged(tries: Sequence[Try], goal: Goal) -> list[Verdict]:
     losses = _expected_losses(tries)
     verdicts = []
     for t, of, loss in zip(tries, parts, losses, strict=True):
-        strains = {p.name: p.strain for p in of}
-        for p in of:
-            if loss is not None and p.name in ("loss", "mean_kl") and p.value == t.trial.loss:
-                strains[p.name] = _log(loss) - math.log(p.limit)
-        meets = max(strains.values()) <= 0 and all(p.measured <= p.allowed for p in of) and not t.emptied
-        verdicts.append(Verdict(max(strains.values()), meets, math.log(t.trial.blob_bytes)))
+        if loss is not None:
+            # The expected loss is the quiet figure of the loss, and of the divergence where that is the loss.
+            quiet = ("loss", "mean_kl") if t.trial.mean_kl == t.trial.loss else ("loss",)
+            of = tuple(replace(p, value=loss) if p.name in quiet else p for p in of)
+        strain = max(p.strain for p in of)
+        meets = strain <= 0 and all(p.measured <= p.allowed for p in of) and not t.emptied
+        verdicts.append(Verdict(strain, meets, math.log(t.trial.blob_bytes)))
     return verdicts
 
 
@@ -276,10 +306,9 @@ def chosen(placed: Sequence[Placed[Try]], goal: Goal, work: bool) -> Try:
     work : whether the target's work counts, which a smaller file need not mean
     """
     inside = [p for p in placed if p.verdict.meets]
-    if not inside and goal.name != "fidelity":
-        inside = [p for p in placed if goal.figure(p.found.trial) <= goal.limit]
     if not inside and goal.name == "fidelity":
         return min(placed, key=lambda p: (bool(p.found.emptied), p.verdict.strain)).found
+    inside = inside or [p for p in placed if goal.figure(p.found.trial) <= goal.limit]
     if not inside:
         best = min(placed, key=lambda p: goal.figure(p.found.trial)).found.trial
         figures = f"{goal.figure(best):.4g} was reached with {best.blob_bytes:,} bytes at {described(best)}"

@@ -6,16 +6,13 @@ density for each layer (``prune.Scan``). It takes the place that the price of a 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from dcgen.compress.attempts import Try, emptied
 from dcgen.compress.evidence import Evidence
-from dcgen.compress.goals import LARGE, Goal, chosen, judged, line_of, usual_loss
+from dcgen.compress.goals import Goal, sought, usual_loss
 from dcgen.compress.point import Point
 from dcgen.compress.prune import MOST_SCANNED, scan
-from dcgen.compress.search import search
 from dcgen.compress.secondorder import Prices
 from dcgen.ir.graph import Graph
 
@@ -35,16 +32,11 @@ def meet_pruned(
     """
     found = scan(graph, evidence)
     weights = sum(conv.weight.values.size for _, conv in graph.convs())
-    sign = -1.0 if goal.name == "max_bytes" else 1.0
-    low, high = sorted(sign * math.log(loss) for loss in (LEAST_LOSS, MOST_SCANNED))
-    line = replace(line_of(goal, weights >= LARGE), low=low, high=high)
-    numbers = iter(range(1, line.tries + 1))
 
-    def at(place: float) -> Try:
-        limit = math.exp(sign * place)
-        made = compressed(found.densities(limit), f"sharing weights, try {next(numbers)}")
+    def at(limit: float, number: int) -> Try:
+        made = compressed(found.densities(limit), f"sharing weights, try {number}")
         point = Point({n.name: c.weight for n, c in made.convs()}, {}, 0.0)
         return Try(point, made, evidence.trial(made), Prices(limit, {}), emptied(graph, made))
 
-    first = math.log(usual_loss(goal, evidence.classes) / len(found.losses))
-    return chosen(search(at, lambda tries: judged(tries, goal), line, sign * first), goal, work=False).graph
+    first = usual_loss(goal, evidence.classes) / len(found.losses)
+    return sought(at, goal, weights, (LEAST_LOSS, MOST_SCANNED), first).graph

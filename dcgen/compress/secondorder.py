@@ -36,7 +36,8 @@ PROBE_PICTURES = 64
 """Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
 do less harm than elsewhere."""
 PROBE_MEASURED = 1000
-"""Measured pictures from which the moments for probes and sketches are taken: more change these little."""
+"""Most measured pictures from which the moments for probes and sketches are taken. From 256, layers of many inputs
+look too sensitive (docs/decisions/0006)."""
 SKETCH_ROWS = 64
 """Outputs of each group of a layer that sketches are made of, for which its others are like them."""
 SAME_STEP = 0.7
