@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -12,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen import pictures as host
 from dcgen.ahead import one_blas_thread
+from dcgen.calibration import draw, import_model
 from dcgen.compress.evidence import Evidence, trial_of
 from dcgen.compress.fold import canonical
 from dcgen.compress.honest import check_answers, doubts
@@ -30,9 +29,7 @@ from dcgen.encode.coding import CodingSettings
 from dcgen.errors import ConfigError, NumericError, PlanError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, listing, temporary_folder, write_folder
-from dcgen.importers import ImportedModel, load
-from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, open_samples
-from dcgen.inputs.tensor import calibrated
+from dcgen.inputs.samples import InputForm, open_samples
 from dcgen.ir.graph import F32, F64, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
@@ -53,12 +50,10 @@ from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import clip_owners, with_copies
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Calibration, Compiled, EngineCompiled, Integers, Job, Source
+from dcgen.result import Compiled, EngineCompiled, Integers, Job
 from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
-LEAST_HELD_OUT = 64
-"""Samples that are held out of few, though at most half of all: figures of fewer tell too little."""
 GOLDEN_PICTURES = 1
 """Held-out pictures that are written into an output, with their scores, for its own tests."""
 ACTIVE_PICTURES = 16
@@ -111,61 +106,6 @@ def make_bitstream(engine: EngineTarget, progress: Progress) -> tuple[dict[str, 
     with temporary_folder("dcgen-bitstream-") as folder:
         report = bitstream.build(engine.parameters, folder, board=engine.board, progress=progress)
         return report.to_json(), {p.name: p.read_bytes() for p in sorted(folder.iterdir())}
-
-
-def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
-    """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
-
-    Raises ConfigError where samples are pictures, and neither the user nor the model says how these are
-    preprocessed; ConfigError or PictureError where samples do not suit the model.
-    """
-    chosen = source.preprocess
-    default = chosen.size if chosen else None
-    model = load(
-        source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
-    )
-    if source.name is not None:
-        model = replace(model, graph=replace(model.graph, name=source.name))
-    hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
-    kind = samples.kind(model.own_input)
-    form = choose_form(samples.path, kind, chosen, hint, model.own_input)
-    if form is None and kind == "pictures":
-        hint_text = "give `preprocess`, or `mean`, `std` and `order`"
-        raise ConfigError(source.model, "does not say how its input is made", hint_text)
-    if isinstance(form, host.Preprocess):
-        form = host.with_size(form, max(model.graph.inputs[0].shape[1:]))
-    return model, form
-
-
-def held_out_of(count: int, share: float) -> int:
-    """How many of ``count`` samples are held out: ``share``, more of few (``LEAST_HELD_OUT``), none of one."""
-    return min(max(1, round(share * count), min(LEAST_HELD_OUT, count // 2)), count - 1)
-
-
-def draw(
-    samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
-) -> tuple[Calibration, InputForm]:
-    """Calibration samples for the input of ``graph``, drawn with the recipe's seed, and their form.
-
-    The recipe's share of them is held out for choices, the others are measured; a single sample is both. Where
-    ``form`` is None, the measured ones' range decides what bytes stand for.
-    Raises PictureError where the job has labels, but none for a sample that is held out.
-    """
-    shape = graph.inputs[0].shape
-    order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
-    n = held_out_of(len(order), job.recipe.held_out)
-    if form is None:
-        assert isinstance(samples, ArrayFile)  # what pictures are made into is known from the start
-        padded = any(any(getattr(u.op, "pads", ())) for u in graph.consumers[graph.inputs[0].name])
-        form = calibrated(samples.values(order[n:], shape, unheard), shape, holds_zero=padded)
-    loaded = samples.load(order, form, shape[1:], warn)
-    held_out = slice(n) if n else slice(None)
-    asked = job.pictures.labels
-    labels = samples.with_labels(asked, order[held_out])
-    scores = math.prod(graph.shapes[graph.outputs[0]])
-    labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
-    real = None if loaded.real is None else loaded.real[held_out]
-    return Calibration(loaded.data[n:], loaded.data[held_out], labels, real), form
 
 
 class Bench:
@@ -231,17 +171,26 @@ class Bench:
         for known, result in self._made:
             if known is candidate:
                 return result
-        recipe, calibration = self.job.recipe, self._calibration
-        compressed = with_copies(candidate)
-        ranges = observe(compressed, self.evidence.measure[:RANGE_PICTURES], recipe, self._progress)
-        qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
-        blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
+        calibration = self._calibration
+        compressed, ranges, qgraph, blob = self._encoded(candidate, RANGE_PICTURES)
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
         labels = calibration.labels if self.kind == "classes" else None
         trial = trial_of(len(blob.data), self.metric, self._wanted, scores, qgraph.score_scale, labels)
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, scores, trial)))
         return self._made[-1][1]
+
+    def _encoded(self, candidate: Graph, pictures: int) -> tuple[Graph, dict[str, Range], QGraph, Blob]:
+        """A graph whose every convolution has levels as float network, activation ranges, integers and blob.
+
+        pictures : measured pictures that the ranges are taken from, at most
+        """
+        recipe = self.job.recipe
+        compressed = with_copies(candidate)
+        ranges = observe(compressed, self.evidence.measure[:pictures], recipe, self._progress)
+        qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
+        blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
+        return compressed, ranges, qgraph, blob
 
     def check_limits(self) -> None:
         """Raise PlanError where not even a network without weights fits the job's RAM or flash: that takes
@@ -250,10 +199,8 @@ class Bench:
         if limits.ram is None and limits.budget.flash is None:
             return
         zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in self.graph.convs()}
-        empty = with_copies(self.graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()}))
-        ranges = observe(empty, self.evidence.measure[:1], self.job.recipe, self._progress)
-        qgraph = lower(empty, ranges, self._preprocess.camera_mean)
-        blob = encode(qgraph, CodingSettings())
+        empty = self.graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
+        _, _, qgraph, blob = self._encoded(empty, 1)
         plan = firmware_plan_for(self.job, qgraph, blob, {})
         needs = predict_needs(plan, qgraph, blob, self.job.target, {})
         if needs is not None and (flash := limits.budget.flash) is not None and needs.flash_bytes > flash:

@@ -29,10 +29,11 @@ Error = Callable[..., DcgenError]
 """A class of ``dcgen.errors``, to be called with a thing and a problem."""
 
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_NPY_HEADERS: dict[tuple[int, int], Callable[..., tuple[Any, ...]]] = {
+NPY_HEADERS: dict[tuple[int, int], Callable[..., tuple[Any, ...]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+"""By version of the .npy format, what reads the header behind the version: shape, Fortran order or not, dtype."""
 
 
 def read_bytes(path: Path, error: Error, most: int | None = None) -> bytes:
@@ -124,9 +125,9 @@ def parse_npy(data: bytes, thing: object, error: Error, problem: str, hint: str 
         warnings.simplefilter("ignore")  # NumPy warns of headers that Python 2 has written
         file = io.BytesIO(data)
         version = np.lib.format.read_magic(file)
-        if version not in _NPY_HEADERS:
+        if version not in NPY_HEADERS:
             raise ValueError(f"holds an array of version {version[0]}.{version[1]}, expected 1.0 or 2.0")
-        shape, fortran, dtype = _NPY_HEADERS[version](file)
+        shape, fortran, dtype = NPY_HEADERS[version](file)
         if dtype.hasobject or dtype.kind not in "biufcSU":
             raise ValueError(f"holds {dtype}, expected numbers")
         body = memoryview(data)[file.tell() :]

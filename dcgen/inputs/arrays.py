@@ -13,7 +13,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from dcgen.errors import PictureError
-from dcgen.reading import DAMAGE
+from dcgen.reading import DAMAGE, NPY_HEADERS
 
 SUFFIXES = (".npy", ".npz")
 MOST_RATIO = 200
@@ -53,10 +53,11 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 def _array(path: Path, name: str, file: IO[bytes], size: int) -> NDArray[Any]:
     """The array in a file of ``size`` bytes, read only where its header agrees with that size."""
     version = npy.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise PictureError(path, f"array {name} is of format {version}, expected (1, 0) or (2, 0)")
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, fortran, dtype = header(file)
+    if version not in NPY_HEADERS:
+        raise PictureError(
+            path, f"array {name} is of format {version}, expected {' or '.join(map(str, NPY_HEADERS))}"
+        )
+    shape, fortran, dtype = NPY_HEADERS[version](file)
     if dtype.hasobject or dtype.kind not in "biuf":
         raise PictureError(path, f"array {name} holds {dtype}, expected numbers")
     needed, found = math.prod(shape) * dtype.itemsize, size - file.tell()

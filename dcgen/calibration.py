@@ -1,0 +1,75 @@
+"""What a compilation reads before it computes: the float model, and the samples that it is calibrated on."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from dcgen import pictures as host
+from dcgen.errors import ConfigError
+from dcgen.importers import ImportedModel, load
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form
+from dcgen.inputs.tensor import calibrated
+from dcgen.ir.graph import Graph
+from dcgen.progress import Warn, unheard
+from dcgen.result import Calibration, Job, Source
+
+LEAST_HELD_OUT = 64
+"""Samples that are held out of few, though at most half of all: figures of fewer tell too little."""
+
+
+def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
+    """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
+
+    Raises ConfigError where samples are pictures, and neither the user nor the model says how these are
+    preprocessed; ConfigError or PictureError where samples do not suit the model.
+    """
+    chosen = source.preprocess
+    default = chosen.size if chosen else None
+    model = load(
+        source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
+    )
+    if source.name is not None:
+        model = replace(model, graph=replace(model.graph, name=source.name))
+    hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
+    kind = samples.kind(model.own_input)
+    form = choose_form(samples.path, kind, chosen, hint, model.own_input)
+    if form is None and kind == "pictures":
+        hint_text = "give `preprocess`, or `mean`, `std` and `order`"
+        raise ConfigError(source.model, "does not say how its input is made", hint_text)
+    if isinstance(form, host.Preprocess):
+        form = host.with_size(form, max(model.graph.inputs[0].shape[1:]))
+    return model, form
+
+
+def held_out_of(count: int, share: float) -> int:
+    """How many of ``count`` samples are held out: ``share``, more of few (``LEAST_HELD_OUT``), none of one."""
+    return min(max(1, round(share * count), min(LEAST_HELD_OUT, count // 2)), count - 1)
+
+
+def draw(
+    samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
+) -> tuple[Calibration, InputForm]:
+    """Calibration samples for the input of ``graph``, drawn with the recipe's seed, and their form.
+
+    The recipe's share of them is held out for choices, the others are measured; a single sample is both. Where
+    ``form`` is None, the measured ones' range decides what bytes stand for.
+    Raises PictureError where the job has labels, but none for a sample that is held out.
+    """
+    shape = graph.inputs[0].shape
+    order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
+    n = held_out_of(len(order), job.recipe.held_out)
+    if form is None:
+        assert isinstance(samples, ArrayFile)  # what pictures are made into is known from the start
+        padded = any(any(getattr(u.op, "pads", ())) for u in graph.consumers[graph.inputs[0].name])
+        form = calibrated(samples.values(order[n:], shape, unheard), shape, holds_zero=padded)
+    loaded = samples.load(order, form, shape[1:], warn)
+    held_out = slice(n) if n else slice(None)
+    asked = job.pictures.labels
+    labels = samples.with_labels(asked, order[held_out])
+    scores = math.prod(graph.shapes[graph.outputs[0]])
+    labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
+    real = None if loaded.real is None else loaded.real[held_out]
+    return Calibration(loaded.data[n:], loaded.data[held_out], labels, real), form
