@@ -7,6 +7,7 @@ import pytest
 
 from dcgen.compress.evidence import Divergence
 from dcgen.ir.graph import Clip, Concat, Graph, Input, Node, Weight
+from dcgen.metric import Classes
 from dcgen.train.parametrized import Parameter, Parametrized
 from dcgen.train.teaching import Lesson, Teacher, features_of
 from tests.compress.nets import evidence, net
@@ -46,7 +47,7 @@ def same(one, two):
 def test_without_speed_nothing_moves_and_the_divergence_is_that_of_the_network():
     found, divergence, _ = taught(replace(LESSON, batch=len(PICTURES)), [0.0])
     weights = {name: Weight(values) for name, values in COARSE.items()}
-    assert divergence == pytest.approx(Divergence(GRAPH, PICTURES)(weights), rel=1e-3)
+    assert divergence == pytest.approx(Divergence(GRAPH, PICTURES, Classes())(weights), rel=1e-3)
     for node, op in GRAPH.convs():
         np.testing.assert_array_equal(2 * found[node.name]["half"], COARSE[node.name])
         np.testing.assert_array_equal(found[node.name]["bias"], op.bias)
@@ -74,7 +75,8 @@ def test_a_convolution_that_is_not_a_student_is_the_teachers():
     only = {"c": student()["c"]}
     whole = Teacher(GRAPH, PICTURES, replace(LESSON, batch=len(PICTURES)))
     _, divergence = whole.round(only, [0.0], np.random.default_rng(0), lambda _: None)
-    assert divergence == pytest.approx(Divergence(GRAPH, PICTURES)({"c": Weight(COARSE["c"])}), rel=1e-3)
+    alone = Divergence(GRAPH, PICTURES, Classes())({"c": Weight(COARSE["c"])})
+    assert divergence == pytest.approx(alone, rel=1e-3)
 
 
 def test_a_round_is_repeatable_and_goes_on_from_the_optimizers_state():
