@@ -10,7 +10,7 @@ import numpy as np
 from dcgen import pictures as host
 from dcgen.errors import ConfigError
 from dcgen.importers import ImportedModel, load
-from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, warn_of_training
 from dcgen.inputs.tensor import calibrated
 from dcgen.ir.graph import Graph
 from dcgen.progress import Warn, unheard
@@ -71,5 +71,7 @@ def draw(
     labels = samples.with_labels(asked, order[held_out])
     scores = math.prod(graph.shapes[graph.outputs[0]])
     labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
+    if labels is not None:
+        warn_of_training(samples.path, warn)
     real = None if loaded.real is None else loaded.real[held_out]
     return Calibration(loaded.data[n:], loaded.data[held_out], labels, real), form

@@ -12,7 +12,7 @@ from dcgen import pictures as host
 from dcgen.command import arguments, console, options
 from dcgen.errors import ConfigError
 from dcgen.fidelity import Fidelity
-from dcgen.inputs.samples import InputForm, check_classes, open_samples
+from dcgen.inputs.samples import InputForm, check_classes, open_samples, warn_of_training
 from dcgen.intervals import CONFIDENCE
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import OutputKind
@@ -94,6 +94,8 @@ def evaluate(
     kind = output.kind if kind is None else kind
     if kind == "classes":
         indices = check_classes(labels or images, indices, output.qgraph.n_scores, asked=labels is not None)
+        if indices is not None:
+            warn_of_training(images, warn)
     inputs = samples.load(which, form, output.size, warn)
     graph, scores, reference = output.float_graph(), None, None
     if on == "host":

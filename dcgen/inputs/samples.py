@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ Kind = Literal["pictures", "float32", "int8", "uint8"]
 """What samples are: pictures, or values of a type."""
 LABEL_FILES = ("labels.txt", "labels.csv")
 """Files of a folder that are expected among its pictures."""
+_TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,6 +223,13 @@ class ArrayFile(Samples):
         ]
         odd.say(self.path, len(made), warn)
         return np.stack(made)
+
+
+def warn_of_training(path: Path, warn: Warn) -> None:
+    """A warning where a path names a training set, such as ``data/train``: a network answers right more often on
+    what it was trained on than on anything else, and so does what is made from it."""
+    if found := _TRAINING.search(str(path)):
+        warn(f"{path}: by its name ({found[0]}) a training set, on which accuracy may be better than elsewhere")
 
 
 def check_classes(

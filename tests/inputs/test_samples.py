@@ -10,7 +10,14 @@ import pytest
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
-from dcgen.inputs.samples import ArrayFile, check_classes, choose_form, open_samples, own_preprocess
+from dcgen.inputs.samples import (
+    ArrayFile,
+    check_classes,
+    choose_form,
+    open_samples,
+    own_preprocess,
+    warn_of_training,
+)
 from dcgen.inputs.tensor import TensorInput
 from dcgen.pictures import explicit, preset
 from dcgen.progress import unheard
@@ -201,6 +208,23 @@ def test_classes_that_a_network_does_not_have(tmp_path: Path) -> None:
     for scores, asked in ((4, False), (1, True)):
         with pytest.raises(PictureError, match=f"names class 4, the network has {scores}"):
             check_classes(tmp_path, found, scores, asked=asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "warned"),
+    [
+        ("data/train", "train"),
+        ("cifar10_train_jpeg90/cat", "train"),
+        ("Training.npz", "Training"),
+        ("trains/val", None),
+        ("constraints.npz", None),
+    ],
+)
+def test_a_path_that_names_a_training_set_is_warned_about(path: str, warned: str | None) -> None:
+    said: list[str] = []
+    warn_of_training(Path(path), said.append)
+    end = f"by its name ({warned}) a training set, on which accuracy may be better than elsewhere"
+    assert said == ([f"{path}: {end}"] if warned else [])
 
 
 def test_the_form_follows_from_samples_and_network() -> None:
