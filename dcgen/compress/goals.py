@@ -50,14 +50,17 @@ LARGE = 200_000
 """Weights from which on a try takes so long that tries are saved."""
 TRIES = (16, 6)
 """Most tries of a search, for small and for large networks."""
-GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.12))
+GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.06))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
 share of a file's size that is not worth another try, and the share of the limit that need not be used."""
+LEAST_STEPS = (0.2, 0.03)
+"""For small and for large networks, the smallest first step along the logarithm of the price. Small networks come
+in coarse steps; on a large one, the usual slope says well how far it is to a limit that is close."""
 CLOSE_TO_ASKED = 0.04
 """Share of a limit that need not be used where a user has asked for it."""
 UNUSED = 0.01
 """Share of a size that need not be used."""
-SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.25}
+SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.3}
 """By goal, the power of the price of a bit, or for a size of its reverse, to which the figure is about
 proportional."""
 DRAFTS = 2
@@ -235,10 +238,10 @@ def line_of(goal: Goal, large: bool, prices: tuple[float, float] = RANGE) -> Lin
     """
     low, high = sorted(_sign(goal) * math.log(price) for price in prices)
     gap, enough, close = GAPS[large]
+    line = Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, close, least_step=LEAST_STEPS[large])
     if goal.name == "max_bytes":
-        return Line(low, high, SLOPES["max_bytes"], TRIES[large], gap, UNUSED, UNUSED, aim=-UNUSED / 2)
-    unused = close if goal.name == "fidelity" else min(close, CLOSE_TO_ASKED)
-    return Line(low, high, SLOPES[goal.name], TRIES[large], gap, enough, unused)
+        return replace(line, enough=UNUSED, close=UNUSED, aim=-UNUSED / 2)
+    return line if goal.name == "fidelity" else replace(line, close=min(close, CLOSE_TO_ASKED))
 
 
 def _sign(goal: Goal) -> float:

@@ -17,8 +17,8 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-FIRST_STEPS = (0.2, 3.0)
-"""Least and largest first step towards a limit, before steps double."""
+MOST_STEP = 3.0
+"""Largest first step towards a limit, before steps double."""
 CUT = (0.1, 0.9)
 """Nearest to the ends of a bracket that it is cut, as shares of its length."""
 
@@ -49,6 +49,7 @@ class Line:
     enough : difference of worth between both sides of the bracket that ends the search
     close : a try that meets the goal with a strain above minus this ends the search
     aim : strain that steps and cuts aim at: a little inside, as a try beyond the limit is of no use
+    least_step : smallest first step towards a limit, before steps double
     """
 
     low: float
@@ -59,6 +60,7 @@ class Line:
     enough: float = 0.01
     close: float = 0.0
     aim: float = -0.03
+    least_step: float = 0.2
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +131,7 @@ def _next(near: Placed[T] | None, far: Placed[T] | None, line: Line, tries: int,
 
 def _step(strain: float, line: Line, tries: int) -> float:
     """Length of a step that is to change the strain by ``strain``."""
-    usual = min(max(strain / line.slope, FIRST_STEPS[0]), FIRST_STEPS[1])
+    usual = min(max(strain / line.slope, line.least_step), MOST_STEP)
     return float(usual * 2 ** max(0, tries - 2))
 
 
