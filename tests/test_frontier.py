@@ -10,6 +10,7 @@ import pytest
 
 from dcgen.compress.attempts import Try
 from dcgen.compress.evidence import Trial
+from dcgen.compress.goals import SLOPES
 from dcgen.frontier import _missed, _price_of
 
 WANTED = [450_000 * (250 / 450) ** (i / 11) for i in range(12)]
@@ -31,7 +32,7 @@ def curve(price: float) -> float:
 def test_one_try_is_followed_by_the_usual_slope_and_more_by_their_own() -> None:
     one: Found = [(1e-7, tried(400_000))]
     assert _price_of(400_000, one) == pytest.approx(1e-7)
-    assert _price_of(360_000, one) == pytest.approx(1e-7 * (400 / 360) ** 4, rel=1e-6)
+    assert _price_of(360_000, one) == pytest.approx(1e-7 * (400 / 360) ** (1 / SLOPES["max_bytes"]))
     steep: Found = [(1e-7 * 2**i, tried(400_000 * 0.7**i)) for i in range(3)]
     assert _price_of(300_000, steep) == pytest.approx(1e-7 * 2 ** (math.log(0.75) / math.log(0.7)), rel=0.02)
 

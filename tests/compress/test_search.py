@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from dcgen.compress.goals import SLOPES, Goal, line_of
+from dcgen.compress.goals import LARGE_SLOPE, SLOPES, Goal, line_of
 from dcgen.compress.search import Line, Placed, Verdict, bracket, search
 
 LOW, HIGH = -37.0, 5.0
@@ -215,3 +215,5 @@ def test_usual_slopes_are_known_for_every_goal() -> None:
     assert set(SLOPES) == {"fidelity", "max_kl", "max_error", "max_top1_drop", "max_bytes"}
     for name, slope in SLOPES.items():
         assert line_of(Goal(name, 1.0), False).slope == slope > 0
+        of_loss = name in ("fidelity", "max_kl")
+        assert line_of(Goal(name, 1.0), True).slope == (LARGE_SLOPE if of_loss else slope)
