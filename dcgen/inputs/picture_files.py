@@ -69,10 +69,10 @@ def load(path: Path, p: Preprocess, size: tuple[int, int], odd: Oddities | None 
             check_pixels(path, opened.size, opened.size)
             if getattr(opened, "n_frames", 1) > 1:
                 odd.add("have several pages, of which the first is taken", path.name)
-            upright = ImageOps.exif_transpose(opened)
             if opened.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
                 odd.add("were turned as their EXIF orientation says", path.name)
-            eight_bit = _eight_bit(path, upright)
+            ImageOps.exif_transpose(opened, in_place=True)
+            eight_bit = _eight_bit(path, opened)
         return camera_bytes(path, eight_bit, path.name, p, size, odd)
 
 
@@ -124,7 +124,7 @@ def _eight_bit(path: Path, image: Image.Image) -> Image.Image:
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
         problem = f"holds {values.dtype} from {values.min():g} to {values.max():g}, expected at most 16 bits"
         raise PictureError(path, problem, "save it with 8 or 16 bits, or all of them as an array of float32")
-    return Image.fromarray(((values.astype(np.int64) + 128) // 257).astype(np.uint8))
+    return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
 
 
 def _converted(image: Image.Image, name: str, mode: str, odd: Oddities) -> Image.Image:
