@@ -169,6 +169,8 @@ def _read_torch(path: Path) -> Arrays:
     return arrays
 
 
+MOST_TUPLES = 5_000
+"""Tuples in the pickle of a state dict, four of each tensor. The largest SqueezeNet has 68 tensors."""
 _NO_STATE_DICT = "is not a readable PyTorch file"
 _PLAIN = "a state dict of plain tensors is expected"
 
@@ -196,15 +198,19 @@ def _checked_pickles(path: Path, data: bytes) -> bytes:
 def _check_pickle(path: Path, file: io.BytesIO) -> None:
     """Raise WeightsError where the pickle at the front of ``file`` is damaged or names anything but tensors.
 
-    Nor may it use a tuple twice: tuples that hold one tuple twice, forty levels deep, take forever as a key.
+    Nor may it use a tuple twice: tuples that hold one tuple twice, forty levels deep, take forever as a key. Of
+    thousands of levels Python exhausts its stack.
     """
-    kept, top = set[object](), ""
+    kept, top, tuples = set[object](), "", 0
     with damage(path, WeightsError, _NO_STATE_DICT):
         for code, argument, _ in pickletools.genops(file):
             if code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
                 kept |= {argument} if top.startswith("TUPLE") else set()
             elif code.name not in ("PROTO", "FRAME"):
                 top = code.name
+                tuples += top.startswith("TUPLE")
+            if tuples > MOST_TUPLES:
+                raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle makes more than {MOST_TUPLES:,} tuples")
             if code.name in ("GET", "BINGET", "LONG_BINGET") and argument in kept:
                 raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle uses a tuple twice", _PLAIN)
             if code.name == "GLOBAL" and argument not in _STATE_DICT_GLOBALS:

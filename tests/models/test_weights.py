@@ -200,6 +200,15 @@ def test_a_tuple_that_is_used_twice_is_refused(tmp_path: Path, between: bytes) -
         load_params(tmp_path / "w.pth", DIGITS)
 
 
+@pytest.mark.parametrize("level", [b"\x85", b"N\x86"])
+def test_tuples_of_many_levels_are_refused(tmp_path: Path, level: bytes) -> None:
+    """Python's hash of 200,000 levels would end the process by a signal."""
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02})" + level * 200_000 + b"K\x01s.")
+    with pytest.raises(WeightsError, match=r"w.pth: .* its pickle makes more than 5,000 tuples"):
+        load_params(tmp_path / "w.pth", DIGITS)
+
+
 def test_keys_that_are_no_names_are_refused(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     torch.save({(1, 2): torch.zeros(1)}, tmp_path / "w.pth")
