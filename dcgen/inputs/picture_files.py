@@ -134,7 +134,7 @@ def _converted(image: Image.Image, name: str, mode: str, odd: Oddities) -> Image
     grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _grey_palette(image))
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     if transparent:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")  # which would copy one of that mode
         if mode != "RGBA" and image.getchannel("A").getextrema() != (255, 255):
             odd.add("are transparent, which is left out", name)
     elif image.mode == "P":
