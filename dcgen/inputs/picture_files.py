@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +29,16 @@ from dcgen.pictures import Preprocess
 from dcgen.progress import Warn
 from dcgen.reading import DAMAGE
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it writes to stderr what is wrong with a file
+
 U8 = NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
 """What Pillow may open. Its other formats start programs (EPS) or are no pictures that a camera makes."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 2**27
 """Most pixels of a picture, as it is and resized."""
+MAX_SIDE = 2**20
+"""Most pixels of a side: Pillow takes 16 bytes for each row, and so 2 GB for a picture of one column."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode of camera bytes by their number of channels."""
 DAMAGED: Final = (*DAMAGE, Image.DecompressionBombError)
@@ -100,6 +105,9 @@ def crop(picture: U8, size: tuple[int, int]) -> U8:
 
 def check_pixels(source: Path, found: tuple[int, int], becomes: tuple[int, int]) -> None:
     """Raise PictureError where a picture of (width, height) ``found`` ``becomes`` larger than may be."""
+    if max(found) > MAX_SIDE:
+        problem = f"is {found[0]:,} x {found[1]:,} pixels, expected sides of at most {MAX_SIDE:,}"
+        raise PictureError(source, problem, "remove it or crop it")
     if becomes[0] * becomes[1] > MAX_PIXELS:
         resized = "" if becomes == found else f", resized {becomes[0]:,} x {becomes[1]:,}"
         problem = f"is {found[0]:,} x {found[1]:,} pixels{resized}, expected at most {MAX_PIXELS:,}"
