@@ -13,6 +13,7 @@ from dcgen.importers import ImportedModel, load
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, warn_of_training
 from dcgen.inputs.tensor import calibrated
 from dcgen.ir.graph import Graph
+from dcgen.ir.verify import one_of_each
 from dcgen.progress import Warn, unheard
 from dcgen.result import Calibration, Job, Source
 
@@ -23,14 +24,16 @@ LEAST_HELD_OUT = 64
 def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
     """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
 
-    Raises ConfigError where samples are pictures, and neither the user nor the model says how these are
-    preprocessed; ConfigError or PictureError where samples do not suit the model.
+    Raises UnsupportedError for a model of several inputs or outputs; ConfigError where samples are pictures, and
+    neither the user nor the model says how these are preprocessed; ConfigError or PictureError where samples do
+    not suit the model.
     """
     chosen = source.preprocess
     default = chosen.size if chosen else None
     model = load(
         source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
     )
+    one_of_each(model.graph)
     if source.name is not None:
         model = replace(model, graph=replace(model.graph, name=source.name))
     hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)

@@ -141,7 +141,11 @@ class _Old:
                 )
 
     def keep(self, new: Path, files: FileSet) -> None:
-        """Link every file of the user's into the folder ``new``, which holds ``files``. Raises OSError."""
+        """Link every file of the user's into the folder ``new``, which holds ``files``. Raises OSError.
+
+        Folders in it keep their permissions: a private one stays private.
+        """
+        made: list[tuple[Path, Path]] = []
         for here, folders, names in os.walk(self.folder, onerror=_raise):
             at = Path(here)
             links = [n for n in folders if (at / n).is_symlink()]
@@ -149,8 +153,11 @@ class _Old:
             relative = at.relative_to(self.folder)
             if kept or not (names or folders):
                 (new / relative).mkdir(parents=True, exist_ok=True)
+                made.append((at, new / relative))
             for path in kept:
                 _link(path, new / relative / path.name)
+        for at, copy in reversed(made):
+            shutil.copymode(at, copy)
 
     def is_ours(self, path: Path) -> bool:
         """Whether a file is listed, or may be as nothing is."""
@@ -201,7 +208,10 @@ def _sha256(path: Path) -> str:
 
 
 def write_file(path: Path, data: bytes) -> None:
-    """Write one file, in place of an older one of its name, wholly or not at all. Raises OutputError."""
+    """Write one file, in place of an older one of its name, wholly or not at all. Raises OutputError, also where
+    a device, a pipe or a folder has that name."""
+    if path.exists() and not path.is_file():
+        raise OutputError(path, "is no regular file", "name another file")
     temporary = _beside(path)
     with undone_by_signal(lambda: _removed(temporary)):
         try:

@@ -24,6 +24,7 @@ from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, PlanError
 from dcgen.escape import plain
 from dcgen.files import check_writable, write_folder
+from dcgen.limits import LIMITS
 from dcgen.pipeline import Bench
 from dcgen.plan.engine.cycles import nonzero_macs
 from dcgen.plan.engine.lanes import planned
@@ -91,9 +92,11 @@ def frontier(
     recipe = job.recipe
     if not isinstance(recipe, SecondOrder):
         raise ConfigError(recipe.name, "has no frontier", f"only {SecondOrder.name} has one")
-    if not 0 < sizes[0] < sizes[1]:
+    if not 0 < sizes[0] < sizes[1] <= LIMITS.file_bytes:
         problem = f"from {sizes[0]:,} to {sizes[1]:,} bytes is no range"
-        raise ConfigError("sizes", problem, "the first must be the smaller one")
+        raise ConfigError(
+            "sizes", problem, f"the first must be the smaller one, both at most {LIMITS.file_bytes:,}"
+        )
     bench = Bench(job, progress, warn)
     quantizer = recipe.quantizer(bench.graph, bench.evidence)
     surcharge = Surcharge(quantizer, recipe.density)

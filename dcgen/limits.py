@@ -23,6 +23,10 @@ class ReadLimits:
     text_bytes: int = 8 << 20
     """Bytes of a JSON or TOML file: it takes up to thirty times as much once it is parsed. A manifest that lists
     2,000 pictures has 0.3 MB."""
+    labels_bytes: int = 64 << 20
+    """Bytes of a text file of labels. ImageNet's 1.28 million training pictures take 40 MB."""
+    rows: int = 1 << 21
+    """Samples of an array: each has a name. ImageNet has 1.28 million."""
     directory_bytes: int = 4 << 20
     """Bytes of an archive's directory: Python takes ten times as much for it. It has 50 to 100 for each array."""
     fields: int = 250_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from dcgen.importers import load
 from dcgen.inputs.samples import InputForm
 from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.graph import F64, Graph
+from dcgen.ir.verify import one_of_each
 from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
@@ -31,6 +33,8 @@ class Output:
 
     preprocess : how pictures or values become the bytes that the network takes
     qgraph : the integer network, read from the blob; its names are from the manifest
+    kind : what the outputs are; those of versions that did not say are classes
+    units : real values of the integer network's outputs of 1: float64 [S]; None where all are 1
     calibrated_on : for each purpose (``measured``, ``held_out``) the digests of its calibration pictures; empty if
         the manifest was written by a version that did not list them
     """
@@ -39,21 +43,9 @@ class Output:
     manifest: dict[str, Any]
     preprocess: InputForm
     qgraph: QGraph
+    kind: OutputKind
+    units: F64 | None
     calibrated_on: dict[str, frozenset[str]]
-
-    @property
-    def kind(self) -> OutputKind:
-        """What the outputs are; outputs of versions that did not say are classes."""
-        return "values" if self._outputs.get("kind") == "values" else "classes"
-
-    @property
-    def units(self) -> F64 | None:
-        """Real values of the integer network's outputs of 1: float64 [S]; None where all are 1."""
-        return None if (units := self._outputs.get("units")) is None else np.array(units, np.float64)
-
-    @property
-    def _outputs(self) -> dict[str, Any]:
-        return dict(self.manifest.get("outputs", [{}])[0])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -67,8 +59,14 @@ class Output:
         return folder if isinstance(self.preprocess, Preprocess) else folder / TENSORS
 
     def float_graph(self) -> Graph:
-        """The float model before any pass."""
-        return load(str(self.path / "float.onnx")).graph
+        """The float model before any pass. Raises OutputError where it is that of another network."""
+        graph = one_of_each(load(str(self.path / "float.onnx")).graph)
+        found = graph.inputs[0].shape, math.prod(graph.shapes[graph.outputs[0]])
+        expected = self.qgraph.input.shape, self.qgraph.n_scores
+        if found != expected:
+            problem = f"has input and outputs {found}, those of the blob are {expected}"
+            raise OutputError(self.path / "float.onnx", problem, "compile it again")
+        return graph
 
 
 def open_output(path: Path) -> Output:
@@ -82,7 +80,7 @@ def open_output(path: Path) -> Output:
         )
     try:
         manifest = read_json(path / MARKER, OutputError)
-        names = (manifest["tensors"][0]["name"], *manifest["nodes"])
+        names = tuple(map(str, (manifest["tensors"][0]["name"], *manifest["nodes"])))
         data = read_bytes(path / "model.dcb", OutputError)
         name = str(manifest["name"])
         qgraph = replace(decode(data, names=names), name=name)
@@ -91,6 +89,11 @@ def open_output(path: Path) -> Output:
             preprocess = TensorInput.from_json(manifest["input"], qgraph.input.shape)
         else:
             preprocess = Preprocess.from_json(manifest["preprocess"])
+        stated = manifest.get("outputs", [{}])[0]
+        kind: OutputKind = "values" if stated.get("kind") == "values" else "classes"
+        units = None if stated.get("units") is None else np.array(stated["units"], np.float64)
+        if units is not None and not (units.shape == (qgraph.n_scores,) and (units > 0).all()):
+            raise ValueError(f"its outputs have units {stated['units']}")
         calibration = manifest["calibration"]
         listed = "measured_pictures" in calibration
         calibrated_on = {p: frozenset(calibration[f"{p}_pictures"]) for p in PURPOSES if listed}
@@ -103,4 +106,4 @@ def open_output(path: Path) -> Output:
     if (channels := qgraph.input.shape[0]) != preprocess.channels:
         problem = f"is damaged: pictures have {preprocess.channels} channels, the network takes {channels}"
         raise OutputError(path / MARKER, problem, "compile it again")
-    return Output(path, manifest, preprocess, qgraph, calibrated_on)
+    return Output(path, manifest, preprocess, qgraph, kind, units, calibrated_on)

@@ -293,11 +293,16 @@ def output_kind(asked: OutputKind | None, model: Graph) -> OutputKind:
 def check_moves(name: str, reference: F32) -> None:
     """Raise NumericError where no output of the float network, float32 [N, S], changes from picture to picture, as
     where its input is made in a wrong way: then nothing tells a good compressed network from a bad one."""
-    if not np.isfinite(reference).all():
-        raise NumericError(name, "gives outputs that are not finite on calibration pictures")
+    check_finite(name, reference, "calibration pictures")
     if len(reference) > 1 and not (reference != reference[0]).any():
         problem = f"gives the same outputs for all {len(reference)} calibration pictures that were held out"
         raise NumericError(name, problem, "check its input's mean, deviation and order, and the pictures")
+
+
+def check_finite(name: str, reference: F32, pictures: str) -> None:
+    """Raise NumericError where an output of the float network is NaN or infinite on these ``pictures``."""
+    if not np.isfinite(reference).all():
+        raise NumericError(name, f"gives outputs that are not finite on {pictures}")
 
 
 def compare(
@@ -320,9 +325,12 @@ def compare(
     units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
     scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
     reference : float32 [N, S], the float model's outputs; None to compute them
+
+    Raises NumericError where the float model's outputs are not finite.
     """
     if reference is None:
         reference = FloatRunner(model).run(form.normalise(samples))
+    check_finite(model.name, reference, "some pictures")
     if scores is None:
         step = counted(progress, "running the integer network", len(samples))
         scores = execute(qgraph, samples, progress=step)

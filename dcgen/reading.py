@@ -56,9 +56,16 @@ def read_bytes(path: Path, error: Error, most: int | None = None) -> bytes:
 
 
 def parse_json(data: bytes, thing: object, error: Error) -> Any:
-    """The value of JSON text in UTF-8."""
+    """The value of JSON text in UTF-8. Its numbers are finite: JSON has no form for others."""
     with damage(thing, error, "is not JSON"):
-        return json.loads(data.decode("utf-8"))
+        return json.loads(data.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    """The number. Raises ValueError where it is not finite."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError(f"holds the number {text[:40]}")
+    return number
 
 
 def read_json(path: Path, error: Error) -> Any:

@@ -236,3 +236,27 @@ def test_a_temporary_folder_is_gone_whatever_ends_it(tmp_path, monkeypatch):
             (folder / "file").write_text("x")
             raise KeyboardInterrupt
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_one_file_does_not_replace_what_is_no_file(tmp_path, kind):
+    path = tmp_path / "model.onnx"
+    os.mkfifo(path) if kind == "pipe" else path.mkdir()
+    before = path.stat()
+    with pytest.raises(OutputError, match=r"model.onnx: is no regular file \(name another file\)"):
+        write_file(path, b"data")
+    assert path.stat().st_ino == before.st_ino
+    assert os.listdir(tmp_path) == ["model.onnx"]
+
+
+def test_a_user_s_folders_keep_their_permissions(tmp_path):
+    out = tmp_path / "out"
+    write_folder(out, output())
+    (out / "private" / "empty").mkdir(parents=True)
+    (out / "private" / "key").write_text("secret")
+    (out / "private" / "empty").chmod(0o711)
+    (out / "private").chmod(0o700)
+    write_folder(out, output())
+    modes = [(out / name).stat().st_mode & 0o777 for name in ("private", "private/empty")]
+    assert modes == [0o700, 0o711]
+    assert (out / "private" / "key").read_text() == "secret"

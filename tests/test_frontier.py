@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ import pytest
 from dcgen.compress.attempts import Try
 from dcgen.compress.evidence import Trial
 from dcgen.compress.goals import SLOPES
-from dcgen.frontier import _missed, _price_of
+from dcgen.errors import ConfigError
+from dcgen.frontier import _missed, _price_of, frontier
+from tests.command.test_arguments import JOB
 
 WANTED = [450_000 * (250 / 450) ** (i / 11) for i in range(12)]
 Found = list[tuple[float, Try]]
@@ -57,3 +60,9 @@ def test_about_as_many_tries_as_points_meet_all_sizes(seed: int) -> None:
     while (missed := _missed(WANTED, found)) and len(found) < 18:
         try_at(_price_of(missed[0], found))
     assert not missed
+
+
+@pytest.mark.parametrize("sizes", [(0, 900), (900, 300), (300, 300), (300, 10**308)])
+def test_sizes_that_are_no_range(sizes: tuple[int, int], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"sizes: from .* bytes is no range \(the first must be the smaller one"):
+        frontier(JOB, tmp_path / "curve", 3, sizes, lambda *_: None)

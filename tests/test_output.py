@@ -2,11 +2,17 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dcgen.command.inspect import show
 from dcgen.errors import BlobError, OutputError
+from dcgen.ir.to_onnx import to_onnx
+from dcgen.models.build import build_graph
+from dcgen.models.catalogue import DIGITS, find
+from dcgen.models.weights import load_params
 from dcgen.output import open_output
 
 
@@ -83,3 +89,34 @@ def test_a_damaged_blob_is_named(out: Path) -> None:
     (out / "model.dcb").unlink()
     with pytest.raises(OutputError, match=r"model\.dcb"):
         open_output(out)
+
+
+@pytest.mark.parametrize("outputs", [[], 5, ["x"], [{"units": [1, 2]}], [{"units": [0] * 10}], [{"units": "x"}]])
+def test_outputs_that_are_none(out: Path, outputs: object) -> None:
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "outputs": outputs}))
+    with pytest.raises(OutputError, match=r"out: is damaged"):
+        open_output(out)
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e999"])
+def test_numbers_that_are_no_json(out: Path, number: str) -> None:
+    """Python reads them, and would write them where ``--json`` promises JSON."""
+    text = (out / "manifest.json").read_text()
+    (out / "manifest.json").write_text(text.replace("{", f'{{"more": {number}, ', 1))
+    with pytest.raises(OutputError, match=r"manifest.json.* is not JSON: holds the number"):
+        open_output(out)
+
+
+def test_a_float_model_of_another_network(out: Path) -> None:
+    other = build_graph(replace(DIGITS, size=32), load_params(find("digits").checkpoint_path, DIGITS))
+    (out / "float.onnx").write_bytes(to_onnx(other).SerializeToString())
+    with pytest.raises(OutputError, match=r"float.onnx: has input and outputs .*, those of the blob are"):
+        open_output(out).float_graph()
+
+
+def test_records_of_a_manifest_may_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    """A forged manifest lists records without a key that the first one has, and things that are no records."""
+    show({"kind": "output", "layers": [{"a": 1, "b": 2}, {"a": 3}], "others": [{"a": 1}, 2]})
+    printed = capsys.readouterr().out
+    assert "layers" in printed and "others" not in printed

@@ -7,7 +7,9 @@ import pytest
 
 from dcgen.errors import ConfigError, NumericError
 from dcgen.ir.graph import Graph, Input, Node
-from dcgen.pipeline import check_moves, output_kind
+from dcgen.pictures import preset
+from dcgen.pipeline import check_moves, compare, output_kind
+from dcgen.progress import unheard
 from tests.compress.nets import net
 from tests.graphs import conv
 
@@ -34,3 +36,11 @@ def test_a_float_network_whose_outputs_never_change_is_refused() -> None:
         check_moves("net", np.tile(moving[:1], (5, 1)))
     with pytest.raises(NumericError, match=r"net: gives outputs that are not finite on calibration pictures"):
         check_moves("net", np.where(moving > 0, np.inf, moving))
+
+
+def test_a_float_network_that_overflows_is_compared_with_nothing() -> None:
+    """``eval`` reads the float network from a file of the output folder, which may be another by then."""
+    graph = one_output()
+    form, samples = preset("torchvision"), np.zeros((2, 4, 4, 3), np.uint8)
+    with pytest.raises(NumericError, match=r"one: gives outputs that are not finite on some pictures"):
+        compare(graph, form, None, samples, None, unheard, reference=np.full((2, 1), np.inf, np.float32))  # type: ignore[arg-type]

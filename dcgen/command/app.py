@@ -66,6 +66,11 @@ def main() -> None:
             console.print_table("Needed", e.headings, e.rows, console.stderr)
         console.print_error(arguments.with_flags(str(e)))
         sys.exit(1)
+    except MemoryError:
+        console.print_error(
+            "the machine's memory does not suffice (a smaller network, or smaller or fewer samples)"
+        )
+        sys.exit(1)
     except OSError as e:  # an error of the machine, not of the input: a full disk under stdout or TMPDIR
         if isinstance(e, BrokenPipeError):
             _leave()

@@ -30,6 +30,9 @@ FLAGS = {
 """Settings that library code names in its messages, and their flags."""
 
 
+MOST_DIGITS = 9
+"""Digits of a whole number on the command line: Python refuses to read one of thousands."""
+
 Asked = tuple[str | None, str | None, str | None, str | None, str | None, int | None]
 """What a user says of preprocessing: ``preprocess``, ``mean``, ``std``, ``order``, ``fit``, ``input_size``."""
 NOTHING_ASKED: Asked = (None, None, None, None, None, None)
@@ -42,6 +45,8 @@ def with_flags(message: str) -> str:
 
 def check(job: Job) -> None:
     """Raise ConfigError where a flag was given that is of no use with the job's target or recipe."""
+    if job.source.name is not None and not job.source.name.strip():
+        raise ConfigError("--name", "is empty")
     target, limits, budget = job.target, job.limits, job.limits.budget
     trains = isinstance(job.recipe, SecondOrder) and job.recipe.distill
     has_board = isinstance(target, EngineTarget) and target.board is not None
@@ -117,8 +122,8 @@ def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarg
         return found
     if not isinstance(found, EngineTarget):
         raise ConfigError("--lanes", f"needs an engine, not {found.name}", "see dcgen targets")
-    if not lanes.isdecimal():
-        raise ConfigError("--lanes", f"expected a number or auto, found {lanes!r}")
+    if not lanes.isdecimal() or len(lanes) > MOST_DIGITS:
+        raise ConfigError("--lanes", f"expected a number or auto, found {lanes[:40]!r}")
     return with_lanes(found, int(lanes))
 
 

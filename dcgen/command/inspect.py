@@ -97,9 +97,9 @@ def show(data: Mapping[str, Any]) -> None:
     for key, value in data.items():
         if isinstance(value, dict):
             console.print_table(key, ("", ""), [(k, _counted(v)) for k, v in value.items()])
-        elif isinstance(value, list) and value and isinstance(value[0], dict):
+        elif isinstance(value, list) and value and all(isinstance(row, dict) for row in value):
             columns = [c for c, v in value[0].items() if not isinstance(v, dict)]
-            console.print_table(key, columns, [[_counted(row[c]) for c in columns] for row in value])
+            console.print_table(key, columns, [[_counted(row.get(c)) for c in columns] for row in value])
 
 
 def _counted(value: object) -> object:

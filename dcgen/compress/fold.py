@@ -14,7 +14,7 @@ import numpy as np
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Graph, Node, Pad, Weight
-from dcgen.ir.verify import verify
+from dcgen.ir.verify import one_of_each, verify
 
 MOST_PICTURE_CHANNELS = 4
 """An input of more channels is scaled channel by channel, as no order of channels has to be changed."""
@@ -28,13 +28,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
 
     Raises UnsupportedError or ConfigError, naming the node or setting.
     """
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
-        raise UnsupportedError(
-            graph.name,
-            f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs",
-            "one of each is supported",
-        )
-    channels = graph.inputs[0].shape[0]
+    channels = one_of_each(graph).inputs[0].shape[0]
     if channels != preprocess.channels:
         raise ConfigError(
             "preprocess",

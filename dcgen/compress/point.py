@@ -15,6 +15,9 @@ from dcgen.ir.graph import F32, Graph, Levels, Weight
 from dcgen.ir.verify import verify
 from dcgen.reading import damage, read_npz
 
+LEAST_STEP = 2.0**-100
+"""Least step of a codebook in a file, and 1 / the largest: float32 holds its multiples and products."""
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -98,9 +101,14 @@ def read_point(path: Path, graph: Graph) -> Point:
             )
             if indices.shape != conv.weight.values.shape or bias.shape != conv.bias.shape:
                 raise ValueError(f"{node.name} has weights {indices.shape} and biases {bias.shape}")
-            if indices.dtype != np.uint8 or indices.max() >= len(codebook) or codebook[0] != 0:
+            if codebook.dtype != np.int16 or codebook.ndim != 1 or not len(codebook) or codebook[0] != 0:
+                raise ValueError(f"{node.name} has no codebook of int16 that begins with 0")
+            if indices.dtype != np.uint8 or indices.max() >= len(codebook):
                 raise ValueError(f"{node.name} has levels outside of its codebook")
-            size = float(step)
+            if bias.dtype != np.float32:
+                raise ValueError(f"{node.name} has biases of {bias.dtype}")
+            if not LEAST_STEP <= (size := float(step)) <= 1 / LEAST_STEP:
+                raise ValueError(f"{node.name} has steps of {size:g}")
             weights[node.name] = Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))
-            biases[node.name] = bias.astype(np.float32)
+            biases[node.name] = bias
         return Point(weights, biases, float(arrays["bits"]))

@@ -40,6 +40,8 @@ def tensor_array(tensor: onnx.TensorProto, source: str) -> np.ndarray:
     with damage(f"{source}: constant {tensor.name}", ModelError, "has faulty data"):
         if min(tensor.dims, default=0) < 0:
             raise ValueError(f"its shape is {tuple(tensor.dims)}")
+        if tensor.data_location == TensorProto.EXTERNAL:
+            raise ValueError("its data lies in another file")
         return numpy_helper.to_array(tensor)
 
 

@@ -34,11 +34,10 @@ def relu(call: Call, scope: Scope) -> Signal:
 
 def clip(call: Call, scope: Scope) -> Signal:
     x = call.signal()
-    low, high = call.optional(1, "minimum"), call.optional(2, "maximum")
-    lo = -math.inf if low is None else float(low.reshape(()))
-    hi = math.inf if high is None else float(high.reshape(()))
-    if math.isnan(lo) or math.isnan(hi):
-        raise ModelError(call.where, f"clips to NaN: minimum {lo}, maximum {hi}")
+    bounds = call.scalar(1, "minimum", -math.inf), call.scalar(2, "maximum", math.inf)
+    lo, hi = (float(np.float32(bound)) for bound in bounds)  # of doubles some are infinite
+    if not (lo < math.inf and hi > -math.inf):
+        raise ModelError(call.where, f"clips to NaN or infinity: minimum {bounds[0]}, maximum {bounds[1]}")
     return scope.emit(call, Clip(min(lo, hi), hi), x, dims=x.dims)  # of crossing bounds ONNX takes the maximum
 
 

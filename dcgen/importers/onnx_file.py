@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,7 +59,8 @@ def load_external_data(model: onnx.ModelProto, path: Path) -> int:
     for tensor in external_data_helper._get_all_tensors(model):
         if not external_data_helper.uses_external_data(tensor):
             continue
-        with damage(path, ModelError, "external data cannot be read"):
+        with damage(path, ModelError, "external data cannot be read"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the package onnx, about keys that it does not know
             about = external_data_helper.ExternalDataInfo(tensor)
             file = path.parent / about.location
             if not file.is_file():
@@ -111,6 +113,8 @@ def normalize(
         problem = f"cannot be converted from opset {opset} to {SPOKEN_OPSET}"
         with _faults(source, problem, f"export it with opset {SPOKEN_OPSET}"):
             model = version_converter.convert_version(model, SPOKEN_OPSET)
+    if not model.graph.output:
+        raise ModelError(source, "has no output")
     _fix_sizes(model.graph, source, input_size, default_size)
     with _faults(source, "its shapes or types contradict each other"):
         shape_inference.infer_shapes(model, check_type=True, strict_mode=True)

@@ -26,6 +26,7 @@ from dcgen.importers.onnx_scope import Call, Scope, Signal, Value, as_shape
 from dcgen.ir.graph import Graph, Input, Shape
 from dcgen.ir.verify import verify
 from dcgen.limits import LIMITS, Budget
+from dcgen.reading import damage
 
 EXPORTERS_NAMES = ("", "main_graph", "torch_jit", "torch-jit-export")
 """Graph names that exporters give to every network; the file's name is used instead."""
@@ -107,7 +108,8 @@ def _import_node(
     """The outputs of one node of operator set ``opset``; ``values`` are the ONNX tensors so far, by name."""
     args = tuple(values[i] if i else None for i in node.input)
     budget.charge(0, f"node {name_of(node)}")
-    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+    with damage(f"{source}: node {name_of(node)} ({node.op_type})", ModelError, "has a faulty attribute"):
+        attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
     call = Call(source, name_of(node), node.op_type, attributes, args, budget)
     signals = [a for a in args if isinstance(a, Signal)]
     if not signals:
@@ -117,7 +119,8 @@ def _import_node(
         raise call.unsupported(f"reads a {head}, which is supported at the end of the graph only")
     if node.op_type not in OPERATORS:
         raise call.unsupported("is supported on constants only, found a computed input")
-    result = OPERATORS[node.op_type](call, scope)
+    with np.errstate(all="ignore"):  # of numbers beyond float32; ``Call.parameter`` refuses what is not finite
+        result = OPERATORS[node.op_type](call, scope)
     return result if isinstance(result, tuple) else (result,)
 
 

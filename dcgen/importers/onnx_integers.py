@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from dcgen.errors import UnsupportedError
+from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.onnx_constants import tensor_array, type_name
 from dcgen.importers.onnx_file import FLOATS, data_inputs
 from dcgen.inputs.tensor import Given, TensorInput
@@ -21,6 +21,8 @@ from dcgen.ir.graph import Affine, Graph
 INTEGERS: dict[int, Given] = {TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
 Quantized = tuple[Given, float, float]
 """Type, scale and zero point of an input of integers."""
+LEAST_SCALE = 2.0**-60
+"""Least scale of such an input, 1 / the largest, and 1 / the largest zero point: float32 holds their products."""
 
 
 def take_integer_input(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelProto, Quantized | None]:
@@ -45,10 +47,12 @@ def take_integer_input(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelP
         kinds = ", ".join(n.op_type for n in users) or "no node"
         raise UnsupportedError(thing, f"is {given}: supported before one DequantizeLinear or Cast, found {kinds}")
     node = users[0]
+    if len(node.output) != 1:
+        raise ModelError(thing, f"{node.op_type} has one output, found {len(node.output)}")
     scale, zero_point = _scale(copy, node, source, thing) if node.op_type == "DequantizeLinear" else (1.0, 0.0)
-    attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    if node.op_type == "Cast" and attributes.get("to") not in FLOATS:
-        raise UnsupportedError(thing, f"is cast to {type_name(int(attributes.get('to', 0)))}, expected to floats")
+    to = next((a.i for a in node.attribute if a.name == "to"), 0)
+    if node.op_type == "Cast" and to not in FLOATS:
+        raise UnsupportedError(thing, f"is cast to {type_name(to)}, expected to floats")
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     graph.node.remove(node)
     for user in graph.node:
@@ -67,9 +71,12 @@ def with_scale_of_input(graph: Graph, quantized: Quantized) -> tuple[Graph, Tens
         if len(users) != 1 or not isinstance(op := users[0].op, Affine) or users[0].name in graph.outputs:
             break
         factor, term = float(op.scale[0]), float(op.shift[0])
-        if np.ptp(op.scale) or np.ptp(op.shift) or not factor > 0:
-            break  # it differs by channel
-        scale, zero_point = scale * factor, zero_point - term / (scale * factor)
+        step = scale * factor
+        if np.ptp(op.scale) or np.ptp(op.shift) or not LEAST_SCALE <= step <= 1 / LEAST_SCALE:
+            break  # it differs by channel, or is out of range
+        if abs(zero_point - term / step) > 1 / LEAST_SCALE:
+            break
+        scale, zero_point = step, zero_point - term / step
         gone = users[0].name
         rest = (n for n in graph.nodes if n.name != gone)
         renamed = (replace(n, inputs=tuple(first.name if i == gone else i for i in n.inputs)) for n in rest)
@@ -84,12 +91,14 @@ def _scale(model: onnx.ModelProto, node: onnx.NodeProto, source: str, thing: str
     values: list[float] = []
     for name in node.input[1:3]:
         array = _constant(model.graph, name, source)
-        if array is None or array.size == 0 or np.ptp(array.astype(np.float64)):
+        if array is None or array.size == 0 or array.dtype.kind not in "fiu" or (array != array.flat[0]).any():
             raise UnsupportedError(thing, "its scale and zero point must be one constant each", "for all channels")
-        values.append(float(array.reshape(-1)[0]))
-    scale, zero_point = (*values, 0.0)[:2]
+        values.append(float(array.flat[0]))
+    scale, zero_point = (*values, 0.0, 0.0)[:2]
     if not 0 < scale < np.inf:
         raise UnsupportedError(thing, f"its scale must be positive, found {scale}")
+    if not (LEAST_SCALE <= scale <= 1 / LEAST_SCALE and abs(zero_point) <= 1 / LEAST_SCALE):
+        raise UnsupportedError(thing, f"a scale {scale:g} and zero point {zero_point:g} are not supported")
     return scale, zero_point
 
 

@@ -21,6 +21,8 @@ from dcgen.ir.ops import infer
 from dcgen.limits import LIMITS, Budget
 
 Dims = tuple[int, ...]
+MOST_INTEGERS = 128
+"""Most numbers in a shape, in axes or in pads: NumPy has at most 64 axes."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,22 @@ class Call:
         """Input ``index``, which must be constant, None if it is omitted; ``what`` names it in the error."""
         return None if self._arg(index) is None else self.constant(index, what)
 
+    def scalar(self, index: int, what: str, default: float) -> float:
+        """Input ``index``, which must be one constant, ``default`` if it is omitted; ``what`` names it in the
+        error."""
+        value = self.optional(index, what)
+        if value is not None and value.size != 1:
+            raise ModelError(self.where, f"its {what} is one number, found shape {value.shape}")
+        return default if value is None else float(value.reshape(()))
+
+    def integers(self, index: int, what: str) -> list[int]:
+        """Input ``index``, which must hold constant numbers, at most two for each axis that ONNX knows; ``what``
+        names it in the error."""
+        value = self.constant(index, what).reshape(-1)
+        if value.size > MOST_INTEGERS:
+            raise ModelError(self.where, f"its {what} (input {index}) are {value.size:,} numbers")
+        return [int(n) for n in value]
+
     def parameter(self, array: Any, what: str) -> F32:
         """``array`` as float32; ModelError if that is not finite. ``what`` names it in the error."""
         given = np.asarray(array)
@@ -137,6 +155,8 @@ class Scope:
         except GraphError as e:
             raise ModelError(call.where, e.problem) from None
         self.check_size(call.where, shape, getattr(op, "pads", (0, 0, 0, 0)), inputs)
+        if len(self.nodes) == LIMITS.nodes:
+            raise ModelError(call.where, f"is one too many, expected at most {LIMITS.nodes:,} nodes")
         self.nodes.append(Node(name, op, inputs))
         self.shapes[name] = shape
         return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])

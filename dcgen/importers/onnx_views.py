@@ -27,9 +27,7 @@ def identity(call: Call, scope: Scope) -> Signal:
 
 
 def dropout(call: Call, scope: Scope) -> tuple[Value, ...]:
-    ratio, training = call.optional(1, "ratio"), call.optional(2, "training mode")
-    drops = 0.5 if ratio is None else float(ratio.reshape(()))
-    if training is not None and bool(training.reshape(())) and drops != 0:
+    if call.scalar(2, "training mode", 0) and call.scalar(1, "ratio", 0.5):
         raise call.unsupported("inference (training_mode false) is supported, found training")
     return (call.signal(),)
 
@@ -53,7 +51,7 @@ def flatten(call: Call, scope: Scope) -> Signal:
 
 def reshape(call: Call, scope: Scope) -> Signal:
     x = call.signal()
-    wanted = [int(n) for n in call.constant(1, "shape").reshape(-1)]
+    wanted = call.integers(1, "shape")
     if not call.get("allowzero", 0):
         if any(n == 0 for n in wanted[len(x.dims) :]):
             raise ModelError(call.where, f"shape {wanted} copies an axis that {x.dims} does not have")
@@ -66,17 +64,19 @@ def reshape(call: Call, scope: Scope) -> Signal:
 
 def squeeze(call: Call, scope: Scope) -> Signal:
     x = call.signal()
-    given = call.optional(1, "axes")
     rank = len(x.dims)
-    axes = [i for i, n in enumerate(x.dims) if n == 1] if given is None else [int(a) % rank for a in given]
+    if call.optional(1, "axes") is None:
+        axes = [i for i, n in enumerate(x.dims) if n == 1]
+    else:
+        axes = [a % max(1, rank) for a in call.integers(1, "axes")]
     return scope.view(call, x, tuple(n for i, n in enumerate(x.dims) if i not in axes))
 
 
 def unsqueeze(call: Call, scope: Scope) -> Signal:
     x = call.signal()
-    given = call.constant(1, "axes").reshape(-1)
+    given = call.integers(1, "axes")
     rank = len(x.dims) + len(given)
-    axes = {int(a) % rank for a in given}
+    axes = {a % max(1, rank) for a in given}
     rest = iter(x.dims)
     return scope.view(call, x, tuple(1 if i in axes else next(rest, 0) for i in range(rank)))
 

@@ -100,8 +100,7 @@ def global_average_pool(call: Call, scope: Scope) -> Signal:
 def reduce_mean(call: Call, scope: Scope) -> Signal:
     x = scope.planes(call)
     rank = len(x.dims)
-    given = call.optional(1, "axes")
-    axes = [] if given is None else [int(a) % rank for a in given.reshape(-1)]
+    axes = [] if call.optional(1, "axes") is None else [a % rank for a in call.integers(1, "axes")]
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
     if rank < 3 or sorted(set(axes)) != list(range(2, rank)):
@@ -128,10 +127,9 @@ def pad(call: Call, scope: Scope) -> Signal:
         raise call.unsupported(f"mode constant is supported, found {mode}")
     x = scope.planes(call)
     rank = len(x.dims)
-    amounts = call.constant(1, "pads").reshape(-1).tolist()
-    value = call.optional(2, "value")
-    given = call.optional(3, "axes")
-    axes = list(range(rank)) if given is None else [int(a) % rank for a in given.reshape(-1)]
+    amounts = call.integers(1, "pads")
+    value = call.scalar(2, "value", 0.0)
+    axes = list(range(rank)) if call.optional(3, "axes") is None else [a % rank for a in call.integers(3, "axes")]
     if len(amounts) != 2 * len(axes):
         raise ModelError(call.where, f"expected {2 * len(axes)} pads for {len(axes)} axes, found {amounts}")
     begin = dict(zip(axes, amounts, strict=False))
@@ -139,8 +137,7 @@ def pad(call: Call, scope: Scope) -> Signal:
     if any(begin[a] or end[a] for a in axes if a < 2) or not all(0 <= p <= MAX_EXTENT for p in amounts):
         raise call.unsupported(f"non-negative padding of height and width is supported, found pads {amounts}")
     pads = (begin.get(2, 0), begin.get(3, 0), end.get(2, 0), end.get(3, 0))
-    fill = 0.0 if value is None else float(call.parameter(value, "value").reshape(()))
-    return scope.emit(call, Pad(pads, fill), x)
+    return scope.emit(call, Pad(pads, call.parameter(value, "value").item()), x)
 
 
 def _pair(call: Call, attribute: str, default: Pair) -> Pair:

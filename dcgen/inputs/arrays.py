@@ -27,6 +27,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises PictureError naming the file where it is damaged, holds objects, or has no array x.
     """
+    if not path.is_file():
+        raise PictureError(path, "is no regular file" if path.exists() else "is not there")
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from dcgen.errors import PictureError
 from dcgen.inputs.arrays import read_arrays
+from dcgen.limits import LIMITS
+from dcgen.reading import read_bytes
 
 I64 = NDArray[np.int64]
 _INDEX = re.compile("[0-9]{1,9}")
@@ -88,7 +90,8 @@ def _csv_lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _text(path: Path) -> str:
+    data = read_bytes(path, PictureError, LIMITS.labels_bytes)
     try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
         raise PictureError(path, f"cannot be read as labels: {e}") from e

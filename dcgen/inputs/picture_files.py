@@ -13,6 +13,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,12 +29,16 @@ from dcgen.pictures import Preprocess
 from dcgen.progress import Warn
 from dcgen.reading import DAMAGE
 
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # else it writes to stderr what is wrong with a file
+
 U8 = NDArray[np.uint8]
 FORMATS = ("JPEG", "PNG", "BMP", "PPM", "TIFF", "WEBP")
 """What Pillow may open. Its other formats start programs (EPS) or are no pictures that a camera makes."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".ppm", ".pgm", ".tif", ".tiff", ".webp")
 MAX_PIXELS = 2**27
 """Most pixels of a picture, as it is and resized."""
+MAX_SIDE = 2**20
+"""Most pixels of a side: Pillow takes 16 bytes for each row, and so 2 GB for a picture of one column."""
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 """Pillow's mode of camera bytes by their number of channels."""
 DAMAGED: Final = (*DAMAGE, Image.DecompressionBombError)
@@ -69,10 +74,10 @@ def load(path: Path, p: Preprocess, size: tuple[int, int], odd: Oddities | None 
             check_pixels(path, opened.size, opened.size)
             if getattr(opened, "n_frames", 1) > 1:
                 odd.add("have several pages, of which the first is taken", path.name)
-            upright = ImageOps.exif_transpose(opened)
             if opened.getexif().get(ExifTags.Base.Orientation) in range(2, 9):
                 odd.add("were turned as their EXIF orientation says", path.name)
-            eight_bit = _eight_bit(path, upright)
+            ImageOps.exif_transpose(opened, in_place=True)
+            eight_bit = _eight_bit(path, opened)
         return camera_bytes(path, eight_bit, path.name, p, size, odd)
 
 
@@ -100,6 +105,9 @@ def crop(picture: U8, size: tuple[int, int]) -> U8:
 
 def check_pixels(source: Path, found: tuple[int, int], becomes: tuple[int, int]) -> None:
     """Raise PictureError where a picture of (width, height) ``found`` ``becomes`` larger than may be."""
+    if max(found) > MAX_SIDE:
+        problem = f"is {found[0]:,} x {found[1]:,} pixels, expected sides of at most {MAX_SIDE:,}"
+        raise PictureError(source, problem, "remove it or crop it")
     if becomes[0] * becomes[1] > MAX_PIXELS:
         resized = "" if becomes == found else f", resized {becomes[0]:,} x {becomes[1]:,}"
         problem = f"is {found[0]:,} x {found[1]:,} pixels{resized}, expected at most {MAX_PIXELS:,}"
@@ -124,7 +132,7 @@ def _eight_bit(path: Path, image: Image.Image) -> Image.Image:
     if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > 65535:
         problem = f"holds {values.dtype} from {values.min():g} to {values.max():g}, expected at most 16 bits"
         raise PictureError(path, problem, "save it with 8 or 16 bits, or all of them as an array of float32")
-    return Image.fromarray(((values.astype(np.int64) + 128) // 257).astype(np.uint8))
+    return Image.fromarray(((np.arange(65536) + 128) // 257).astype(np.uint8)[values])
 
 
 def _converted(image: Image.Image, name: str, mode: str, odd: Oddities) -> Image.Image:
@@ -134,7 +142,7 @@ def _converted(image: Image.Image, name: str, mode: str, odd: Oddities) -> Image
     grey = image.mode in ("1", "L", "LA") or (image.mode == "P" and _grey_palette(image))
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     if transparent:
-        image = image.convert("RGBA")
+        image = image if image.mode == "RGBA" else image.convert("RGBA")  # which would copy one of that mode
         if mode != "RGBA" and image.getchannel("A").getextrema() != (255, 255):
             odd.add("are transparent, which is left out", name)
     elif image.mode == "P":

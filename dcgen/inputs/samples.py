@@ -21,6 +21,7 @@ from dcgen.inputs.arrays import SUFFIXES as ARRAY_SUFFIXES
 from dcgen.inputs.arrays import read_arrays
 from dcgen.inputs.picture_files import MODES, Oddities
 from dcgen.inputs.tensor import F32, U8, TensorInput
+from dcgen.limits import LIMITS
 from dcgen.pictures import Preprocess
 from dcgen.progress import Warn
 
@@ -170,6 +171,8 @@ class ArrayFile(Samples):
         if not (x.dtype.kind == "f" or x.dtype in (np.uint8, np.int8)):
             problem = f"x is {x.dtype}, expected uint8 pictures, float32 values or int8"
             raise PictureError(path, problem, "convert it")
+        if len(x) > LIMITS.rows:
+            raise PictureError(path, f"x has {len(x):,} rows, expected at most {LIMITS.rows:,}")
         self._x = x
         self.names = tuple(f"{path.name}[{i}]" for i in range(len(x)))
         if (y := arrays.get("y")) is not None:

@@ -90,7 +90,8 @@ class TensorInput:
         elif values.dtype == np.uint8:
             found = values
         else:
-            steps = values.astype(np.float32) / np.float32(self.scale) + np.float32(self.byte_zero)
+            with np.errstate(over="ignore"):  # what becomes infinite is clipped
+                steps = values.astype(np.float32) / np.float32(self.scale) + np.float32(self.byte_zero)
             found = (steps.clip(0, 255) + np.float32(0.5)).astype(np.uint8)
         return np.ascontiguousarray(found.transpose(0, 2, 3, 1))
 

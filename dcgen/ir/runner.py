@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it collects events, and leaves a file in TMPDIR
 import onnxruntime
 
 from dcgen.ir.graph import F32, Graph

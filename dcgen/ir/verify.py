@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from dcgen.errors import GraphError
+from dcgen.errors import GraphError, UnsupportedError
 from dcgen.ir.graph import Affine, Conv, Graph
 
 
@@ -14,14 +14,14 @@ def verify(graph: Graph) -> Graph:
     Names are unique, every input is produced earlier, shapes agree, arrays are float32 and
     finite, and levels reproduce the weights they belong to.
     """
-    known = [i.name for i in graph.inputs]
+    known: set[str] = set()
+    for name in (i.name for i in graph.inputs):
+        _add(known, name, graph)
     for node in graph.nodes:
         missing = [i for i in node.inputs if i not in known]
         if missing:
             raise GraphError(node.name, f"reads {missing[0]!r}, which no earlier node makes")
-        known.append(node.name)
-    if len(set(known)) != len(known):
-        raise GraphError(graph.name, f"two tensors are called {max(known, key=known.count)!r}")
+        _add(known, node.name, graph)
     for name in graph.outputs:
         if name not in known:
             raise GraphError(graph.name, f"output {name!r} is not made by any node")
@@ -35,6 +35,21 @@ def verify(graph: Graph) -> Graph:
         elif isinstance(node.op, Affine):
             _arrays(node.name, node.op.scale, node.op.shift)
     return graph
+
+
+def one_of_each(graph: Graph) -> Graph:
+    """``graph`` if it has one input and one output. Raises UnsupportedError for any other."""
+    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+        found = f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
+        raise UnsupportedError(graph.name, found, "one of each is supported")
+    return graph
+
+
+def _add(known: set[str], name: str, graph: Graph) -> None:
+    """Add a tensor to those that are known. GraphError where one has its name."""
+    if name in known:
+        raise GraphError(graph.name, f"two tensors are called {name!r}")
+    known.add(name)
 
 
 def _arrays(name: str, *arrays: np.ndarray) -> None:

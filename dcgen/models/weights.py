@@ -156,6 +156,8 @@ def _read_torch(path: Path) -> Arrays:
         raise WeightsError(path, f"holds a {type(state).__name__}, expected a state dict")
     arrays: Arrays = {}
     for name, tensor in state.items():
+        if not isinstance(name, str):
+            raise WeightsError(path, f"has a {type(name).__name__} for a name", _PLAIN)
         if not isinstance(tensor, torch.Tensor):
             raise WeightsError(path, f"entry {name} is a {type(tensor).__name__}, expected a tensor")
         if tensor.layout is not torch.strided or tensor.is_complex() or tensor.is_quantized:
@@ -163,10 +165,12 @@ def _read_torch(path: Path) -> Arrays:
             raise WeightsError(path, f"array {name} is {kind}, expected dense real numbers")
         budget.charge(8 * tensor.numel(), f"array {name} of shape {tuple(tensor.shape)}")
         # bfloat16 has no NumPy type; float64 holds every other one exactly
-        arrays[str(name).removeprefix("module.")] = tensor.detach().to(torch.float64).numpy()
+        arrays[name.removeprefix("module.")] = tensor.detach().to(torch.float64).numpy()
     return arrays
 
 
+MOST_TUPLES = 5_000
+"""Tuples in the pickle of a state dict, four of each tensor. The largest SqueezeNet has 68 tensors."""
 _NO_STATE_DICT = "is not a readable PyTorch file"
 _PLAIN = "a state dict of plain tensors is expected"
 
@@ -192,10 +196,35 @@ def _checked_pickles(path: Path, data: bytes) -> bytes:
 
 
 def _check_pickle(path: Path, file: io.BytesIO) -> None:
-    """Raise WeightsError where the pickle at the front of ``file`` is damaged or names anything but tensors."""
+    """Raise WeightsError where the pickle at the front of ``file`` is damaged or names anything but tensors.
+
+    Nor may it use a tuple twice: tuples that hold one tuple twice, forty levels deep, take forever as a key. Of
+    thousands of levels Python exhausts its stack.
+    """
+    kept, top, tuples = set[object](), "", 0
     with damage(path, WeightsError, _NO_STATE_DICT):
         for code, argument, _ in pickletools.genops(file):
+            if code.name in ("PUT", "BINPUT", "LONG_BINPUT"):
+                kept |= {argument} if top.startswith("TUPLE") else set()
+            elif code.name not in ("PROTO", "FRAME"):
+                top = code.name
+                tuples += top.startswith("TUPLE")
+            if tuples > MOST_TUPLES:
+                raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle makes more than {MOST_TUPLES:,} tuples")
+            if code.name in ("GET", "BINGET", "LONG_BINGET") and argument in kept:
+                raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle uses a tuple twice", _PLAIN)
             if code.name == "GLOBAL" and argument not in _STATE_DICT_GLOBALS:
                 raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle names {argument}", _PLAIN)
-            if code.name in ("STACK_GLOBAL", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "EXT1", "EXT2", "EXT4"):
+            if code.name in (
+                "DUP",
+                "MEMOIZE",
+                "STACK_GLOBAL",
+                "INST",
+                "OBJ",
+                "NEWOBJ",
+                "NEWOBJ_EX",
+                "EXT1",
+                "EXT2",
+                "EXT4",
+            ):
                 raise WeightsError(path, f"{_NO_STATE_DICT}: its pickle holds {code.name}", _PLAIN)

@@ -190,7 +190,8 @@ def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple
         requant = constants(ratio, *state.bounds(node))
     weights = levels[shared.indices].reshape(len(conv.bias), -1).astype(np.float64)
     if source == state.graph.inputs[0].name:
-        zero = weights @ np.repeat(state.mean, conv.kernel[0] * conv.kernel[1])
+        means = np.split(np.repeat(state.mean, conv.kernel[0] * conv.kernel[1]), conv.groups)
+        zero = np.concatenate([w @ m for w, m in zip(np.split(weights, conv.groups), means, strict=True)])
     else:
         zero = weights.sum(1) * x.zero_point
     exact = conv.bias / (x.scale * step * channel) - zero

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -44,6 +45,7 @@ def build(
     variables = ("BUILD=build", f"OPTIMISE={optimise}", f"CFLAGS_EXTRA={extra_flags}", f"DEVICE_CC={compiler}")
     done = subprocess.run(
         ["make", "-s", "-C", str(copy), *variables, program],
+        env={**os.environ, "TMPDIR": str(copy)},  # a compiler that is killed leaves its files there
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dcgen.command.arguments import FLAGS, NOTHING_ASKED, check, preprocess_of_output, with_flags
+from dcgen.command.arguments import FLAGS, NOTHING_ASKED, check, machine, preprocess_of_output, with_flags
 from dcgen.command.compile import compile_
 from dcgen.command.evaluate import eval_
 from dcgen.command.frontier import frontier_
@@ -138,3 +138,14 @@ def test_commands_that_read_pictures_take_the_same_options(command: Callable[...
     assert {name: taken[name].annotation for name in wanted} == {
         name: signature(compile_).parameters[name].annotation for name in wanted
     }
+
+
+def test_lanes_of_thousands_of_digits_are_no_number() -> None:
+    with pytest.raises(ConfigError, match=r"--lanes: expected a number or auto, found '9{40}'"):
+        machine("ulx3s-85f", "9" * 5_000)
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name(name: str) -> None:
+    with pytest.raises(ConfigError, match="--name: is empty"):
+        check(replace(JOB, source=replace(JOB.source, name=name)))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dcgen.compress.goals import prices
-from dcgen.compress.point import Point, point_bytes, read_point
+from dcgen.compress.point import Point, point_arrays, point_bytes, read_point
 from dcgen.compress.recipes import recipe
 from dcgen.errors import ConfigError
 from tests.compress.nets import evidence, net
@@ -68,3 +68,26 @@ def test_a_level_outside_of_its_codebook_is_refused(point: Point, tmp_path: Path
     np.savez(file, **arrays)
     with pytest.raises(ConfigError, match="a has levels outside of its codebook"):
         read_point(file, net())
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "problem"),
+    [
+        ("step", np.array(-1.0), "has steps of -1"),
+        ("step", np.array(0.0), "has steps of 0"),
+        ("step", np.array(np.nan), "has steps of nan"),
+        ("step", np.array(1e-300), "has steps of 1e-300"),
+        ("codebook", np.array([[0], [1]], np.int16), "has no codebook of int16"),
+        ("codebook", np.array([0.0, 1e30]), "has no codebook of int16"),
+        ("codebook", np.array([], np.int16), "has no codebook of int16"),
+        ("bias", np.array(["a"] * 6), "biases"),
+    ],
+)
+def test_numbers_that_no_point_has(
+    point: Point, tmp_path: Path, key: str, value: np.ndarray, problem: str
+) -> None:
+    name = next(iter(point.weights))
+    arrays = {**point_arrays(point, net()), f"{name}.{key}": value}
+    np.savez(tmp_path / "point.npz", **arrays)
+    with pytest.raises(ConfigError, match=problem):
+        read_point(tmp_path / "point.npz", net())

@@ -178,6 +178,20 @@ def text_cast() -> onnx.ModelProto:
     return model(nodes, c=SCALAR)
 
 
+def packed_dimensions() -> onnx.ModelProto:
+    m = model([node("Add", "x w", "y")], w=SCALAR)
+    m.graph.initializer[0].dims.extend([1] * 300_000)
+    return m
+
+
+def long_list(kind: str) -> onnx.ModelProto:
+    return model([node(kind, "x n", "y")], opset=18, n=np.full(2_000_000, 1 if kind == "Reshape" else 2))
+
+
+def sum_of_many() -> onnx.ModelProto:
+    return model([node("Sum", " ".join("x" * 20_000), "y")])
+
+
 HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "sparse": (sparse, "sparse constant w would take"),
     "sparse constant": (sparse_constant, "sparse constant w would take"),
@@ -202,6 +216,10 @@ HOSTILE: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
     "declared": (declared, "m.onnx"),
     "negative": (negative, "m.onnx"),
     "nodes": (many_nodes, "has 20,001 nodes"),
+    "dimensions": (packed_dimensions, "has more than 250,000 fields"),
+    "long shape": (lambda: long_list("Reshape"), r"its shape \(input 1\) are 2,000,000 numbers"),
+    "long axes": (lambda: long_list("ReduceMean"), r"its axes \(input 1\) are 2,000,000 numbers"),
+    "long sum": (sum_of_many, r"node the_y \(Sum\): is one too many, expected at most 5,000 nodes"),
     "text": (text_cast, "numbers are computed, found a cast to STRING"),
 }
 
@@ -238,6 +256,85 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
     assert int(done.stdout) < MORE_MEGABYTES
+
+
+def test_packed_numbers_count_unless_they_are_data() -> None:
+    """Dimensions may be one field of many numbers, which all become a list; a weight's data become an array."""
+    for name, counted in (("dims", True), ("int64_data", False)):
+        number = TensorProto.DESCRIPTOR.fields_by_name[name].number
+        data = bytes([number << 3 | 2, 100, *[1] * 100])
+        assert (count_fields(data, TensorProto.DESCRIPTOR, 1000) > 100) is counted
+
+
+@pytest.mark.parametrize("place", ["graph", "producer", "input"])
+def test_names_that_are_no_text(place: str, tmp_path: Path) -> None:
+    m = model([node("Relu", "QQQQ" if place == "input" else "x", "y")])
+    match place:
+        case "graph":
+            m.graph.name = "QQQQ"
+        case "producer":
+            m.producer_name = "QQQQ"
+        case "input":
+            m.graph.input[0].name = "QQQQ"
+    path = tmp_path / "m.onnx"
+    path.write_bytes(m.SerializeToString().replace(b"QQQQ", b"\xff\xfe\xffQ"))
+    with pytest.raises(ModelError, match=r"m.onnx: is not an ONNX model: 'utf-8' codec can't decode"):
+        load_onnx(path)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "constants", "problem"),
+    [
+        (
+            [node("Clip", "x n", "y")],
+            {"n": np.zeros(2, np.float32)},
+            r"its minimum is one number, found shape \(2,\)",
+        ),
+        ([node("Clip", "x n n", "y")], {"n": np.zeros(0, np.float32)}, r"its minimum is one number, found shape"),
+        (
+            [node("Pad", "x p n", "y")],
+            {"p": np.zeros(8, int), "n": np.zeros(2, np.float32)},
+            "its value is one number",
+        ),
+    ],
+)
+def test_constants_of_another_shape(
+    nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], problem: str
+) -> None:
+    with pytest.raises(ModelError, match=problem):
+        import_onnx(model(nodes, opset=18, **constants), "m.onnx")
+
+
+def test_numbers_beyond_float32_are_refused_without_a_warning() -> None:
+    """The test suite takes a warning for an error."""
+    cast = node("Cast", "x", "d", to=TensorProto.DOUBLE), node("Cast", "e", "y", to=TensorProto.FLOAT)
+    for kind, number in (("Div", 5e-324), ("Mul", 1e300), ("Add", -1e300), ("Clip", 1e300)):
+        m = model([cast[0], node(kind, "d n", "e"), cast[1]], n=np.array(number))
+        with pytest.raises(ModelError, match=r"holds a NaN or infinite value|clips to NaN or infinity"):
+            import_onnx(m, "m.onnx")
+
+
+def test_an_attribute_of_a_function_outside_of_one(tmp_path: Path) -> None:
+    m = model([node("Conv", "x w", "y")], w=np.zeros((1, 1, 1, 1), np.float32))
+    m.graph.node[0].attribute.append(onnx.AttributeProto(name="group", type=2, ref_attr_name="of_none"))
+    with pytest.raises(ModelError, match=r"node the_y \(Conv\)"):
+        import_onnx(m, "m.onnx")
+
+
+def test_a_model_without_an_output() -> None:
+    m = model([node("Relu", "x", "y")])
+    del m.graph.output[:]
+    with pytest.raises(ModelError, match=r"m.onnx: has no output"):
+        import_onnx(m, "m.onnx")
+
+
+def test_an_unknown_key_of_external_data(tmp_path: Path) -> None:
+    m = model([node("Add", "x w", "y")], w=SCALAR)
+    m.graph.initializer[0].data_location = TensorProto.EXTERNAL
+    m.graph.initializer[0].external_data.add(key="colour", value="blue")
+    (tmp_path / "m.onnx").write_bytes(m.SerializeToString())
+    with pytest.raises(ModelError, match=r"m.onnx: external data cannot be read"):
+        load_onnx(tmp_path / "m.onnx")
 
 
 def test_what_no_output_depends_on_is_not_read() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from dcgen.errors import UnsupportedError
+from dcgen.errors import DcgenError, UnsupportedError
 from dcgen.importers import load
 from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.runner import FloatRunner
@@ -144,3 +145,36 @@ def test_other_integers_are_refused(tmp_path: Path) -> None:
     path = net(tmp_path, TensorProto.INT32, node("Cast", "x", "d", **FLOAT))
     with pytest.raises(UnsupportedError, match="float tensors are supported, found INT32"):
         load(path)
+
+
+@pytest.mark.parametrize(
+    ("front", "constants", "problem"),
+    [
+        (helper.make_node("Cast", ["x"], ["d"], to="text"), {}, "is cast to no tensor, expected to floats"),
+        (helper.make_node("Cast", ["x"], [], **FLOAT), {}, "Cast has one output, found 0"),
+        (node("DequantizeLinear", "x", "d"), {}, "its scale must be positive, found 0.0"),
+        (dequantize(), {"s": np.array(["a"], object), "z": np.int8(0)}, "must be one constant each"),
+        (dequantize(), {"s": np.complex64(1), "z": np.int8(0)}, "must be one constant each"),
+        (dequantize(), {"s": np.float32(np.inf), "z": np.int8(0)}, "its scale must be positive, found inf"),
+        (
+            dequantize(),
+            {"s": np.float32(1e-30), "z": np.int8(0)},
+            "a scale 1e-30 and zero point 0 are not supported",
+        ),
+    ],
+)
+def test_forged_conversions_are_refused(
+    tmp_path: Path, front: onnx.NodeProto, constants: dict[str, Any], problem: str
+) -> None:
+    path = net(tmp_path, TensorProto.INT8, front, **constants)
+    with pytest.raises(DcgenError, match=problem):
+        load(path)
+
+
+def test_factors_stay_in_the_graph_where_the_scale_would_become_nothing(tmp_path: Path) -> None:
+    """Each factor of 1e-30 alone is a float32 number, all together are below the least float64 one."""
+    names = ["d0", *(f"d{i}" for i in range(1, 12)), "d"]
+    front = [node("DequantizeLinear", "x", "s", "z", "d0")]
+    front += [node("Mul", a, "k", b) for a, b in pairwise(names)]
+    model = load(net(tmp_path, TensorProto.INT8, *front, s=np.float32(1), z=np.int8(0), k=np.float32(1e-30)))
+    assert model.own_input is not None and model.own_input.scale == 1

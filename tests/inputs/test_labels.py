@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from dcgen.errors import PictureError
 from dcgen.inputs.labels import as_labels, of_names, read_label_array, read_labels
+from dcgen.limits import LIMITS
 
 
 def test_labels_name_files(tmp_path: Path) -> None:
@@ -66,3 +68,18 @@ def test_labels_in_an_array(tmp_path: Path) -> None:
     ):
         with pytest.raises(PictureError, match=problem):
             as_labels(Path("y"), bad)
+
+
+@pytest.mark.parametrize("name", ["labels.txt", "labels.csv", "labels.npy"])
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    read = read_label_array if name.endswith(".npy") else read_labels
+    with pytest.raises(PictureError, match=f"{name}: is no regular file"):
+        read(tmp_path / name)
+
+
+def test_a_file_of_labels_that_would_fill_the_memory(tmp_path: Path) -> None:
+    with (tmp_path / "labels.txt").open("wb") as file:
+        file.truncate(LIMITS.labels_bytes + 1)
+    with pytest.raises(PictureError, match=r"labels.txt: has more than 67,108,864 bytes"):
+        read_labels(tmp_path / "labels.txt")

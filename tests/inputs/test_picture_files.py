@@ -1,6 +1,10 @@
 """The way from a picture file to camera bytes is the one that is documented."""
 
 import io
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +15,7 @@ from PIL import ExifTags, Image
 from dcgen.errors import PictureError
 from dcgen.inputs.picture_files import Oddities, load
 from dcgen.pictures import explicit, preset
+from tests.process import ROOT
 
 CAFFE, TORCH, DIGITS = preset("caffe"), preset("torchvision"), preset("digits")
 
@@ -217,3 +222,17 @@ def test_any_damage_gives_one_line_or_a_picture(tmp_path, suffix, data):
         assert load(path, TORCH, (8, 8)).shape == (8, 8, 3)
     except PictureError as e:
         assert f"a.{suffix}: " in str(e) and "\n" not in str(e)
+
+
+def test_a_side_of_more_pixels_than_rows_fit_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "column.pgm").write_bytes(b"P5 1 1048577 255\n" + bytes(1_048_577))
+    with pytest.raises(PictureError, match=r"column.pgm: is 1 x 1,048,577 pixels, expected sides of at most"):
+        load(tmp_path / "column.pgm", explicit("grey", [0.0], [1.0], "squash", None, 8), (8, 8))
+
+
+def test_pillow_says_nothing_of_its_own() -> None:
+    """Without a handler Python writes what Pillow logs to stderr, beside the error."""
+    code = "import dcgen.inputs.picture_files, logging; logging.getLogger('PIL.TiffImagePlugin').error('odd')"
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, env=env, check=True)
+    assert done.stderr == b""

@@ -19,6 +19,7 @@ from dcgen.inputs.samples import (
     warn_of_training,
 )
 from dcgen.inputs.tensor import TensorInput
+from dcgen.limits import LIMITS
 from dcgen.pictures import explicit, preset
 from dcgen.progress import unheard
 
@@ -256,3 +257,16 @@ def test_pictures_are_no_values(tmp_path: Path) -> None:
     x = array(tmp_path, np.zeros((2, 6), np.float32))
     with pytest.raises(PictureError, match=r"x is float32 of shape \[2, 6\], the network takes pictures"):
         ArrayFile(x, unheard).load([0], DIGITS, (16, 16), unheard)
+
+
+def test_more_rows_than_names_fit_the_memory(tmp_path: Path) -> None:
+    """Two megabytes of bytes pack to a few kilobytes; each row would become a name of a hundred bytes."""
+    path = array(tmp_path, np.zeros((LIMITS.rows + 1, 1), np.int8))
+    with pytest.raises(PictureError, match=r"x has 2,097,153 rows, expected at most 2,097,152"):
+        open_samples(path, unheard)
+
+
+def test_values_beyond_the_calibrated_range_are_clipped_without_a_warning() -> None:
+    form = TensorInput("float32", 0.01, 128.0, (2, 1, 1))
+    values = np.array([[3.4e38, -3.4e38]], np.float32).reshape(1, 2, 1, 1)
+    assert form.bytes_of(values).reshape(-1).tolist() == [255, 0]

@@ -2,6 +2,7 @@
 
 import pickle
 import struct
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -186,6 +187,33 @@ def test_only_dense_real_tensors_are_read(tmp_path: Path, params: dict[str, F32]
         torch.save({**state, name: change(state[name])}, path)
         with pytest.raises(WeightsError, match=rf"{found} \(a state dict of plain tensors"):
             load_params(path, DIGITS)
+
+
+@pytest.mark.parametrize("between", [b"", b"\x80\x02", b"r\x00\x01\x00\x00"])
+def test_a_tuple_that_is_used_twice_is_refused(tmp_path: Path, between: bytes) -> None:
+    """Each tuple holds the one before twice: as a key of a dictionary the last one takes 2**40 steps."""
+    tuples = (b"h%ch%c\x86%sq%c" % (i, i, between, i + 1) for i in range(40))
+    text = b"\x80\x02)q\x00" + b"".join(tuples) + b"}h\x28K\x01s."
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", text)
+    with pytest.raises(WeightsError, match=r"w.pth: .* its pickle uses a tuple twice"):
+        load_params(tmp_path / "w.pth", DIGITS)
+
+
+@pytest.mark.parametrize("level", [b"\x85", b"N\x86"])
+def test_tuples_of_many_levels_are_refused(tmp_path: Path, level: bytes) -> None:
+    """Python's hash of 200,000 levels would end the process by a signal."""
+    with zipfile.ZipFile(tmp_path / "w.pth", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02})" + level * 200_000 + b"K\x01s.")
+    with pytest.raises(WeightsError, match=r"w.pth: .* its pickle makes more than 5,000 tuples"):
+        load_params(tmp_path / "w.pth", DIGITS)
+
+
+def test_keys_that_are_no_names_are_refused(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.save({(1, 2): torch.zeros(1)}, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"w.pth: has a tuple for a name"):
+        load_params(tmp_path / "w.pth", DIGITS)
 
 
 def test_other_pickles_are_refused_without_a_warning(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:

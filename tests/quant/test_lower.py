@@ -9,6 +9,7 @@ from dcgen.compress.fold import canonical
 from dcgen.compress.share import share
 from dcgen.compress.uniform import grid
 from dcgen.errors import ConfigError, GraphError, NumericError
+from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
 from dcgen.pictures import explicit
@@ -220,3 +221,19 @@ def test_a_bias_beyond_32_bits_is_refused_by_name(rng):
     )
     with pytest.raises(NumericError, match=r"huge: bias of .* does not fit 32 bits"):
         quantize(g, _pictures())
+
+
+@pytest.mark.parametrize("kind", ["max pool", "mean", "clip", "depthwise"])
+def test_an_input_of_many_channels_that_no_full_convolution_reads(kind, rng):
+    """It is scaled by a convolution of each channel for itself, which subtracts that channel's mean."""
+    kinds = {"max pool": MaxPool((2, 2), (2, 2)), "mean": GlobalAvgPool(), "clip": Clip()}
+    first = kinds.get(kind) or conv(rng, 5, 5, (3, 3), groups=5)
+    form = TensorInput("float32", 0.02, 130.0, (5, 8, 8))
+    inputs = np.random.default_rng(1).integers(0, 256, (4, 8, 8, 5), np.uint8)
+    graph = Graph("net", (Input("x", (5, 8, 8)),), (Node("first", first, ("x",)),), ("first",))
+    g = with_copies(shared(canonical(graph, form)))
+    ranges = calibrate(lambda: [evaluate(g, {"x": form.centred(inputs)})], "minmax")
+    q = lower(g, ranges, form.camera_mean)
+    reference = evaluate(graph, {"x": form.normalise(inputs)})["first"].reshape(4, -1)
+    found = execute(q, inputs) * q.score_scale
+    assert np.abs(found - reference).max() <= 0.03 * np.abs(reference).max()
