@@ -27,6 +27,7 @@ PICTURE = [1, 1, 16, 16]
 MORE_MEGABYTES = 500
 """Memory that a hostile file may take beyond what dcgen takes without one."""
 SECONDS = 5
+"""Of processor time: tests run beside others."""
 
 
 def model(
@@ -229,10 +230,10 @@ def test_it_ends_in_one_line_soon(name: str, tmp_path: Path) -> None:
     make, pattern = HOSTILE[name]
     path = tmp_path / "m.onnx"
     path.write_bytes(make().SerializeToString())
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises((ModelError, UnsupportedError), match=pattern) as error:
         load_onnx(path)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert str(error.value).startswith(str(path)) and "\n" not in str(error.value)
 
 
@@ -350,9 +351,9 @@ def test_long_and_equal_names(tmp_path: Path) -> None:
         helper.make_node("Relu", ["x" if i == 0 else f"s{i}"], [f"s{i + 1}"], name=long) for i in range(3_000)
     ]
     m = model([*nodes, node("Relu", "s3000", "y")])
-    started = time.monotonic()
+    started = time.process_time()
     names = [n.name for n in import_onnx(m, "m.onnx").graph.nodes]
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert len(set(names)) == 3_001 and max(map(len, names)) <= LIMITS.name_characters + 6
 
 
