@@ -253,7 +253,7 @@ def check_classes(
 
 
 def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Warn) -> NDArray[Any]:
-    """Rows [N, ...] in C order as [N, C, H, W], (C, H, W) being ``shape``.
+    """Rows [N, ...] in C order as [N, C, H, W], (C, H, W) being ``shape``. Rows [N, H, W, C] are transposed.
 
     Raises PictureError where a row has another number of elements, or one that is not finite. Warns where its
     axes are not those of ``shape``, axes of length 1 left out.
@@ -265,6 +265,9 @@ def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Wa
         raise PictureError(path, problem)
     if not np.isfinite(x).all() or np.abs(x, dtype=np.float64).max() > np.finfo(np.float32).max:
         raise PictureError(path, "x holds NaN, infinite values, or some beyond float32")
+    c, h, w = shape
+    if row == (h, w, c) != shape:
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     if len(row) > 1 and [n for n in row if n > 1] != [n for n in shape if n > 1]:
         order = " x ".join(map(str, shape))
         warn(f"{path}: rows of shape {list(row)} are read as {order} (channels, height, width) without reordering")

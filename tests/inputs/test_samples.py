@@ -160,13 +160,22 @@ def test_uint8_is_what_the_network_says(tmp_path: Path) -> None:
 
 def test_axes_in_another_order_are_warned_about(tmp_path: Path) -> None:
     form = TensorInput("float32", 1.0, 0.0, (3, 4, 5))
-    for shape, warned in (((2, 3, 4, 5), 0), ((2, 60), 0), ((2, 1, 3, 4, 5), 0), ((2, 4, 5, 3), 1)):
+    shapes = ((2, 3, 4, 5), 0), ((2, 60), 0), ((2, 1, 3, 4, 5), 0), ((2, 4, 5, 3), 0), ((2, 5, 4, 3), 1)
+    for shape, warned in shapes:
         said: list[str] = []
         open_samples(array(tmp_path, np.zeros(shape, np.float32)), unheard).load([0], form, (4, 5), said.append)
         assert len(said) == warned
     assert said[0].endswith(
-        "rows of shape [4, 5, 3] are read as 3 x 4 x 5 (channels, height, width) without reordering"
+        "rows of shape [5, 4, 3] are read as 3 x 4 x 5 (channels, height, width) without reordering"
     )
+
+
+def test_channels_may_be_last(tmp_path: Path) -> None:
+    form = TensorInput("float32", 1.0, 0.0, (3, 4, 5))
+    x = np.arange(120, dtype=np.float32).reshape(2, 3, 4, 5)
+    path = array(tmp_path, np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+    real = open_samples(path, unheard).load([0, 1], form, (4, 5), unheard).real
+    assert real is not None and np.array_equal(real, x)
 
 
 @pytest.mark.parametrize(
