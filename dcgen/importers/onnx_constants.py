@@ -17,7 +17,7 @@ from dcgen.reading import damage
 
 FOLDABLE = (
     *("Add", "Cast", "Concat", "ConstantOfShape", "Div", "Expand", "Flatten", "Gather", "Identity", "Mul"),
-    *("Neg", "Reciprocal", "Reshape", "Shape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *("Neg", "Pow", "Reciprocal", "Reshape", "Shape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
 )
 """Operators that are evaluated during import where all inputs are constant, by onnx's reference implementation."""
 
@@ -119,7 +119,7 @@ def _size(call: Call) -> int:
     arrays = [a for a in call.args if isinstance(a, np.ndarray)]
     width = max((a.itemsize for a in arrays), default=8)
     match call.kind:
-        case "Add" | "Div" | "Mul" | "Sub":
+        case "Add" | "Div" | "Mul" | "Pow" | "Sub":
             elements = math.prod(_broadcast(*(a.shape for a in arrays)))
         case "Expand":
             elements = math.prod(_broadcast(arrays[0].shape, _dims(call)))

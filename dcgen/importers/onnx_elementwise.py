@@ -98,7 +98,7 @@ def _per_channel(
         c = np.full((), default) if constant is None else constant.astype(np.float64)
         aligned = (1,) * (len(x.dims) - c.ndim) + c.shape
         only_channels = all(n == 1 or i == axis for i, n in enumerate(aligned))
-        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels) or axis is None:
+        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels):
             raise call.unsupported(
                 f"a constant per channel ({channels}) or a scalar is supported with {x.dims}, found {c.shape}"
             )

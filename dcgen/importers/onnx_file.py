@@ -26,7 +26,7 @@ from dcgen.importers.onnx_wire import count_fields
 from dcgen.limits import LIMITS, Budget
 from dcgen.reading import damage, read_bytes
 
-OLDEST_OPSET = 9
+OLDEST_OPSET = 7
 NEWEST_OPSET = onnx.defs.onnx_opset_version()
 SPOKEN_OPSET = 18
 """The operator set that the importer is written for. Models of older sets are converted to it; newer sets spell

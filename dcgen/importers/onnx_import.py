@@ -19,11 +19,12 @@ from dcgen.importers.onnx_file import (
     opset_of,
     read,
 )
+from dcgen.importers.onnx_inputs import planes_of
 from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_scale_of_input
 from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
 from dcgen.importers.onnx_operators import AFTER_HEAD, OPERATORS
-from dcgen.importers.onnx_scope import Call, Scope, Signal, Value, as_shape
-from dcgen.ir.graph import Graph, Input, Shape
+from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
+from dcgen.ir.graph import Graph, Input, Node
 from dcgen.ir.verify import verify
 from dcgen.limits import LIMITS, Budget
 from dcgen.reading import damage
@@ -72,14 +73,15 @@ def _import(
     check_count(nodes, {}, source)
     for node in nodes:
         refuse_unknown(node, source)
-    values: dict[str, Value] = dict(constants(model.graph, source))
+    fixed = dict(constants(model.graph, source))
+    values: dict[str, Value] = dict(fixed)
     inputs = {i.name: _input_dims(i) for i in data_inputs(model.graph)}
     scope = Scope(_batch(inputs, source))
     for name, dims in inputs.items():
         tensor = scope.unused(name[: LIMITS.name_characters])
-        scope.shapes[tensor] = _picture(dims)
+        scope.shapes[tensor], axes = planes_of(nodes, fixed, name, dims)
         scope.check_size(f"{source}: input {name}", scope.shapes[tensor])
-        values[name] = Signal(tensor, dims)
+        values[name] = Signal(tensor, dims).reordered(axes)
     pictures = tuple(Input(name, shape) for name, shape in scope.shapes.items())
     used = {o.name for o in model.graph.output} | {i for n in nodes for i in n.input}
     opset = opset_of(model)
@@ -95,7 +97,8 @@ def _import(
                 )
     outputs, head = _outputs(model.graph, values, source)
     name = model.graph.name[: LIMITS.name_characters]
-    graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, tuple(scope.nodes), outputs)
+    made = _needed(scope, outputs)
+    graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, made, outputs)
     if own is None:
         return ImportedModel(verify(graph), head, source)
     graph, own_input = with_scale_of_input(graph, own)
@@ -128,11 +131,13 @@ def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     return tuple(int(d.dim_value) for d in value.type.tensor_type.shape.dim)
 
 
-def _picture(dims: tuple[int, ...]) -> Shape:
-    """(C, H, W) of one picture of an input of ONNX shape ``dims``. A lone axis is one picture's channels."""
-    shape = as_shape(dims if len(dims) == 1 else dims[1:])
-    assert shape is not None  # normalize() lets ranks 1 to 4 pass
-    return shape
+def _needed(scope: Scope, outputs: tuple[str, ...]) -> tuple[Node, ...]:
+    """The nodes that the outputs depend on, in order. Where two ONNX nodes became one, the first may be idle."""
+    needed = set(outputs)
+    for node in reversed(scope.made.values()):
+        if node.name in needed:
+            needed.update(node.inputs)
+    return tuple(n for n in scope.made.values() if n.name in needed)
 
 
 def _batch(inputs: dict[str, tuple[int, ...]], source: str) -> int:
@@ -152,6 +157,12 @@ def _outputs(graph: onnx.GraphProto, values: dict[str, Value], source: str) -> t
             raise ModelError(source, f"output {output.name} is made by no node")
         if isinstance(value, np.ndarray):
             raise UnsupportedError(source, f"output {output.name} is computed where supported, found a constant")
+        if value.order is not None and value.head not in ("argmax", "topk"):
+            raise UnsupportedError(
+                f"{source}: output {output.name}",
+                "is a transposed tensor",
+                "channels first, or none, are supported",
+            )
         signals.append(value)
     heads = [s.head for s in signals if s.head != "none"]
     return tuple(dict.fromkeys(s.tensor for s in signals)), heads[0] if heads else "none"

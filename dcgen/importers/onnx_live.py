@@ -32,7 +32,8 @@ def pruned(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     called = _reachable(nodes, functions, source)
     check_count(nodes, called, source)
     used = {o.name for o in graph.output} | {name for node in nodes for name in node.input}
-    found = onnx.ModelProto(ir_version=model.ir_version, producer_name=model.producer_name)
+    # From version 4 on, a file need not list its initialisers as inputs.
+    found = onnx.ModelProto(ir_version=max(model.ir_version, 4), producer_name=model.producer_name)
     found.opset_import.extend(model.opset_import)
     found.functions.extend(called.values())
     found.graph.name = graph.name or "graph"

@@ -1,8 +1,8 @@
 """The state of an ONNX import: which IR tensor each ONNX tensor is a view of.
 
-ONNX tensors have a batch axis and any rank; IR tensors are one picture's (C, H, W). Both list
-their elements in the same order, so an ONNX reshape is only another *view* of an IR tensor. The view
-matters where an operator asks for channels and planes.
+ONNX tensors have a batch axis and any rank; IR tensors are one picture's (C, H, W). An ONNX reshape or
+transposition is only another *view* of an IR tensor: it says in which order the ONNX tensor lists the elements
+(``onnx_order``). The view matters where an operator asks for channels and planes.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from dcgen.errors import GraphError, ModelError, UnsupportedError
+from dcgen.importers import onnx_order
 from dcgen.importers.model import Head
+from dcgen.importers.onnx_order import Axes, Dims
 from dcgen.ir.graph import F32, Flatten, Node, Op, Pads, Shape
 from dcgen.ir.ops import infer
 from dcgen.limits import LIMITS, Budget
 
-Dims = tuple[int, ...]
 MOST_INTEGERS = 128
 """Most numbers in a shape, in axes or in pads: NumPy has at most 64 axes."""
 
@@ -32,11 +33,23 @@ class Signal:
     tensor : name of the IR tensor that has its elements
     dims : its ONNX shape
     head : the operator at the end of the network that is left out between the two, if one is
+    order : the order of its elements in (N, *the IR tensor's shape), None where that is the IR tensor's own
     """
 
     tensor: str
     dims: Dims
     head: Head = "none"
+    order: Axes | None = None
+
+    @property
+    def axes(self) -> Axes:
+        """Its ONNX axes as factors of the IR tensor's elements."""
+        return onnx_order.in_order(self.dims) if self.order is None else self.order
+
+    def reordered(self, axes: Axes) -> Signal:
+        """The signal with other axes of the same elements."""
+        dims = onnx_order.dims_of(axes)
+        return replace(self, dims=dims, order=None if axes == onnx_order.in_order(dims) else axes)
 
 
 Value = Signal | np.ndarray
@@ -134,20 +147,25 @@ class Scope:
 
     batch : the ONNX model's own batch size
     shapes : (C, H, W) of every IR tensor by name
+    made : the nodes by name, in order
     numbers : for a name that several tensors ask for, the number that the last of them was given
     """
 
     batch: int
     shapes: dict[str, Shape] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
+    made: dict[str, Node] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
 
-        dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has
+        dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has. Where
+            it is the first input's own, elements keep the order that they have there
         suffix : what is added to the ONNX node's name
         """
+        order = args[0].order
+        if any(a.order != order for a in args) or (order is not None and dims != args[0].dims):
+            raise call.unsupported(*_NOT_UNDONE)
         name = self.unused(call.name + suffix)
         inputs = tuple(a.tensor for a in args)
         try:
@@ -155,11 +173,11 @@ class Scope:
         except GraphError as e:
             raise ModelError(call.where, e.problem) from None
         self.check_size(call.where, shape, getattr(op, "pads", (0, 0, 0, 0)), inputs)
-        if len(self.nodes) == LIMITS.nodes:
+        if len(self.made) == LIMITS.nodes:
             raise ModelError(call.where, f"is one too many, expected at most {LIMITS.nodes:,} nodes")
-        self.nodes.append(Node(name, op, inputs))
+        self.made[name] = Node(name, op, inputs)
         self.shapes[name] = shape
-        return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))])
+        return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))], order=order)
 
     def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
         """Input ``index``, whose ONNX axes must be batch, channels(, height(, width)) of its IR tensor.
@@ -172,16 +190,49 @@ class Scope:
                 f"input {index} has rank {rank} where supported, found shape {signal.dims}",
                 "1-D and 3-D forms are not supported" if rank == 4 else "",
             )
-        if self.channel_axis(signal) is None:
+        if signal.order is not None:
+            raise call.unsupported(*_NOT_UNDONE)
+        if self._plain_axis(signal) is None:
             raise call.unsupported(
                 f"input {index} of shape {signal.dims} is a reshaped {self.shapes[signal.tensor]} tensor",
                 "a reshape must keep batch and planes, or flatten",
             )
         return signal
 
+    def named_axes(self, call: Call, index: int = 0) -> tuple[Signal, tuple[int, ...]]:
+        """Input ``index`` as planes in the IR tensor's own order, and which of (N, C, H, W) each of its axes is:
+        (0, 1, 2, 3), or (0, 2, 3, 1) where channels are last."""
+        signal = call.signal(index)
+        if len(signal.dims) == 4 and self._plain_axis(signal) is None:
+            first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.inverse(CHANNEL_LAST)))
+            if first.order is None and self._plain_axis(first) is not None:
+                return first, CHANNEL_LAST
+        return self.planes(call, index), tuple(range(len(signal.dims)))
+
+    def back(self, signal: Signal, names: tuple[int, ...]) -> Signal:
+        """Planes with their axes in the order that ``named_axes`` has found."""
+        return signal.reordered(onnx_order.transposed(signal.axes, names))
+
+    def whole(self, signal: Signal) -> Signal:
+        """The IR tensor that has the signal's elements, as (N, C, H, W)."""
+        return Signal(signal.tensor, (self.batch, *self.shapes[signal.tensor]))
+
+    def node(self, tensor: str) -> Node | None:
+        """The node that makes a tensor, None for an input."""
+        return self.made.get(tensor)
+
     def channel_axis(self, signal: Signal) -> int | None:
         """The ONNX axis that is the IR tensor's channels, None when the view hides them."""
+        channels, height, width = self.shapes[signal.tensor]
+        axis = ((channels, height * width),)
+        plain = self._plain_axis(signal)
+        return signal.axes.index(axis) if plain is None and axis in signal.axes else plain
+
+    def _plain_axis(self, signal: Signal) -> int | None:
+        """The ONNX axis of the channels where the axes are batch, channels(, height(, width)), else None."""
         shape = self.shapes[signal.tensor]
+        if signal.order is not None:
+            return None
         if signal.dims[:1] == (self.batch,) and as_shape(signal.dims[1:]) == shape:
             return 1
         if self.batch == 1 and len(signal.dims) == 1 and as_shape(signal.dims) == shape:
@@ -189,16 +240,31 @@ class Scope:
         return None
 
     def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:
-        """``signal`` in another ONNX shape. Where planes are flattened, a Flatten node is appended."""
+        """``signal`` in another ONNX shape. Where planes are flattened in the IR tensor's own order of elements,
+        a Flatten node is appended."""
         if signal.head in ("argmax", "topk"):
             return signal  # indices, whose shape is the host's business
         if math.prod(dims) != math.prod(signal.dims):
             raise ModelError(call.where, f"cannot reshape {signal.dims} to {dims}")
+        axes = onnx_order.reshaped(signal.axes, dims)
+        if axes is None:
+            found = f"found {signal.dims} to {dims}"
+            raise call.unsupported(f"a reshape of transposed planes keeps or joins whole axes, {found}")
+        if (seen := signal.reordered(axes)).order is not None:
+            return seen
         shape = self.shapes[signal.tensor]
         flat = (math.prod(shape), 1, 1)
         if dims[:1] == (self.batch,) and shape != flat and as_shape(dims[1:]) == flat:
-            return replace(self.emit(call, Flatten(), signal, dims=dims), head=signal.head)
-        return replace(signal, dims=dims)
+            own = Signal(signal.tensor, dims)
+            return replace(self.emit(call, Flatten(), own, dims=dims), head=signal.head)
+        return replace(signal, dims=dims, order=None)
+
+    def flattened(self, call: Call, signal: Signal) -> Signal:
+        """``signal``, a matrix (N, features) in any order of elements, as one in the IR tensor's own order."""
+        flat = Signal(signal.tensor, signal.dims)
+        if self.shapes[signal.tensor][1:] == (1, 1):
+            return flat
+        return self.emit(call, Flatten(), flat, dims=flat.dims, suffix=".flatten")
 
     def check_size(self, where: str, shape: Shape, pads: Pads = (0, 0, 0, 0), inputs: Sequence[str] = ()) -> None:
         """ModelError where a tensor of ``shape``, or an input with its padding, has more elements than any target
@@ -218,6 +284,14 @@ class Scope:
             self.numbers[name] = self.numbers.get(name, 0) + 1
             unique = f"{name}_{self.numbers[name]}"
         return unique
+
+
+CHANNEL_LAST = (0, 2, 3, 1)
+"""Which of (N, C, H, W) each axis is where channels are last, as Keras has them."""
+_NOT_UNDONE = (
+    "reads a transposed tensor",
+    "a Transpose is supported where others undo it, and before a fully connected layer",
+)
 
 
 def as_shape(dims: Dims) -> Shape | None:

@@ -18,6 +18,7 @@ import numpy as np
 from onnx import TensorProto
 
 from dcgen.errors import ModelError
+from dcgen.importers import onnx_order
 from dcgen.importers.onnx_constants import type_name
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 
@@ -60,6 +61,15 @@ def reshape(call: Call, scope: Scope) -> Signal:
     if -1 in wanted and known > 0:
         wanted[wanted.index(-1)] = math.prod(x.dims) // known
     return scope.view(call, x, tuple(wanted))
+
+
+def transpose(call: Call, scope: Scope) -> Signal:
+    x = call.signal()
+    rank = len(x.dims)
+    perm = call.get("perm", range(rank - 1, -1, -1))
+    if sorted(perm) != list(range(rank)):
+        raise ModelError(call.where, f"perm {list(perm)} does not permute {rank} axes")
+    return x.reordered(onnx_order.transposed(x.axes, perm))
 
 
 def squeeze(call: Call, scope: Scope) -> Signal:
@@ -138,5 +148,6 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "Softmax": softmax,
     "Squeeze": squeeze,
     "TopK": top_k,
+    "Transpose": transpose,
     "Unsqueeze": unsqueeze,
 }

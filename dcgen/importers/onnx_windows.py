@@ -5,13 +5,15 @@ One function for each operator, listed at the end; see ``onnx_operators``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
+from dcgen.importers import onnx_order
+from dcgen.importers.onnx_scope import CHANNEL_LAST, Call, Handler, Scope, Signal
 from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
 MAX_EXTENT = 1 << 15
@@ -59,8 +61,24 @@ def matmul(call: Call, scope: Scope) -> Signal:
 
 
 def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Signal:
-    """x [N, I] times ``matrix`` [I, O] plus ``bias`` (broadcast to [1, O]) as a 1x1 convolution."""
-    x = scope.planes(call, rank=2)
+    """x [N, I] times ``matrix`` [I, O] plus ``bias`` (broadcast to [1, O]) as a 1x1 convolution.
+
+    Where x lists its elements in another order than the IR tensor, the rows of ``matrix`` are put in that one.
+    Where the last axis of planes is the channels, each pixel is multiplied.
+    """
+    x = call.signal()
+    names: tuple[int, ...] = (0, 1)
+    if len(x.dims) == 4:
+        x, names = scope.named_axes(call)
+        if names != CHANNEL_LAST:
+            raise call.unsupported(f"channels are the last axis of {x.dims} where supported")
+    elif len(x.dims) == 2 and x.order is not None and x.order[:1] == onnx_order.in_order(x.dims)[:1]:
+        if len(matrix) == x.dims[1]:
+            call.budget.charge(2 * matrix.nbytes, f"the reordered matrix of node {call.name}")
+            matrix = matrix[np.argsort(onnx_order.places(x.order[1:]))]
+        x = scope.flattened(call, x)
+    else:
+        x = scope.planes(call, rank=2)
     if matrix.ndim != 2 or len(matrix) != x.dims[1]:
         raise ModelError(call.where, f"cannot multiply {x.dims} by a matrix of shape {matrix.shape}")
     outputs = matrix.shape[1]
@@ -68,7 +86,7 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
         raise call.unsupported(f"a bias per output ({outputs}) is supported, found shape {bias.shape}")
     weight = call.parameter(matrix.T.reshape(outputs, -1, 1, 1), "weight")
     spread = np.broadcast_to(bias.reshape(-1), outputs)
-    return scope.emit(call, Conv(Weight(weight), call.parameter(spread, "bias")), x)
+    return scope.back(scope.emit(call, Conv(Weight(weight), call.parameter(spread, "bias")), x), names)
 
 
 def max_pool(call: Call, scope: Scope) -> Signal:
@@ -98,46 +116,122 @@ def global_average_pool(call: Call, scope: Scope) -> Signal:
 
 
 def reduce_mean(call: Call, scope: Scope) -> Signal:
-    x = scope.planes(call)
+    x = call.signal()
     rank = len(x.dims)
-    axes = [] if call.optional(1, "axes") is None else [a % rank for a in call.integers(1, "axes")]
+    given = call.optional(1, "axes")
+    axes = [] if given is None else sorted({a % max(1, rank) for a in call.integers(1, "axes")})
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
-    if rank < 3 or sorted(set(axes)) != list(range(2, rank)):
+    _, height, width = scope.shapes[x.tensor]
+    gone = [factor for i in axes for factor in x.axes[i]]
+    size = math.prod(n for n, _ in gone)
+    in_planes = all(stride < height * width for _, stride in gone)
+    one_axis = gone in ([(height, width)], [(width, 1)])
+    if rank < 3 or not axes or axes[0] == 0 or not in_planes or not (size in (1, height * width) or one_axis):
         raise call.unsupported(f"the mean over height and width is supported, found axes {axes or 'all'}")
-    keep = call.get("keepdims", 1)
-    dims = x.dims[:2] + (1,) * (rank - 2) * keep
-    return scope.emit(call, GlobalAvgPool(), x, dims=dims)
+    kept = [() if i in axes else axis for i, axis in enumerate(x.axes)]
+    if not call.get("keepdims", 1):
+        kept = [axis for i, axis in enumerate(kept) if i not in axes]
+    if size == 1:
+        return x.reordered(tuple(kept))
+    source = scope.whole(x)
+    if size == height * width:
+        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, source))
+    else:
+        kernel = (height, 1) if gone == [(height, width)] else (1, width)
+        found = scope.emit(call, AvgPool(kernel, (1, 1)), source)
+    last = min(stride for _, stride in gone)
+    closer = (tuple((n, s // size if s > last else s) for n, s in axis) for axis in kept)
+    return found.reordered(tuple(closer))
+
+
+def _before_means(scope: Scope, x: Signal) -> Signal:
+    """What ``x`` is the mean of along one whole axis, if it is that; else ``x``. The mean of both is the same."""
+    node = scope.node(x.tensor)
+    if node is None or not isinstance(node.op, AvgPool) or any(node.op.pads):
+        return x
+    _, height, width = scope.shapes[node.inputs[0]]
+    whole_axis = node.op.kernel in ((height, 1), (1, width)) and node.op.stride == (1, 1)
+    return scope.whole(Signal(node.inputs[0], ())) if whole_axis else x
 
 
 def concat(call: Call, scope: Scope) -> Signal:
-    signals = [scope.planes(call, i) for i in range(len(call.args))]
-    rank = len(signals[0].dims)
-    axis = call.get("axis", 1)
-    if axis not in (1, 1 - rank) or rank < 2 or any(len(s.dims) != rank for s in signals):
+    signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
+    rank = len(names[0])
+    axis = int(call.get("axis", 1))
+    if not -rank <= axis < rank or names[0][axis] != 1 or len(set(names)) != 1:
         raise call.unsupported(f"concatenation on channels (axis 1) is supported, found axis {axis}")
     if len(signals) == 1:
-        return signals[0]
-    return scope.emit(call, Concat(), *signals)
+        return call.signal()
+    return scope.back(scope.emit(call, Concat(), *signals), names[0])
 
 
 def pad(call: Call, scope: Scope) -> Signal:
     mode = call.get("mode", "constant")
     if mode != "constant":
         raise call.unsupported(f"mode constant is supported, found {mode}")
-    x = scope.planes(call)
-    rank = len(x.dims)
+    x, names = scope.named_axes(call)
     amounts = call.integers(1, "pads")
     value = call.scalar(2, "value", 0.0)
-    axes = list(range(rank)) if call.optional(3, "axes") is None else [a % rank for a in call.integers(3, "axes")]
+    given = call.optional(3, "axes")
+    axes = list(range(len(names))) if given is None else [a % len(names) for a in call.integers(3, "axes")]
     if len(amounts) != 2 * len(axes):
         raise ModelError(call.where, f"expected {2 * len(axes)} pads for {len(axes)} axes, found {amounts}")
-    begin = dict(zip(axes, amounts, strict=False))
-    end = dict(zip(axes, amounts[len(axes) :], strict=True))
-    if any(begin[a] or end[a] for a in axes if a < 2) or not all(0 <= p <= MAX_EXTENT for p in amounts):
-        raise call.unsupported(f"non-negative padding of height and width is supported, found pads {amounts}")
+    begin = {names[a]: n for a, n in zip(axes, amounts, strict=False)}
+    end = {names[a]: n for a, n in zip(axes, amounts[len(axes) :], strict=True)}
+    if begin.get(0) or end.get(0) or not all(0 <= p <= MAX_EXTENT for p in amounts):
+        found = f"found pads {amounts}"
+        raise call.unsupported(f"non-negative padding of channels, height and width is supported, {found}")
     pads = (begin.get(2, 0), begin.get(3, 0), end.get(2, 0), end.get(3, 0))
-    return scope.emit(call, Pad(pads, call.parameter(value, "value").item()), x)
+    before, after = begin.get(1, 0), end.get(1, 0)
+    fill = call.parameter(value, "value").item()
+    if (before or after) and fill:
+        raise call.unsupported(f"padding of channels with 0 is supported, found {fill:g}")
+    channels = range(scope.shapes[x.tensor][0])
+    if not before and not after:
+        return scope.back(scope.emit(call, Pad(pads, fill), x), names)
+    planes = scope.emit(call, Pad(pads), x, suffix=".planes") if any(pads) else x
+    return scope.back(_select(call, scope, planes, [*[None] * before, *channels, *[None] * after]), names)
+
+
+def slice_(call: Call, scope: Scope) -> Signal:
+    """Rows and columns at a distance are taken by a pool of one pixel, channels by ``_select``."""
+    x, names = scope.named_axes(call)
+    starts, ends = call.integers(1, "starts"), call.integers(2, "ends")
+    given, steps = call.optional(3, "axes"), call.optional(4, "steps")
+    axes = range(len(starts)) if given is None else [a % len(names) for a in call.integers(3, "axes")]
+    strides = [1] * len(starts) if steps is None else call.integers(4, "steps")
+    if not len(starts) == len(ends) == len(axes) == len(strides) <= len(names) or 0 in strides:
+        found = f"starts {starts}, ends {ends}, axes {list(axes)} and steps {strides}"
+        raise ModelError(call.where, f"{found} do not go together")
+    sizes = (scope.batch, *scope.shapes[x.tensor])
+    taken = [range(n) for n in sizes]
+    for axis, *cut in zip(axes, starts, ends, strides, strict=True):
+        taken[names[axis]] = taken[names[axis]][slice(*cut)]
+    channels, (rows, columns) = taken[1], taken[2:]
+    pools = all(r == range(0, n, max(1, r.step)) for r, n in ((rows, sizes[2]), (columns, sizes[3])))
+    if taken[0] != range(scope.batch) or not pools or not channels:
+        raise call.unsupported(
+            "a slice of channels, and one of rows and columns from the first one to the end is supported, "
+            f"found starts {starts}, ends {ends}, steps {strides} of axes {list(axes)}"
+        )
+    selects = channels != range(sizes[1])
+    if (rows.step, columns.step) != (1, 1):
+        stride = (rows.step, columns.step)
+        x = scope.emit(call, MaxPool((1, 1), stride), x, suffix=".planes" if selects else "")
+    return scope.back(_select(call, scope, x, channels) if selects else x, names)
+
+
+def _select(call: Call, scope: Scope, x: Signal, channels: Sequence[int | None]) -> Signal:
+    """The channels of ``x`` with these indices, of zeros where one is None, by a 1x1 convolution of ones."""
+    scope.check_size(call.where, (len(channels), *scope.shapes[x.tensor][1:]))
+    found = scope.shapes[x.tensor][0]
+    call.budget.charge(4 * len(channels) * found, f"node {call.name}", parameters=len(channels) * found)
+    weight = np.zeros((len(channels), found, 1, 1), np.float32)
+    for i, channel in enumerate(channels):
+        if channel is not None:
+            weight[i, channel] = 1
+    return scope.emit(call, Conv(Weight(weight), np.zeros(len(channels), np.float32)), x)
 
 
 def _pair(call: Call, attribute: str, default: Pair) -> Pair:
@@ -190,4 +284,5 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "MaxPool": max_pool,
     "Pad": pad,
     "ReduceMean": reduce_mean,
+    "Slice": slice_,
 }

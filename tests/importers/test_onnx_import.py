@@ -117,7 +117,7 @@ def test_batch_normalisation_and_constants_per_channel_are_affine() -> None:
     assert affine("Div", "x c") == ([0.5, 0.25], [0, 0])
 
 
-@pytest.mark.parametrize("opset", [9, 13, 18, NEWEST_OPSET])
+@pytest.mark.parametrize("opset", [7, 8, 9, 13, 18, NEWEST_OPSET])
 def test_a_mean_over_the_planes_is_a_global_average(opset: int) -> None:
     if opset < 18:
         m = model([node("ReduceMean", "x", "y", axes=[-1, -2], keepdims=0)], opset=opset)
@@ -267,7 +267,16 @@ def test_operators_of_other_domains_are_named() -> None:
         ([node("Mul", "x x", "y")], {}, "its factor (input 1) must be constant"),
         ([node("Add", "x c", "y")], {"c": np.ones(6, np.float32)}, "a constant per channel (1) or a scalar"),
         ([node("Softmax", "x", "y", axis=1)], {}, "an axis of all scores of a picture"),
-        ([node("Transpose", "x", "y")], {}, "is supported on constants only"),
+        (
+            [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("Conv", "t w", "y")],
+            {"w": WEIGHT},
+            "reads a transposed tensor (a Transpose is supported where others undo it, and before",
+        ),
+        (
+            [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("Reshape", "t s", "y")],
+            {"s": np.array([0, 4, 9])},
+            "a reshape of transposed planes keeps or joins whole axes, found (1, 1, 6, 6) to (1, 4, 9)",
+        ),
         ([node("Cast", "x", "i", to=TensorProto.INT8), node("Cast", "i", "y", to=1)], {}, "found INT8"),
         (
             [node("Flatten", "x", "f"), node("Softmax", "f", "s"), node("Relu", "s", "y")],
@@ -292,7 +301,7 @@ def test_forms_beyond_ours_are_refused(
 
 
 def test_opsets_out_of_range_are_refused() -> None:
-    assert "uses opset 8, supported are 9 to" in refusal(model([node("Relu", "x", "y")], opset=8))
+    assert "uses opset 6, supported are 7 to" in refusal(model([node("Relu", "x", "y")], opset=6))
     newer = model([node("Relu", "x", "y")], opset=NEWEST_OPSET + 1)
     assert f"uses opset {NEWEST_OPSET + 1}" in refusal(newer)
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from dcgen.importers.onnx_import import import_onnx
 from dcgen.ir.evaluate import evaluate
 
-OPSETS = (9, 10, 11, 12, 13, 15, 17, 18, 20, 22)
+OPSETS = (7, 8, 9, 10, 11, 12, 13, 15, 17, 18, 20, 22)
 
 
 class Writer:
