@@ -16,8 +16,33 @@ from dcgen.limits import Budget
 from dcgen.reading import damage
 
 FOLDABLE = (
-    *("Add", "Cast", "Concat", "ConstantOfShape", "Div", "Expand", "Flatten", "Gather", "Identity", "Mul"),
-    *("Neg", "Pow", "Reciprocal", "Reshape", "Shape", "Slice", "Sqrt", "Squeeze", "Sub", "Transpose", "Unsqueeze"),
+    *(
+        "Add",
+        "Cast",
+        "Concat",
+        "ConstantOfShape",
+        "DequantizeLinear",
+        "Div",
+        "Expand",
+        "Flatten",
+        "Gather",
+        "Identity",
+        "Mul",
+    ),
+    *(
+        "Neg",
+        "Pow",
+        "QuantizeLinear",
+        "Reciprocal",
+        "Reshape",
+        "Shape",
+        "Slice",
+        "Sqrt",
+        "Squeeze",
+        "Sub",
+        "Transpose",
+        "Unsqueeze",
+    ),
 )
 """Operators that are evaluated during import where all inputs are constant, by onnx's reference implementation."""
 
@@ -90,7 +115,7 @@ def fold(call: Call, node: onnx.NodeProto, opset: int) -> np.ndarray:
         raise call.unsupported(
             "all its inputs are constant; of constants only these are computed: " + " ".join(FOLDABLE)
         )
-    with damage(call.where, ModelError, _NOT_COMPUTED):
+    with damage(call.where, ModelError, NOT_COMPUTED):
         call.budget.charge(_size(call), f"node {call.name} ({call.kind})")
     # Inputs are matched to names of our own: a node may read one tensor twice.
     names = ["" if a is None else f"in{i}" for i, a in enumerate(call.args)]
@@ -102,13 +127,13 @@ def fold(call: Call, node: onnx.NodeProto, opset: int) -> np.ndarray:
     inputs = [_value_info(n, a) for n, a in values.items()]
     body = helper.make_graph([copy], "fold", inputs, [onnx.ValueInfoProto(name=node.output[0])])
     model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)])
-    with damage(call.where, ModelError, _NOT_COMPUTED), np.errstate(all="ignore"), warnings.catch_warnings():
+    with damage(call.where, ModelError, NOT_COMPUTED), np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns of overflows; where they matter, NaN is refused later
         (result,) = ReferenceEvaluator(model).run([node.output[0]], values)
         return np.asarray(result)
 
 
-_NOT_COMPUTED = "cannot be computed from its constants"
+NOT_COMPUTED = "cannot be computed from its constants"
 
 
 def _size(call: Call) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from onnx import helper
 
 from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.model import Head, ImportedModel
-from dcgen.importers.onnx_constants import fold
+from dcgen.importers.onnx_constants import NOT_COMPUTED, fold
 from dcgen.importers.onnx_file import (
     constants,
     data_inputs,
@@ -22,7 +23,14 @@ from dcgen.importers.onnx_file import (
 from dcgen.importers.onnx_inputs import planes_of
 from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_scale_of_input
 from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
-from dcgen.importers.onnx_operators import AFTER_HEAD, OPERATORS
+from dcgen.importers.onnx_operators import (
+    AFTER_HEAD,
+    AT_THE_END,
+    ON_INTEGERS,
+    computes_constants,
+    handler_of,
+    is_standard,
+)
 from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.ir.verify import verify
@@ -85,8 +93,9 @@ def _import(
     pictures = tuple(Input(name, shape) for name, shape in scope.shapes.items())
     used = {o.name for o in model.graph.output} | {i for n in nodes for i in n.input}
     opset = opset_of(model)
+    ends = _ends(nodes, {o.name for o in model.graph.output})
     for node in nodes:
-        results = _import_node(node, values, scope, source, opset, budget)
+        results = _import_node(node, values, scope, source, opset, budget, ends)
         for i, output in enumerate(node.output):
             if i < len(results):
                 values[output] = results[i]
@@ -106,25 +115,56 @@ def _import(
 
 
 def _import_node(
-    node: onnx.NodeProto, values: dict[str, Value], scope: Scope, source: str, opset: int, budget: Budget
+    node: onnx.NodeProto,
+    values: dict[str, Value],
+    scope: Scope,
+    source: str,
+    opset: int,
+    budget: Budget,
+    ends: frozenset[str],
 ) -> tuple[Value, ...]:
-    """The outputs of one node of operator set ``opset``; ``values`` are the ONNX tensors so far, by name."""
+    """The outputs of one node of operator set ``opset``; ``values`` are the ONNX tensors so far, by name.
+
+    ends : as ``_ends`` gives them
+    """
     args = tuple(values[i] if i else None for i in node.input)
     budget.charge(0, f"node {name_of(node)}")
     with damage(f"{source}: node {name_of(node)} ({node.op_type})", ModelError, "has a faulty attribute"):
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    call = Call(source, name_of(node), node.op_type, attributes, args, budget)
+    call = Call(source, name_of(node), node.op_type, attributes, args, budget, ends.issuperset(node.output))
     signals = [a for a in args if isinstance(a, Signal)]
     if not signals:
-        return (fold(call, node, opset),)
+        if (compute := computes_constants(node)) is not None:
+            with damage(call.where, ModelError, NOT_COMPUTED), np.errstate(all="ignore"):
+                return (compute(call),)
+        if is_standard(node):
+            return (fold(call, node, opset),)
     head = next((s.head for s in signals if s.head != "none"), None)
     if head and node.op_type not in AFTER_HEAD:
         raise call.unsupported(f"reads a {head}, which is supported at the end of the graph only")
-    if node.op_type not in OPERATORS:
+    handler = handler_of(node)
+    if handler is None:
         raise call.unsupported("is supported on constants only, found a computed input")
+    if any(s.integers for s in signals) and node.op_type not in ON_INTEGERS:
+        raise call.unsupported("reads integers, where supported is: " + " ".join(sorted(ON_INTEGERS)))
     with np.errstate(all="ignore"):  # of numbers beyond float32; ``Call.parameter`` refuses what is not finite
-        result = OPERATORS[node.op_type](call, scope)
+        result = handler(call, scope)
     return result if isinstance(result, tuple) else (result,)
+
+
+def _ends(nodes: Sequence[onnx.NodeProto], outputs: set[str]) -> frozenset[str]:
+    """The tensors that nothing computes with: the network's outputs are these, or other views of them."""
+    readers: dict[str, list[onnx.NodeProto]] = {}
+    for node in nodes:
+        for i in node.input:
+            readers.setdefault(i, []).append(node)
+    ends: set[str] = set(outputs - readers.keys())
+    for node in reversed(nodes):
+        for output in node.output:
+            users = readers.get(output, [])
+            if users and all(u.op_type in AT_THE_END and ends.issuperset(filter(None, u.output)) for u in users):
+                ends.add(output)
+    return frozenset(ends)
 
 
 def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:

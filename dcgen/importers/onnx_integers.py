@@ -10,15 +10,18 @@ from dataclasses import replace
 
 import numpy as np
 import onnx
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.onnx_constants import tensor_array, type_name
 from dcgen.importers.onnx_file import FLOATS, data_inputs
+from dcgen.importers.onnx_operators import ON_INTEGERS
 from dcgen.inputs.tensor import Given, TensorInput
 from dcgen.ir.graph import Affine, Graph
 
 INTEGERS: dict[int, Given] = {TensorProto.INT8: "int8", TensorProto.UINT8: "uint8"}
+PASSES_INTEGERS = ON_INTEGERS & {"Concat", "Flatten", "Identity", "MaxPool", "Reshape", "Squeeze", "Transpose"}
+READS_INTEGERS = ON_INTEGERS - PASSES_INTEGERS
 Quantized = tuple[Given, float, float]
 """Type, scale and zero point of an input of integers."""
 LEAST_SCALE = 2.0**-60
@@ -44,6 +47,8 @@ def take_integer_input(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelP
     given = INTEGERS[value.type.tensor_type.elem_type]
     users = [n for n in graph.node if value.name in n.input]
     if len(users) != 1 or users[0].op_type not in ("DequantizeLinear", "Cast") or users[0].input[0] != value.name:
+        if (names := _scale_behind(graph, value.name)) is not None:
+            return copy, (given, *_quantizes_input(copy, value, names, source, thing))
         kinds = ", ".join(n.op_type for n in users) or "no node"
         raise UnsupportedError(thing, f"is {given}: supported before one DequantizeLinear or Cast, found {kinds}")
     node = users[0]
@@ -60,6 +65,43 @@ def take_integer_input(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelP
             if name == node.output[0]:
                 user.input[i] = value.name
     return copy, (given, scale, zero_point)
+
+
+def _quantizes_input(
+    model: onnx.ModelProto, value: onnx.ValueInfoProto, names: tuple[str, ...], source: str, thing: str
+) -> tuple[float, float]:
+    """Change the input of integers to one of floats with a QuantizeLinear behind it; its scale and zero point.
+
+    names : of the constants that are scale and zero point
+    """
+    graph, quantized = model.graph, f"{value.name}.quantized"
+    node = helper.make_node("QuantizeLinear", [value.name, *names], [quantized], name=quantized)
+    found = _scale(model, node, source, thing)
+    for user in graph.node:
+        for i, name in enumerate(user.input):
+            if name == value.name:
+                user.input[i] = quantized
+    value.type.tensor_type.elem_type = TensorProto.FLOAT
+    nodes = [node, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    return found
+
+
+def _scale_behind(graph: onnx.GraphProto, name: str) -> tuple[str, ...] | None:
+    """Names of the scale and zero point with which operators on integers read the tensor ``name``, or what others
+    pass on of it; None where they differ."""
+    found: set[tuple[str, ...]] = set()
+    passed = {name}
+    for node in graph.node:
+        for i, read in enumerate(node.input):
+            if read in passed and node.op_type in PASSES_INTEGERS:
+                passed.update(node.output)
+            elif read in passed and node.op_type in READS_INTEGERS and i + 1 < len(node.input):
+                found.add(tuple(node.input[i + 1 : i + 3]))
+            elif read in passed:
+                return None
+    return found.pop() if len(found) == 1 else None
 
 
 def with_scale_of_input(graph: Graph, quantized: Quantized) -> tuple[Graph, TensorInput]:

@@ -12,7 +12,7 @@ import onnx
 
 from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.onnx_constants import FOLDABLE
-from dcgen.importers.onnx_operators import OPERATORS
+from dcgen.importers.onnx_operators import OPERATORS, handler_of, is_standard
 from dcgen.limits import LIMITS
 
 _Key = tuple[str, str, str]
@@ -35,6 +35,9 @@ def pruned(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     # From version 4 on, a file need not list its initialisers as inputs.
     found = onnx.ModelProto(ir_version=max(model.ir_version, 4), producer_name=model.producer_name)
     found.opset_import.extend(model.opset_import)
+    stated = {o.domain for o in model.opset_import}
+    for domain in sorted({n.domain for n in nodes if not is_standard(n)} - stated):
+        found.opset_import.append(onnx.helper.make_opsetid(domain, 1))  # brevitas leaves its own out
     found.functions.extend(called.values())
     found.graph.name = graph.name or "graph"
     left_out = {*(t.name for t in graph.initializer), *(t.values.name for t in graph.sparse_initializer)} - used
@@ -73,10 +76,11 @@ def refuse_unknown(node: onnx.NodeProto, source: str) -> None:
 
     It is called before the model is converted, as the converter's own messages name no node.
     """
-    standard = node.domain in ("", "ai.onnx")
+    standard = is_standard(node)
     kind = node.op_type if standard else f"{node.domain}.{node.op_type}"
     where = f"{source}: node {name_of(node)} ({kind[: LIMITS.name_characters]})"
-    if not standard or node.op_type not in (*OPERATORS, *FOLDABLE, "Constant"):
+    folded = standard and node.op_type in (*FOLDABLE, "Constant")
+    if not folded and handler_of(node) is None:
         raise UnsupportedError(where, "the operator is not supported", f"supported: {' '.join(OPERATORS)}")
     graphs = (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS)
     if any(a.type in graphs or a.HasField("g") or a.graphs for a in node.attribute):

@@ -7,16 +7,49 @@ What an operator cannot express exactly ends in an UnsupportedError.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from dcgen.importers import onnx_elementwise, onnx_views, onnx_windows
-from dcgen.importers.onnx_scope import Handler
+import numpy as np
+import onnx
+
+from dcgen.importers import onnx_qonnx, onnx_quantized, onnx_views
+from dcgen.importers.onnx_scope import Call, Handler
 
 OPERATORS: Final[Mapping[str, Handler]] = dict(
-    sorted({**onnx_elementwise.OPERATORS, **onnx_views.OPERATORS, **onnx_windows.OPERATORS}.items())
+    sorted({**onnx_quantized.FLOAT, **onnx_quantized.OPERATORS}.items())
 )
 """Every operator on computed tensors that dcgen imports, in the order of the names."""
 
 AFTER_HEAD: Final = frozenset(onnx_views.OPERATORS) - {"Softmax", "LogSoftmax"}
 """What may follow a removed Softmax, LogSoftmax, ArgMax or TopK."""
+
+AT_THE_END: Final = AFTER_HEAD | {"Softmax", "LogSoftmax", "QuantizeLinear", "DequantizeLinear"}
+"""What makes nothing of a tensor that a host could not make of it."""
+
+ON_INTEGERS: Final = onnx_quantized.READS_INTEGERS | AFTER_HEAD - {"Cast", "ArgMax", "TopK"}
+"""What may read a tensor of integers."""
+
+
+OTHER_DOMAINS: Final[Mapping[str, Mapping[str, Handler]]] = {
+    "com.microsoft": onnx_quantized.MICROSOFT,
+    **dict.fromkeys(onnx_qonnx.DOMAINS, onnx_qonnx.OPERATORS),
+}
+"""Operators that are none of ONNX's own, by domain."""
+
+
+def handler_of(node: onnx.NodeProto) -> Handler | None:
+    """The handler of a node's operator, None where it has none."""
+    return (OPERATORS if is_standard(node) else OTHER_DOMAINS.get(node.domain, {})).get(node.op_type)
+
+
+def is_standard(node: onnx.NodeProto) -> bool:
+    """Whether the node's operator is one of ONNX's own."""
+    return node.domain in ("", "ai.onnx")
+
+
+def computes_constants(node: onnx.NodeProto) -> Callable[[Call], np.ndarray] | None:
+    """What computes a node's output where all inputs are constant, None where the package onnx does."""
+    qonnx = node.domain in onnx_qonnx.DOMAINS
+    known = onnx_qonnx.CONSTANTS if qonnx else onnx_quantized.CONSTANTS
+    return known.get(node.op_type) if qonnx or is_standard(node) or node.domain in OTHER_DOMAINS else None

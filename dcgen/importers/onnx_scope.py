@@ -24,6 +24,8 @@ from dcgen.limits import LIMITS, Budget
 
 MOST_INTEGERS = 128
 """Most numbers in a shape, in axes or in pads: NumPy has at most 64 axes."""
+Integers = tuple[float, float]
+"""Scale and zero point of a tensor of integers."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,14 @@ class Signal:
     dims : its ONNX shape
     head : the operator at the end of the network that is left out between the two, if one is
     order : the order of its elements in (N, *the IR tensor's shape), None where that is the IR tensor's own
+    integers : how its integers stand for the IR tensor's elements, which are real; None where it is real itself
     """
 
     tensor: str
     dims: Dims
     head: Head = "none"
     order: Axes | None = None
+    integers: Integers | None = None
 
     @property
     def axes(self) -> Axes:
@@ -69,6 +73,7 @@ class Call:
     attributes : by name, as ``onnx.helper`` decodes them
     args : one for each input, None for an omitted one
     budget : of the import
+    final : whether nothing computes with its outputs: they are the network's, or only seen otherwise before
     """
 
     source: str
@@ -77,6 +82,7 @@ class Call:
     attributes: Mapping[str, Any]
     args: tuple[Value | None, ...]
     budget: Budget
+    final: bool = False
 
     @property
     def where(self) -> str:
@@ -166,6 +172,9 @@ class Scope:
         order = args[0].order
         if any(a.order != order for a in args) or (order is not None and dims != args[0].dims):
             raise call.unsupported(*_NOT_UNDONE)
+        integers = args[0].integers
+        if any(a.integers != integers for a in args):
+            raise call.unsupported("its inputs are integers of different scales")
         name = self.unused(call.name + suffix)
         inputs = tuple(a.tensor for a in args)
         try:
@@ -177,7 +186,9 @@ class Scope:
             raise ModelError(call.where, f"is one too many, expected at most {LIMITS.nodes:,} nodes")
         self.made[name] = Node(name, op, inputs)
         self.shapes[name] = shape
-        return Signal(name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))], order=order)
+        return Signal(
+            name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))], order=order, integers=integers
+        )
 
     def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
         """Input ``index``, whose ONNX axes must be batch, channels(, height(, width)) of its IR tensor.
@@ -255,7 +266,7 @@ class Scope:
         shape = self.shapes[signal.tensor]
         flat = (math.prod(shape), 1, 1)
         if dims[:1] == (self.batch,) and shape != flat and as_shape(dims[1:]) == flat:
-            own = Signal(signal.tensor, dims)
+            own = replace(signal, dims=dims, order=None)
             return replace(self.emit(call, Flatten(), own, dims=dims), head=signal.head)
         return replace(signal, dims=dims, order=None)
 
