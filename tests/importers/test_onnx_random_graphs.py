@@ -209,7 +209,10 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
 @given(models())
 def test_the_imported_graph_computes_what_onnxruntime_does(case: tuple[onnx.ModelProto, np.ndarray]) -> None:
     model, x = case
-    expected = run(model, x).reshape(len(x), -1)
+    try:
+        expected = run(model, x).reshape(len(x), -1)
+    except ort.capi.onnxruntime_pybind11_state.Fail:  # its shape inference contradicts its own ceil_mode
+        assume(False)
     imported = import_onnx(model, "random")
     found = evaluate(imported.graph, {"picture": x})[imported.graph.outputs[0]].reshape(len(x), -1)
     if imported.head != "none":
