@@ -10,6 +10,7 @@ from dcgen.errors import ConfigError, ModelError
 from dcgen.importers.han import load_han
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_import import load_onnx
+from dcgen.importers.tflite_import import load_tflite
 from dcgen.importers.torch_import import load_pt2, refuse_untrusted
 from dcgen.models.build import build_graph
 from dcgen.models.catalogue import MODELS, Model, find
@@ -20,6 +21,7 @@ __all__ = ["ImportedModel", "load"]
 LOADERS: dict[str, Callable[[Path, int | None, int | None], ImportedModel]] = {
     ".onnx": load_onnx,
     ".pt2": load_pt2,
+    ".tflite": load_tflite,
     ".net": load_han,
 }
 
@@ -31,7 +33,7 @@ def load(
     default_size: int | None = None,
     trust: bool = False,
 ) -> ImportedModel:
-    """The network that ``model`` names: a file (``.onnx``, ``.pt2``, ``.net``) or a name of the catalogue.
+    """The network that ``model`` names: a file (with a suffix of ``LOADERS``) or a name of the catalogue.
 
     weights : file of the parameters of a named model; a model that ships a checkpoint needs none
     input_size : height and width of the input. Named models and ``.net`` files are built at that size. In other

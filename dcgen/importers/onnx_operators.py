@@ -21,13 +21,14 @@ OPERATORS: Final[Mapping[str, Handler]] = dict(
 )
 """Every operator on computed tensors that dcgen imports, in the order of the names."""
 
-AFTER_HEAD: Final = frozenset(onnx_views.OPERATORS) - {"Softmax", "LogSoftmax"}
+_LINEAR: Final = frozenset({"QuantizeLinear", "DequantizeLinear"})
+AFTER_HEAD: Final = frozenset(onnx_views.OPERATORS) - {"Softmax", "LogSoftmax"} | _LINEAR
 """What may follow a removed Softmax, LogSoftmax, ArgMax or TopK."""
 
-AT_THE_END: Final = AFTER_HEAD | {"Softmax", "LogSoftmax", "QuantizeLinear", "DequantizeLinear"}
+AT_THE_END: Final = AFTER_HEAD | {"Softmax", "LogSoftmax"}
 """What makes nothing of a tensor that a host could not make of it."""
 
-ON_INTEGERS: Final = onnx_quantized.READS_INTEGERS | AFTER_HEAD - {"Cast", "ArgMax", "TopK"}
+ON_INTEGERS: Final = onnx_quantized.READS_INTEGERS | AFTER_HEAD - {"Cast", "ArgMax", "TopK", "QuantizeLinear"}
 """What may read a tensor of integers."""
 
 
