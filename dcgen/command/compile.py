@@ -168,6 +168,7 @@ def show(data: Mapping[str, Any], out: Path) -> None:
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
         ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
+        *_head_rows(data),
         *_fidelity_rows(data["held_out"]),
         *_goal_rows(data),
         *distillation_rows(data),
@@ -176,6 +177,13 @@ def show(data: Mapping[str, Any], out: Path) -> None:
         ("written to", str(out)),
     ]
     console.print_table(f"{data['name']}, recipe {data['settings']['recipe']}", ("", ""), rows)
+
+
+def _head_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What the model does with the scores that are the network's output here, and where it was cut."""
+    if data["head"] == "none":
+        return []
+    return [("left to the host", f"{data['head']} of the scores that {data['outputs'][0]['name']} makes")]
 
 
 def _fidelity_rows(held: Mapping[str, Any]) -> list[tuple[object, ...]]:

@@ -84,6 +84,7 @@ def _describe(model: ImportedModel, form: InputForm | None) -> dict[str, Any]:
         "inputs": {i.name: list(i.shape) for i in graph.inputs},
         "preprocess": None if form is None else form.to_json(),
         "outputs": {o: list(shapes[o]) for o in graph.outputs},
+        "head": model.head,
         "parameters": sum(c.weight.values.size + c.bias.size for _, c in graph.convs()),
         "macs": sum(dense.values()),
         "nodes": [dict(zip(("name", "operator", "shape", "macs"), node, strict=True)) for node in nodes],

@@ -8,7 +8,7 @@ from typing import Literal
 from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.graph import Graph
 
-Head = Literal["none", "softmax", "log_softmax", "argmax", "topk"]
+Head = Literal["none", "softmax", "log_softmax", "sigmoid", "argmax", "topk"]
 """The operator behind the scores at the end of the source. It is no part of the graph: the host applies it."""
 
 

@@ -45,8 +45,9 @@ def load_onnx(path: str | Path, input_size: int | None = None, default_size: int
     """The network in an ONNX file; sizes as in ``onnx_file.normalize``."""
     path = Path(path)
     model, size = read(path)
-    model, own = take_integer_input(model, str(path))
-    model = pruned(model, str(path))
+    with damage(path, ModelError, "is not an ONNX model"):  # names are decoded when they are read first
+        model, own = take_integer_input(model, str(path))
+        model = pruned(model, str(path))
     size += load_external_data(model, path)
     return _import(model, own, str(path), Budget(path, size, ModelError), input_size, default_size)
 

@@ -2,6 +2,7 @@
 
 ONNX does not say it of an input itself. The first operator on planes says it: an input [N, H, W, C] goes through a
 Transpose before it, a vector through a Reshape. So the way there is followed from the input, and then gone back.
+A Transpose from channels last to channels first ends it, too.
 """
 
 from __future__ import annotations
@@ -79,6 +80,8 @@ def _followed(
                 return None
             back.append((dims, perm))
             dims = tuple(dims[i] for i in perm)
+            if perm == TO_CHANNEL_FIRST:
+                break
         elif reader.op_type == "Reshape" and len(dims) < 4:
             asked = values.get(reader.input[1])
             elements = math.prod(dims)

@@ -33,7 +33,7 @@ def pruned(model: onnx.ModelProto, source: str) -> onnx.ModelProto:
     check_count(nodes, called, source)
     used = {o.name for o in graph.output} | {name for node in nodes for name in node.input}
     # From version 4 on, a file need not list its initialisers as inputs.
-    found = onnx.ModelProto(ir_version=max(model.ir_version, 4), producer_name=model.producer_name)
+    found = onnx.ModelProto(ir_version=max(model.ir_version, 4))
     found.opset_import.extend(model.opset_import)
     stated = {o.domain for o in model.opset_import}
     for domain in sorted({n.domain for n in nodes if not is_standard(n)} - stated):

@@ -1,8 +1,8 @@
 """ONNX operators for which dcgen computes nothing.
 
-They are reshapes, nodes that are left out wherever they stand (Identity, Dropout, Cast), and what follows the
-scores at the end of the graph (Softmax, ArgMax, ...). This is left out as well: ``Signal.head`` says which
-operator it was, and the host applies it.
+They are reshapes, transpositions, nodes that are left out wherever they stand (Identity, Dropout, Cast), and what
+follows the scores at the end of the graph (Softmax, Sigmoid, ArgMax, ...). This is left out as well:
+``Signal.head`` says which operator it was, and the host applies it.
 
 One function for each operator, listed at the end; see ``onnx_operators``.
 """
@@ -108,6 +108,13 @@ def log_softmax(call: Call, scope: Scope) -> Signal:
     return replace(_scores(call, scope, -1), head="log_softmax")
 
 
+def sigmoid(call: Call, scope: Scope) -> Signal:
+    """The host applies a Sigmoid at the end: the sign of a score says what the probability says, only sharper."""
+    if not call.final:
+        raise call.unsupported("is supported at the end of the network only, where the host applies it")
+    return replace(call.signal(), head="sigmoid")
+
+
 def arg_max(call: Call, scope: Scope) -> Signal:
     if call.get("select_last_index", 0):
         raise call.unsupported("the lowest index wins a tie where supported, found select_last_index 1")
@@ -128,7 +135,9 @@ def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
     Raises UnsupportedError if it does not, or if an operator left out before this one may not stand there.
     """
     x = call.signal()
-    if x.head not in ("none", "softmax", "log_softmax") or (x.head != "none" and "Softmax" in call.kind):
+    if x.head not in ("none", "softmax", "log_softmax", "sigmoid") or (
+        x.head != "none" and "Softmax" in call.kind
+    ):
         raise call.unsupported(f"reads a removed {x.head}")
     axis = call.get("axis", default_axis) % max(1, len(x.dims))
     if not x.dims or (math.prod(x.dims[:axis]), math.prod(x.dims[axis + 1 :])) != (scope.batch, 1):
@@ -145,6 +154,7 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "LogSoftmax": log_softmax,
     "Reshape": reshape,
     "Shape": shape,
+    "Sigmoid": sigmoid,
     "Softmax": softmax,
     "Squeeze": squeeze,
     "TopK": top_k,

@@ -105,7 +105,7 @@ class Network:
 def read(path: Path) -> tuple[Network, int]:
     """The network in the file, and the file's size in bytes. Raises ModelError."""
     data = read_bytes(path, ModelError)
-    with damage(path, ModelError, "is not a readable TFLite model"):
+    with damage(path, ModelError, "is not a readable TFLite model"), np.errstate(all="ignore"):
         if data[4:8] != IDENTIFIER:
             raise ModelError(path, "is not a TFLite model: it does not begin as one")
         return _network(path, data), len(data)

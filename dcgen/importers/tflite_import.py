@@ -16,9 +16,10 @@ from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_file import SPOKEN_OPSET
 from dcgen.importers.onnx_import import import_onnx
+from dcgen.importers.onnx_scope import CHANNEL_LAST
 from dcgen.importers.tflite_file import Network, Operator, read
 from dcgen.importers.tflite_operators import CUTS, OPERATORS
-from dcgen.importers.tflite_writer import INTEGERS, REAL, Step, Writer
+from dcgen.importers.tflite_writer import INTEGERS, REAL, TO_CHANNEL_FIRST, Step, Writer
 from dcgen.limits import LIMITS, Budget
 from dcgen.reading import damage
 
@@ -31,7 +32,7 @@ def load_tflite(path: str | Path, input_size: int | None = None, default_size: i
     path = Path(path)
     network, size = read(path)
     budget = Budget(path, size, ModelError)
-    with damage(path, ModelError, "is not a readable TFLite model"):
+    with damage(path, ModelError, "is not a readable TFLite model"), np.errstate(all="ignore"):
         model = to_onnx(network, str(path), budget)
     return import_onnx(model, str(path), input_size, default_size)
 
@@ -81,7 +82,10 @@ def _live(network: Network, source: str) -> list[Operator]:
 
 
 def _input(writer: Writer, index: int) -> onnx.ValueInfoProto:
-    """An input of the network. One of integers is followed by what they stand for."""
+    """An input of the network. One of integers is followed by what they stand for.
+
+    Behind one of four axes, two Transposes that undo each other say that its channels are last.
+    """
     tensor = writer.network.tensors[index]
     thing = f"{writer.source}: input {tensor.name}"
     name = tensor.name or f"input{index}"
@@ -89,7 +93,7 @@ def _input(writer: Writer, index: int) -> onnx.ValueInfoProto:
     if tensor.data is not None or index in writer.made or min(dims, default=1) < 1:
         raise ModelError(thing, f"is an input of shape {tensor.shape}, expected one whose sizes are known")
     if tensor.kind in REAL:
-        writer.made[index] = name
+        writer.made[index] = _with_channels_last(writer, name, len(dims))
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, dims)
     q = tensor.quantization
     if tensor.kind not in ELEMENTS or q is None or len(q.scale) != 1:
@@ -100,5 +104,13 @@ def _input(writer: Writer, index: int) -> onnx.ValueInfoProto:
         writer.constant(np.array(q.scale[0], np.float32)),
         writer.constant(np.array(q.zero_point[0], element)),
     ]
-    writer.made[index] = writer.add("DequantizeLinear", [name, *parameters], f"{name}.real")
+    real = writer.add("DequantizeLinear", [name, *parameters], f"{name}.real")
+    writer.made[index] = _with_channels_last(writer, real, len(dims))
     return helper.make_tensor_value_info(name, ELEMENTS[tensor.kind], dims)
+
+
+def _with_channels_last(writer: Writer, name: str, rank: int) -> str:
+    if rank != 4:
+        return name
+    first = writer.add("Transpose", [name], "input.first", perm=TO_CHANNEL_FIRST)
+    return writer.add("Transpose", [first], "input.last", perm=CHANNEL_LAST)

@@ -205,17 +205,17 @@ def same_values(step: Step) -> str:
 def _clip(low: float, high: float) -> Callable[[Step, str], str]:
     def clipped(step: Step, name: str) -> str:
         bounds = [step.writer.constant(np.array(bound, np.float32)) for bound in (low, high)]
-        return step.add("Clip", name, *bounds)
+        return step.activation("Clip", name, *bounds)
 
     return clipped
 
 
 ACTIVATIONS: Final[Mapping[int, Callable[[Step, str], str]]] = {
     tflite.ActivationFunctionType.NONE: lambda step, name: name,
-    tflite.ActivationFunctionType.RELU: lambda step, name: step.add("Relu", name),
+    tflite.ActivationFunctionType.RELU: lambda step, name: step.activation("Relu", name),
     tflite.ActivationFunctionType.RELU_N1_TO_1: _clip(-1, 1),
     tflite.ActivationFunctionType.RELU6: _clip(0, 6),
-    tflite.ActivationFunctionType.TANH: lambda step, name: step.add("Tanh", name),
+    tflite.ActivationFunctionType.TANH: lambda step, name: step.activation("Tanh", name),
 }
 
 

@@ -173,6 +173,10 @@ class Step:
         """Append an ONNX node that is named like this operator."""
         return self.writer.add(kind, inputs, self.name, **attributes)
 
+    def activation(self, kind: str, *inputs: str) -> str:
+        """Append an ONNX node for the activation that is fused with this operator."""
+        return self.writer.add(kind, inputs, f"{self.name}.{kind.lower()}")
+
     def planes(self, name: str, rank: int) -> str:
         """An ONNX tensor of four axes with channels first."""
         if rank != 4:

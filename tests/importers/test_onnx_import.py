@@ -135,6 +135,16 @@ def test_a_softmax_at_the_end_is_left_to_the_host(opset: int, kind: str) -> None
     assert imported.graph.outputs == ("the_GlobalAveragePool",)
 
 
+def test_a_sigmoid_at_the_end_is_left_to_the_host() -> None:
+    nodes = [node("GlobalAveragePool", "x", "a"), node("Sigmoid", "a", "s"), node("Flatten", "s", "y")]
+    imported = import_onnx(model(nodes), "m.onnx")
+    assert (imported.head, imported.graph.outputs) == ("sigmoid", ("the_GlobalAveragePool",))
+    between = model([node("Sigmoid", "x", "s"), node("Relu", "s", "y")])
+    assert "node the_Sigmoid (Sigmoid): is supported at the end of the network only" in refusal(between)
+    twice = model([node("Relu", "x", "s"), node("Sigmoid", "s", "y"), node("Relu", "y", "z")], outputs="y z")
+    assert "node the_Sigmoid (Sigmoid): is supported at the end of the network only" in refusal(twice)
+
+
 def test_the_class_of_a_softmax_is_that_of_its_scores() -> None:
     nodes = [node("Flatten", "x", "f"), node("Softmax", "f", "s"), node("ArgMax", "s", "i", axis=1, keepdims=0)]
     imported = import_onnx(model([*nodes, node("Cast", "i", "y", to=TensorProto.FLOAT)]), "m.onnx")
@@ -244,8 +254,8 @@ def test_fixed_sizes_are_not_changed() -> None:
 
 
 def test_unknown_operators_are_named_with_what_is_supported() -> None:
-    message = refusal(model([node("Sigmoid", "x", "y")]))
-    assert message.startswith("m.onnx: node the_Sigmoid (Sigmoid): the operator is not supported (supported: Add ")
+    message = refusal(model([node("Erf", "x", "y")]))
+    assert message.startswith("m.onnx: node the_Erf (Erf): the operator is not supported (supported: Add ")
     assert " Unsqueeze)" in message
 
 

@@ -84,8 +84,8 @@ def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
 
 
 def test_modules_beyond_our_operators_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"gate: node .* \(Sigmoid\): the operator is not supported"):
-        import_module(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid()), (1, 8, 8), "gate")
+    with pytest.raises(UnsupportedError, match=r"gate: node .* \(Gelu\): the operator is not supported"):
+        import_module(nn.Sequential(nn.Conv2d(1, 2, 3), nn.GELU()), (1, 8, 8), "gate")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
