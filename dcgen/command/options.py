@@ -18,7 +18,8 @@ Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")
 OutFolder = Annotated[Path, Argument(help="Output folder of 'compile'.", metavar="OUT")]
 
 ModelName = Annotated[
-    str, Argument(help="An .onnx, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL")
+    str,
+    Argument(help="An .onnx, .tflite, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL"),
 ]
 Weights = Annotated[Path | None, Option(help="State dict for a named model: .npz, .safetensors or .pth.")]
 Trust = Annotated[
