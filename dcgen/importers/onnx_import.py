@@ -148,8 +148,13 @@ def _import_node(
         raise call.unsupported("is supported on constants only, found a computed input")
     if any(s.integers for s in signals) and node.op_type not in ON_INTEGERS:
         raise call.unsupported("reads integers, where supported is: " + " ".join(sorted(ON_INTEGERS)))
-    with np.errstate(all="ignore"):  # of numbers beyond float32; ``Call.parameter`` refuses what is not finite
-        result = handler(call, scope)
+    # Numbers beyond float32 give no warning; ``Call.parameter`` refuses what is not finite.
+    if is_standard(node):
+        with np.errstate(all="ignore"):
+            result = handler(call, scope)
+    else:  # the package onnx has not checked its attributes
+        with np.errstate(all="ignore"), damage(call.where, ModelError, "contradicts itself"):
+            result = handler(call, scope)
     return result if isinstance(result, tuple) else (result,)
 
 

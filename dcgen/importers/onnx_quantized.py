@@ -45,11 +45,7 @@ def dequantize_linear(call: Call, scope: Scope) -> Signal:
 
 def qlinear_conv(call: Call, scope: Scope) -> Signal:
     x = _real(call, scope, 0)
-    scale = call.constant(1, "input's scale").astype(np.float64).reshape(-1)
-    weight_scale = call.constant(4, "weight's scale").astype(np.float64).reshape(-1)
-    bias = call.optional(8, "bias")
-    weight = _values(call, 3, channel_axis=0)
-    real: Value | None = None if bias is None else bias * scale * weight_scale
+    weight, real = _values(call, 3, channel_axis=0), _bias(call, 8)
     return _result(call, scope, _float("Conv")(replace(call, args=(x, weight, real)), scope), 6)
 
 
@@ -61,9 +57,7 @@ def qlinear_matmul(call: Call, scope: Scope) -> Signal:
 def q_gemm(call: Call, scope: Scope) -> Signal:
     x = _real(call, scope, 0)
     matrix = _values(call, 3, channel_axis=0 if call.get("transB", 0) else 1)
-    scales = [call.constant(i, "scale").astype(np.float64).reshape(-1) for i in (1, 4)]
-    bias = call.optional(6, "bias")
-    real: Value | None = None if bias is None else bias * scales[0] * scales[1] * call.get("alpha", 1.0)
+    real = _bias(call, 6, float(call.get("alpha", 1.0)))
     found = _float("Gemm")(replace(call, args=(x, matrix, real)), scope)
     return _result(call, scope, found, 7) if call.optional(7, "output's scale") is not None else _only(found)
 
@@ -171,6 +165,18 @@ def _real(call: Call, scope: Scope, index: int) -> Signal:
         call.parameter(np.full(channels, scale * (x.integers[1] - zero_point)), "zero point"),
     )
     return scope.emit(call, affine, real, dims=real.dims, suffix=".rescaled")
+
+
+def _bias(call: Call, index: int, factor: float = 1.0) -> np.ndarray | None:
+    """Input ``index``, a bias whose scale is that of the input, times that of the weight, times ``factor``."""
+    bias, weight_scale = call.optional(index, "bias"), call.constant(4, "weight's scale")
+    if bias is None:
+        return None
+    if bias.ndim != 1 or weight_scale.size not in (1, bias.size):
+        found = f"found shapes {bias.shape} and {weight_scale.shape}"
+        raise ModelError(call.where, f"a bias has as many elements as the weight has scales, {found}")
+    scales = number(call, 1, "scale") * factor * weight_scale.astype(np.float64).reshape(-1)
+    return np.asarray(bias * scales)
 
 
 def _values(call: Call, index: int, channel_axis: int = 0) -> np.ndarray:

@@ -258,6 +258,8 @@ def test_activations_of_eight_bits_are_real() -> None:
     assert ops[1] == Clip(0.0, 127.5)
 
 
+DEQUANTIZED = node("DequantizeLinear", "r s z y")
+POOL = "QLinearAveragePool", "q s z s z r", "com.microsoft"
 NUMBERS = {"s": np.float32(0.5), "z": np.int8(0), "two": np.float32([0.5, 0.25, 1]), "zs": np.int8([0, 0, 0])}
 
 
@@ -316,6 +318,18 @@ NUMBERS = {"s": np.float32(0.5), "z": np.int8(0), "two": np.float32([0.5, 0.25, 
             {"w": np.ones((2, 4, 1, 1), np.int8)},
             UnsupportedError,
             r"node the_d \(DequantizeLinear\): one scale, or one for each of 4 channels is supported",
+        ),
+        (
+            [node("QuantizeLinear", "x s z q"), node("QLinearConv", "q s z w s z s z b r"), DEQUANTIZED],
+            {"w": np.ones((4, 3, 1, 1), np.int8), "b": np.zeros((2, 2), np.int32)},
+            ModelError,
+            r"node the_r \(QLinearConv\): a bias has as many elements as the weight has scales",
+        ),
+        (
+            [node("QuantizeLinear", "x s z q"), node(*POOL, kernel_shape="no"), DEQUANTIZED],
+            {},
+            ModelError,
+            r"node the_r \(QLinearAveragePool\): contradicts itself",
         ),
     ],
 )
