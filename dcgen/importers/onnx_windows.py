@@ -97,6 +97,12 @@ def global_average_pool(call: Call, scope: Scope) -> Signal:
     return scope.emit(call, GlobalAvgPool(), scope.planes(call, rank=4))
 
 
+def global_max_pool(call: Call, scope: Scope) -> Signal:
+    x = scope.planes(call, rank=4)
+    _, height, width = scope.shapes[x.tensor]
+    return scope.emit(call, MaxPool((height, width), (1, 1)), x)
+
+
 def reduce_mean(call: Call, scope: Scope) -> Signal:
     x = scope.planes(call)
     rank = len(x.dims)
@@ -186,6 +192,7 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "Conv": conv,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Pad": pad,

@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dcgen.errors import GraphError
+from dcgen.ir.functions import MEANINGS, Step, check, compute
 from dcgen.ir.weights import F32, F64, Weight
 
 Shape = tuple[int, int, int]
@@ -107,6 +108,23 @@ class Clip(_Operator):
 
 
 @dataclass(frozen=True)
+class Function(_Operator):
+    """The same function of one number applied to every element.
+
+    steps : as ``functions`` describes them; the last one's result is the output
+    """
+
+    steps: tuple[Step, ...]
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        check(name, self.steps)
+        return inputs[0]
+
+    def evaluate(self, x: F64) -> F64:
+        return compute(self.steps, x)
+
+
+@dataclass(frozen=True)
 class _Pool(_Operator):
     """What both pools have in common: windows.
 
@@ -193,6 +211,33 @@ class Add(_Operator):
 
 
 @dataclass(frozen=True)
+class Pairwise(_Operator):
+    """An element-wise function of two tensors of equal shape, beside their sum.
+
+    kind : Sub, Mul, Div, Max or Min, which mean what the ONNX operators do. The second factor of a Mul may be a
+        gate, (C, 1, 1): one number for each channel of the first
+    """
+
+    arity = 2
+    kinds: ClassVar[tuple[str, ...]] = ("Sub", "Mul", "Div", "Max", "Min")
+
+    kind: str
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        a, b = inputs
+        if self.kind not in self.kinds:
+            raise GraphError(name, f"{self.kind!r} is none of {', '.join(self.kinds)}")
+        if a != b and not (self.kind == "Mul" and b == (a[0], 1, 1)):
+            more = ", or a second one of one number a channel" if self.kind == "Mul" else ""
+            raise GraphError(name, f"{self.kind} needs equal shapes{more}, found {a} and {b}")
+        return a
+
+    def evaluate(self, a: F64, b: F64) -> F64:
+        with np.errstate(all="ignore"):  # a quotient beyond float64 is refused where it is used
+            return np.asarray(MEANINGS[self.kind](a, b))
+
+
+@dataclass(frozen=True)
 class Pad(_Operator):
     """Height and width padded with ``value``; no element of ``pads`` is negative."""
 
@@ -225,7 +270,7 @@ class Flatten(_Operator):
         return x.reshape(len(x), -1, 1, 1)
 
 
-Op = Conv | Affine | Clip | MaxPool | AvgPool | GlobalAvgPool | Concat | Add | Pad | Flatten
+Op = Conv | Affine | Clip | Function | MaxPool | AvgPool | GlobalAvgPool | Concat | Add | Pairwise | Pad | Flatten
 
 
 def infer(name: str, op: Op, inputs: Sequence[Shape]) -> Shape:

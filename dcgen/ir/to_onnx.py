@@ -1,7 +1,7 @@
 """``ir.Graph`` as an ONNX model: what onnxruntime runs, and the float model that an output holds.
 
-One ONNX node per IR node, named like it, so that importing the file gives the graph back.
-Tensors are [N, C, H, W] with a symbolic batch ``N``.
+One ONNX node per IR node, named like it, so that importing the file gives the graph back; a function of several
+steps becomes one ONNX node a step. Tensors are [N, C, H, W] with a symbolic batch ``N``.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from dcgen.ir.graph import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     MaxPool,
     Node,
     Pad,
+    Pairwise,
     Shape,
 )
 
@@ -49,8 +51,8 @@ def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelPro
     inputs = [_tensor(i.name, i.shape) for i in graph.inputs]
     nodes, constants = [], []
     for node in graph.nodes:
-        proto, arrays = _export(node)
-        nodes.append(proto)
+        protos, arrays = _export_steps(node, node.op) if isinstance(node.op, Function) else _export(node)
+        nodes += protos
         for name, array in arrays.items():
             constants.append(numpy_helper.from_array(array, name))
     body = helper.make_graph(nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants)
@@ -69,15 +71,33 @@ def _tensor(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
-def _export(node: Node) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
-    """One IR node as an ONNX node and the constants it reads, by name."""
+def _export_steps(node: Node, op: Function) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """A function as one ONNX node a step, the last of them named like the IR node, and their constants by name."""
+    last = len(op.steps) - 1
+    values = [*node.inputs, *(node.name if n == last else f"{node.name}.step{n}" for n in range(last + 1))]
+    protos, constants = [], {}
+    for name, step in zip(values[1:], op.steps, strict=True):
+        operands = []
+        for position, operand in enumerate(step.operands):
+            if isinstance(operand, int):
+                operands.append(values[operand])
+            else:
+                operands.append(f"{name}.constant{position}")
+                constants[operands[-1]] = np.array(operand.value, np.float32)
+        attributes: dict[str, Any] = dict(step.attributes)
+        protos.append(helper.make_node(step.kind, operands, [name], name=name, **attributes))
+    return protos, constants
+
+
+def _export(node: Node) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """Any other IR node as an ONNX node and the constants it reads, by name."""
     kind, attributes, constants = _spell(node)
     names = {f"{node.name}.{key}": array for key, array in constants.items() if array is not None}
     # An absent optional input is spelled as an empty name, and not at all at the end.
     operands = [*node.inputs, *(f"{node.name}.{k}" if a is not None else "" for k, a in constants.items())]
     while operands[-1] == "":
         operands.pop()
-    return helper.make_node(kind, operands, [node.name], name=node.name, **attributes), names
+    return [helper.make_node(kind, operands, [node.name], name=node.name, **attributes)], names
 
 
 def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
@@ -104,11 +124,15 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
             return "Concat", dict(axis=1), {}
         case Add():
             return "Add", {}, {}
+        case Pairwise(kind):
+            return kind, {}, {}
         case Pad((top, left, bottom, right), value):
             pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
+        case Function():
+            raise TypeError("a function has a spelling for each of its steps")
 
 
 def _bound(value: float) -> np.ndarray | None:

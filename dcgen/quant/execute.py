@@ -26,9 +26,11 @@ from dcgen.quant.qgraph import (
     QConv,
     QGraph,
     QMaxPool,
+    QMul,
     QNode,
     QPad,
     QScores,
+    QTable,
     QTensor,
 )
 
@@ -112,6 +114,12 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
             zps = (graph.tensors[i].zero_point for i in node.inputs)
             acc = sum(((v.astype(np.int64) - z) * k for v, z, k in zip(xs, zps, op.factors, strict=True)), zero)
             return requantize(wrap32(acc), op.requant, out.zero_point)
+        case QMul():
+            za, zb = (graph.tensors[i].zero_point for i in node.inputs)
+            product = (x.astype(np.int64) - za) * (xs[1].astype(np.int64) - zb)
+            return requantize(wrap32(product * op.factor), op.requant, out.zero_point)
+        case QTable():
+            return op.table[x]
         case QPad():
             t, left, b, r = op.pads
             return np.pad(x, ((0, 0), (0, 0), (t, b), (left, r)), constant_values=op.value)

@@ -244,8 +244,8 @@ def test_fixed_sizes_are_not_changed() -> None:
 
 
 def test_unknown_operators_are_named_with_what_is_supported() -> None:
-    message = refusal(model([node("Sigmoid", "x", "y")]))
-    assert message.startswith("m.onnx: node the_Sigmoid (Sigmoid): the operator is not supported (supported: Add ")
+    message = refusal(model([node("Sin", "x", "y")]))
+    assert message.startswith("m.onnx: node the_Sin (Sin): the operator is not supported (supported: Abs Add ")
     assert " Unsqueeze)" in message
 
 
@@ -264,7 +264,22 @@ def test_operators_of_other_domains_are_named() -> None:
         ([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[2, 0, 0, 0])], {}, "pads smaller than the kernel"),
         ([node("Pad", "x p", "y", mode="reflect")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, "found reflect"),
         ([node("Pad", "x p", "y")], {"p": np.array([0, 0, -1, 0, 0, 0, 0, 0])}, "non-negative padding"),
-        ([node("Mul", "x x", "y")], {}, "its factor (input 1) must be constant"),
+        ([node("GlobalMaxPool", "x", "p"), node("Sub", "x p", "y")], {}, "two tensors of one shape are supported"),
+        (
+            [node("MaxPool", "x", "p", kernel_shape=[6, 1]), node("Mul", "x p", "y")],
+            {},
+            "or a factor of one number a channel, are supported, found [(1, 1, 6, 6), (1, 1, 1, 6)]",
+        ),
+        (
+            [node("Pow", "x c", "y")],
+            {"c": np.ones((1, 6))},
+            "its exponent (input 1) is one number where supported",
+        ),
+        (
+            [node("Max", "x c", "y")],
+            {"c": np.ones((1, 6), np.float32)},
+            "its bound (input 1) is one number where supported",
+        ),
         ([node("Add", "x c", "y")], {"c": np.ones(6, np.float32)}, "a constant per channel (1) or a scalar"),
         ([node("Softmax", "x", "y", axis=1)], {}, "an axis of all scores of a picture"),
         ([node("Transpose", "x", "y")], {}, "is supported on constants only"),

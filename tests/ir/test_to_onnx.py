@@ -20,6 +20,7 @@ from dcgen.ir.graph import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     Input,
@@ -27,12 +28,14 @@ from dcgen.ir.graph import (
     Node,
     Op,
     Pad,
+    Pairwise,
     Shape,
     Weight,
 )
 from dcgen.ir.ops import window_count
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.ir.verify import verify
+from tests.graphs import FUNCTIONS
 
 BOUNDS = (0.0, float("inf")), (0.0, 6.0), (-1.0, 0.5), (-float("inf"), 0.25)
 
@@ -48,7 +51,9 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
     def pads(limit: tuple[int, int]) -> tuple[int, int, int, int]:
         return tuple(draw(st.integers(0, limit[i % 2])) for i in range(4))
 
-    kind = draw(st.sampled_from(["conv", "affine", "clip", "max", "average", "global", "pad", "flatten"]))
+    kind = draw(
+        st.sampled_from(["conv", "affine", "clip", "max", "average", "global", "pad", "flatten", "function"])
+    )
     kernel = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     inner = (kernel[0] - 1, kernel[1] - 1)
@@ -68,6 +73,8 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
             return AvgPool(kernel, stride, pads(inner), draw(st.booleans()), draw(st.booleans()))
         case "pad":
             return Pad(pads((2, 2)), draw(st.sampled_from([0.0, -1.5])))
+        case "function":
+            return Function((draw(st.sampled_from(FUNCTIONS)),))
         case "flatten" if (height, width) != (1, 1):
             return Flatten()
         case _:
@@ -83,16 +90,20 @@ def graphs(draw: st.DrawFn) -> Graph:
     for n in range(draw(st.integers(1, 8))):
         source = draw(st.sampled_from(list(graph.shapes)))
         shape = graph.shapes[source]
-        join = draw(st.sampled_from(["none", "none", "none", "add", "concat"]))
+        join = draw(st.sampled_from(["none", "none", "none", "add", "concat", "pair", "gate"]))
         others = [
             t
             for t, s in graph.shapes.items()
-            if (s if join == "add" else s[1:]) == (shape if join == "add" else shape[1:])
+            if (
+                s[1:] == shape[1:] if join == "concat" else s == (shape[0], 1, 1) if join == "gate" else s == shape
+            )
         ]
-        if join == "none":
+        if join == "none" or not others:
             node = Node(f"n{n}", draw(operators(shape, rng)), (source,))
         else:
-            node = Node(f"n{n}", Add() if join == "add" else Concat(), (source, draw(st.sampled_from(others))))
+            pair = Pairwise("Mul" if join == "gate" else draw(st.sampled_from(["Sub", "Mul", "Max", "Min"])))
+            op = {"add": Add(), "concat": Concat()}.get(join, pair)
+            node = Node(f"n{n}", op, (source, draw(st.sampled_from(others))))
         graph = graph.with_nodes([*graph.nodes, node], outputs=(f"n{n}",))
     live, needed = [], set(graph.outputs)
     for node in reversed(graph.nodes):
