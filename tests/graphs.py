@@ -50,7 +50,7 @@ FUNCTIONS = (
 """Functions that have a value everywhere, none of them with a step that float32 would see at another place."""
 
 KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
-KINDS += ("function", "pair", "gate")
+KINDS += ("dilated", "function", "pair", "gate")
 """What a node of a random network is."""
 
 
@@ -91,7 +91,14 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                     conv(rng, draw(st.integers(1, 6)), c, kernel, density=density, stride=stride, pads=pads), last
                 )
             case "depthwise":
-                push(conv(rng, c, c, kernel, groups=c, stride=stride, pads=pads), last)
+                dilation = tuple(draw(st.integers(1, 3)) if k > 1 else 1 for k in kernel)
+                push(conv(rng, c, c, kernel, groups=c, stride=stride, pads=pads, dilation=dilation), last)
+            case "dilated":
+                dilation = tuple(draw(st.integers(1, 3)) if k > 1 else 1 for k in kernel)
+                push(
+                    conv(rng, draw(st.integers(1, 4)), c, kernel, stride=stride, pads=pads, dilation=dilation),
+                    last,
+                )
             case "max":
                 push(MaxPool(kernel, stride, pads, draw(st.booleans())), last)
             case "avg":

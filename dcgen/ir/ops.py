@@ -44,10 +44,11 @@ class _Operator:
 
 @dataclass(frozen=True, eq=False)
 class Conv(_Operator):
-    """2-D cross-correlation, dilation 1, padded with zeros.
+    """2-D cross-correlation, padded with zeros.
 
     weight : [O, I/groups, KH, KW]
     bias : float32 [O]
+    dilation : rows and columns from one tap of the kernel to the next, 1 along an axis of one tap
     """
 
     weight: Weight
@@ -55,22 +56,30 @@ class Conv(_Operator):
     stride: Pair = (1, 1)
     pads: Pads = (0, 0, 0, 0)
     groups: int = 1
+    dilation: Pair = (1, 1)
 
     @property
     def kernel(self) -> Pair:
-        """Height and width of the kernel."""
+        """Height and width of the kernel, in taps."""
         h, w = self.weight.values.shape[2:]
         return int(h), int(w)
+
+    @property
+    def extent(self) -> Pair:
+        """Rows and columns from the kernel's first tap to its last, both included."""
+        (h, w), (dy, dx) = self.kernel, self.dilation
+        return (h - 1) * dy + 1, (w - 1) * dx + 1
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         o, i = self.weight.values.shape[:2]
         if i * self.groups != inputs[0][0] or o % self.groups:
             found = f"weight {self.weight.values.shape} in {self.groups} groups"
             raise GraphError(name, f"{found} does not fit {inputs[0][0]} channels")
-        return o, *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, False)
+        return o, *window_counts(name, inputs[0], self.extent, self.stride, self.pads, False)
 
     def evaluate(self, x: F64) -> F64:
-        patches = _windows(x, self.kernel, self.stride, self.pads, False, 0.0)  # N, I, OH, OW, KH, KW
+        windows = _windows(x, self.extent, self.stride, self.pads, False, 0.0)
+        patches = windows[..., :: self.dilation[0], :: self.dilation[1]]  # N, I, OH, OW, KH, KW
         weight = self.weight.values.astype(np.float64)
         groups = [
             np.tensordot(p, w, ((1, 4, 5), (1, 2, 3)))  # N, OH, OW, O/groups

@@ -105,6 +105,7 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
     match node.op:
         case Conv() as op:
             spelled = dict(kernel_shape=op.kernel, strides=op.stride, pads=op.pads, group=op.groups)
+            spelled |= dict(dilations=op.dilation) if op.dilation != (1, 1) else {}
             return "Conv", spelled, {"weight": op.weight.values, "bias": op.bias}
         case Affine(scale, shift):
             zero, one = np.zeros_like(scale), np.ones_like(scale)

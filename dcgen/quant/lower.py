@@ -31,6 +31,7 @@ from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
 from dcgen.quant.qgraph import (
     AVERAGE_UNIT_BITS,
+    U8,
     UNIT_BITS,
     QAdd,
     QAvgPool,
@@ -204,7 +205,16 @@ def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple
         zero = weights.sum(1) * x.zero_point
     exact = conv.bias / (x.scale * step * channel) - zero
     bias, shift = integer_bias(exact, None if requant is None else ratio, node.name)
-    return QConv(levels, shared.indices, bias, shift, requant, conv.stride, conv.pads, conv.groups), step
+    indices = dilated(shared.indices, conv.dilation)
+    return QConv(levels, indices, bias, shift, requant, conv.stride, conv.pads, conv.groups), step
+
+
+def dilated(indices: U8, dilation: tuple[int, int]) -> U8:
+    """Level indices uint8 [O, I, KH, KW] with level 0, which is zero, between the taps of a dilated kernel."""
+    o, i, kh, kw = indices.shape
+    spread = np.zeros((o, i, (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1), np.uint8)
+    spread[:, :, :: dilation[0], :: dilation[1]] = indices
+    return spread
 
 
 def _sum(state: _Lowering, node: Node, sources: Sequence[QTensor], signs: tuple[int, int]) -> QAdd:

@@ -78,7 +78,7 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             top, left, bottom, right = op.pads
             if (top, left) != (bottom, right):
                 x, top, left = _pad(x, op.pads, 0.0), 0, 0
-            return F.conv2d(x, *parameters, op.stride, (top, left), groups=op.groups)
+            return F.conv2d(x, *parameters, op.stride, (top, left), op.dilation, op.groups)
         case Affine(scale, shift):
             factor, offset = (torch.from_numpy(a.copy()).to(x.device).reshape(-1, 1, 1) for a in (scale, shift))
             return x * factor + offset

@@ -66,6 +66,19 @@ def test_nodes_keep_their_names() -> None:
     assert graph.nodes[1].op == Clip(0.0, float("inf"))
 
 
+def test_a_dilation_along_an_axis_of_one_tap_means_nothing() -> None:
+    def dilation(kernel: tuple[int, int]) -> tuple[int, int]:
+        conv = node("Conv", "x w", "y", dilations=[2, 3], auto_pad="SAME_UPPER")
+        graph = import_onnx(model([conv], w=np.ones((2, 1, *kernel), np.float32)), "m.onnx").graph
+        assert graph.shapes[graph.outputs[0]] == (2, 6, 6)
+        assert isinstance(graph.nodes[0].op, Conv)
+        return graph.nodes[0].op.dilation
+
+    assert dilation((3, 3)) == (2, 3)
+    assert dilation((3, 1)) == (2, 1)
+    assert dilation((1, 1)) == (1, 1)
+
+
 def test_equal_node_names_are_told_apart() -> None:
     graph = import_onnx(model([node("Relu", "x", "a"), node("Relu", "a", "y")]), "m.onnx").graph
     assert [n.name for n in graph.nodes] == ["the_Relu", "the_Relu_1"]
@@ -258,7 +271,11 @@ def test_operators_of_other_domains_are_named() -> None:
 @pytest.mark.parametrize(
     ("nodes", "constants", "message"),
     [
-        ([node("Conv", "x w", "y", dilations=[1, 2])], {"w": WEIGHT}, r"dilation 1 is supported, found (1, 2)"),
+        (
+            [node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2])],
+            {},
+            "dilation 1 is supported, found (1, 2)",
+        ),
         ([node("Conv", "x x", "y")], {}, "its weight (input 1) must be constant"),
         ([node("Clip", "x v", "r"), node("Conv", "r w", "y")], {"w": WEIGHT, "v": np.float32("nan")}, ""),
         ([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[2, 0, 0, 0])], {}, "pads smaller than the kernel"),

@@ -61,8 +61,12 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
         case "conv":
             groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
             out = groups * draw(st.integers(1, 3))
-            weight = Weight(arrays(out, channels // groups, *kernel))
-            return Conv(weight, arrays(out), stride, pads((2, 2)), groups)
+            weight, padded = Weight(arrays(out, channels // groups, *kernel)), pads((2, 2))
+            dilation = tuple(
+                draw(st.integers(1, (n + min(padded[i], padded[i + 2]) - 1) // (k - 1))) if k > 1 else 1
+                for i, (n, k) in enumerate(zip((height, width), kernel, strict=True))
+            )
+            return Conv(weight, arrays(out), stride, padded, groups, dilation)
         case "affine":
             return Affine(arrays(channels), arrays(channels))
         case "clip":
