@@ -14,7 +14,7 @@ import numpy as np
 
 from dcgen.errors import UnsupportedError
 from dcgen.ir.functions import MAX_STEPS
-from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Graph, Node, Op, Pairwise, Step
+from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Graph, Node, Op, Pairwise, Step, Where
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def merge_functions(graph: Graph) -> Graph:
 def split_extremes(graph: Graph) -> Graph:
     """Replace max(a, b) of two tensors by b + max(a - b, 0), and min(a, b) by b - max(b - a, 0).
 
-    Raises UnsupportedError for a quotient of two tensors that are not functions of the same one.
+    Raises UnsupportedError for a quotient of tensors that are not functions of the same one, or a choice.
     """
     nodes = []
     for node in graph.nodes:
@@ -86,6 +86,12 @@ def split_extremes(graph: Graph) -> Graph:
                     node.name,
                     f"divides {node.inputs[0]} by {node.inputs[1]}",
                     "a quotient is supported where one tensor is the only one that it depends on",
+                )
+            case Where():
+                raise UnsupportedError(
+                    node.name,
+                    f"chooses between {node.inputs[1]} and {node.inputs[2]}",
+                    "a choice is supported where one tensor is the only one that it depends on",
                 )
             case Pairwise("Max" | "Min" as kind):
                 a, b = node.inputs
@@ -112,6 +118,8 @@ def _formula(node: Node, inputs: list[_Formula]) -> _Formula | None:
             made = draft.append(Step("Add", tuple(values)))
         case Pairwise(kind):
             made = draft.append(Step(kind, tuple(values)))
+        case Where():
+            made = draft.append(Step("Where", tuple(values)))
         case Clip(lo, hi):
             made = draft.append(Step("Clip", (values[0], Constant(lo), Constant(hi))))
         case Affine(scale, shift) if np.ptp(scale) == np.ptp(shift) == 0:

@@ -12,7 +12,8 @@ from typing import Final
 import numpy as np
 
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
-from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Step
+from dcgen.ir.functions import COMPARISONS
+from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Step, Where
 
 ATTRIBUTES: Final[Mapping[str, Mapping[str, float | str]]] = {
     "Abs": {},
@@ -27,6 +28,7 @@ ATTRIBUTES: Final[Mapping[str, Mapping[str, float | str]]] = {
     "Log": {},
     "Mish": {},
     "Reciprocal": {},
+    "Sign": {},
     "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
     "Sigmoid": {},
     "Softplus": {},
@@ -78,6 +80,30 @@ def prelu(call: Call, scope: Scope) -> Signal:
     return scope.emit(call, Add(), x, scaled, dims=x.dims)
 
 
+def compare(call: Call, scope: Scope) -> Signal:
+    """A tensor compared with a number: 1 where that holds, else 0."""
+    if isinstance(call.args[0], Signal):
+        return _emit(call, scope, call.signal(0), Step(call.kind, (0, Constant(scalar(call, 1, "bound")))))
+    return _emit(call, scope, call.signal(1), Step(call.kind, (Constant(scalar(call, 0, "bound")), 0)))
+
+
+def where(call: Call, scope: Scope) -> Signal:
+    """A choice between tensors or numbers; a number is a tensor that has it everywhere."""
+    condition, chosen = call.signal(0), []
+    channels = scope.shapes[condition.tensor][0]
+    for index, suffix in ((1, ".true"), (2, ".false")):
+        if isinstance(call.args[index], Signal):
+            chosen.append(call.signal(index))
+            continue
+        value = np.full(channels, scalar(call, index, "value"), np.float32)
+        same = Affine(np.zeros(channels, np.float32), value)
+        chosen.append(scope.emit(call, same, condition, dims=condition.dims, suffix=suffix))
+    if any(c.dims != condition.dims for c in chosen):
+        found = [condition.dims, *(c.dims for c in chosen)]
+        raise call.unsupported(f"tensors of one shape are supported, found {found}")
+    return scope.emit(call, Where(), condition, *chosen, dims=condition.dims)
+
+
 def scalar(call: Call, index: int, what: str) -> float:
     """Input ``index``, which must be a constant of one number; ``what`` names it in the error."""
     value = call.parameter(call.constant(index, what), what)
@@ -96,8 +122,10 @@ def _emit(call: Call, scope: Scope, x: Signal, *steps: Step) -> Signal:
 
 OPERATORS: Final[Mapping[str, Handler]] = {
     **dict.fromkeys(ATTRIBUTES, function),
+    **dict.fromkeys(COMPARISONS, compare),
     "Neg": negate,
     "PRelu": prelu,
     "Pow": power,
     "Swish": swish,
+    "Where": where,
 }

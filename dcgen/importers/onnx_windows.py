@@ -107,6 +107,18 @@ def global_max_pool(call: Call, scope: Scope) -> Signal:
     return scope.emit(call, MaxPool((height, width), (1, 1)), x)
 
 
+def reduce_max(call: Call, scope: Scope) -> Signal:
+    """The maximum over height and width: what adaptive maximum pooling to one pixel is exported as."""
+    x = scope.planes(call)
+    rank, given = len(x.dims), call.optional(1, "axes")
+    axes = [] if given is None else sorted(int(a) % rank for a in given.reshape(-1))
+    if rank < 3 or axes != list(range(2, rank)):
+        raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
+    _, height, width = scope.shapes[x.tensor]
+    dims = x.dims[:2] + (1,) * (rank - 2) * call.get("keepdims", 1)
+    return scope.emit(call, MaxPool((height, width), (1, 1)), x, dims=dims)
+
+
 def reduce_mean(call: Call, scope: Scope) -> Signal:
     x = scope.planes(call)
     rank = len(x.dims)
@@ -210,5 +222,6 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Pad": pad,
+    "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,
 }

@@ -98,9 +98,13 @@ MEANINGS: Final[Mapping[str, Callable[..., Any]]] = {
     "Elu": _elu,
     "Erf": _erf,
     "Exp": np.exp,
+    "Greater": lambda x, y: np.greater(x, y) * 1.0,
+    "GreaterOrEqual": lambda x, y: np.greater_equal(x, y) * 1.0,
     "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": lambda x: x * _hard_sigmoid(x, 1 / 6, 0.5),
+    "Less": lambda x, y: np.less(x, y) * 1.0,
+    "LessOrEqual": lambda x, y: np.less_equal(x, y) * 1.0,
     "LeakyRelu": lambda x, alpha: np.where(x < 0, alpha * x, x),
     "Log": np.log,
     "Max": np.maximum,
@@ -110,6 +114,7 @@ MEANINGS: Final[Mapping[str, Callable[..., Any]]] = {
     "Neg": np.negative,
     "Pow": np.power,
     "Reciprocal": np.reciprocal,
+    "Sign": np.sign,
     "Selu": lambda x, alpha, gamma: gamma * _elu(x, alpha),
     "Sigmoid": _sigmoid,
     "Softplus": _softplus,
@@ -118,5 +123,8 @@ MEANINGS: Final[Mapping[str, Callable[..., Any]]] = {
     "Sub": np.subtract,
     "Tanh": np.tanh,
     "ThresholdedRelu": lambda x, alpha: np.where(x > alpha, x, 0.0),
+    "Where": lambda condition, x, y: np.where(condition != 0, x, y),
 }
-"""What each kind of step computes of its operands, and then its attributes' values."""
+"""What each kind of step computes of its operands, and then its attributes' values. Truth is a number: 1, or 0."""
+COMPARISONS: Final = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+"""Kinds of steps whose ONNX operators give truth values."""

@@ -32,13 +32,14 @@ from dcgen.ir.ops import (
     Pair,
     Pairwise,
     Shape,
+    Where,
     infer,
 )
 from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
 __all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Flatten", "Function"]
-__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step"]
+__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Where"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -247,6 +247,21 @@ class Pairwise(_Operator):
 
 
 @dataclass(frozen=True)
+class Where(_Operator):
+    """Element by element, the second tensor's where the first one's is not zero, else the third one's."""
+
+    arity = 3
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        if any(s != inputs[0] for s in inputs):
+            raise GraphError(name, f"Where needs equal shapes, found {list(inputs)}")
+        return inputs[0]
+
+    def evaluate(self, condition: F64, a: F64, b: F64) -> F64:
+        return np.asarray(MEANINGS["Where"](condition, a, b))
+
+
+@dataclass(frozen=True)
 class Pad(_Operator):
     """Height and width padded with ``value``; no element of ``pads`` is negative."""
 
@@ -279,7 +294,21 @@ class Flatten(_Operator):
         return x.reshape(len(x), -1, 1, 1)
 
 
-Op = Conv | Affine | Clip | Function | MaxPool | AvgPool | GlobalAvgPool | Concat | Add | Pairwise | Pad | Flatten
+Op = (
+    Conv
+    | Affine
+    | Clip
+    | Function
+    | MaxPool
+    | AvgPool
+    | GlobalAvgPool
+    | Concat
+    | Add
+    | Pairwise
+    | Where
+    | Pad
+    | Flatten
+)
 
 
 def infer(name: str, op: Op, inputs: Sequence[Shape]) -> Shape:

@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dcgen import __version__
 from dcgen.errors import GraphError
+from dcgen.ir.functions import COMPARISONS
 from dcgen.ir.graph import (
     Add,
     Affine,
@@ -32,6 +33,8 @@ from dcgen.ir.graph import (
     Pad,
     Pairwise,
     Shape,
+    Step,
+    Where,
 )
 
 OPSET = 22  # the first to define what a pool does with a window that starts in the end padding
@@ -51,7 +54,13 @@ def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelPro
     inputs = [_tensor(i.name, i.shape) for i in graph.inputs]
     nodes, constants = [], []
     for node in graph.nodes:
-        protos, arrays = _export_steps(node, node.op) if isinstance(node.op, Function) else _export(node)
+        match node.op:
+            case Function(steps):
+                protos, arrays = _export_steps(node, steps)
+            case Where():
+                protos, arrays = _export_steps(node, (Step("Where", (0, 1, 2)),))
+            case _:
+                protos, arrays = _export(node)
         nodes += protos
         for name, array in arrays.items():
             constants.append(numpy_helper.from_array(array, name))
@@ -71,13 +80,13 @@ def _tensor(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
-def _export_steps(node: Node, op: Function) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+def _export_steps(node: Node, steps: Sequence[Step]) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     """A function as one ONNX node a step, the last of them named like the IR node, and their constants by name."""
-    last = len(op.steps) - 1
+    last = len(steps) - 1
     values = [*node.inputs, *(node.name if n == last else f"{node.name}.step{n}" for n in range(last + 1))]
     protos, constants = [], {}
-    for name, step in zip(values[1:], op.steps, strict=True):
-        operands = []
+    for name, step in zip(values[len(node.inputs) :], steps, strict=True):
+        operands: list[str] = []
         for position, operand in enumerate(step.operands):
             if isinstance(operand, int):
                 operands.append(values[operand])
@@ -85,8 +94,18 @@ def _export_steps(node: Node, op: Function) -> tuple[list[onnx.NodeProto], dict[
                 operands.append(f"{name}.constant{position}")
                 constants[operands[-1]] = np.array(operand.value, np.float32)
         attributes: dict[str, Any] = dict(step.attributes)
-        protos.append(helper.make_node(step.kind, operands, [name], name=name, **attributes))
+        if step.kind == "Where":
+            protos.append(_cast(operands[0], f"{name}.condition", TensorProto.BOOL))
+            operands[0] = f"{name}.condition"
+        made = f"{name}.truth" if step.kind in COMPARISONS else name
+        protos.append(helper.make_node(step.kind, operands, [made], name=made, **attributes))
+        if made != name:
+            protos.append(_cast(made, name, TensorProto.FLOAT))
     return protos, constants
+
+
+def _cast(source: str, name: str, kind: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [name], name=name, to=kind)
 
 
 def _export(node: Node) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
@@ -132,7 +151,7 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
-        case Function():
+        case Function() | Where():
             raise TypeError("a function has a spelling for each of its steps")
 
 

@@ -25,6 +25,7 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Where,
 )
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
@@ -173,7 +174,7 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return _product(state, node, sources)
         case Function():
             return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
-        case Affine() | Flatten() | Pairwise():
+        case Affine() | Flatten() | Pairwise() | Where():
             raise UnsupportedError(
                 node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first"
             )

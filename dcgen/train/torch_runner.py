@@ -27,6 +27,7 @@ from dcgen.ir.graph import (
     Pair,
     Pairwise,
     Step,
+    Where,
 )
 from dcgen.ir.ops import window_count
 
@@ -99,6 +100,8 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return x + args[1]
         case Pairwise(kind):
             return _element(kind, x, args[1])
+        case Where():
+            return _element("Where", *args)
         case Function(steps):
             return _function(steps, x)
         case Pad(pads, value):
@@ -139,6 +142,10 @@ def _element(kind: str, *args: Tensor, **attributes: Any) -> Tensor:
             found = a["gamma"] * F.elu(x, a["alpha"])
         case "ThresholdedRelu":
             found = F.threshold(x, a["alpha"], 0.0)
+        case "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual":
+            found = getattr(torch, kind.lower().replace("orequal", "_equal"))(*args).to(x.dtype)
+        case "Where":
+            found = torch.where(x != 0, args[1], args[2])
         case "Max" | "Min":
             found = getattr(torch, f"{kind.lower()}imum")(*args)
         case _:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from dcgen.compress.functions import merge_functions, split_extremes
 from dcgen.errors import GraphError, UnsupportedError
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Graph, Input, Node, Pairwise, Step
+from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Graph, Input, Node, Pairwise, Step, Where
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.ir.verify import verify
 from tests.graphs import conv, graphs
@@ -66,6 +66,11 @@ SPELLINGS = {
         one("Softplus", "c", name="s"),
         one("Tanh", "s", name="t"),
         Node("y", Pairwise("Mul"), ("t", "c")),
+    ),
+    "Softplus with a threshold": (
+        one("Softplus", "c", name="s"),
+        Node("g", Function((Step("Greater", (0, Constant(2.0))),)), ("c",)),
+        Node("y", Where(), ("g", "c", "s")),
     ),
     "a difference": (one("Abs", "c", name="a"), Node("y", Pairwise("Sub"), ("a", "c"))),
     "a square behind a bound": (Node("s", Pairwise("Mul"), ("c", "c")), Node("y", Clip(0.0, 2.0), ("s",))),
@@ -146,6 +151,19 @@ def test_a_quotient_of_two_tensors_is_refused_by_name() -> None:
         split_extremes(merge_functions(graph))
     assert str(error.value) == (
         "y: divides c by d (a quotient is supported where one tensor is the only one that it depends on)"
+    )
+
+
+def test_a_choice_between_tensors_is_refused_by_name() -> None:
+    graph = net(
+        Node("g", Function((Step("Greater", (0, Constant(2.0))),)), ("c",)),
+        Node("d", conv(RNG, 2, 3, (1, 1)), ("x",)),
+        Node("y", Where(), ("g", "c", "d")),
+    )
+    with pytest.raises(UnsupportedError) as error:
+        split_extremes(merge_functions(graph))
+    assert str(error.value) == (
+        "y: chooses between c and d (a choice is supported where one tensor is the only one that it depends on)"
     )
 
 

@@ -259,7 +259,7 @@ def test_fixed_sizes_are_not_changed() -> None:
 def test_unknown_operators_are_named_with_what_is_supported() -> None:
     message = refusal(model([node("Sin", "x", "y")]))
     assert message.startswith("m.onnx: node the_Sin (Sin): the operator is not supported (supported: Abs Add ")
-    assert " Unsqueeze)" in message
+    assert message.endswith(" Unsqueeze Where)")
 
 
 def test_operators_of_other_domains_are_named() -> None:
@@ -275,6 +275,16 @@ def test_operators_of_other_domains_are_named() -> None:
             [node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2])],
             {},
             "dilation 1 is supported, found (1, 2)",
+        ),
+        (
+            [node("ReduceMax", "x c", "y")],
+            {"c": np.array([1])},
+            "the maximum over height and width is supported, found",
+        ),
+        (
+            [node("Less", "x c", "b"), node("Where", "b x x", "y")],
+            {"c": np.ones(6, np.float32)},
+            "its bound (input",
         ),
         ([node("Conv", "x x", "y")], {}, "its weight (input 1) must be constant"),
         ([node("Clip", "x v", "r"), node("Conv", "r w", "y")], {"w": WEIGHT, "v": np.float32("nan")}, ""),
