@@ -16,6 +16,7 @@ from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.models.spec import SqueezeNetSpec
 from dcgen.plan.engine.plan import TENSORS, summary
+from dcgen.quant.lower import dilated
 from dcgen.quant.qgraph import (
     QAdd,
     QAvgPool,
@@ -84,6 +85,13 @@ def test_less_memory_gives_the_same_bytes_until_it_is_refused(graph: QGraph, eng
         assert plan.words_used <= words
         assert_equal_to_golden(graph, plan)
         words = min(words - 1, plan.schedule.live_words * 3 // 4)
+
+
+def test_a_dilated_kernel_is_a_larger_one_with_zeros() -> None:
+    op = conv((2, 1, 3, 3))
+    op = replace(op, indices=dilated(op.indices, (2, 3)), pads=(2, 3, 2, 3))
+    graph = one_node(op, (1, 9, 8), (2, 9, 8))
+    assert_equal_to_golden(graph, planned(graph, EngineParameters(lanes=8, requantizers=2, picture_bytes=8)))
 
 
 def test_digits_fit_without_strips() -> None:
