@@ -135,7 +135,7 @@ def merge_flattens(graph: Graph) -> Graph:
                 if not isinstance(user.op, Conv) or user.op.groups != 1 or user.op.weight.levels is not None:
                     raise UnsupportedError(
                         user.name,
-                        f"{type(user.op).__name__} on a flattened {c}x{h}x{w} tensor",
+                        f"{user.op.title} on a flattened {c}x{h}x{w} tensor",
                         "Flatten is supported before Gemm and at the end of the network",
                     )
             reads = {u.name for u in users}

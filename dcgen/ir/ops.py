@@ -37,6 +37,11 @@ class _Operator:
     arity: ClassVar[int | None] = 1
     selects: ClassVar[bool] = False
 
+    @property
+    def title(self) -> str:
+        """What it is called where people read it."""
+        return type(self).__name__
+
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         """The output's shape for ``arity`` inputs. Raises GraphError naming the node if they do not fit."""
         return inputs[0]
@@ -124,6 +129,10 @@ class Function(_Operator):
     """
 
     steps: tuple[Step, ...]
+
+    @property
+    def title(self) -> str:
+        return self.steps[0].kind if len(self.steps) == 1 else super().title
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         check(name, self.steps)
@@ -231,6 +240,10 @@ class Pairwise(_Operator):
     kinds: ClassVar[tuple[str, ...]] = ("Sub", "Mul", "Div", "Max", "Min")
 
     kind: str
+
+    @property
+    def title(self) -> str:
+        return self.kind
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         a, b = inputs

@@ -176,7 +176,7 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
         case Affine() | Flatten() | Pairwise() | Where():
             raise UnsupportedError(
-                node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first"
+                node.name, f"{op.title} reached lowering", "canonicalise the graph first"
             )
 
 
