@@ -87,6 +87,11 @@ def compare(call: Call, scope: Scope) -> Signal:
     return _emit(call, scope, call.signal(1), Step(call.kind, (Constant(scalar(call, 0, "bound")), 0)))
 
 
+def truth(call: Call, scope: Scope) -> Signal:
+    """1 where a number is not zero, else 0: a Cast to BOOL."""
+    return _emit(call, scope, call.signal(), Step("Where", (0, Constant(1.0), Constant(0.0))))
+
+
 def where(call: Call, scope: Scope) -> Signal:
     """A choice between tensors or numbers; a number is a tensor that has it everywhere."""
     condition, chosen = call.signal(0), []

@@ -52,13 +52,13 @@ def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelPro
     if unknown:
         raise GraphError(graph.name, f"has no tensor {unknown[0]!r} to export")
     inputs = [_tensor(i.name, i.shape) for i in graph.inputs]
-    nodes, constants = [], []
+    nodes, constants, taken = [], [], set(graph.shapes)
     for node in graph.nodes:
         match node.op:
             case Function(steps):
-                protos, arrays = _export_steps(node, steps)
+                protos, arrays = _export_steps(node, steps, taken)
             case Where():
-                protos, arrays = _export_steps(node, (Step("Where", (0, 1, 2)),))
+                protos, arrays = _export_steps(node, (Step("Where", (0, 1, 2)),), taken)
             case _:
                 protos, arrays = _export(node)
         nodes += protos
@@ -80,24 +80,38 @@ def _tensor(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
-def _export_steps(node: Node, steps: Sequence[Step]) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    """A function as one ONNX node a step, the last of them named like the IR node, and their constants by name."""
-    last = len(steps) - 1
-    values = [*node.inputs, *(node.name if n == last else f"{node.name}.step{n}" for n in range(last + 1))]
+def _export_steps(
+    node: Node, steps: Sequence[Step], taken: set[str]
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """A function as one ONNX node a step, the last of them named like the IR node, and their constants by name.
+
+    taken : names that other tensors have; those of further tensors are added
+    """
+
+    def unused(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    values = list(node.inputs)
     protos, constants = [], {}
-    for name, step in zip(values[len(node.inputs) :], steps, strict=True):
+    for number, step in enumerate(steps, 1):
+        name = node.name if number == len(steps) else unused(f"{node.name}.step{number}")
+        values.append(name)
         operands: list[str] = []
         for position, operand in enumerate(step.operands):
             if isinstance(operand, int):
                 operands.append(values[operand])
             else:
-                operands.append(f"{name}.constant{position}")
+                operands.append(unused(f"{name}.constant{position}"))
                 constants[operands[-1]] = np.array(operand.value, np.float32)
-        attributes: dict[str, Any] = dict(step.attributes)
         if step.kind == "Where":
-            protos.append(_cast(operands[0], f"{name}.condition", TensorProto.BOOL))
-            operands[0] = f"{name}.condition"
-        made = f"{name}.truth" if step.kind in COMPARISONS else name
+            condition = unused(f"{name}.condition")
+            protos.append(_cast(operands[0], condition, TensorProto.BOOL))
+            operands[0] = condition
+        made = unused(f"{name}.truth") if step.kind in COMPARISONS else name
+        attributes: dict[str, Any] = dict(step.attributes)
         protos.append(helper.make_node(step.kind, operands, [made], name=made, **attributes))
         if made != name:
             protos.append(_cast(made, name, TensorProto.FLOAT))

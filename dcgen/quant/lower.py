@@ -175,9 +175,7 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
         case Function():
             return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
         case Affine() | Flatten() | Pairwise() | Where():
-            raise UnsupportedError(
-                node.name, f"{op.title} reached lowering", "canonicalise the graph first"
-            )
+            raise UnsupportedError(node.name, f"{op.title} reached lowering", "canonicalise the graph first")
 
 
 def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple[QConv, float]:

@@ -18,6 +18,7 @@ from dcgen.ir.graph import (
     AvgPool,
     Clip,
     Concat,
+    Constant,
     Conv,
     Flatten,
     Function,
@@ -30,7 +31,9 @@ from dcgen.ir.graph import (
     Pad,
     Pairwise,
     Shape,
+    Step,
     Weight,
+    Where,
 )
 from dcgen.ir.ops import window_count
 from dcgen.ir.to_onnx import to_onnx
@@ -151,6 +154,22 @@ def test_onnxruntime_computes_what_evaluate_says_in_every_tensor(graph: Graph, b
 @given(graphs())
 def test_the_file_imports_as_the_graph_it_was_made_from(graph: Graph) -> None:
     assert_equal(import_onnx(to_onnx(graph), "file").graph, graph)
+
+
+def test_a_choice_is_imported_as_what_it_computes() -> None:
+    """Its condition is a number here and a truth value in the file."""
+    nodes = (
+        Node("g", Function((Step("Greater", (0, Constant(0.5))),)), ("x",)),
+        Node("e", Function((Step("Exp"),)), ("x",)),
+        Node("y", Where(), ("g", "x", "e")),
+    )
+    graph = verify(Graph("g", (Input("x", (2, 3, 4)),), nodes, ("y",)))
+    x = np.random.default_rng(0).normal(size=(2, 2, 3, 4)).astype(np.float32)
+    again = import_onnx(to_onnx(graph), "file").graph
+    for found in (graph, again):
+        (theirs,) = run(to_onnx(found), {"x": x})
+        np.testing.assert_allclose(theirs, np.where(x > 0.5, x, np.exp(x)), rtol=1e-6)
+        np.testing.assert_allclose(evaluate(found, {"x": x})[found.outputs[0]], theirs, rtol=1e-6)
 
 
 def test_the_round_trip_notices_a_changed_weight() -> None:
