@@ -1,7 +1,7 @@
 """QONNX: weights and activations of any number of bits, as Brevitas exports them.
 
 Constants are computed as the package ``qonnx`` defines the operators. A computed tensor of eight bits or more is
-real; one of fewer bits is refused, as its steps are a function that the network computes.
+real; one of fewer bits takes few values, and which of them is a function of each number.
 """
 
 from __future__ import annotations
@@ -14,29 +14,46 @@ import numpy as np
 from dcgen.errors import ModelError
 from dcgen.importers.onnx_quantized import cut, number
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
+from dcgen.ir.graph import Constant, Function, Step
 
 ENOUGH_BITS = 8
-"""Activations of fewer bits are a function of their own, of more the same as real values."""
+"""Activations of fewer bits are a function of their own, of as many or more the same as real values."""
 
 
 def quant(call: Call, scope: Scope) -> Signal:
     """QONNX's Quant of a computed tensor."""
     x = call.signal()
     scale, zero_point, bits = (number(call, i, what) for i, what in QUANT_PARAMETERS)
-    if bits < ENOUGH_BITS:
-        raise call.unsupported(
-            f"activations of {bits:g} bits are not supported",
-            f"{ENOUGH_BITS} bits or more are, and any number in weights",
-        )
     low, high = _limits(call, bits)
-    return cut(call, scope, x, scale * (low - zero_point), scale * (high - zero_point))
+    if bits >= ENOUGH_BITS:
+        return cut(call, scope, x, scale * (low - zero_point), scale * (high - zero_point))
+    if bits == 1 and call.get("signed", 1):
+        integers = _signs(Step("Div", (0, Constant(scale))), Step("Add", (1, Constant(zero_point))))
+    else:
+        integers = (
+            Step("Div", (0, Constant(scale))),
+            Step("Add", (1, Constant(zero_point))),
+            Step("Clip", (2, Constant(low), Constant(high))),
+            Step(_rounding(call).capitalize(), (3,)),
+        )
+    last = len(integers)
+    real = Step("Sub", (last, Constant(zero_point))), Step("Mul", (last + 1, Constant(scale)))
+    return scope.emit(call, Function((*integers, *real)), x, dims=x.dims)
 
 
 def bipolar_quant(call: Call, scope: Scope) -> Signal:
     """QONNX's BipolarQuant of a computed tensor."""
-    raise call.unsupported(
-        "activations of 1 bit are not supported", f"{ENOUGH_BITS} bits or more are, and any number in weights"
-    )
+    x, scale = call.signal(), number(call, 1, "scale")
+    signs = _signs()
+    steps = (*signs, Step("Mul", (len(signs), Constant(scale))))
+    return scope.emit(call, Function(steps), x, dims=x.dims)
+
+
+def _signs(*before: Step) -> tuple[Step, ...]:
+    """Steps behind ``before`` that make 1 of what is not negative, and -1 of what is."""
+    last = len(before)
+    below, doubled = Step("Less", (last, Constant(0.0))), Step("Mul", (last + 1, Constant(-2.0)))
+    return *before, below, doubled, Step("Add", (last + 2, Constant(1.0)))
 
 
 QUANT_PARAMETERS = ((1, "scale"), (2, "zero point"), (3, "bit width"))
@@ -58,15 +75,21 @@ def constant_quant(call: Call) -> np.ndarray:
     zero_point, bits = call.constant(2, "zero point").astype(np.float64), number(call, 3, "bit width")
     if np.broadcast_shapes(x.shape, zero_point.shape) != x.shape:
         raise ValueError(f"a zero point of shape {zero_point.shape} is no term of {x.shape}")
-    rounding = str(call.get("rounding_mode", "ROUND")).upper()
-    if rounding not in ROUNDINGS:
-        raise call.unsupported(f"rounding_mode {', '.join(ROUNDINGS)} is supported, found {rounding}")
+    rounding = _rounding(call)
     steps = x / scale + zero_point
     if bits == 1 and call.get("signed", 1):
         steps = np.where(steps >= 0, 1.0, -1.0)
     else:
         steps = ROUNDINGS[rounding](steps.clip(*_limits(call, bits)))
     return np.asarray((steps - zero_point) * scale, np.float32)
+
+
+def _rounding(call: Call) -> str:
+    """How a Quant rounds: a key of ``ROUNDINGS``."""
+    rounding = str(call.get("rounding_mode", "ROUND")).upper()
+    if rounding not in ROUNDINGS:
+        raise call.unsupported(f"rounding_mode {', '.join(ROUNDINGS)} is supported, found {rounding}")
+    return rounding
 
 
 def _limits(call: Call, bits: float) -> tuple[float, float]:

@@ -213,12 +213,15 @@ class Scope:
     def named_axes(self, call: Call, index: int = 0) -> tuple[Signal, tuple[int, ...]]:
         """Input ``index`` as planes in the IR tensor's own order, and which of (N, C, H, W) each of its axes is:
         (0, 1, 2, 3), or (0, 2, 3, 1) where channels are last."""
-        signal = call.signal(index)
+        return self.named(call, call.signal(index))
+
+    def named(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
+        """``named_axes`` of a signal that may be no input of the node."""
         if len(signal.dims) == 4 and self._plain_axis(signal) is None:
             first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.inverse(CHANNEL_LAST)))
             if first.order is None and self._plain_axis(first) is not None:
                 return first, CHANNEL_LAST
-        return self.planes(call, index), tuple(range(len(signal.dims)))
+        return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
 
     def back(self, signal: Signal, names: tuple[int, ...]) -> Signal:
         """Planes with their axes in the order that ``named_axes`` has found."""
@@ -249,6 +252,18 @@ class Scope:
         if self.batch == 1 and len(signal.dims) == 1 and as_shape(signal.dims) == shape:
             return 0  # a vector without a batch axis
         return None
+
+    def spread(self, call: Call, x: Signal, constant: np.ndarray) -> np.ndarray:
+        """A constant operand of ``x``, which is one number or differs by channel alone, as float64 [C]."""
+        axis, channels = self.channel_axis(x), self.shapes[x.tensor][0]
+        c = constant.astype(np.float64)
+        aligned = (1,) * (len(x.dims) - c.ndim) + c.shape
+        only_channels = all(n == 1 or i == axis for i, n in enumerate(aligned))
+        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels):
+            raise call.unsupported(
+                f"a constant per channel ({channels}) or a scalar is supported with {x.dims}, found {c.shape}"
+            )
+        return np.broadcast_to(c.reshape(-1), channels)
 
     def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:
         """``signal`` in another ONNX shape. Where planes are flattened in the IR tensor's own order of elements,

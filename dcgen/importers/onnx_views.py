@@ -18,8 +18,9 @@ import numpy as np
 from onnx import TensorProto
 
 from dcgen.errors import ModelError
-from dcgen.importers import onnx_order
+from dcgen.importers import onnx_functions, onnx_order
 from dcgen.importers.onnx_constants import type_name
+from dcgen.importers.onnx_functions import truth
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 
 
@@ -35,11 +36,13 @@ def dropout(call: Call, scope: Scope) -> tuple[Value, ...]:
 
 def cast(call: Call, scope: Scope) -> Signal:
     x = call.signal()
+    if call.get("to", 0) == TensorProto.BOOL and x.head == "none":
+        return truth(call, scope)
     # Behind ArgMax and TopK, which are left out, a cast to any type is left out as well.
     allowed = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     if call.get("to", 0) not in allowed and x.head not in ("argmax", "topk"):
         found = type_name(call.get("to", 0))
-        raise call.unsupported(f"casts to FLOAT, FLOAT16 and DOUBLE are supported, found {found}")
+        raise call.unsupported(f"casts to FLOAT, FLOAT16, DOUBLE and BOOL are supported, found {found}")
     return x
 
 
@@ -109,9 +112,9 @@ def log_softmax(call: Call, scope: Scope) -> Signal:
 
 
 def sigmoid(call: Call, scope: Scope) -> Signal:
-    """The host applies a Sigmoid at the end: the sign of a score says what the probability says, only sharper."""
+    """At the end the host applies it; anywhere else it is a function like others."""
     if not call.final:
-        raise call.unsupported("is supported at the end of the network only, where the host applies it")
+        return onnx_functions.function(call, scope)
     return replace(call.signal(), head="sigmoid")
 
 

@@ -18,7 +18,7 @@ from dcgen.importers import load
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_import import import_onnx
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import Add, Affine, Clip, Conv
+from dcgen.ir.graph import Add, Affine, Clip, Conv, Function
 
 RNG = np.random.default_rng(5)
 SHAPE = (3, 12, 10)
@@ -260,24 +260,57 @@ def test_activations_of_eight_bits_are_real() -> None:
 
 DEQUANTIZED = node("DequantizeLinear", "r s z y")
 POOL = "QLinearAveragePool", "q s z s z r", "com.microsoft"
+
+
+@pytest.mark.parametrize(
+    ("attributes", "bits", "zero_point"),
+    [
+        ({"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}, 2, 0),
+        ({"signed": 0, "narrow": 0, "rounding_mode": "FLOOR"}, 3, 2),
+        ({"signed": 1, "narrow": 0, "rounding_mode": "CEIL"}, 4, 0),
+        ({"signed": 1, "narrow": 1, "rounding_mode": "ROUND"}, 1, 0),
+        (None, 1, 0),
+    ],
+)
+def test_activations_of_few_bits_are_functions(
+    attributes: dict[str, Any] | None, bits: int, zero_point: int
+) -> None:
+    """They make the values that the same operator makes of constants."""
+    x = np.concatenate([RNG.standard_normal(354) * 2, [0.25, -0.25, 0.75, 0, -0.0, 0.5]]).astype(np.float32)
+    kind, names = ("BipolarQuant", "{} s q") if attributes is None else ("Quant", "{} s zero bits q")
+    parameters = {"s": np.float32(0.5), "zero": np.float32(zero_point), "bits": np.float32(bits)}
+
+    def quant(name: str) -> onnx.NodeProto:
+        return node(kind, names.format(name), "onnx.brevitas", **(attributes or {}))
+
+    (only,) = import_onnx(model([quant("x"), node("Identity", "q y")], **parameters), "m.onnx").graph.nodes
+    assert isinstance(only.op, Function)
+    nodes = [quant("w"), node("Conv", "x q y")]
+    (conv,) = import_onnx(model(nodes, w=x.reshape(40, 3, 3, 1), **parameters), "m.onnx").graph.nodes
+    assert isinstance(conv.op, Conv)
+    assert np.array_equal(only.op.evaluate(x.astype(np.float64)), conv.op.weight.values.ravel())
+
+
+@pytest.mark.parametrize("name", ["TFC_1W1A", "TFC_1W2A", "TFC_2W2A"])
+def test_published_networks_of_one_and_two_bits(shared: Path, name: str) -> None:
+    """Accuracy on the first MNIST test digits is near what their authors state of all: 93, 95 and 97 %."""
+    graph = load(shared / "data/published" / f"{name}.onnx").graph
+    digits = np.load(shared / "data/mnist/mnist.npz")
+    x = digits["x_test"][:500].reshape(-1, 1, 28, 28) / 255
+    scores = evaluate(graph, {graph.inputs[0].name: x})[graph.outputs[0]].reshape(500, -1)
+    assert (scores.argmax(1) == digits["y_test"][:500]).mean() > {
+        "TFC_1W1A": 0.9,
+        "TFC_1W2A": 0.92,
+        "TFC_2W2A": 0.94,
+    }[name]
+
+
 NUMBERS = {"s": np.float32(0.5), "z": np.int8(0), "two": np.float32([0.5, 0.25, 1]), "zs": np.int8([0, 0, 0])}
 
 
 @pytest.mark.parametrize(
     ("nodes", "constants", "kind", "problem"),
     [
-        (
-            [node("Quant", "x s zero bits q", "onnx.brevitas"), node("Relu", "q y")],
-            {"zero": np.float32(0), "bits": np.float32(4)},
-            UnsupportedError,
-            r"node the_q \(Quant\): activations of 4 bits are not supported \(8 bits or more are",
-        ),
-        (
-            [node("BipolarQuant", "x s q", "onnx.brevitas"), node("Relu", "q y")],
-            {},
-            UnsupportedError,
-            r"node the_q \(BipolarQuant\): activations of 1 bit are not supported",
-        ),
         (
             [node("Quant", "w s zero bits q", "onnx.brevitas"), node("Conv", "x q y")],
             {"w": weights(2, 3, 1, 1), "zero": np.float32(0), "bits": np.float32(99)},
