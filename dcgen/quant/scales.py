@@ -95,8 +95,9 @@ def byte_tensors(
     for name in names:
         last = final.get(name, name)
         least, most = ranges[last].low, ranges[last].high
-        functions = [n.op for n in graph.consumers[last] if isinstance(n.op, Function)]
-        if functions and len(functions) == len(graph.consumers[last]) and last not in graph.outputs:
+        readers = [(n.op, ranges[final.get(n.name, n.name)]) for n in graph.consumers[last]]
+        functions = [(op, values) for op, values in readers if isinstance(op, Function)]
+        if functions and len(functions) == len(readers) and last not in graph.outputs:
             least, most = kept(ranges[last], functions)
         low, high = groups.get(find(name), (0.0, 0.0))
         groups[find(name)] = min(low, least), max(high, most)
