@@ -113,6 +113,22 @@ def test_sums_and_concatenations_with_channels_last() -> None:
 
 
 @pytest.mark.parametrize("keepdims", [0, 1])
+def test_a_gate_and_a_maximum_with_channels_last(keepdims: int) -> None:
+    nodes = [
+        node("Transpose", "x a", **FIRST),
+        node("Conv", "a w b"),
+        node("Transpose", "b c", **LAST),
+        node("ReduceMean", "c d", axes=[1, 2], keepdims=1),
+        node("Sigmoid", "d e"),
+        node("Mul", "e c f"),
+        node("ReduceMax", "f g", axes=[2, 1], keepdims=keepdims),
+        node("Relu", "g y"),
+    ]
+    imported = same(model(nodes, [1, 4, 6, 3], w=weights(5, 3, 1, 1)))
+    assert kinds(imported) == ["Conv", "GlobalAvgPool", "Function", "Pairwise", "MaxPool", "Clip"]
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
 @pytest.mark.parametrize("axes", [[1, 2], [-2, -3]])
 @pytest.mark.parametrize("opset", [7, 11, 18])
 def test_a_mean_with_channels_last(keepdims: int, axes: list[int], opset: int) -> None:

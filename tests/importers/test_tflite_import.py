@@ -208,6 +208,28 @@ def test_slices_and_transpositions(tmp_path: Path) -> None:
     assert kinds(same(tmp_path / "m.tflite", data, (1, 5, 6, 4))) == ["MaxPool", "Conv", "GlobalAvgPool"]
 
 
+def test_functions_gates_and_dilated_kernels(tmp_path: Path) -> None:
+    window = {"Padding": SAME, "StrideW": 1, "StrideH": 1, "DilationWFactor": 2, "DilationHFactor": 2}
+    operators = [
+        Op("CONV_2D", ["x", "w", "b"], ["a"], "Conv2DOptions", window),
+        Op("HARD_SWISH", ["a"], ["h"]),
+        Op("MEAN", ["h", "axes"], ["m"], "ReducerOptions", {"KeepDims": True}),
+        Op("LOGISTIC", ["m"], ["g"]),
+        Op("MUL", ["h", "g"], ["s"], "MulOptions"),
+        Op("LEAKY_RELU", ["s"], ["l"], "LeakyReluOptions", {"Alpha": 0.1}),
+        Op("MUL", ["g", "l"], ["t"], "MulOptions"),
+        Op("MAXIMUM", ["t", "s"], ["k"]),
+        Op("MEAN", ["k", "axes"], ["y"], "ReducerOptions"),
+    ]
+    tensors = [T("x", (1, 8, 7, 3)), T("y", (1, 4)), *(T(n, (1, 8, 7, 4)) for n in "ahsltk")]
+    tensors += [T(n, (1, 1, 1, 4)) for n in "mg"]
+    constants = {"w": weights(4, 3, 3, 3), "b": weights(4), "axes": np.int32([1, 2])}
+    data = build([*tensors, *(constant(n, a) for n, a in constants.items())], operators, ["x"], ["y"])
+    found = kinds(same(tmp_path / "m.tflite", data, (1, 8, 7, 3)))
+    functions = ["Function", "GlobalAvgPool", "Function", "Pairwise", "Function", "Pairwise", "Pairwise"]
+    assert found == ["Conv", *functions, "GlobalAvgPool"]
+
+
 def load_bytes(path: Path, data: bytes) -> ImportedModel:
     path.write_bytes(data)
     return load(path)
