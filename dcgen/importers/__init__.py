@@ -10,13 +10,20 @@ from dcgen.errors import ConfigError, ModelError
 from dcgen.importers.han import load_han
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_import import load_onnx
-from dcgen.importers.tflite_import import load_tflite
 from dcgen.importers.torch_import import load_pt2, refuse_untrusted
 from dcgen.models.build import build_graph
 from dcgen.models.catalogue import MODELS, Model, find
 from dcgen.models.weights import load_params
 
 __all__ = ["ImportedModel", "load"]
+
+
+def load_tflite(path: Path, input_size: int | None, default_size: int | None) -> ImportedModel:
+    """The network in a TFLite file. The package tflite is imported only now: it has 200 modules."""
+    from dcgen.importers import tflite_import
+
+    return tflite_import.load_tflite(path, input_size, default_size)
+
 
 LOADERS: dict[str, Callable[[Path, int | None, int | None], ImportedModel]] = {
     ".onnx": load_onnx,
