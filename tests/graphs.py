@@ -12,18 +12,46 @@ from dcgen.ir.graph import (
     AvgPool,
     Clip,
     Concat,
+    Constant,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     Input,
     MaxPool,
     Node,
     Pad,
+    Pairwise,
+    Step,
     Weight,
 )
 from dcgen.ir.ops import infer
 from dcgen.ir.verify import verify
+
+FUNCTIONS = (
+    Step("Abs"),
+    Step("Celu", (0,), (("alpha", 0.5),)),
+    Step("Elu", (0,), (("alpha", 1.0),)),
+    Step("Erf"),
+    Step("Gelu", (0,), (("approximate", "none"),)),
+    Step("Gelu", (0,), (("approximate", "tanh"),)),
+    Step("HardSigmoid", (0,), (("alpha", 0.25), ("beta", 0.5))),
+    Step("HardSwish"),
+    Step("LeakyRelu", (0,), (("alpha", 0.125),)),
+    Step("Mish"),
+    Step("Pow", (0, Constant(2.0))),
+    Step("Selu", (0,), (("alpha", 1.5), ("gamma", 1.25))),
+    Step("Sigmoid"),
+    Step("Softplus"),
+    Step("Softsign"),
+    Step("Tanh"),
+)
+"""Functions that have a value everywhere, none of them with a step that float32 would see at another place."""
+
+KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
+KINDS += ("dilated", "function", "pair", "gate")
+"""What a node of a random network is."""
 
 
 def conv(rng: np.random.Generator, out: int, inp: int, kernel, groups=1, density=1.0, **more) -> Conv:
@@ -53,9 +81,7 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
         names = list(shapes)
         last = names[-1]
         c = shapes[last][0]
-        kind = draw(
-            st.sampled_from(["conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad"])
-        )
+        kind = draw(st.sampled_from(KINDS))
         kernel, stride = (draw(small), draw(small)), (draw(small), draw(small))
         pads = tuple(draw(st.integers(0, k - 1)) for k in kernel * 2)
         match kind:
@@ -65,7 +91,14 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                     conv(rng, draw(st.integers(1, 6)), c, kernel, density=density, stride=stride, pads=pads), last
                 )
             case "depthwise":
-                push(conv(rng, c, c, kernel, groups=c, stride=stride, pads=pads), last)
+                dilation = tuple(draw(st.integers(1, 3)) if k > 1 else 1 for k in kernel)
+                push(conv(rng, c, c, kernel, groups=c, stride=stride, pads=pads, dilation=dilation), last)
+            case "dilated":
+                dilation = tuple(draw(st.integers(1, 3)) if k > 1 else 1 for k in kernel)
+                push(
+                    conv(rng, draw(st.integers(1, 4)), c, kernel, stride=stride, pads=pads, dilation=dilation),
+                    last,
+                )
             case "max":
                 push(MaxPool(kernel, stride, pads, draw(st.booleans())), last)
             case "avg":
@@ -80,6 +113,15 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                 push(Concat(), last, draw(st.sampled_from(same)))
             case "add":
                 push(Add(), last, draw(st.sampled_from([n for n in names if shapes[n] == shapes[last]])))
+            case "function":
+                push(Function((draw(st.sampled_from(FUNCTIONS)),)), last)
+            case "pair":
+                other = draw(st.sampled_from([n for n in names if shapes[n] == shapes[last]]))
+                push(Pairwise(draw(st.sampled_from(["Sub", "Mul", "Max", "Min"]))), last, other)
+            case "gate":
+                push(GlobalAvgPool(), last)
+                push(Function((Step("Sigmoid"),)), f"n{len(nodes) - 1}")
+                push(Pairwise("Mul"), last, f"n{len(nodes) - 1}")
             case "pad":
                 push(Pad(pads, draw(st.sampled_from([0.0, 0.5]))), last)
     last = list(shapes)[-1]

@@ -9,16 +9,19 @@ from hypothesis import strategies as st
 
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.qgraph import (
+    TABLE_BYTES,
     QAdd,
     QAvgPool,
     QConcat,
     QConv,
     QGraph,
     QMaxPool,
+    QMul,
     QNode,
     QOp,
     QPad,
     QScores,
+    QTable,
     QTensor,
     Requant,
 )
@@ -156,6 +159,25 @@ class _Draft:
         reach = 255 * sum(map(abs, factors))
         return self.add(QAdd(factors, self.requant(reach)), source, other)
 
+    def multiply(self, source: str) -> str:
+        """A product with another tensor, or with a gate that is an average or maximum of each plane."""
+        _, h, w = self.tensors[source].shape
+        other = self.rescale(source)
+        if self.draw(st.booleans()):
+            window = (h, w), (1, 1), (0, 0, 0, 0), False
+            other = self.draw(st.sampled_from(("maximum", "average")))
+            unit = (h * w) << self.pick(0, 12)
+            other = (
+                self.add(QMaxPool(*window), source, like=source)
+                if other == "maximum"
+                else self.add(QAvgPool(*window, False, unit, self.requant(255 * unit)), source)
+            )
+        factor = 1 << self.pick(0, 15)
+        return self.add(QMul(factor, self.requant(255 * 255 * factor)), source, other)
+
+    def look_up(self, source: str) -> str:
+        return self.add(QTable(self.rng.integers(0, 256, TABLE_BYTES).astype(np.uint8)), source)
+
     def concat(self, source: str) -> str:
         left = self.rescale(source)
         self.nodes.append(QNode(f"node{len(self.nodes)}", QAdd((1,), self.requant(255)), (source,)))
@@ -171,11 +193,13 @@ def qgraphs(
     max_side: int = 9,
     convs: int = 1,
     channels: st.SearchStrategy[int] = CHANNELS,
+    for_engine: bool = False,
 ) -> QGraph:
     """Any small network: its operators, shapes, codebooks and densities vary, it is always valid.
 
     channels, max_side : of the picture
     convs : how much likelier a convolution is than each other operator
+    for_engine : whether operators that the engine has no step for are left out
     """
     draft = _Draft(draw)
     shape = draw(channels), draft.pick(1, max_side), draft.pick(1, max_side)
@@ -192,6 +216,7 @@ def qgraphs(
         draft.pad,
         draft.rescale,
         draft.residual,
+        *(() if for_engine else (draft.multiply, draft.look_up)),
         draft.concat,
     )
     for _ in range(draft.pick(0, max_nodes)):

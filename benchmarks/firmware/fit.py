@@ -30,7 +30,20 @@ from dcgen.plan.firmware.instructions import Work, work
 from dcgen.plan.firmware.plan import plan_firmware
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.arithmetic import constants
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMaxPool, QNode, QOp, QPad, QScores, QTensor
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QMul,
+    QNode,
+    QOp,
+    QPad,
+    QScores,
+    QTable,
+    QTensor,
+)
 from dcgen.quant.verify import verify
 from dcgen.targets import TARGETS, Target
 from tests.firmware.nets import every_operator, rectified
@@ -88,6 +101,7 @@ def networks() -> Iterator[QGraph]:
     yield chain(
         "averages", (24, 41, 40), rescaled, averages(2, 1), pads, averages(3, 2), averages(7, 1), QScores(False)
     )
+    yield from (element_wise(*shape) for shape in ((16, 48, 47), (30, 60, 5)))
 
 
 def with_tables(network: Network, bits: int) -> Network:
@@ -103,6 +117,24 @@ def scoring(channels: int, size: int, outputs: int, kernel: int) -> QGraph:
     bias = np.zeros(outputs, np.int32)
     conv = QConv(levels, indices.astype(np.uint8), bias, 0, None, (1, 1), (0, 0, 0, 0))
     return chain("scoring", (channels, size, size), conv)
+
+
+def element_wise(channels: int, rows: int, columns: int) -> QGraph:
+    """A network of a table, a product of two tensors, and a product with a gate."""
+    picture = QTensor("picture", (channels, rows, columns), 1.0, 0, (0,) * channels)
+    product = QMul(1, constants(0.003))
+    whole = QMaxPool((rows, columns), (1, 1), (0, 0, 0, 0), False)
+    nodes = (
+        QNode("rescaled", QAdd((3,), constants(0.01)), ("picture",)),
+        QNode("table", QTable(np.arange(256).astype(np.uint8)), ("rescaled",)),
+        QNode("square", product, ("rescaled", "table")),
+        QNode("gate", whole, ("square",)),
+        QNode("gated", product, ("square", "gate")),
+        QNode("scores", QScores(True), ("gated",)),
+    )
+    tensors = {n.name: replace(picture, name=n.name) for n in nodes[:-1]}
+    tensors["gate"] = replace(tensors["gate"], shape=(channels, 1, 1))
+    return verify(QGraph("element-wise", picture, {"picture": picture, **tensors}, nodes, 1.0))
 
 
 def maxima(kernel: int, stride: int) -> QMaxPool:

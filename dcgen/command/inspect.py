@@ -78,7 +78,7 @@ def _describe(model: ImportedModel, form: InputForm | None) -> dict[str, Any]:
     if isinstance(form, Preprocess):
         form = with_size(form, max(graph.inputs[0].shape[1:]))
     dense, shapes = macs(graph), graph.shapes
-    nodes = [(n.name, type(n.op).__name__, list(shapes[n.name]), dense.get(n.name, 0)) for n in graph.nodes]
+    nodes = [(n.name, n.op.title, list(shapes[n.name]), dense.get(n.name, 0)) for n in graph.nodes]
     return {
         "name": graph.name,
         "inputs": {i.name: list(i.shape) for i in graph.inputs},

@@ -1,7 +1,8 @@
 """The canonical form of a graph: the same function of real numbers, in the few operators that lowering knows.
 
-It has no Affine and no Flatten. Its only input takes *centred camera pictures* (bytes minus the mean, in the
-camera's order of channels), so that a padding of 0.0 stands for the mean; only convolutions read it.
+It has no Affine and no Flatten, and one Function where several operators made one of a tensor. Its only input
+takes *centred camera pictures* (bytes minus the mean, in the camera's order of channels), so that a padding of 0.0
+stands for the mean; only convolutions read it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from dcgen.compress.functions import merge_functions, split_extremes
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
-from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Graph, Node, Pad, Weight
+from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Weight
 from dcgen.ir.verify import one_of_each, verify
 
 MOST_PICTURE_CHANNELS = 4
@@ -34,7 +36,14 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
             "preprocess",
             f"{preprocess.name} delivers {preprocess.channels} channels, the network takes {channels}",
         )
-    passes: tuple[Pass, ...] = (fold_pads, fold_affines, merge_flattens, lambda g: fold_input(g, preprocess))
+    passes: tuple[Pass, ...] = (
+        merge_functions,
+        split_extremes,
+        fold_pads,
+        fold_affines,
+        merge_flattens,
+        lambda g: fold_input(g, preprocess),
+    )
     for step in passes:
         graph = verify(step(graph))
     return graph
@@ -112,21 +121,21 @@ def merge_flattens(graph: Graph) -> Graph:
     """Remove each Flatten: a fully connected layer behind it becomes a convolution whose kernel is the whole
     plane.
 
-    Raises UnsupportedError where anything but fully connected layers, clips before these, and the end of the
-    network reads a flattened plane of more than one pixel.
+    Raises UnsupportedError where anything but fully connected layers, clips and functions before these, and the
+    end of the network reads a flattened plane of more than one pixel.
     """
     for name in [n.name for n in reversed(graph.nodes)]:
         node = graph.by_name[name]
         if not isinstance(node.op, Flatten):
             continue
         c, h, w = graph.shapes[node.inputs[0]]
-        users = _through_clips(graph, node)
+        users = _through_functions(graph, node)
         if (h, w) != (1, 1):
             for user in users:
                 if not isinstance(user.op, Conv) or user.op.groups != 1 or user.op.weight.levels is not None:
                     raise UnsupportedError(
                         user.name,
-                        f"{type(user.op).__name__} on a flattened {c}x{h}x{w} tensor",
+                        f"{user.op.title} on a flattened {c}x{h}x{w} tensor",
                         "Flatten is supported before Gemm and at the end of the network",
                     )
             reads = {u.name for u in users}
@@ -204,11 +213,11 @@ def _full_size(conv: Conv, shape: tuple[int, int, int]) -> Conv:
     return replace(conv, weight=Weight(conv.weight.values.reshape(-1, *shape)))
 
 
-def _through_clips(graph: Graph, node: Node) -> list[Node]:
-    """The nodes that read a node's output, directly or through clips only."""
+def _through_functions(graph: Graph, node: Node) -> list[Node]:
+    """The nodes that read a node's output, directly or through clips and functions only."""
     found: list[Node] = []
     for user in graph.consumers[node.name]:
-        found += _through_clips(graph, user) if isinstance(user.op, Clip) else [user]
+        found += _through_functions(graph, user) if isinstance(user.op, Clip | Function) else [user]
     return found
 
 

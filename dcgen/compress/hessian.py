@@ -77,7 +77,7 @@ def patches(x: F32, conv: Conv, places: np.ndarray, width: int) -> F32:
         b, c, h, w = x.shape
         padded = np.zeros((b, c, h + top + bottom, w + left + right), np.float32)
         padded[:, :, top : top + h, left : left + w] = x
-    windows = sliding_window_view(padded, conv.kernel, (2, 3))
+    windows = sliding_window_view(padded, conv.extent, (2, 3))[..., :: conv.dilation[0], :: conv.dilation[1]]
     ys, xs = places // width * conv.stride[0], places % width * conv.stride[1]
     found = windows[:, :, ys, xs]  # B, C, P, KH, KW
     b, c, p = found.shape[:3]

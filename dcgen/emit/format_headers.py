@@ -14,7 +14,7 @@ from dcgen.encode import schema
 from dcgen.plan.firmware.constants import definitions
 from dcgen.plan.firmware.limits import MAX_BLOB_BYTES
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
-from dcgen.quant.qgraph import FACTOR_BITS, UNIT_BITS
+from dcgen.quant.qgraph import FACTOR_BITS, TABLE_BYTES, UNIT_BITS
 from dcgen.targets.stack import STACK, Core
 
 _C_TYPES = {
@@ -89,6 +89,7 @@ def _numbers() -> list[tuple[str, str]]:
         ("MAX_SHIFT", f"{MAX_SHIFT}u"),
         ("FACTOR_LIMIT", f"{1 << FACTOR_BITS}"),
         ("UNIT_LIMIT", f"{1 << UNIT_BITS}"),
+        ("TABLE_BYTES", f"{TABLE_BYTES}u"),
     ]
 
 

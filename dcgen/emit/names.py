@@ -19,7 +19,7 @@ OWN_WORDS = frozenset(
         crc crc32 data dense direct dsp engine err error escape event events factor far fault flag float
         flow format formats fours gap group h harness has header helium in init input int8 internal job
         kernel kernels kind layer layout levels lies list load long magic max mem memory min misaligned
-        model most naked need network no node ok output overlap pack packed packing pad pairs place
+        model most mul naked need network no node ok output overlap pack packed packing pad pairs place
         placed plan plane pool port push qemu read reader records requant requantize reset row rows run
         sampled scale scores scratch section selftest semihosting set short signed stack start status
         step store stream symbol table take taps tensor tensors text topology trace uint8 unaligned

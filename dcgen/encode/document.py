@@ -49,7 +49,7 @@ def render() -> str:
 
 def _rules() -> str:
     _, _, text = inspect.cleandoc(rules.__doc__ or "").partition("\n\n")
-    *moving, last = (kind.name for kind in Kind if not KINDS[kind].bounds)
+    *moving, last = (kind.name for kind in Kind if KINDS[kind].moves)
     bounds = "\n".join(f"* {kind.name}{KINDS[kind].bounds}" for kind in Kind if KINDS[kind].bounds)
     text = text.replace("MOVING", f"{', '.join(moving)} and {last}").replace("BOUNDS", bounds)
     return text.replace("KINDS", "\n".join(f"* {kind.name}, {KINDS[kind].doc}" for kind in Kind), 1)

@@ -249,8 +249,8 @@ def _sections(view: memoryview, at: int, nodes: tuple[NodeRecord, ...]) -> tuple
             raise _defect("SECTION_CRC", f"is damaged: its CRC is not {fields['section_crc']:#010x}", name)
         if fields["kind"] != node.kind:
             raise _defect("LAYER", f"is of kind {fields['kind']}, its topology says {node.kind}", name)
-        if size != head and not rules.body:
-            raise _defect("SECTION", f"has {size} bytes, expected {head}", name)
+        if rules.body_bytes is not None and size != head + rules.body_bytes:
+            raise _defect("SECTION", f"has {size} bytes, expected {head + rules.body_bytes}", name)
         record = rules.record.unpack(view, at + NODE_HEADER.size) if rules.record else {}
         sections.append(Section(at, fields, record, view[at + head : at + size]))
         at += size

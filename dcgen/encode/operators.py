@@ -22,6 +22,7 @@ from dcgen.errors import BlobError, NumericError
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
 from dcgen.quant.qgraph import (
     FACTOR_BITS,
+    TABLE_BYTES,
     U8,
     UNIT_BITS,
     QAdd,
@@ -29,9 +30,11 @@ from dcgen.quant.qgraph import (
     QConcat,
     QConv,
     QMaxPool,
+    QMul,
     QOp,
     QPad,
     QScores,
+    QTable,
     Requant,
 )
 
@@ -46,13 +49,13 @@ class KindRules:
     """What the records of a node of one kind hold. Fields that it lacks are zero, but ``hi``, which is 255.
 
     doc : the fields it has and the shape of its output, as words
-    bounds : of the accumulator, as words; empty where bytes are only moved, and scale and zero point are kept
+    bounds : of the accumulator, as words; empty where there is none
     inputs : fewest and most input tensors
     flags : topology flags that it may have
     topology : its fields of NodeTopology, beside ``kind``, ``flags`` and ``n_inputs``
     layer : its fields of NodeHeader, beside check sum, size and ``kind``
     record : what follows the NodeHeader; nothing where None
-    body : whether bytes follow the headers; without, the section ends with them
+    body_bytes : bytes that follow the headers, None where headers say how many
     """
 
     doc: str
@@ -62,7 +65,12 @@ class KindRules:
     topology: tuple[str, ...] = ()
     layer: tuple[str, ...] = ()
     record: Record | None = None
-    body: bool = False
+    body_bytes: int | None = 0
+
+    @property
+    def moves(self) -> bool:
+        """Whether bytes are only moved, so that scale and zero point are kept."""
+        return not self.bounds and self.body_bytes == 0
 
 
 _REQUANT = ("lo", "hi", "mult", "shift")
@@ -76,7 +84,7 @@ KINDS: Final = {
         topology=(*WINDOW, *PADS, "out_channels", "groups"),
         layer=("flags", "bias_shift", *_REQUANT),
         record=CONV_HEADER,
-        body=True,
+        body_bytes=None,
     ),
     Kind.MAX_POOL: KindRules(
         "of 1 input: CEIL, kernel, stride, pads. Its output has the input's channels, of windows.",
@@ -112,6 +120,18 @@ KINDS: Final = {
         "of 1 input: RAW. Its output has the input's shape, with RAW the shape channels, 1, 1.",
         ": -zero_point and 255 - zero_point, with RAW each times height * width.",
         flags=TopologyFlag.RAW,
+    ),
+    Kind.MUL: KindRules(
+        "of 2 inputs: `lo`, `hi`, `mult`, `shift`, `factor0`. The second input has the shape of the first, or is\n"
+        "  a gate of the shape channels, 1, 1. Its output has the shape of the first input.",
+        ": the least and the largest of the four products of `factor0`, -zero_point or 255 - zero_point of the\n"
+        "  first input, and the same of the second.",
+        inputs=(2, 2),
+        layer=("factor0", *_REQUANT),
+    ),
+    Kind.TABLE: KindRules(
+        f"of 1 input: its table, {TABLE_BYTES} bytes behind the NodeHeader. Its output has the input's shape.",
+        body_bytes=TABLE_BYTES,
     ),
 }
 """What the writer fills in, the reader checks and the page states."""
@@ -154,6 +174,11 @@ def node_fields(name: str, op: QOp) -> NodeFields:
             factors = (fits(name, "a factor", f, FACTOR_BITS, 1 - (1 << FACTOR_BITS)) for f in op.factors)
             layer = {**_scaled(name, op.requant), **dict(zip(("factor0", "factor1"), factors, strict=False))}
             return NodeFields(Kind.ADD, layer=layer)
+        case QMul():
+            factor = {"factor0": fits(name, "the factor", op.factor, FACTOR_BITS, 1)}
+            return NodeFields(Kind.MUL, layer={**_scaled(name, op.requant), **factor})
+        case QTable():
+            return NodeFields(Kind.TABLE, body=op.table.tobytes())
         case QPad():
             return NodeFields(Kind.PAD, NO_FLAGS, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
         case QConcat():
@@ -222,6 +247,13 @@ def plain_op(name: str, node: NodeRecord, section: Section) -> QOp:
             require(small, name, f"factors {factors} exceed 16 bits", "LAYER")
             require(len(factors) == 2 or not f["factor1"], name, "has two factors for one input", "LAYER")
             return QAdd(factors, read_requant(name, f))
+        case Kind.MUL:
+            factor = f["factor0"]
+            small = 1 <= factor < 1 << FACTOR_BITS
+            require(small, name, f"has factor {factor}, expected 1..2**{FACTOR_BITS} - 1", "LAYER")
+            return QMul(factor, read_requant(name, f))
+        case Kind.TABLE:
+            return QTable(np.frombuffer(bytes(section.body), np.uint8))
         case Kind.PAD:
             return QPad(node.pads, f["lo"])
         case Kind.CONCAT:

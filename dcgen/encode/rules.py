@@ -38,8 +38,8 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
    scales are positive and finite.
 5. **Sections**, one after the other. The headers lie within the blob, `section_bytes` is a multiple of four,
    covers them and ends within the blob (SECTION). `section_crc` is right (SECTION_CRC), `kind` is the
-   topology's (LAYER). A section without a ConvHeader ends with its NodeHeader, the last section ends at
-   `blob_bytes` (SECTION).
+   topology's (LAYER). The section of a TABLE ends 256 bytes behind its NodeHeader, any other without a
+   ConvHeader ends with its NodeHeader; the last section ends at `blob_bytes` (SECTION).
 6. **Memory** (TOPOLOGY), node by node. `groups` divides the channels. A layer has at most 2**27 weights, all
    layers together have at most 2**28, so that a few bytes cannot claim gigabytes. An entry justifies 256
    weights; weights beyond that, summed over the layers, are at most 2**24. A layer is taken to have
@@ -53,9 +53,9 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
 10. **Scores** (HEADER). `n_scores` is the number of elements of the last node's output.
 
 A node's constants are sound (LAYER) if fields that its kind does not have are zero (`hi`: 255), `lo` is at
-most `hi`, shifts are 17 to 32, the factors of an ADD are below 2**16 in magnitude, and the unit of an AVG_POOL
-is 1 to 2**24 - 1. With PER_CHANNEL, `mult` and `shift` of the NodeHeader are zero. A convolution's section is
-checked in this order:
+most `hi`, shifts are 17 to 32, the factors of an ADD are below 2**16 in magnitude, the factor of a MUL is 1 to
+2**16 - 1, and the unit of an AVG_POOL is 1 to 2**24 - 1. Any bytes are a table. With PER_CHANNEL, `mult` and
+`shift` of the NodeHeader are zero. A convolution's section is checked in this order:
 
 * `reserved` is zero (HEADER). Fields are in the ranges that the records state, `bias_shift` is at most 31,
   `table2_bytes` is 0 with JOINT, and there are at most as many entries as weights (LAYER) and as bits

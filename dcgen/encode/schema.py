@@ -8,8 +8,9 @@ of four. In order:
                indices (an even number of them, a last odd one padded with 0)
     tensors    one TensorScale per tensor, then the pad byte of each channel of tensor 0
                (the input), padded with zeros to a multiple of four
-    layers     one section per node in execution order: a NodeHeader, and for a convolution a
-               ConvHeader and its arrays, padded with zeros to a multiple of four
+    layers     one section per node in execution order: a NodeHeader; for a convolution a
+               ConvHeader and its arrays, padded with zeros to a multiple of four; for a TABLE
+               its 256 bytes
 
 Tensor 0 is the input; tensor i+1 is the output of node i (the scores of the last node are no
 tensor). The topology hash is the first eight bytes of the SHA-256 of the topology section.
@@ -197,7 +198,7 @@ NODE_HEADER = Record(
         Field("mult", "H", "requantization m (0 with PER_CHANNEL and where there is none)"),
         Field("shift", "B", "requantization s"),
         Field("bias_shift", "B", "CONV: left shift of stored biases"),
-        Field("factor0", "i", "ADD: factor of the first input; AVG_POOL: unit"),
+        Field("factor0", "i", "ADD: factor of the first input; AVG_POOL: unit; MUL: factor"),
         Field("factor1", "i", "ADD: factor of the second input, 0 if there is one"),
     ),
 )

@@ -13,8 +13,9 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
+from dcgen.importers.onnx_functions import scalar
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
-from dcgen.ir.graph import Add, Affine, Clip
+from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Pairwise, Step
 
 
 def batch_normalization(call: Call, scope: Scope) -> Signal:
@@ -50,21 +51,46 @@ def add(call: Call, scope: Scope) -> Signal:
 
 
 def subtract(call: Call, scope: Scope) -> Signal:
+    if _both_computed(call):
+        return _pairwise(call, scope, call.signal(0), call.signal(1))
     if isinstance(call.args[0], Signal):
         return _per_channel(call, scope, call.signal(0), None, -call.constant(1, "subtrahend"))
     return _per_channel(call, scope, call.signal(1), np.full((), -1.0), call.constant(0, "minuend"))
 
 
 def multiply(call: Call, scope: Scope) -> Signal:
+    if _both_computed(call):
+        return _pairwise(call, scope, call.signal(0), call.signal(1))
     if isinstance(call.args[0], Signal):
         return _per_channel(call, scope, call.signal(0), call.constant(1, "factor"), None)
     return _per_channel(call, scope, call.signal(1), call.constant(0, "factor"), None)
 
 
 def divide(call: Call, scope: Scope) -> Signal:
+    if _both_computed(call):
+        return _pairwise(call, scope, call.signal(0), call.signal(1))
+    if not isinstance(call.args[0], Signal):
+        x = call.signal(1)
+        quotient = Step("Div", (Constant(scalar(call, 0, "dividend")), 0))
+        return scope.emit(call, Function((quotient,)), x, dims=x.dims)
     divisor = call.constant(1, "divisor").astype(np.float64)
     with np.errstate(divide="ignore"):
         return _per_channel(call, scope, call.signal(0), 1.0 / divisor, None)
+
+
+def extreme(call: Call, scope: Scope) -> Signal:
+    """Max or Min of any number of tensors and numbers, as a chain; the last node is called like the ONNX node."""
+    first = next(i for i, a in enumerate(call.args) if isinstance(a, Signal))
+    found, others = call.signal(first), [i for i in range(len(call.args)) if i != first]
+    for n, index in enumerate(others, 1):
+        suffix = "" if n == len(others) else f".{n}"
+        if isinstance(call.args[index], Signal):
+            found = _pairwise(call, scope, found, call.signal(index), suffix)
+            continue
+        bound = scalar(call, index, "bound")
+        op = Clip(bound, math.inf) if call.kind == "Max" else Clip(-math.inf, bound)
+        found = scope.emit(call, op, found, dims=found.dims, suffix=suffix)
+    return found
 
 
 def sum_(call: Call, scope: Scope) -> Signal:
@@ -87,24 +113,32 @@ def _sum(call: Call, scope: Scope, terms: list[Signal]) -> Signal:
     return reduce(plus, enumerate(terms[1:], 1), terms[0])
 
 
+def _both_computed(call: Call) -> bool:
+    return isinstance(call.args[0], Signal) and isinstance(call.args[1], Signal)
+
+
+def _pairwise(call: Call, scope: Scope, a: Signal, b: Signal, suffix: str = "") -> Signal:
+    """An operator of two computed tensors; of a product one may be a gate, which becomes the second."""
+    if call.kind == "Mul" and math.prod(a.dims) < math.prod(b.dims):
+        a, b = b, a
+    gated = (
+        call.kind == "Mul" and len(a.dims) == len(b.dims) > 2 and b.dims == (*a.dims[:2], *(1,) * len(a.dims[2:]))
+    )
+    if a.dims != b.dims and not gated:
+        more = ", or a factor of one number a channel," if call.kind == "Mul" else ""
+        raise call.unsupported(f"two tensors of one shape{more} are supported, found {[a.dims, b.dims]}")
+    reshaped = scope.channel_axis(a) is None or scope.channel_axis(b) is None
+    if reshaped and scope.shapes[a.tensor] != scope.shapes[b.tensor]:
+        raise call.unsupported(f"its inputs of shape {[a.dims, b.dims]} are reshaped differently")
+    return scope.emit(call, Pairwise(call.kind), a, b, dims=a.dims, suffix=suffix)
+
+
 def _per_channel(
     call: Call, scope: Scope, x: Signal, factor: np.ndarray | None, term: np.ndarray | None
 ) -> Signal:
     """x * factor + term for constants that are scalars or differ by channel alone; None stands for 1 and for 0."""
-    axis = scope.channel_axis(x)
-    channels = scope.shapes[x.tensor][0]
-
-    def spread(constant: np.ndarray | None, default: float) -> np.ndarray:
-        c = np.full((), default) if constant is None else constant.astype(np.float64)
-        aligned = (1,) * (len(x.dims) - c.ndim) + c.shape
-        only_channels = all(n == 1 or i == axis for i, n in enumerate(aligned))
-        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels) or axis is None:
-            raise call.unsupported(
-                f"a constant per channel ({channels}) or a scalar is supported with {x.dims}, found {c.shape}"
-            )
-        return np.broadcast_to(c.reshape(-1), channels)
-
-    return _affine(call, scope, x, spread(factor, 1.0), spread(term, 0.0))
+    scale = scope.spread(call, x, np.ones(()) if factor is None else factor)
+    return _affine(call, scope, x, scale, scope.spread(call, x, np.zeros(()) if term is None else term))
 
 
 def _affine(call: Call, scope: Scope, x: Signal, scale: np.ndarray, shift: np.ndarray) -> Signal:
@@ -117,6 +151,8 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "BatchNormalization": batch_normalization,
     "Clip": clip,
     "Div": divide,
+    "Max": extreme,
+    "Min": extreme,
     "Mul": multiply,
     "Relu": relu,
     "Sub": subtract,

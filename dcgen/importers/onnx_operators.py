@@ -10,11 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from dcgen.importers import onnx_elementwise, onnx_views, onnx_windows
+from dcgen.importers import onnx_elementwise, onnx_functions, onnx_views, onnx_windows
 from dcgen.importers.onnx_scope import Handler
 
 OPERATORS: Final[Mapping[str, Handler]] = dict(
-    sorted({**onnx_elementwise.OPERATORS, **onnx_views.OPERATORS, **onnx_windows.OPERATORS}.items())
+    sorted(
+        {
+            **onnx_elementwise.OPERATORS,
+            **onnx_functions.OPERATORS,
+            **onnx_views.OPERATORS,
+            **onnx_windows.OPERATORS,
+        }.items()
+    )
 )
 """Every operator on computed tensors that dcgen imports, in the order of the names."""
 

@@ -188,6 +188,18 @@ class Scope:
             return 0  # a vector without a batch axis
         return None
 
+    def spread(self, call: Call, x: Signal, constant: np.ndarray) -> np.ndarray:
+        """A constant operand of ``x``, which is one number or differs by channel alone, as float64 [C]."""
+        axis, channels = self.channel_axis(x), self.shapes[x.tensor][0]
+        c = constant.astype(np.float64)
+        aligned = (1,) * (len(x.dims) - c.ndim) + c.shape
+        only_channels = all(n == 1 or i == axis for i, n in enumerate(aligned))
+        if len(aligned) > len(x.dims) or not only_channels or c.size not in (1, channels) or axis is None:
+            raise call.unsupported(
+                f"a constant per channel ({channels}) or a scalar is supported with {x.dims}, found {c.shape}"
+            )
+        return np.broadcast_to(c.reshape(-1), channels)
+
     def view(self, call: Call, signal: Signal, dims: Dims) -> Signal:
         """``signal`` in another ONNX shape. Where planes are flattened, a Flatten node is appended."""
         if signal.head in ("argmax", "topk"):

@@ -19,6 +19,7 @@ from onnx import TensorProto
 
 from dcgen.errors import ModelError
 from dcgen.importers.onnx_constants import type_name
+from dcgen.importers.onnx_functions import truth
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 
 
@@ -34,11 +35,13 @@ def dropout(call: Call, scope: Scope) -> tuple[Value, ...]:
 
 def cast(call: Call, scope: Scope) -> Signal:
     x = call.signal()
+    if call.get("to", 0) == TensorProto.BOOL and x.head == "none":
+        return truth(call, scope)
     # Behind ArgMax and TopK, which are left out, a cast to any type is left out as well.
     allowed = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE)
     if call.get("to", 0) not in allowed and x.head not in ("argmax", "topk"):
         found = type_name(call.get("to", 0))
-        raise call.unsupported(f"casts to FLOAT, FLOAT16 and DOUBLE are supported, found {found}")
+        raise call.unsupported(f"casts to FLOAT, FLOAT16, DOUBLE and BOOL are supported, found {found}")
     return x
 
 

@@ -30,11 +30,12 @@ def conv(call: Call, scope: Scope) -> Signal:
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
     if _pair(call, "kernel_shape", kernel) != kernel:
         raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
-    stride, pads = _window(call, scope, x, kernel)
+    dilation = _dilation(call, kernel)
+    stride, pads = _window(call, scope, x, _extent(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
         raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
-    op = Conv(Weight(weight), call.parameter(bias, "bias"), stride, pads, groups)
+    op = Conv(Weight(weight), call.parameter(bias, "bias"), stride, pads, groups, dilation)
     return scope.emit(call, op, x)
 
 
@@ -87,6 +88,9 @@ def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
     kernel = _pair(call, "kernel_shape", (0, 0))
     if min(kernel) < 1:
         raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
+    dilation = _dilation(call, kernel)
+    if dilation != (1, 1):
+        raise call.unsupported(f"dilation 1 is supported, found {dilation}")
     stride, pads = _window(call, scope, x, kernel)
     if any(p >= kernel[i % 2] for i, p in enumerate(pads)):
         raise call.unsupported(f"pads smaller than the kernel {kernel} are supported, found {pads}")
@@ -95,6 +99,24 @@ def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
 
 def global_average_pool(call: Call, scope: Scope) -> Signal:
     return scope.emit(call, GlobalAvgPool(), scope.planes(call, rank=4))
+
+
+def global_max_pool(call: Call, scope: Scope) -> Signal:
+    x = scope.planes(call, rank=4)
+    _, height, width = scope.shapes[x.tensor]
+    return scope.emit(call, MaxPool((height, width), (1, 1)), x)
+
+
+def reduce_max(call: Call, scope: Scope) -> Signal:
+    """The maximum over height and width: what adaptive maximum pooling to one pixel is exported as."""
+    x = scope.planes(call)
+    rank, given = len(x.dims), call.optional(1, "axes")
+    axes = [] if given is None else sorted(int(a) % rank for a in given.reshape(-1))
+    if rank < 3 or axes != list(range(2, rank)):
+        raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
+    _, height, width = scope.shapes[x.tensor]
+    dims = x.dims[:2] + (1,) * (rank - 2) * call.get("keepdims", 1)
+    return scope.emit(call, MaxPool((height, width), (1, 1)), x, dims=dims)
 
 
 def reduce_mean(call: Call, scope: Scope) -> Signal:
@@ -148,14 +170,24 @@ def _pair(call: Call, attribute: str, default: Pair) -> Pair:
     return int(values[0]), int(values[1])
 
 
+def _dilation(call: Call, kernel: Pair) -> Pair:
+    """Dilation, 1 along an axis of one tap, where it means nothing."""
+    dilations = _pair(call, "dilations", (1, 1))
+    if min(dilations) < 1:
+        raise ModelError(call.where, f"dilations are at least 1, found {dilations}")
+    return dilations[0] if kernel[0] > 1 else 1, dilations[1] if kernel[1] > 1 else 1
+
+
+def _extent(kernel: Pair, dilation: Pair) -> Pair:
+    """Rows and columns from a kernel's first tap to its last."""
+    return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
+
+
 def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
-    """Stride and explicit pads of a Conv or pool."""
+    """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
     stride = _pair(call, "strides", (1, 1))
     if min(stride) < 1:
         raise ModelError(call.where, f"strides are at least 1, found {stride}")
-    dilations = _pair(call, "dilations", (1, 1))
-    if any(d != 1 and k > 1 for d, k in zip(dilations, kernel, strict=True)):
-        raise call.unsupported(f"dilation 1 is supported, found {dilations}")
     return stride, _pads(call, scope.shapes[x.tensor][1:], kernel, stride)
 
 
@@ -186,8 +218,10 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "Conv": conv,
     "Gemm": gemm,
     "GlobalAveragePool": global_average_pool,
+    "GlobalMaxPool": global_max_pool,
     "MatMul": matmul,
     "MaxPool": max_pool,
     "Pad": pad,
+    "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,
 }

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from dcgen.ir.functions import Constant, Step
 from dcgen.ir.ops import (
     Add,
     Affine,
@@ -22,19 +23,23 @@ from dcgen.ir.ops import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     MaxPool,
     Op,
     Pad,
     Pads,
     Pair,
+    Pairwise,
     Shape,
+    Where,
     infer,
 )
 from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
-__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Conv", "Flatten", "GlobalAvgPool", "MaxPool", "Pad"]
+__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Flatten", "Function"]
+__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Where"]
 
 
 @dataclass(frozen=True, eq=False)

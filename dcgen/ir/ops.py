@@ -15,6 +15,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from dcgen.errors import GraphError
+from dcgen.ir.functions import MEANINGS, Step, check, compute
 from dcgen.ir.weights import F32, F64, Weight
 
 Shape = tuple[int, int, int]
@@ -36,6 +37,11 @@ class _Operator:
     arity: ClassVar[int | None] = 1
     selects: ClassVar[bool] = False
 
+    @property
+    def title(self) -> str:
+        """What it is called where people read it."""
+        return type(self).__name__
+
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         """The output's shape for ``arity`` inputs. Raises GraphError naming the node if they do not fit."""
         return inputs[0]
@@ -43,10 +49,11 @@ class _Operator:
 
 @dataclass(frozen=True, eq=False)
 class Conv(_Operator):
-    """2-D cross-correlation, dilation 1, padded with zeros.
+    """2-D cross-correlation, padded with zeros.
 
     weight : [O, I/groups, KH, KW]
     bias : float32 [O]
+    dilation : rows and columns from one tap of the kernel to the next, 1 along an axis of one tap
     """
 
     weight: Weight
@@ -54,22 +61,30 @@ class Conv(_Operator):
     stride: Pair = (1, 1)
     pads: Pads = (0, 0, 0, 0)
     groups: int = 1
+    dilation: Pair = (1, 1)
 
     @property
     def kernel(self) -> Pair:
-        """Height and width of the kernel."""
+        """Height and width of the kernel, in taps."""
         h, w = self.weight.values.shape[2:]
         return int(h), int(w)
+
+    @property
+    def extent(self) -> Pair:
+        """Rows and columns from the kernel's first tap to its last, both included."""
+        (h, w), (dy, dx) = self.kernel, self.dilation
+        return (h - 1) * dy + 1, (w - 1) * dx + 1
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         o, i = self.weight.values.shape[:2]
         if i * self.groups != inputs[0][0] or o % self.groups:
             found = f"weight {self.weight.values.shape} in {self.groups} groups"
             raise GraphError(name, f"{found} does not fit {inputs[0][0]} channels")
-        return o, *window_counts(name, inputs[0], self.kernel, self.stride, self.pads, False)
+        return o, *window_counts(name, inputs[0], self.extent, self.stride, self.pads, False)
 
     def evaluate(self, x: F64) -> F64:
-        patches = _windows(x, self.kernel, self.stride, self.pads, False, 0.0)  # N, I, OH, OW, KH, KW
+        windows = _windows(x, self.extent, self.stride, self.pads, False, 0.0)
+        patches = windows[..., :: self.dilation[0], :: self.dilation[1]]  # N, I, OH, OW, KH, KW
         weight = self.weight.values.astype(np.float64)
         groups = [
             np.tensordot(p, w, ((1, 4, 5), (1, 2, 3)))  # N, OH, OW, O/groups
@@ -104,6 +119,27 @@ class Clip(_Operator):
 
     def evaluate(self, x: F64) -> F64:
         return np.minimum(np.maximum(x, self.lo), self.hi)
+
+
+@dataclass(frozen=True)
+class Function(_Operator):
+    """The same function of one number applied to every element.
+
+    steps : as ``functions`` describes them; the last one's result is the output
+    """
+
+    steps: tuple[Step, ...]
+
+    @property
+    def title(self) -> str:
+        return self.steps[0].kind if len(self.steps) == 1 else super().title
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        check(name, self.steps)
+        return inputs[0]
+
+    def evaluate(self, x: F64) -> F64:
+        return compute(self.steps, x)
 
 
 @dataclass(frozen=True)
@@ -193,6 +229,52 @@ class Add(_Operator):
 
 
 @dataclass(frozen=True)
+class Pairwise(_Operator):
+    """An element-wise function of two tensors of equal shape, beside their sum.
+
+    kind : Sub, Mul, Div, Max or Min, which mean what the ONNX operators do. The second factor of a Mul may be a
+        gate, (C, 1, 1): one number for each channel of the first
+    """
+
+    arity = 2
+    kinds: ClassVar[tuple[str, ...]] = ("Sub", "Mul", "Div", "Max", "Min")
+
+    kind: str
+
+    @property
+    def title(self) -> str:
+        return self.kind
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        a, b = inputs
+        if self.kind not in self.kinds:
+            raise GraphError(name, f"{self.kind!r} is none of {', '.join(self.kinds)}")
+        if a != b and not (self.kind == "Mul" and b == (a[0], 1, 1)):
+            more = ", or a second one of one number a channel" if self.kind == "Mul" else ""
+            raise GraphError(name, f"{self.kind} needs equal shapes{more}, found {a} and {b}")
+        return a
+
+    def evaluate(self, a: F64, b: F64) -> F64:
+        with np.errstate(all="ignore"):  # a quotient beyond float64 is refused where it is used
+            return np.asarray(MEANINGS[self.kind](a, b))
+
+
+@dataclass(frozen=True)
+class Where(_Operator):
+    """Element by element, the second tensor's where the first one's is not zero, else the third one's."""
+
+    arity = 3
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        if any(s != inputs[0] for s in inputs):
+            raise GraphError(name, f"Where needs equal shapes, found {list(inputs)}")
+        return inputs[0]
+
+    def evaluate(self, condition: F64, a: F64, b: F64) -> F64:
+        return np.asarray(MEANINGS["Where"](condition, a, b))
+
+
+@dataclass(frozen=True)
 class Pad(_Operator):
     """Height and width padded with ``value``; no element of ``pads`` is negative."""
 
@@ -225,7 +307,21 @@ class Flatten(_Operator):
         return x.reshape(len(x), -1, 1, 1)
 
 
-Op = Conv | Affine | Clip | MaxPool | AvgPool | GlobalAvgPool | Concat | Add | Pad | Flatten
+Op = (
+    Conv
+    | Affine
+    | Clip
+    | Function
+    | MaxPool
+    | AvgPool
+    | GlobalAvgPool
+    | Concat
+    | Add
+    | Pairwise
+    | Where
+    | Pad
+    | Flatten
+)
 
 
 def infer(name: str, op: Op, inputs: Sequence[Shape]) -> Shape:

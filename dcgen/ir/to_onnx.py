@@ -1,7 +1,7 @@
 """``ir.Graph`` as an ONNX model: what onnxruntime runs, and the float model that an output holds.
 
-One ONNX node per IR node, named like it, so that importing the file gives the graph back.
-Tensors are [N, C, H, W] with a symbolic batch ``N``.
+One ONNX node per IR node, named like it, so that importing the file gives the graph back; a function of several
+steps becomes one ONNX node a step. Tensors are [N, C, H, W] with a symbolic batch ``N``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from dcgen import __version__
 from dcgen.errors import GraphError
+from dcgen.ir.functions import COMPARISONS
 from dcgen.ir.graph import (
     Add,
     Affine,
@@ -24,12 +25,16 @@ from dcgen.ir.graph import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     MaxPool,
     Node,
     Pad,
+    Pairwise,
     Shape,
+    Step,
+    Where,
 )
 
 OPSET = 22  # the first to define what a pool does with a window that starts in the end padding
@@ -47,10 +52,16 @@ def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelPro
     if unknown:
         raise GraphError(graph.name, f"has no tensor {unknown[0]!r} to export")
     inputs = [_tensor(i.name, i.shape) for i in graph.inputs]
-    nodes, constants = [], []
+    nodes, constants, taken = [], [], set(graph.shapes)
     for node in graph.nodes:
-        proto, arrays = _export(node)
-        nodes.append(proto)
+        match node.op:
+            case Function(steps):
+                protos, arrays = _export_steps(node, steps, taken)
+            case Where():
+                protos, arrays = _export_steps(node, (Step("Where", (0, 1, 2)),), taken)
+            case _:
+                protos, arrays = _export(node)
+        nodes += protos
         for name, array in arrays.items():
             constants.append(numpy_helper.from_array(array, name))
     body = helper.make_graph(nodes, graph.name, inputs, [_tensor(n, graph.shapes[n]) for n in wanted], constants)
@@ -69,15 +80,57 @@ def _tensor(name: str, shape: Shape) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", *shape])
 
 
-def _export(node: Node) -> tuple[onnx.NodeProto, dict[str, np.ndarray]]:
-    """One IR node as an ONNX node and the constants it reads, by name."""
+def _export_steps(
+    node: Node, steps: Sequence[Step], taken: set[str]
+) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """A function as one ONNX node a step, the last of them named like the IR node, and their constants by name.
+
+    taken : names that other tensors have; those of further tensors are added
+    """
+
+    def unused(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    values = list(node.inputs)
+    protos, constants = [], {}
+    for number, step in enumerate(steps, 1):
+        name = node.name if number == len(steps) else unused(f"{node.name}.step{number}")
+        values.append(name)
+        operands: list[str] = []
+        for position, operand in enumerate(step.operands):
+            if isinstance(operand, int):
+                operands.append(values[operand])
+            else:
+                operands.append(unused(f"{name}.constant{position}"))
+                constants[operands[-1]] = np.array(operand.value, np.float32)
+        if step.kind == "Where":
+            condition = unused(f"{name}.condition")
+            protos.append(_cast(operands[0], condition, TensorProto.BOOL))
+            operands[0] = condition
+        made = unused(f"{name}.truth") if step.kind in COMPARISONS else name
+        attributes: dict[str, Any] = dict(step.attributes)
+        protos.append(helper.make_node(step.kind, operands, [made], name=made, **attributes))
+        if made != name:
+            protos.append(_cast(made, name, TensorProto.FLOAT))
+    return protos, constants
+
+
+def _cast(source: str, name: str, kind: int) -> onnx.NodeProto:
+    return helper.make_node("Cast", [source], [name], name=name, to=kind)
+
+
+def _export(node: Node) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """Any other IR node as an ONNX node and the constants it reads, by name."""
     kind, attributes, constants = _spell(node)
     names = {f"{node.name}.{key}": array for key, array in constants.items() if array is not None}
     # An absent optional input is spelled as an empty name, and not at all at the end.
     operands = [*node.inputs, *(f"{node.name}.{k}" if a is not None else "" for k, a in constants.items())]
     while operands[-1] == "":
         operands.pop()
-    return helper.make_node(kind, operands, [node.name], name=node.name, **attributes), names
+    return [helper.make_node(kind, operands, [node.name], name=node.name, **attributes)], names
 
 
 def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
@@ -85,6 +138,7 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
     match node.op:
         case Conv() as op:
             spelled = dict(kernel_shape=op.kernel, strides=op.stride, pads=op.pads, group=op.groups)
+            spelled |= dict(dilations=op.dilation) if op.dilation != (1, 1) else {}
             return "Conv", spelled, {"weight": op.weight.values, "bias": op.bias}
         case Affine(scale, shift):
             zero, one = np.zeros_like(scale), np.ones_like(scale)
@@ -104,11 +158,15 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
             return "Concat", dict(axis=1), {}
         case Add():
             return "Add", {}, {}
+        case Pairwise(kind):
+            return kind, {}, {}
         case Pad((top, left, bottom, right), value):
             pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
+        case Function() | Where():
+            raise TypeError("a function has a spelling for each of its steps")
 
 
 def _bound(value: float) -> np.ndarray | None:

@@ -26,9 +26,11 @@ from dcgen.quant.qgraph import (
     QConv,
     QGraph,
     QMaxPool,
+    QMul,
     QNode,
     QPad,
     QScores,
+    QTable,
     QTensor,
 )
 
@@ -112,6 +114,12 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
             zps = (graph.tensors[i].zero_point for i in node.inputs)
             acc = sum(((v.astype(np.int64) - z) * k for v, z, k in zip(xs, zps, op.factors, strict=True)), zero)
             return requantize(wrap32(acc), op.requant, out.zero_point)
+        case QMul():
+            za, zb = (graph.tensors[i].zero_point for i in node.inputs)
+            product = (x.astype(np.int64) - za) * (xs[1].astype(np.int64) - zb)
+            return requantize(wrap32(product * op.factor), op.requant, out.zero_point)
+        case QTable():
+            return op.table[x]
         case QPad():
             t, left, b, r = op.pads
             return np.pad(x, ((0, 0), (0, 0), (t, b), (left, r)), constant_values=op.value)
@@ -151,10 +159,11 @@ def convolve(op: QConv, x: U8, source: QTensor) -> I64:
     outputs = o // op.groups
     oh, ow = (x.shape[2] - kh) // sh + 1, (x.shape[3] - kw) // sw + 1
     acc = np.empty((n, o, oh * ow), np.float64)
-    weights = op.weights.astype(np.float64).reshape(op.groups, outputs, i * kh * kw)
+    ky, kx = np.nonzero(op.weights.any((0, 1)))  # between the taps of a dilated kernel all weights are zero
+    weights = op.weights[:, :, ky, kx].astype(np.float64).reshape(op.groups, outputs, i * len(ky))
     for g in range(op.groups):
-        windows = _windows(x[:, g * i : (g + 1) * i], (kh, kw), (sh, sw))
-        columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, i * kh * kw, oh * ow).astype(np.float64)
+        windows = _windows(x[:, g * i : (g + 1) * i], (kh, kw), (sh, sw))[..., ky, kx]
+        columns = windows.transpose(0, 1, 4, 2, 3).reshape(n, i * len(ky), oh * ow).astype(np.float64)
         np.matmul(weights[g], columns, out=acc[:, g * outputs : (g + 1) * outputs])
     total = acc.astype(np.int64).reshape(n, o, oh, ow) + op.bias.astype(np.int64).reshape(1, -1, 1, 1)
     return wrap32(total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,17 +18,21 @@ from dcgen.ir.graph import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     MaxPool,
     Node,
     Pad,
+    Pairwise,
+    Where,
 )
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
 from dcgen.quant.qgraph import (
     AVERAGE_UNIT_BITS,
+    U8,
     UNIT_BITS,
     QAdd,
     QAvgPool,
@@ -36,15 +40,18 @@ from dcgen.quant.qgraph import (
     QConv,
     QGraph,
     QMaxPool,
+    QMul,
     QNode,
     QOp,
     QPad,
     QScores,
+    QTable,
     QTensor,
     Requant,
 )
 from dcgen.quant.ranges import Range
 from dcgen.quant.scales import byte_tensors, clip_owners
+from dcgen.quant.tables import table
 from dcgen.quant.verify import verify
 
 ADDITION_BITS = 14
@@ -160,14 +167,15 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             t = state.tensors[node.name]
             return QPad(op.pads, int(np.clip(np.rint(op.value / t.scale) + t.zero_point, 0, 255)))
         case Add() | Clip():
-            largest = max(s.scale for s in sources)
-            factors = tuple(round(s.scale / largest * 2**ADDITION_BITS) for s in sources)
-            ratio = largest / 2**ADDITION_BITS / state.tensors[node.name].scale
-            return QAdd(factors, constants(ratio, *state.bounds(node)))
-        case Affine() | Flatten():
-            raise UnsupportedError(
-                node.name, f"{type(op).__name__} reached lowering", "canonicalise the graph first"
-            )
+            return _sum(state, node, sources, (1, 1))
+        case Pairwise("Sub"):
+            return _sum(state, node, sources, (1, -1))
+        case Pairwise("Mul"):
+            return _product(state, node, sources)
+        case Function():
+            return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
+        case Affine() | Flatten() | Pairwise() | Where():
+            raise UnsupportedError(node.name, f"{op.title} reached lowering", "canonicalise the graph first")
 
 
 def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple[QConv, float]:
@@ -196,7 +204,33 @@ def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple
         zero = weights.sum(1) * x.zero_point
     exact = conv.bias / (x.scale * step * channel) - zero
     bias, shift = integer_bias(exact, None if requant is None else ratio, node.name)
-    return QConv(levels, shared.indices, bias, shift, requant, conv.stride, conv.pads, conv.groups), step
+    indices = dilated(shared.indices, conv.dilation)
+    return QConv(levels, indices, bias, shift, requant, conv.stride, conv.pads, conv.groups), step
+
+
+def dilated(indices: U8, dilation: tuple[int, int]) -> U8:
+    """Level indices uint8 [O, I, KH, KW] with level 0, which is zero, between the taps of a dilated kernel."""
+    o, i, kh, kw = indices.shape
+    spread = np.zeros((o, i, (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1), np.uint8)
+    spread[:, :, :: dilation[0], :: dilation[1]] = indices
+    return spread
+
+
+def _sum(state: _Lowering, node: Node, sources: Sequence[QTensor], signs: tuple[int, int]) -> QAdd:
+    """The sum of ``sources``, each with its sign; of one, its change of scale."""
+    largest = max(s.scale for s in sources)
+    factors = tuple(
+        sign * round(s.scale / largest * 2**ADDITION_BITS) for s, sign in zip(sources, signs, strict=False)
+    )
+    ratio = largest / 2**ADDITION_BITS / state.tensors[node.name].scale
+    return QAdd(factors, constants(ratio, *state.bounds(node)))
+
+
+def _product(state: _Lowering, node: Node, sources: Sequence[QTensor]) -> QMul:
+    """The product of two tensors. Its factor is the least power of two at which the requantization's fits."""
+    ratio = sources[0].scale * sources[1].scale / state.tensors[node.name].scale
+    bits = max(0, math.ceil(math.log2(ratio / MAX_RATIO)))
+    return QMul(1 << bits, constants(ratio / 2**bits, *state.bounds(node)))
 
 
 def _average(state: _Lowering, node: Node, op: AvgPool, x: QTensor) -> QAvgPool:

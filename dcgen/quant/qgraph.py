@@ -34,7 +34,9 @@ I16 = NDArray[np.int16]
 I32 = NDArray[np.int32]
 
 FACTOR_BITS = 16
-"""An addition's factors are below 2**FACTOR_BITS in magnitude."""
+"""An addition's factors and a product's factor are below 2**FACTOR_BITS in magnitude."""
+TABLE_BYTES = 256
+"""Bytes of a table, one for each byte that is looked up."""
 UNIT_BITS = 24
 """An average's unit is below 2**UNIT_BITS."""
 AVERAGE_UNIT_BITS = 12
@@ -221,6 +223,47 @@ class QAdd(QOperator):
         return sum(e[0] for e in ends), sum(e[1] for e in ends)
 
 
+@dataclass(frozen=True, eq=False)
+class QMul(QOperator):
+    """acc = (a - za) * (b - zb) * factor, then the requantization.
+
+    b has the shape of a, or is a gate (C, 1, 1), which multiplies a whole plane of a.
+
+    factor : 1..2**FACTOR_BITS - 1
+    """
+
+    factor: int
+    requant: Requant
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        a, b = inputs
+        if b not in (a, (a[0], 1, 1)):
+            raise GraphError("QMul", f"multiplies {a} by {b}")
+        return a
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        a, b = ((-t.zero_point, 255 - t.zero_point) for t in sources)
+        corners = [x * y * self.factor for x in a for y in b]
+        return min(corners), max(corners)
+
+
+@dataclass(frozen=True, eq=False)
+class QTable(QOperator):
+    """y = table[x], for each byte x: any function of one number.
+
+    table : uint8 [256]
+    """
+
+    table: U8
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return inputs[0]
+
+    def accumulator(self, sources: Sequence[QTensor]) -> tuple[int, int]:
+        """Nothing is accumulated."""
+        return 0, 255
+
+
 @dataclass(frozen=True)
 class QPad(QCopy):
     """Copy into a larger plane filled with byte ``value``."""
@@ -265,7 +308,7 @@ class QScores(QOperator):
         return -t.zero_point * n, (255 - t.zero_point) * n
 
 
-QOp = QConv | QMaxPool | QAvgPool | QAdd | QPad | QConcat | QScores
+QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QConcat | QScores
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,21 +3,25 @@
 A Clip fuses into the operator before it. The inputs and the output of an operator that only selects values get one
 scale (union-find); all other operators end in a requantization, which brings any scale to any other. A Concat is
 done by placing its inputs side by side in memory; where a tensor would have to lie in two places, a copy of it
-takes the second one.
+takes the second one. Of a tensor that only functions read, bytes cover what makes a difference to these.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from dcgen.ir.graph import F64, Clip, Concat, Conv, Graph, Node
+from dcgen.ir.graph import F64, Clip, Concat, Conv, Function, Graph, Node, Pairwise
 from dcgen.quant.arithmetic import MAX_RATIO
 from dcgen.quant.levels import channel_scale, integer_levels, least_source_scale, room
 from dcgen.quant.qgraph import AVERAGE_UNIT_BITS, QTensor
 from dcgen.quant.ranges import LEAST_RANGE, Range
+from dcgen.quant.tables import kept
+
+PRODUCT_BITS = 15
+"""A product of two tensors can be given a factor of 2**PRODUCT_BITS: 255 * 255 * 2**15 is below 2**31."""
 
 
 def with_copies(graph: Graph) -> Graph:
@@ -89,9 +93,14 @@ def byte_tensors(
     names = [n.name for n in graph.nodes if n.name not in owners]
     groups: dict[str, tuple[float, float]] = {}
     for name in names:
-        r = ranges[final.get(name, name)]
+        last = final.get(name, name)
+        least, most = ranges[last].low, ranges[last].high
+        readers = [(n.op, ranges[final.get(n.name, n.name)]) for n in graph.consumers[last]]
+        functions = [(op, values) for op, values in readers if isinstance(op, Function)]
+        if functions and len(functions) == len(readers) and last not in graph.outputs:
+            least, most = kept(ranges[last], functions)
         low, high = groups.get(find(name), (0.0, 0.0))
-        groups[find(name)] = min(low, r.low), max(high, r.high)
+        groups[find(name)] = min(low, least), max(high, most)
 
     def scale(name: str) -> float:
         low, high = groups[find(name)] if name != first.name else (0.0, 255.0)
@@ -117,7 +126,7 @@ def byte_tensors(
             if isinstance(node.op, Conv) and widened(sources[0], least_source_scale(node.op, node.name)):
                 settled = False
             if node.name not in owners:
-                finest = _finest_step(node, max(scale(i) for i in sources))
+                finest = _finest_step(node, [scale(i) for i in sources])
                 if widened(node.name, finest / MAX_RATIO):
                     settled = False
     pad = tuple(int(v) for v in np.clip(np.rint(mean), 0, 255))
@@ -129,12 +138,17 @@ def byte_tensors(
     return tensors
 
 
-def _finest_step(node: Node, source_scale: float) -> float:
-    """Real value of the smallest unit that the node's accumulator can be given, 0.0 if it has none."""
-    if node.op.selects:
+def _finest_step(node: Node, scales: Sequence[float]) -> float:
+    """Real value of the smallest unit that the node's accumulator can be given, 0.0 if it has none.
+
+    scales : of its inputs
+    """
+    if node.op.selects or isinstance(node.op, Function):
         return 0.0
     if isinstance(node.op, Conv):
-        levels, step = integer_levels(node.op, source_scale, node.name)
-        finest = step / (1 << room(node.op, levels, step * source_scale))
-        return source_scale * finest * float(channel_scale(node.op).max())
-    return source_scale / (1 << AVERAGE_UNIT_BITS)  # an addition's unit is finer still
+        levels, step = integer_levels(node.op, scales[0], node.name)
+        finest = step / (1 << room(node.op, levels, step * scales[0]))
+        return scales[0] * finest * float(channel_scale(node.op).max())
+    if isinstance(node.op, Pairwise) and node.op.kind == "Mul":
+        return scales[0] * scales[1] / (1 << PRODUCT_BITS)
+    return max(scales) / (1 << AVERAGE_UNIT_BITS)  # an addition's unit is finer still

@@ -6,7 +6,7 @@ import numpy as np
 
 from dcgen.errors import GraphError, NumericError
 from dcgen.quant.arithmetic import MAX_SHIFT, MIN_SHIFT
-from dcgen.quant.qgraph import QConcat, QConv, QCopy, QGraph, QNode, QScores, Requant
+from dcgen.quant.qgraph import TABLE_BYTES, QConcat, QConv, QCopy, QGraph, QNode, QScores, QTable, Requant
 
 
 def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
@@ -59,6 +59,10 @@ def _constants(node: QNode, graph: QGraph) -> None:
             t = graph.tensors[i]
             if (t.scale, t.zero_point) != (out.scale, out.zero_point):
                 raise GraphError(node.name, f"scale of {i!r} differs from its output's")
+    elif isinstance(op, QTable) and (op.table.dtype != np.uint8 or op.table.shape != (TABLE_BYTES,)):
+        raise GraphError(
+            node.name, f"needs a table of {TABLE_BYTES} bytes, found {op.table.dtype} {op.table.shape}"
+        )
     requant = getattr(op, "requant", None)
     if isinstance(requant, Requant):
         channels = graph.tensors[node.name].shape[0]

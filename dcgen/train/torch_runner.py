@@ -6,7 +6,7 @@ It computes what ``ir.evaluate`` does. PyTorch is imported when a runner is made
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dcgen.extras import Device, import_torch
 from dcgen.ir.graph import (
@@ -17,6 +17,7 @@ from dcgen.ir.graph import (
     Concat,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     MaxPool,
@@ -24,6 +25,9 @@ from dcgen.ir.graph import (
     Pad,
     Pads,
     Pair,
+    Pairwise,
+    Step,
+    Where,
 )
 from dcgen.ir.ops import window_count
 
@@ -75,7 +79,7 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             top, left, bottom, right = op.pads
             if (top, left) != (bottom, right):
                 x, top, left = _pad(x, op.pads, 0.0), 0, 0
-            return F.conv2d(x, *parameters, op.stride, (top, left), groups=op.groups)
+            return F.conv2d(x, *parameters, op.stride, (top, left), op.dilation, op.groups)
         case Affine(scale, shift):
             factor, offset = (torch.from_numpy(a.copy()).to(x.device).reshape(-1, 1, 1) for a in (scale, shift))
             return x * factor + offset
@@ -94,10 +98,59 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return torch.cat(list(args), 1)
         case Add():
             return x + args[1]
+        case Pairwise(kind):
+            return _element(kind, x, args[1])
+        case Where():
+            return _element("Where", *args)
+        case Function(steps):
+            return _function(steps, x)
         case Pad(pads, value):
             return _pad(x, pads, value)
         case Flatten():
             return x.reshape(len(x), -1, 1, 1)
+
+
+def _function(steps: Sequence[Step], x: Tensor) -> Tensor:
+    """What ``functions.compute`` computes."""
+    values = [x]
+    for step in steps:
+        operands = (values[o] if isinstance(o, int) else x.new_tensor(o.value) for o in step.operands)
+        values.append(_element(step.kind, *operands, **dict(step.attributes)))
+    return values[-1]
+
+
+def _element(kind: str, *args: Tensor, **attributes: Any) -> Tensor:
+    """One operator of ``functions.MEANINGS``."""
+    import torch
+    from torch.nn import functional as F
+
+    x, a = args[0], attributes
+    match kind:
+        case "Celu" | "Elu":
+            found = getattr(F, kind.lower())(x, a["alpha"])
+        case "Clip":
+            found = torch.minimum(torch.maximum(x, args[1]), args[2])
+        case "Gelu":
+            found = F.gelu(x, approximate=a["approximate"])
+        case "HardSigmoid":
+            found = (a["alpha"] * x + a["beta"]).clamp(0, 1)
+        case "HardSwish" | "Mish" | "Softplus" | "Softsign":
+            found = getattr(F, kind.lower())(x)
+        case "LeakyRelu":
+            found = F.leaky_relu(x, a["alpha"])
+        case "Selu":
+            found = a["gamma"] * F.elu(x, a["alpha"])
+        case "ThresholdedRelu":
+            found = F.threshold(x, a["alpha"], 0.0)
+        case "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual":
+            found = getattr(torch, kind.lower().replace("orequal", "_equal"))(*args).to(x.dtype)
+        case "Where":
+            found = torch.where(x != 0, args[1], args[2])
+        case "Max" | "Min":
+            found = getattr(torch, f"{kind.lower()}imum")(*args)
+        case _:
+            found = getattr(torch, kind.lower())(*args)
+    return found  # type: ignore[no-any-return]
 
 
 def _windowed(x: Tensor, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: float) -> tuple[Tensor, Pads]:

@@ -45,9 +45,9 @@ typedef enum status {
     } while (0)
 
 /* > What a node computes (NodeTopology.kind and NodeHeader.kind). */
-enum { CONV = 1, MAX_POOL = 2, AVG_POOL = 3, ADD = 4, PAD = 5, CONCAT = 6, SCORES = 7 };
-static const char *const KIND_NAMES[] = {"",    "CONV", "MAX_POOL", "AVG_POOL",
-                                         "ADD", "PAD",  "CONCAT",   "SCORES"};
+enum { CONV = 1, MAX_POOL = 2, AVG_POOL = 3, ADD = 4, PAD = 5, CONCAT = 6, SCORES = 7, MUL = 8, LOOK_UP = 9 };
+static const char *const KIND_NAMES[] = {"",    "CONV",   "MAX_POOL", "AVG_POOL", "ADD",
+                                         "PAD", "CONCAT", "SCORES",   "MUL",      "TABLE"};
 
 /* > | 1 | `CEIL` | the number of windows is rounded up |
  * > | 2 | `COUNT_INCLUDE_PAD` | an average's divisor counts taps in the padding, too |
@@ -70,6 +70,9 @@ enum {
     NODE_HEADER_BYTES = 24,
     CONV_HEADER_BYTES = 28
 };
+
+/* > its table, 256 bytes behind the NodeHeader. */
+enum { TABLE_BYTES = 256 };
 
 enum { MAX_CODE_BITS = 12, ESCAPE = 4095, MAX_LEVELS = 256, GUARD_BYTES = 8 };
 
@@ -377,16 +380,25 @@ static status read_tensor_shape(tensor *t, const uint8_t *p) {
  *
  * > * SCORES, of 1 input: RAW.
  *
+ * > * MUL, of 2 inputs: `lo`, `hi`, `mult`, `shift`, `factor0`.
+ *
+ * > * TABLE, of 1 input: its table
+ *
  * > Kernels, strides, `out_channels` and `groups` are at least 1.
  *
  * > Each pad of a pool is smaller than the kernel along its axis. */
 static status check_node_topology(const node *n) {
-    static const uint32_t FLAGS[] = {
-        [CONV] = RAW, [MAX_POOL] = CEIL, [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD, [SCORES] = RAW};
-    if (n->kind < CONV || n->kind > SCORES) return TOPOLOGY;
+    static const uint32_t FLAGS[] = {[CONV] = RAW,
+                                     [MAX_POOL] = CEIL,
+                                     [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD,
+                                     [SCORES] = RAW,
+                                     [LOOK_UP] = 0};
+    if (n->kind < CONV || n->kind > LOOK_UP) return TOPOLOGY;
     int pool = n->kind == MAX_POOL || n->kind == AVG_POOL, windows = pool || n->kind == CONV;
     if ((n->flags & ~FLAGS[n->kind]) != 0 || n->n_inputs < 1) return TOPOLOGY;
-    if (n->n_inputs > 1 && n->kind != CONCAT && !(n->kind == ADD && n->n_inputs == 2)) return TOPOLOGY;
+    if (n->kind == MUL && n->n_inputs != 2) return TOPOLOGY;
+    if (n->n_inputs > 2 && n->kind != CONCAT) return TOPOLOGY;
+    if (n->n_inputs == 2 && n->kind != CONCAT && n->kind != ADD && n->kind != MUL) return TOPOLOGY;
     if (windows) {
         if (n->kernel_h < 1 || n->kernel_w < 1 || n->stride_h < 1 || n->stride_w < 1) return TOPOLOGY;
     } else if (n->kernel_h | n->kernel_w | n->stride_h | n->stride_w) {
@@ -523,7 +535,7 @@ static status read_tensors(blob *b) {
  * > | 14 | 1 | uint8 | `shift` |
  *
  * > | 15 | 1 | uint8 | `bias_shift` | CONV: left shift of stored biases |
- * > | 16 | 4 | int32 | `factor0` | ADD: factor of the first input; AVG_POOL: unit |
+ * > | 16 | 4 | int32 | `factor0` | ADD: factor of the first input; AVG_POOL: unit; MUL: factor |
  * > | 20 | 4 | int32 | `factor1` | ADD: factor of the second input, 0 if there is one |
  */
 static void read_node_header(node *n, const uint8_t *p) {
@@ -571,13 +583,13 @@ static void read_conv_header(node *n, const uint8_t *p) {
     n->table2_bytes = u16(p + 26);
 }
 
-/* > layers one section per node in execution order: a NodeHeader, and for a convolution a ConvHeader and
- * > its arrays, padded with zeros to a multiple of four
+/* > layers one section per node in execution order: a NodeHeader; for a convolution a ConvHeader and its
+ * > arrays, padded with zeros to a multiple of four; for a TABLE its 256 bytes
  *
  * > **Sections**, one after the other. The headers lie within the blob, `section_bytes` is a multiple of
  * > four, covers them and ends within the blob (SECTION). `section_crc` is right (SECTION_CRC), `kind` is
- * > the topology's (LAYER). A section without a ConvHeader ends with its NodeHeader, the last section ends
- * > at `blob_bytes` (SECTION). */
+ * > the topology's (LAYER). The section of a TABLE ends 256 bytes behind its NodeHeader, any other without a
+ * > ConvHeader ends with its NodeHeader; the last section ends at `blob_bytes` (SECTION). */
 static status read_sections(blob *b) {
     size_t at = b->layers_offset;
     for (uint32_t i = 0; i < b->n_nodes; i++) {
@@ -591,7 +603,8 @@ static status read_sections(blob *b) {
             return SECTION;
         if (crc32(p + 4, n->section_bytes - 4) != u32(p + 0)) return SECTION_CRC;
         if (u8(p + 8) != n->kind) return LAYER;
-        if (n->kind != CONV && n->section_bytes != headers) return SECTION;
+        size_t table = n->kind == LOOK_UP ? (size_t)TABLE_BYTES : 0;
+        if (n->kind != CONV && n->section_bytes != headers + table) return SECTION;
         read_node_header(n, p);
         if (n->kind == CONV) read_conv_header(n, p + NODE_HEADER_BYTES);
         n->arrays = p + headers;
@@ -642,7 +655,8 @@ static int requantization_is_absent(const node *n) {
     return n->mult == 0 && n->shift == 0 && n->lo == 0 && n->hi == 255;
 }
 
-/* > the factors of an ADD are below 2**16 in magnitude, and the unit of an AVG_POOL is 1 to 2**24 - 1. */
+/* > the factors of an ADD are below 2**16 in magnitude, the factor of a MUL is 1 to 2**16 - 1, and the unit
+ * of > an AVG_POOL is 1 to 2**24 - 1. Any bytes are a table. */
 static status check_constants(const node *n) {
     const int64_t limit = (int64_t)1 << 16;
     if (n->layer_flags != 0 || n->bias_shift != 0) return LAYER;
@@ -651,6 +665,9 @@ static status check_constants(const node *n) {
     case ADD:
         if (n->factor0 <= -limit || n->factor0 >= limit || n->factor1 <= -limit || n->factor1 >= limit)
             return LAYER;
+        return requantization_is_sound(n) ? OK : LAYER;
+    case MUL:
+        if (n->factor0 < 1 || n->factor0 >= limit) return LAYER;
         return requantization_is_sound(n) ? OK : LAYER;
     case AVG_POOL:
         if (n->factor0 < 1 || n->factor0 >= (int64_t)1 << 24) return LAYER;
@@ -1017,7 +1034,12 @@ static uint64_t count_windows(uint32_t size, uint32_t kernel, uint32_t stride, u
  *
  * > Its output has the channels of all inputs.
  *
- * > Its output has the input's shape, with RAW the shape channels, 1, 1. */
+ * > Its output has the input's shape, with RAW the shape channels, 1, 1.
+ *
+ * > The second input has the shape of the first, or is a gate of the shape channels, 1, 1. Its output has the
+ * > shape of the first input.
+ *
+ * > Its output has the input's shape. */
 static status find_shape(const blob *b, const node *n, uint64_t shape[3]) {
     const tensor *first = &b->tensors[n->inputs[0]];
     const uint64_t input[3] = {first->channels, first->height, first->width};
@@ -1033,10 +1055,11 @@ static status find_shape(const blob *b, const node *n, uint64_t shape[3]) {
     } else if (n->kind == SCORES && (n->flags & RAW) != 0) {
         shape[1] = shape[2] = 1;
     }
-    for (uint32_t i = 1; i < n->n_inputs; i++) { /* ADD, CONCAT */
+    for (uint32_t i = 1; i < n->n_inputs; i++) { /* ADD, CONCAT, MUL */
         const tensor *other = &b->tensors[n->inputs[i]];
+        if (n->kind != CONCAT && other->channels != first->channels) return TOPOLOGY;
+        if (n->kind == MUL && other->height == 1 && other->width == 1) continue;
         if (other->height != first->height || other->width != first->width) return TOPOLOGY;
-        if (n->kind == ADD && other->channels != first->channels) return TOPOLOGY;
         if (n->kind == CONCAT) shape[0] += other->channels;
     }
     return shape[1] > 0 && shape[2] > 0 ? OK : TOPOLOGY;
@@ -1088,7 +1111,10 @@ static int convolution_fits(const node *n) {
  *
  * > * AVG_POOL: -zero_point and 255 - zero_point, each times (unit + `kernel_h` * `kernel_w`).
  *
- * > * SCORES: -zero_point and 255 - zero_point, with RAW each times height * width. */
+ * > * SCORES: -zero_point and 255 - zero_point, with RAW each times height * width.
+ *
+ * > * MUL: the least and the largest of the four products of `factor0`, -zero_point or 255 - zero_point of
+ * the > first input, and the same of the second. */
 static int accumulator_fits(const blob *b, const node *n) {
     const tensor *input = &b->tensors[n->inputs[0]];
     int64_t zero_point = (int64_t)input->zero_point, times = 1, low = 0, high = 0;
@@ -1102,6 +1128,15 @@ static int accumulator_fits(const blob *b, const node *n) {
             int64_t darkest = factor * -zero, brightest = factor * (255 - zero);
             low += darkest < brightest ? darkest : brightest;
             high += darkest < brightest ? brightest : darkest;
+        }
+        return fits(low, high);
+    case MUL:
+        for (int corner = 0; corner < 4; corner++) {
+            int64_t other = (int64_t)b->tensors[n->inputs[1]].zero_point;
+            int64_t product =
+                n->factor0 * ((corner & 1 ? 255 : 0) - zero_point) * ((corner & 2 ? 255 : 0) - other);
+            if (corner == 0 || product < low) low = product;
+            if (corner == 0 || product > high) high = product;
         }
         return fits(low, high);
     case AVG_POOL:
@@ -1194,6 +1229,13 @@ static double as_float(uint32_t bits) {
     return (double)value;
 }
 
+static void print_bytes(const char *name, const uint8_t *bytes, uint32_t count) {
+    printf("%s", name);
+    for (uint32_t i = 0; i < count; i++)
+        printf(" %u", bytes[i]);
+    printf("\n");
+}
+
 static void print_table(const char *name, const code_table *t) {
     printf("%s escape %u lengths", name, t->lengths[ESCAPE]);
     for (uint32_t i = 0; i < t->n_symbols; i++)
@@ -1243,10 +1285,7 @@ static void print_blob(const blob *b) {
         printf("tensor %u channels %u height %u width %u scale %.9g zero_point %u\n", i, t->channels,
                t->height, t->width, as_float(t->scale), t->zero_point);
     }
-    printf("pad");
-    for (uint32_t i = 0; i < b->tensors[0].channels; i++)
-        printf(" %u", b->input_pad[i]);
-    printf("\n");
+    print_bytes("pad", b->input_pad, b->tensors[0].channels);
     for (uint32_t i = 0; i < b->n_nodes; i++) {
         const node *n = &b->nodes[i];
         printf(
@@ -1260,6 +1299,7 @@ static void print_blob(const blob *b) {
                i, n->section_bytes, n->layer_flags, n->lo, n->hi, n->mult, n->shift, n->bias_shift,
                (long)n->factor0, (long)n->factor1);
         if (n->kind == CONV) print_convolution(n);
+        if (n->kind == LOOK_UP) print_bytes("table", n->arrays, TABLE_BYTES);
     }
 }
 

@@ -19,6 +19,7 @@ static int factor_ok(int32_t factor) {
 /* The constants of one node. */
 static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const dcg_plan *plan) {
     dcg_status status = DCG_OK;
+    uint32_t bytes = DCG_NODE_HEADER_BYTES;
     uint32_t known_flags = node->kind == DCG_KIND_CONV ? DCG_LAYER_PER_CHANNEL : 0u;
     if (dcg_node_header_kind(layer) != node->kind) return DCG_ERR_TOPOLOGY;
     if ((dcg_node_header_flags(layer) & ~known_flags) != 0) return DCG_ERR_LAYER;
@@ -37,11 +38,18 @@ static dcg_status check_layer(const uint8_t *layer, const dcg_node *node, const 
         if (!factor_ok(dcg_node_header_factor0(layer)) || !factor_ok(dcg_node_header_factor1(layer)))
             status = DCG_ERR_LAYER;
         break;
-    default: /* the section is nothing but the header */
+    case DCG_KIND_MUL:
+        status = check_requant(layer);
+        if (dcg_node_header_factor0(layer) < 1 || !factor_ok(dcg_node_header_factor0(layer)))
+            status = DCG_ERR_LAYER;
+        break;
+    case DCG_KIND_TABLE:
+        bytes += DCG_TABLE_BYTES;
+        break;
+    default: /* no constants */
         break;
     }
-    if (status == DCG_OK && dcg_node_header_section_bytes(layer) != DCG_NODE_HEADER_BYTES)
-        status = DCG_ERR_SECTION;
+    if (status == DCG_OK && dcg_node_header_section_bytes(layer) != bytes) status = DCG_ERR_SECTION;
     return status;
 }
 

@@ -20,6 +20,12 @@ dcg_status dcg_avg_pool(const struct dcg_job *job);
 /* Sum of two inputs, or one input on a new scale. */
 dcg_status dcg_add(const struct dcg_job *job);
 
+/* Product of two inputs, of which the second may be one number a channel. */
+dcg_status dcg_mul(const struct dcg_job *job);
+
+/* What a table has at each byte of the input. */
+dcg_status dcg_table(const struct dcg_job *job);
+
 /* The input inside a larger plane. */
 dcg_status dcg_pad(const struct dcg_job *job);
 

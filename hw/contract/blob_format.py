@@ -15,6 +15,8 @@ class Kind(IntEnum):
     PAD = 5  # a border of one byte value around each plane
     CONCAT = 6  # the channels of the inputs, one after the other
     SCORES = 7  # the input's bytes as int32 scores
+    MUL = 8  # the product of two tensors
+    TABLE = 9  # what a table has at each byte
 
 
 class Cause(IntEnum):

@@ -44,11 +44,14 @@ def test_a_cut_holds_the_tensors_that_are_read_behind_it():
     assert cut(g, ("o",)) == ("sum",)
 
 
-@pytest.mark.parametrize(("groups_", "stride", "pads"), [(1, (1, 1), (1, 1, 1, 1)), (2, (2, 1), (0, 1, 2, 0))])
-def test_weights_times_patches_are_the_convolution(groups_, stride, pads):
+@pytest.mark.parametrize(
+    ("groups_", "stride", "pads", "dilation"),
+    [(1, (1, 1), (1, 1, 1, 1), (1, 1)), (2, (2, 1), (0, 1, 2, 0), (1, 1)), (1, (1, 2), (2, 3, 2, 3), (2, 3))],
+)
+def test_weights_times_patches_are_the_convolution(groups_, stride, pads, dilation):
     rng = np.random.default_rng(0)
     weight = Weight(rng.normal(size=(6, 4 // groups_, 3, 3)).astype(np.float32))
-    op = Conv(weight, np.zeros(6, np.float32), stride, pads, groups_)
+    op = Conv(weight, np.zeros(6, np.float32), stride, pads, groups_, dilation)
     g = Graph("g", (Input("x", (4, 9, 8)),), (Node("c", op, ("x",)),), ("c",))
     x = pictures(g, 2)
     expected = evaluate(g, {"x": x})["c"]

@@ -22,7 +22,7 @@ from dcgen.encode.schema import (
     Record,
     Status,
 )
-from dcgen.quant.qgraph import QConv
+from dcgen.quant.qgraph import QConv, QTable
 from tests.encode.damage import network_records
 from tests.firmware.build import ENVIRONMENT, SANITIZED, STRICT, run
 from tests.firmware.damage import sections
@@ -91,6 +91,8 @@ def expected_text(data: bytes) -> str:
         lines.append(f"layer {i} " + _fields(layer, (f for f in layer if f not in ("section_crc", "kind"))))
         if isinstance(node.op, QConv):
             lines += _convolution(data, at, layer, node.op)
+        elif isinstance(node.op, QTable):
+            lines.append(_row("table", node.op.table.tolist()))
     return "\n".join(lines) + "\n"
 
 

@@ -30,7 +30,7 @@ from dcgen.encode.schema import (
     Status,
 )
 from dcgen.errors import BlobError
-from dcgen.quant.qgraph import QGraph
+from dcgen.quant.qgraph import QGraph, QTable
 from dcgen.quant.verify import verify
 from tests.encode.damage import changed, forged_network, network_records, reseal_all
 from tests.firmware.damage import forged_fields, random_damage, sections
@@ -148,7 +148,7 @@ def _place(blob: bytes, record: Record) -> int:
         (TENSOR_SHAPE, "reserved", 1, "HEADER"),
         (TENSOR_SHAPE, "channels", 0, "TOPOLOGY"),
         (TENSOR_SHAPE, "width", 60000, "TOPOLOGY"),
-        (NODE_TOPOLOGY, "kind", 8, "TOPOLOGY"),
+        (NODE_TOPOLOGY, "kind", 10, "TOPOLOGY"),
         (NODE_TOPOLOGY, "flags", 128, "TOPOLOGY"),
         (NODE_TOPOLOGY, "stride_h", 0, "TOPOLOGY"),
         (NODE_TOPOLOGY, "groups", 0, "TOPOLOGY"),
@@ -178,6 +178,33 @@ def _place(blob: bytes, record: Record) -> int:
 )
 def test_each_defect_has_its_code(blob: bytes, record: Record, field: str, value: float, code: str) -> None:
     assert outcome(changed(blob, record, _place(blob, record), field, value)).name == code
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "value", "code"),
+    [
+        (Kind.TABLE, "section_bytes", NODE_HEADER.size, "SECTION"),
+        (Kind.TABLE, "section_bytes", NODE_HEADER.size + 252, "SECTION"),
+        (Kind.TABLE, "lo", 1, "LAYER"),
+        (Kind.TABLE, "hi", 254, "LAYER"),
+        (Kind.MUL, "factor0", 0, "LAYER"),
+        (Kind.MUL, "factor0", 1 << 16, "LAYER"),
+        (Kind.MUL, "factor1", 1, "LAYER"),
+        (Kind.MUL, "shift", 16, "LAYER"),
+    ],
+)
+def test_each_defect_of_a_table_or_a_product_has_its_code(
+    blob: bytes, kind: Kind, field: str, value: int, code: str
+) -> None:
+    at = next(at for at, node in sections(blob) if node["kind"] == kind)
+    assert outcome(changed(blob, NODE_HEADER, at, field, value)).name == code
+
+
+def test_any_bytes_are_a_table(blob: bytes) -> None:
+    at = next(at for at, node in sections(blob) if node["kind"] == Kind.TABLE) + NODE_HEADER.size
+    other = bytes(range(255, -1, -1))
+    out = reseal_all(blob[:at] + other + blob[at + 256 :])
+    assert [n.op.table.tobytes() for n in decode(out).nodes if isinstance(n.op, QTable)] == [other]
 
 
 def test_a_damaged_section_in_a_sealed_blob(blob: bytes) -> None:

@@ -168,7 +168,7 @@ def test_a_section_of_any_kind_may_have_a_body(monkeypatch: pytest.MonkeyPatch) 
     assert len(longer.data) - len(plain.data) == len(body) == longer.layers[at].size.levels
     with pytest.raises(BlobError, match=f"section {at}: has 28 bytes, expected 24$"):
         take_apart(longer.data)
-    monkeypatch.setitem(KINDS, Kind.PAD, replace(KINDS[Kind.PAD], body=True))
+    monkeypatch.setitem(KINDS, Kind.PAD, replace(KINDS[Kind.PAD], body_bytes=4))
     assert bytes(take_apart(longer.data).sections[at].body) == body
     assert_same(decode(longer.data, names(graph)), graph)
 

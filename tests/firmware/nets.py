@@ -8,16 +8,19 @@ import numpy as np
 
 from dcgen.quant.arithmetic import constants
 from dcgen.quant.qgraph import (
+    TABLE_BYTES,
     QAdd,
     QAvgPool,
     QConcat,
     QConv,
     QGraph,
     QMaxPool,
+    QMul,
     QNode,
     QOp,
     QPad,
     QScores,
+    QTable,
     QTensor,
     Requant,
 )
@@ -99,6 +102,11 @@ def every_operator(seed: int) -> QGraph:
     )
     x = b.node(pool, x)
     x = b.node(QAdd((b.pick(-250, 250),), b.requant()), x)
+    x = b.node(QTable(b.rng.integers(0, 256, TABLE_BYTES).astype(np.uint8)), x)
+    gate = b.keeping(QMaxPool(b.tensors[x].shape[1:], (1, 1), (0, 0, 0, 0), False), x)
+    gate = b.node(b.conv(gate, b.tensors[x].shape[0], (1, 1)), gate)
+    gated = b.node(QMul(1 << b.pick(0, 3), b.requant()), x, gate)
+    x = b.node(QMul(b.pick(1, 9), b.requant()), gated, x)
     last: QOp = QScores(seed % 3 == 1)
     if seed % 3 == 0:
         last = b.conv(x, 10, b.tensors[x].shape[1:], scores=True)

@@ -124,6 +124,26 @@ def test_each_defect_has_its_status(program: Program, what: str, field: str, val
     assert program.fuzz([_change(program.blob.data, what, field, value)]) == [(status, Status.OK)]
 
 
+def test_a_table_has_256_bytes_and_a_product_a_factor(program: Program) -> None:
+    data = program.blob.data
+    places = {node["kind"]: at for at, node in sections(data)}
+    if Kind.TABLE not in places:
+        return
+    for kind, field, value, status in (
+        (Kind.TABLE, "section_bytes", NODE_HEADER.size, Status.SECTION),
+        (Kind.TABLE, "section_bytes", NODE_HEADER.size + 252, Status.SECTION),
+        (Kind.TABLE, "kind", Kind.PAD, Status.TOPOLOGY),
+        (Kind.MUL, "factor0", 0, Status.LAYER),
+        (Kind.MUL, "factor0", 1 << 16, Status.LAYER),
+        (Kind.MUL, "shift", 16, Status.LAYER),
+        (Kind.MUL, "lo", 255, Status.LAYER),
+    ):
+        out, base = bytearray(data), places[kind] + NODE_HEADER.offset(field)
+        form = next(f.format for f in NODE_HEADER.fields if f.name == field)
+        struct.pack_into(f"<{form}", out, base, value)
+        assert program.fuzz([reseal(bytes(out))]) == [(status, Status.OK)], (kind, field, value)
+
+
 def test_a_damaged_section_behind_a_right_checksum(program: Program) -> None:
     at, _ = next(sections(program.blob.data))
     out = bytearray(reseal(program.blob.data))

@@ -36,7 +36,7 @@ def writes_of(net: Net) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(max_examples=40, deadline=None)
-@given(qgraphs())
+@given(qgraphs(for_engine=True))
 def test_rebuilt_tensors_are_the_golden_ones(graph: QGraph) -> None:
     try:
         net = planned(graph)

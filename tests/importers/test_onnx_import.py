@@ -66,6 +66,19 @@ def test_nodes_keep_their_names() -> None:
     assert graph.nodes[1].op == Clip(0.0, float("inf"))
 
 
+def test_a_dilation_along_an_axis_of_one_tap_means_nothing() -> None:
+    def dilation(kernel: tuple[int, int]) -> tuple[int, int]:
+        conv = node("Conv", "x w", "y", dilations=[2, 3], auto_pad="SAME_UPPER")
+        graph = import_onnx(model([conv], w=np.ones((2, 1, *kernel), np.float32)), "m.onnx").graph
+        assert graph.shapes[graph.outputs[0]] == (2, 6, 6)
+        assert isinstance(graph.nodes[0].op, Conv)
+        return graph.nodes[0].op.dilation
+
+    assert dilation((3, 3)) == (2, 3)
+    assert dilation((3, 1)) == (2, 1)
+    assert dilation((1, 1)) == (1, 1)
+
+
 def test_equal_node_names_are_told_apart() -> None:
     graph = import_onnx(model([node("Relu", "x", "a"), node("Relu", "a", "y")]), "m.onnx").graph
     assert [n.name for n in graph.nodes] == ["the_Relu", "the_Relu_1"]
@@ -244,9 +257,9 @@ def test_fixed_sizes_are_not_changed() -> None:
 
 
 def test_unknown_operators_are_named_with_what_is_supported() -> None:
-    message = refusal(model([node("Sigmoid", "x", "y")]))
-    assert message.startswith("m.onnx: node the_Sigmoid (Sigmoid): the operator is not supported (supported: Add ")
-    assert " Unsqueeze)" in message
+    message = refusal(model([node("Sin", "x", "y")]))
+    assert message.startswith("m.onnx: node the_Sin (Sin): the operator is not supported (supported: Abs Add ")
+    assert message.endswith(" Unsqueeze Where)")
 
 
 def test_operators_of_other_domains_are_named() -> None:
@@ -258,13 +271,42 @@ def test_operators_of_other_domains_are_named() -> None:
 @pytest.mark.parametrize(
     ("nodes", "constants", "message"),
     [
-        ([node("Conv", "x w", "y", dilations=[1, 2])], {"w": WEIGHT}, r"dilation 1 is supported, found (1, 2)"),
+        (
+            [node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2])],
+            {},
+            "dilation 1 is supported, found (1, 2)",
+        ),
+        (
+            [node("ReduceMax", "x c", "y")],
+            {"c": np.array([1])},
+            "the maximum over height and width is supported, found",
+        ),
+        (
+            [node("Less", "x c", "b"), node("Where", "b x x", "y")],
+            {"c": np.ones(6, np.float32)},
+            "its bound (input",
+        ),
         ([node("Conv", "x x", "y")], {}, "its weight (input 1) must be constant"),
         ([node("Clip", "x v", "r"), node("Conv", "r w", "y")], {"w": WEIGHT, "v": np.float32("nan")}, ""),
         ([node("MaxPool", "x", "y", kernel_shape=[2, 2], pads=[2, 0, 0, 0])], {}, "pads smaller than the kernel"),
         ([node("Pad", "x p", "y", mode="reflect")], {"p": np.array([0, 0, 1, 1, 0, 0, 1, 1])}, "found reflect"),
         ([node("Pad", "x p", "y")], {"p": np.array([0, 0, -1, 0, 0, 0, 0, 0])}, "non-negative padding"),
-        ([node("Mul", "x x", "y")], {}, "its factor (input 1) must be constant"),
+        ([node("GlobalMaxPool", "x", "p"), node("Sub", "x p", "y")], {}, "two tensors of one shape are supported"),
+        (
+            [node("MaxPool", "x", "p", kernel_shape=[6, 1]), node("Mul", "x p", "y")],
+            {},
+            "or a factor of one number a channel, are supported, found [(1, 1, 6, 6), (1, 1, 1, 6)]",
+        ),
+        (
+            [node("Pow", "x c", "y")],
+            {"c": np.ones((1, 6))},
+            "its exponent (input 1) is one number where supported",
+        ),
+        (
+            [node("Max", "x c", "y")],
+            {"c": np.ones((1, 6), np.float32)},
+            "its bound (input 1) is one number where supported",
+        ),
         ([node("Add", "x c", "y")], {"c": np.ones(6, np.float32)}, "a constant per channel (1) or a scalar"),
         ([node("Softmax", "x", "y", axis=1)], {}, "an axis of all scores of a picture"),
         ([node("Transpose", "x", "y")], {}, "is supported on constants only"),

@@ -97,6 +97,8 @@ def layer(w: Writer, kind: str) -> None:
             groups = draw(st.sampled_from([g for g in (1, channels) if channels % g == 0]))
             out = groups * draw(st.integers(1, 2))
             kernel = attributes["kernel_shape"]
+            if "auto_pad" not in attributes and draw(st.booleans()):
+                attributes["dilations"] = [draw(st.integers(1, 2)) for _ in kernel]
             if draw(st.booleans()):
                 del attributes["kernel_shape"]
             weights = [w.constant(w.floats(out, channels // groups, *kernel))]
@@ -127,6 +129,16 @@ def layer(w: Writer, kind: str) -> None:
                 w.push(kind, [w.last], first=c)
             else:
                 w.push(kind, [c])
+        case "PRelu":
+            w.push(kind, [w.constant(w.floats(*draw(st.sampled_from([(1,), (channels, 1, 1)]))))])
+        case "pair":
+            other = draw(st.sampled_from([name for name, shape in w.seen if shape == w.shape]))
+            w.push(draw(st.sampled_from(["Sub", "Mul", "Max", "Min"])), [other])
+        case "gate":
+            planes = w.last
+            w.push("GlobalMaxPool")
+            w.push("Sigmoid")
+            w.push("Mul", [w.last], first=planes)
         case "join":
             other, shape = draw(st.sampled_from([s for s in w.seen if s[1][1:] == w.shape[1:]]))
             if shape == w.shape and draw(st.booleans()):
@@ -190,7 +202,8 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
     shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8)))
     w = Writer(draw, draw(st.sampled_from(OPSETS)), shape)
     kinds = ["Conv", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Pad", "Add", "Sub"]
-    kinds += ["Mul", "Div", "join", "Identity", "Dropout"]
+    kinds += ["Mul", "Div", "join", "Identity", "Dropout", "PRelu", "pair", "gate"]
+    kinds += ["Abs", "Elu", "LeakyRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
     for _ in range(draw(st.integers(1, 6))):
         layer(w, draw(st.sampled_from(kinds)))
         try:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dcgen.compress.functions import merge_functions
 from dcgen.errors import ConfigError, ModelError, UnsupportedError
 from dcgen.importers import load
 from dcgen.importers.torch_import import import_module
@@ -58,6 +59,56 @@ def test_a_module(residual: "nn.Module") -> None:
     np.testing.assert_allclose(np.exp(scores) / np.exp(scores).sum(1, keepdims=True), theirs, atol=1e-5)
 
 
+ACTIVATIONS = (
+    *(nn.CELU(0.7), nn.ELU(), nn.GELU(), nn.GELU("tanh"), nn.Hardshrink(), nn.Hardsigmoid(), nn.Hardswish()),
+    *(nn.LeakyReLU(0.2), nn.LogSigmoid(), nn.Mish(), nn.PReLU(), nn.SELU(), nn.SiLU(), nn.Softplus(2.0)),
+    *(nn.Softshrink(), nn.Softsign(), nn.Tanh(), nn.Tanhshrink(), nn.Threshold(0.1, -0.2)),
+)
+
+
+@pytest.mark.parametrize("module", ACTIVATIONS, ids=lambda m: type(m).__name__)
+def test_an_activation_becomes_one_function(module: "nn.Module") -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), module)
+    graph = merge_functions(import_module(network, (3, 8, 8)).graph)
+    assert [type(n.op).__name__ for n in graph.nodes] == ["Conv", "Function"]
+    x = 3 * torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        theirs = network(x).numpy()
+    np.testing.assert_allclose(
+        evaluate(graph, {graph.inputs[0].name: x.numpy()})[graph.outputs[0]], theirs, rtol=1e-4, atol=1e-5
+    )
+
+
+class Excited(nn.Module):
+    """A gate for each channel, of averages and of maxima."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.slopes = nn.Conv2d(3, 6, 3, padding=2, dilation=2), nn.PReLU(6)
+        self.narrow, self.wide = nn.Linear(6, 2), nn.Linear(2, 6)
+
+    def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+        x = self.slopes(self.conv(x))
+        averages, maxima = x.mean((2, 3)), nn.functional.adaptive_max_pool2d(x, 1).flatten(1)
+        gate = torch.sigmoid(
+            self.wide(torch.relu(self.narrow(averages))) + self.wide(torch.relu(self.narrow(maxima)))
+        )
+        return x * gate[:, :, None, None]
+
+
+def test_a_gate_of_averages_and_maxima() -> None:
+    torch.manual_seed(0)
+    network = Excited()
+    graph = import_module(network, (3, 8, 8)).graph
+    x = torch.randn(2, 3, 8, 8)
+    with torch.no_grad():
+        theirs = network(x).numpy()
+    np.testing.assert_allclose(
+        evaluate(graph, {graph.inputs[0].name: x.numpy()})[graph.outputs[0]], theirs, rtol=1e-4, atol=1e-5
+    )
+
+
 def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
     from dcgen.models.torch_squeezenet import SqueezeNet
 
@@ -84,8 +135,10 @@ def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
 
 
 def test_modules_beyond_our_operators_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"gate: node .* \(Sigmoid\): the operator is not supported"):
-        import_module(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sigmoid()), (1, 8, 8), "gate")
+    with pytest.raises(
+        UnsupportedError, match=r"shuffled: node .* \(DepthToSpace\): the operator is not supported"
+    ):
+        import_module(nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelShuffle(2)), (1, 8, 8), "shuffled")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

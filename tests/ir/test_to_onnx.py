@@ -18,8 +18,10 @@ from dcgen.ir.graph import (
     AvgPool,
     Clip,
     Concat,
+    Constant,
     Conv,
     Flatten,
+    Function,
     GlobalAvgPool,
     Graph,
     Input,
@@ -27,12 +29,16 @@ from dcgen.ir.graph import (
     Node,
     Op,
     Pad,
+    Pairwise,
     Shape,
+    Step,
     Weight,
+    Where,
 )
 from dcgen.ir.ops import window_count
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.ir.verify import verify
+from tests.graphs import FUNCTIONS
 
 BOUNDS = (0.0, float("inf")), (0.0, 6.0), (-1.0, 0.5), (-float("inf"), 0.25)
 
@@ -48,7 +54,9 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
     def pads(limit: tuple[int, int]) -> tuple[int, int, int, int]:
         return tuple(draw(st.integers(0, limit[i % 2])) for i in range(4))
 
-    kind = draw(st.sampled_from(["conv", "affine", "clip", "max", "average", "global", "pad", "flatten"]))
+    kind = draw(
+        st.sampled_from(["conv", "affine", "clip", "max", "average", "global", "pad", "flatten", "function"])
+    )
     kernel = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
     inner = (kernel[0] - 1, kernel[1] - 1)
@@ -56,8 +64,12 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
         case "conv":
             groups = draw(st.sampled_from([g for g in (1, 2, channels) if channels % g == 0]))
             out = groups * draw(st.integers(1, 3))
-            weight = Weight(arrays(out, channels // groups, *kernel))
-            return Conv(weight, arrays(out), stride, pads((2, 2)), groups)
+            weight, padded = Weight(arrays(out, channels // groups, *kernel)), pads((2, 2))
+            dilation = tuple(
+                draw(st.integers(1, (n + min(padded[i], padded[i + 2]) - 1) // (k - 1))) if k > 1 else 1
+                for i, (n, k) in enumerate(zip((height, width), kernel, strict=True))
+            )
+            return Conv(weight, arrays(out), stride, padded, groups, dilation)
         case "affine":
             return Affine(arrays(channels), arrays(channels))
         case "clip":
@@ -68,6 +80,8 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
             return AvgPool(kernel, stride, pads(inner), draw(st.booleans()), draw(st.booleans()))
         case "pad":
             return Pad(pads((2, 2)), draw(st.sampled_from([0.0, -1.5])))
+        case "function":
+            return Function((draw(st.sampled_from(FUNCTIONS)),))
         case "flatten" if (height, width) != (1, 1):
             return Flatten()
         case _:
@@ -83,16 +97,20 @@ def graphs(draw: st.DrawFn) -> Graph:
     for n in range(draw(st.integers(1, 8))):
         source = draw(st.sampled_from(list(graph.shapes)))
         shape = graph.shapes[source]
-        join = draw(st.sampled_from(["none", "none", "none", "add", "concat"]))
+        join = draw(st.sampled_from(["none", "none", "none", "add", "concat", "pair", "gate"]))
         others = [
             t
             for t, s in graph.shapes.items()
-            if (s if join == "add" else s[1:]) == (shape if join == "add" else shape[1:])
+            if (
+                s[1:] == shape[1:] if join == "concat" else s == (shape[0], 1, 1) if join == "gate" else s == shape
+            )
         ]
-        if join == "none":
+        if join == "none" or not others:
             node = Node(f"n{n}", draw(operators(shape, rng)), (source,))
         else:
-            node = Node(f"n{n}", Add() if join == "add" else Concat(), (source, draw(st.sampled_from(others))))
+            pair = Pairwise("Mul" if join == "gate" else draw(st.sampled_from(["Sub", "Mul", "Max", "Min"])))
+            op = {"add": Add(), "concat": Concat()}.get(join, pair)
+            node = Node(f"n{n}", op, (source, draw(st.sampled_from(others))))
         graph = graph.with_nodes([*graph.nodes, node], outputs=(f"n{n}",))
     live, needed = [], set(graph.outputs)
     for node in reversed(graph.nodes):
@@ -136,6 +154,22 @@ def test_onnxruntime_computes_what_evaluate_says_in_every_tensor(graph: Graph, b
 @given(graphs())
 def test_the_file_imports_as_the_graph_it_was_made_from(graph: Graph) -> None:
     assert_equal(import_onnx(to_onnx(graph), "file").graph, graph)
+
+
+def test_a_choice_is_imported_as_what_it_computes() -> None:
+    """Its condition is a number here and a truth value in the file."""
+    nodes = (
+        Node("g", Function((Step("Greater", (0, Constant(0.5))),)), ("x",)),
+        Node("e", Function((Step("Exp"),)), ("x",)),
+        Node("y", Where(), ("g", "x", "e")),
+    )
+    graph = verify(Graph("g", (Input("x", (2, 3, 4)),), nodes, ("y",)))
+    x = np.random.default_rng(0).normal(size=(2, 2, 3, 4)).astype(np.float32)
+    again = import_onnx(to_onnx(graph), "file").graph
+    for found in (graph, again):
+        (theirs,) = run(to_onnx(found), {"x": x})
+        np.testing.assert_allclose(theirs, np.where(x > 0.5, x, np.exp(x)), rtol=1e-6)
+        np.testing.assert_allclose(evaluate(found, {"x": x})[found.outputs[0]], theirs, rtol=1e-6)
 
 
 def test_the_round_trip_notices_a_changed_weight() -> None:

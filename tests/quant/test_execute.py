@@ -6,8 +6,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgen.errors import GraphError, NumericError
-from dcgen.quant.execute import convolve, execute
-from dcgen.quant.qgraph import QAvgPool, QConv, QGraph, QMaxPool, QNode, QScores, QTensor, Requant
+from dcgen.quant.execute import _byte_node, convolve, execute
+from dcgen.quant.qgraph import (
+    QAvgPool,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QMul,
+    QNode,
+    QScores,
+    QTable,
+    QTensor,
+    Requant,
+)
 from dcgen.quant.verify import accumulator_range, verify
 
 
@@ -140,3 +151,51 @@ def test_the_accumulator_proof_is_tight_and_enforced():
     )
     with pytest.raises(NumericError, match=r"c: accumulator needs .*, more than 32 bits"):
         _graph(QNode("c", wide, ("x",)))
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rng=st.integers(0, 2**32 - 1).map(np.random.default_rng),
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4)),
+    gate=st.booleans(),
+    bits=st.integers(0, 15),
+)
+def test_a_product_is_that_of_numbers_without_bound(rng, shape, gate, bits):
+    shapes = {"a": shape, "b": (shape[0], 1, 1) if gate else shape, "y": shape}
+    tensors = {n: QTensor(n, s, 1.0, int(rng.integers(0, 256)), (0,) * s[0]) for n, s in shapes.items()}
+    lo, hi = sorted(rng.integers(0, 256, 2).tolist())
+    r = _requant(lo, hi, int(rng.integers(0, 1 << 16)), int(rng.integers(17, 33)))
+    node = QNode("y", QMul(1 << bits, r), ("a", "b"))
+    a, b = (rng.integers(0, 256, (2, *shapes[n])).astype(np.uint8) for n in "ab")
+    graph = QGraph("g", tensors["a"], tensors, (node,), 1.0)
+    found = _byte_node(graph, node, [a, b])
+    za, zb, zy = (tensors[n].zero_point for n in "aby")
+    for at in np.ndindex(*a.shape):
+        other = b[at[0], at[1], 0, 0] if gate else b[at]
+        acc = (int(a[at]) - za) * (int(other) - zb) << bits
+        assert -(2**31) <= acc < 2**31, "any factor that lowering gives fits"
+        rounded = (acc * int(r.mult[0]) + (1 << int(r.shift[0]) - 1)) >> int(r.shift[0])
+        assert found[at] == min(max(zy + rounded, lo), hi)
+    low, high = accumulator_range(node, graph)
+    corners = [(x - za) * (y - zb) << bits for x in (0, 255) for y in (0, 255)]
+    assert (low, high) == (min(corners), max(corners))
+
+
+def test_a_table_is_looked_up():
+    table = np.random.default_rng(0).integers(0, 256, 256).astype(np.uint8)
+    g = _graph(QNode("t", QTable(table), ("x",)), out=(1, 5, 5))
+    x = np.random.default_rng(1).integers(0, 256, (3, 5, 5, 1)).astype(np.uint8)
+    trace = {}
+    execute(g, x, trace)
+    for byte, found in zip(trace["x"].ravel(), trace["t"].ravel(), strict=True):
+        assert found == table[byte]
+
+
+def test_tables_and_products_keep_their_rules():
+    short = QNode("t", QTable(np.zeros(255, np.uint8)), ("x",))
+    with pytest.raises(GraphError, match=r"t: needs a table of 256 bytes, found uint8 \(255,\)"):
+        _graph(short, out=(1, 5, 5))
+    with pytest.raises(GraphError, match=r"QMul: multiplies \(1, 5, 5\) by \(1, 3, 3\)"):
+        QMul(1, _requant()).shape([(1, 5, 5), (1, 3, 3)])
+    with pytest.raises(NumericError, match=r"m: accumulator needs .* more than 32 bits"):
+        _graph(QNode("m", QMul((1 << 16) - 1, _requant()), ("x", "x")), out=(1, 5, 5))

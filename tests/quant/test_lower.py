@@ -11,13 +11,27 @@ from dcgen.compress.uniform import grid
 from dcgen.errors import ConfigError, GraphError, NumericError
 from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import AvgPool, Clip, Concat, Conv, GlobalAvgPool, Graph, Input, MaxPool, Node, Weight
+from dcgen.ir.graph import (
+    AvgPool,
+    Clip,
+    Concat,
+    Conv,
+    Function,
+    GlobalAvgPool,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Pairwise,
+    Step,
+    Weight,
+)
 from dcgen.pictures import explicit
 from dcgen.quant.execute import execute
 from dcgen.quant.levels import integer_levels
 from dcgen.quant.lower import lower
-from dcgen.quant.qgraph import QAdd, QConcat, QConv, QScores
-from dcgen.quant.ranges import calibrate
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QMul, QScores, QTable
+from dcgen.quant.ranges import Range, calibrate
 from dcgen.quant.scales import with_copies
 from tests.graphs import conv, graphs
 
@@ -119,6 +133,60 @@ def test_a_tensor_needed_in_two_places_is_copied_exactly(rng):
     trace = {}
     execute(q, _pictures(), trace)
     np.testing.assert_array_equal(trace["j"][:, :2], trace["j"][:, 2:])
+
+
+def test_a_dilated_kernel_has_zeros_between_its_taps(rng):
+    op = conv(rng, 4, 3, (3, 2), dilation=(2, 3))
+    g, q = quantize(_net(Node("d", op, ("x",)), out="d"), _pictures())
+    indices, given = q.nodes[0].op.indices, g.nodes[0].op.weight.levels.indices
+    assert indices.shape == (4, 3, 5, 4)
+    np.testing.assert_array_equal(indices[:, :, ::2, ::3], given)
+    assert np.count_nonzero(indices) == np.count_nonzero(given)
+    reference = evaluate(g, {"x": PRE.centred(_pictures())})["d"].reshape(2, -1)
+    np.testing.assert_allclose(execute(q, _pictures()) * q.score_scale, reference, atol=2 * q.score_scale)
+
+
+def test_the_bytes_in_front_of_a_function_stop_where_it_does(rng):
+    wide = conv(rng, 4, 3, (1, 1))
+    wide = Conv(Weight(20 * wide.weight.values), wide.bias)
+    g = _net(Node("c", wide, ("x",)), Node("f", Function((Step("HardSwish"),)), ("c",)), out="f")
+    _, q = quantize(g, _pictures())
+    assert [type(n.op) for n in q.nodes] == [QConv, QTable, QScores]
+    t = q.tensors["c"]
+    assert -t.zero_point * t.scale == pytest.approx(-3, abs=t.scale)
+
+
+def test_a_gate_scales_channels(rng):
+    g = _net(
+        Node("c", conv(rng, 4, 3, (3, 3)), ("x",)),
+        Node("p", GlobalAvgPool(), ("c",)),
+        Node("e", conv(rng, 4, 4, (1, 1)), ("p",)),
+        Node("s", Function((Step("HardSigmoid", (0,), (("alpha", 0.2), ("beta", 0.5))),)), ("e",)),
+        Node("y", Pairwise("Mul"), ("c", "s")),
+        out="y",
+    )
+    g, q = quantize(g, _pictures())
+    assert [type(n.op) for n in q.nodes] == [QConv, QAvgPool, QConv, QTable, QMul, QScores]
+    reference = evaluate(g, {"x": PRE.centred(_pictures())})["y"].reshape(2, -1)
+    np.testing.assert_allclose(execute(q, _pictures()) * q.score_scale, reference, atol=4 * q.score_scale)
+
+
+def test_a_product_far_smaller_than_its_factors_gets_a_finer_accumulator(rng):
+    two = _net(
+        Node("a", conv(rng, 4, 3, (1, 1)), ("x",)),
+        Node("b", conv(rng, 4, 3, (1, 1)), ("x",)),
+        Node("y", Pairwise("Mul"), ("a", "b")),
+        out="y",
+    )
+    two = with_copies(shared(canonical(two, PRE)))
+    ranges = {"a": Range(-1, 1), "b": Range(-1, 1), "y": Range(0, 1e-3)}
+    product = lower(two, ranges, PRE.camera_mean)
+    op = product.nodes[2].op
+    unit = (2 / 255) ** 2 / op.factor
+    assert op.factor == 32 and 0.25 < unit / product.tensors["y"].scale < 0.5
+    ranges["y"] = Range(0, 1e-9)
+    widened = lower(two, ranges, PRE.camera_mean)
+    assert widened.nodes[2].op.factor == 1 << 15 and widened.tensors["y"].scale > 1e-11
 
 
 def test_a_final_global_average_becomes_undivided_sums(rng):

@@ -84,7 +84,7 @@ def networks(count: int) -> list[tuple[QGraph, Blob, EnginePlan]]:
         max_examples=40 * count, deadline=None, suppress_health_check=list(HealthCheck), database=None,
         phases=[Phase.generate],
     )  # fmt: skip
-    @given(qgraphs(max_nodes=6))
+    @given(qgraphs(max_nodes=6, for_engine=True))
     def draw(graph: QGraph) -> None:
         found = len(whole) + len(strips)
         if found == count:

@@ -14,7 +14,7 @@ from dcgen.encode.schema import Coding, Kind
 from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.limits import at_most
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QNode, QTable
 
 MAX_INPUT_CHANNELS: Final = 16
 """Channels of the picture: the engine's table of pad bytes has one entry for each."""
@@ -26,9 +26,18 @@ CODINGS: Final = (Coding.JOINT, Coding.GAPS)
 _at_most = partial(at_most, "the engine")
 
 
+def without_step(node: QNode) -> PlanError:
+    """The error that refuses a product or a table."""
+    does = "multiplies two tensors" if isinstance(node.op, QMul) else "is a function that is looked up in a table"
+    return PlanError(node.name, f"{does}, which the engine cannot do", "microcontrollers can")
+
+
 def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters) -> None:
     """Raise PlanError for the first thing of ``graph`` or ``blob`` that an engine has no room for."""
     p = parameters
+    for node in graph.nodes:
+        if isinstance(node.op, QMul | QTable):
+            raise without_step(node)
     _at_most(graph.name, "tensors", len(graph.nodes), p.max_tensors)
     _at_most(graph.input.name, "channels", graph.input.shape[0], MAX_INPUT_CHANNELS)
     for node in graph.nodes:

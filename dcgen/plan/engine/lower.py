@@ -13,9 +13,22 @@ from dcgen.encode.schema import Kind
 from dcgen.errors import PlanError
 from dcgen.hw.contract.commands import Fill
 from dcgen.plan.engine.draft import Draft
+from dcgen.plan.engine.limits import without_step
 from dcgen.plan.engine.ops import ConvOp, PoolOp, ScoresOp, SectionOp, TapRef, Work
 from dcgen.quant.execute import divisors
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QMul,
+    QNode,
+    QPad,
+    QScores,
+    QTable,
+)
 
 
 def lower(graph: QGraph) -> Work:
@@ -52,6 +65,8 @@ class _Lowering:
                 channels = self.graph.tensors[node.inputs[0]].shape[0]
                 tensor = self.draft.number[node.inputs[0]]
                 self.draft.ops.append(ScoresOp(index, None, source, op.total, channels, tensor))
+            case QMul() | QTable():
+                raise without_step(node)
             case _:
                 assert_never(op)
 

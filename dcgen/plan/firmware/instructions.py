@@ -17,7 +17,20 @@ from dcgen.encode.blob import Blob
 from dcgen.plan.firmware.conv_work import conv_work
 from dcgen.plan.firmware.instruction_costs import INSTRUCTIONS
 from dcgen.plan.firmware.plan import FirmwarePlan, NodePlan
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QMaxPool, QNode, QPad, QScores, QTensor
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMaxPool,
+    QMul,
+    QNode,
+    QPad,
+    QScores,
+    QTable,
+    QTensor,
+)
 from dcgen.targets import Extension, Target
 
 Work = Mapping[str, float]
@@ -112,6 +125,10 @@ def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
             return {"average": outputs, "average_row": outputs * kh, "average_tap": outputs * kh * kw}
         case QAdd():
             return {"add_row": rows, "add": outputs}
+        case QMul():
+            return {"mul_row": rows, "mul": outputs}
+        case QTable():
+            return {"lookup_row": rows, "lookup": outputs}
         case QPad():
             return {"pad_row": rows, "pad": outputs}
         case QScores():

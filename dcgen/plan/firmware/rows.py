@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dcgen.quant.qgraph import QGraph, QNode, QOp, QScores
+from dcgen.quant.qgraph import QGraph, QMul, QNode, QOp, QScores
 
 
 def rows_of(graph: QGraph, node: QNode) -> int:
@@ -20,5 +20,7 @@ def reads(op: QOp, rows: int, height: int) -> int:
 
 def holds(op: QOp, rows: int, height: int) -> int:
     """The first of the ``height`` input rows that output rows from ``rows`` on are made of."""
+    if isinstance(op, QMul) and height == 1:
+        return 0  # a gate, which all rows are made of
     _, stride, pad = op.vertical
     return min(max(rows * stride - pad, 0), height)

@@ -71,7 +71,7 @@ def cases(count: int, number: int, steps: tuple[int, int] = (6, 40)) -> list[Cas
 
     @seed(number)
     @settings(max_examples=12 * count, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(qgraphs(max_nodes=4))
+    @given(qgraphs(max_nodes=4, for_engine=True))
     def draw(graph: QGraph) -> None:
         if len(found) == count:
             return

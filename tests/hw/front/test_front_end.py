@@ -35,7 +35,7 @@ def planned_networks(count: int, number: int, max_nodes: int = 4) -> list[Planne
 
     @seed(number)
     @settings(max_examples=2 * count, deadline=None, suppress_health_check=list(HealthCheck), database=None)
-    @given(qgraphs(max_nodes=max_nodes))
+    @given(qgraphs(max_nodes=max_nodes, for_engine=True))
     def draw(graph: QGraph) -> None:
         blob = encode(graph, CODINGS[len(found) % 3])
         try:

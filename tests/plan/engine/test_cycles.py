@@ -27,7 +27,7 @@ ENGINE = EngineParameters(
 
 
 @settings(max_examples=30, deadline=None)
-@given(qgraphs())
+@given(qgraphs(for_engine=True))
 def test_steps_and_causes_each_sum_to_the_total(graph: QGraph) -> None:
     blob = encode(graph)
     try:
@@ -77,7 +77,7 @@ def test_macs_are_those_of_a_convolution_of_ones() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(qgraphs())
+@given(qgraphs(for_engine=True))
 def test_stream_facts_count_every_entry_of_either_coding(graph: QGraph) -> None:
     for settings_ in (CodingSettings(), CodingSettings("deep-compression", 3, 5)):
         found = stream_facts(encode(graph, settings_).data)

@@ -16,7 +16,20 @@ from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
 from dcgen.models.spec import SqueezeNetSpec
 from dcgen.plan.engine.plan import TENSORS, summary
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConcat, QConv, QGraph, QNode, QScores, QTensor, Requant
+from dcgen.quant.lower import dilated
+from dcgen.quant.qgraph import (
+    QAdd,
+    QAvgPool,
+    QConcat,
+    QConv,
+    QGraph,
+    QMul,
+    QNode,
+    QScores,
+    QTable,
+    QTensor,
+    Requant,
+)
 from tests.plan.engine.engine_run import assert_equal_to_golden, planned
 from tests.squeezenets import squeezenet
 from tests.strategies import qgraphs
@@ -31,11 +44,17 @@ ENGINES = st.builds(
 ONE = Requant(np.array([1 << 14], np.uint16), np.array([17], np.uint8))
 
 
-def one_node(op: QConv | QAvgPool, shape: tuple[int, int, int], out: tuple[int, int, int]) -> QGraph:
+def one_node(op: QConv | QAvgPool | QTable, shape: tuple[int, int, int], out: tuple[int, int, int]) -> QGraph:
     """A network of ``op`` alone, from a picture to scores."""
     tensors = {n: QTensor(n, s, 1.0, 0, (0,) * s[0]) for n, s in (("picture", shape), ("node", out))}
     nodes = QNode("node", op, ("picture",)), QNode("scores", QScores(False), ("node",))
     return QGraph("net", tensors["picture"], tensors, nodes, 1.0)
+
+
+def product() -> QGraph:
+    """A network of the product of a picture with itself."""
+    graph = one_node(QTable(np.zeros(256, np.uint8)), (1, 5, 5), (1, 5, 5))
+    return replace(graph, nodes=(QNode("node", QMul(1, ONE), ("picture", "picture")), graph.nodes[1]))
 
 
 def conv(shape: tuple[int, int, int, int], stride: tuple[int, int] = (1, 1)) -> QConv:
@@ -44,7 +63,7 @@ def conv(shape: tuple[int, int, int, int], stride: tuple[int, int] = (1, 1)) -> 
 
 
 @settings(max_examples=40, deadline=None)
-@given(qgraphs(), ENGINES)
+@given(qgraphs(for_engine=True), ENGINES)
 def test_any_network_equals_the_golden_model(graph: QGraph, engine: EngineParameters) -> None:
     try:
         plan = planned(graph, engine)
@@ -55,7 +74,7 @@ def test_any_network_equals_the_golden_model(graph: QGraph, engine: EngineParame
 
 
 @settings(max_examples=25, deadline=None)
-@given(qgraphs(max_nodes=8), ENGINES)
+@given(qgraphs(max_nodes=8, for_engine=True), ENGINES)
 def test_less_memory_gives_the_same_bytes_until_it_is_refused(graph: QGraph, engine: EngineParameters) -> None:
     words = engine.words
     while words:
@@ -66,6 +85,13 @@ def test_less_memory_gives_the_same_bytes_until_it_is_refused(graph: QGraph, eng
         assert plan.words_used <= words
         assert_equal_to_golden(graph, plan)
         words = min(words - 1, plan.schedule.live_words * 3 // 4)
+
+
+def test_a_dilated_kernel_is_a_larger_one_with_zeros() -> None:
+    op = conv((2, 1, 3, 3))
+    op = replace(op, indices=dilated(op.indices, (2, 3)), pads=(2, 3, 2, 3))
+    graph = one_node(op, (1, 9, 8), (2, 9, 8))
+    assert_equal_to_golden(graph, planned(graph, EngineParameters(lanes=8, requantizers=2, picture_bytes=8)))
 
 
 def test_digits_fit_without_strips() -> None:
@@ -154,6 +180,16 @@ def test_buffers_alive_together_do_not_overlap() -> None:
             one_node(QAvgPool((1, 1), (1, 1), (0, 0, 0, 0), False, False, 1 << 20, ONE), (1, 5, 5), (1, 5, 5)),
             {},
             ("node", "65535"),
+        ),
+        (
+            one_node(QTable(np.zeros(256, np.uint8)), (1, 5, 5), (1, 5, 5)),
+            {},
+            ("node: is a function that is looked up in a table, which the engine cannot do",),
+        ),
+        (
+            product(),
+            {},
+            ("node: multiplies two tensors, which the engine cannot do (microcontrollers can)",),
         ),
     ),
 )  # fmt: skip

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcgen.plan.firmware.rows import holds, reads, rows_of
-from dcgen.quant.qgraph import QAdd, QMaxPool, QPad, Requant
+from dcgen.quant.qgraph import QAdd, QMaxPool, QMul, QPad, Requant
 from tests.firmware.nets import every_operator
 
 SMALL = st.integers(1, 9)
@@ -36,6 +36,12 @@ def test_a_pad_copies_rows(height: int, top: int) -> None:
 
 def test_all_else_goes_row_by_row() -> None:
     op = QAdd((1,), Requant(np.ones(1, np.uint16), np.full(1, 17, np.uint8)))
+    assert [(reads(op, y, 5), holds(op, y, 5)) for y in range(6)] == [(y, y) for y in range(6)]
+
+
+def test_a_gate_is_held_until_the_last_row() -> None:
+    op = QMul(1, Requant(np.ones(1, np.uint16), np.full(1, 17, np.uint8)))
+    assert [(reads(op, y, 1), holds(op, y, 1)) for y in range(4)] == [(0, 0), (1, 0), (1, 0), (1, 0)]
     assert [(reads(op, y, 5), holds(op, y, 5)) for y in range(6)] == [(y, y) for y in range(6)]
 
 

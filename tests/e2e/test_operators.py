@@ -1,0 +1,211 @@
+"""Networks in spellings that users have go through every stage, and C computes what the golden model does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from dcgen.compress.fold import canonical
+from dcgen.importers import load
+from dcgen.importers.onnx_import import import_onnx
+from dcgen.ir.graph import Graph
+from dcgen.ir.runner import FloatRunner
+from dcgen.pictures import explicit
+from dcgen.quant.execute import execute
+from dcgen.quant.lower import lower
+from dcgen.quant.qgraph import QGraph
+from dcgen.quant.ranges import calibrate
+from dcgen.quant.scales import with_copies
+from tests.firmware.build import Program
+from tests.quant.test_lower import shared as with_levels
+
+PRE = {
+    3: explicit("rgb", (127.5,) * 3, (64.0,) * 3, "squash", None, 16),
+    4: explicit("as-is", (127.5,) * 4, (64.0,) * 4, "squash", None, 16),
+}
+CASES = ("act_hardswish", "act_leakyrelu", "squeeze_excite", "globalmax", "dilated")
+CASES += ("sigmoid_head", "max", "four_channels")
+ERROR = 0.04
+"""Root mean square of the error of the scores, relative to their own spread, where all weights keep 255 levels and
+this is more than one step of the scores."""
+
+
+def compiled(graph: Graph, pictures: np.ndarray) -> tuple[QGraph, np.ndarray]:
+    """The integer network of ``graph``, and the float network's scores of uint8 ``pictures`` [N, H, W, C]."""
+    preprocess = PRE[graph.inputs[0].shape[0]]
+    reference = FloatRunner(graph).run(preprocess.normalise(pictures))
+    ready = with_copies(with_levels(canonical(graph, preprocess)))
+    names = [n.name for n in ready.nodes]
+    centred = preprocess.centred(pictures)
+    ranges = calibrate(lambda: FloatRunner(ready, names).batches(centred), "minmax")
+    return lower(ready, ranges, preprocess.camera_mean), reference
+
+
+def goes_through_every_stage(graph: Graph, folder: Path) -> QGraph:
+    """Assert that scores follow the float network's and that C equals the golden model; the integer network."""
+    c, h, w = graph.inputs[0].shape
+    pictures = np.random.default_rng(0).integers(0, 256, (8, h, w, c), np.uint8)
+    found, reference = compiled(graph, pictures)
+    expected: dict[str, np.ndarray] = {}
+    scores = execute(found, pictures, expected)
+    error = np.sqrt(np.mean((scores * found.score_scale - reference) ** 2))
+    assert error <= max(ERROR * reference.std(), found.score_scale), (error, reference.std())
+    tensors, run = Program(folder, found).trace(pictures)
+    np.testing.assert_array_equal(run, scores)
+    for name, tensor in tensors.items():
+        np.testing.assert_array_equal(tensor, expected[name], err_msg=name)
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_user_s_network(case: str, shared: Path, tmp_path: Path) -> None:
+    goes_through_every_stage(load(shared / "cases" / f"{case}.onnx").graph, tmp_path)
+
+
+# ---- Networks as PyTorch exports them
+
+
+class Writer:
+    """An ONNX model node by node, each reading the one before unless it names others."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(0)
+        self.nodes: list[onnx.NodeProto] = []
+        self.constants: list[onnx.TensorProto] = []
+        self.last = "x"
+
+    def constant(self, values: object, kind: type = np.float32) -> str:
+        name = f"c{len(self.constants)}"
+        self.constants.append(numpy_helper.from_array(np.asarray(values, kind), name))
+        return name
+
+    def add(self, kind: str, *inputs: str, **attributes: object) -> str:
+        self.nodes.append(helper.make_node(kind, inputs or [self.last], [f"t{len(self.nodes)}"], **attributes))
+        self.nodes[-1].name = f"{kind.lower()}{len(self.nodes)}"
+        self.last = self.nodes[-1].output[0]
+        return self.last
+
+    def conv(self, source: str, inputs: int, outputs: int, kernel: int, **attributes: object) -> str:
+        groups = int(attributes.get("group", 1))  # type: ignore[call-overload]
+        fan = inputs // groups * kernel * kernel
+        weight = self.rng.normal(size=(outputs, inputs // groups, kernel, kernel)) * np.sqrt(2 / fan)
+        bias = self.rng.normal(size=outputs) / 4
+        return self.add("Conv", source, self.constant(weight), self.constant(bias), **attributes)
+
+    def model(self, opset: int = 18) -> onnx.ModelProto:
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 16, 16])
+        y = helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)
+        graph = helper.make_graph(self.nodes, "net", [x], [y], self.constants)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def silu(w: Writer) -> None:
+    x = w.last
+    w.add("Mul", x, w.add("Sigmoid", x))
+
+
+def hard_swish(w: Writer) -> None:
+    x = w.last
+    w.add("Clip", w.add("Add", x, w.constant(3.0)), w.constant(0.0), w.constant(6.0))
+    w.add("Div", w.add("Mul", x, w.last), w.constant(6.0))
+
+
+def gelu(w: Writer) -> None:
+    x = w.last
+    w.add("Erf", w.add("Div", x, w.constant(np.sqrt(2))))
+    w.add("Mul", w.add("Mul", x, w.add("Add", w.last, w.constant(1.0))), w.constant(0.5))
+
+
+def gelu_tanh(w: Writer) -> None:
+    x = w.last
+    w.add("Mul", w.add("Pow", x, w.constant(3.0)), w.constant(0.044715))
+    w.add("Tanh", w.add("Mul", w.add("Add", x, w.last), w.constant(np.sqrt(2 / np.pi))))
+    w.add("Mul", w.add("Mul", w.constant(0.5), x), w.add("Add", w.constant(1.0), w.last))
+
+
+def mish(w: Writer) -> None:
+    x = w.last
+    w.add("Mul", x, w.add("Tanh", w.add("Softplus", x)))
+
+
+def prelu(w: Writer) -> None:
+    w.add("PRelu", w.last, w.constant(np.linspace(-0.5, 0.9, 12).reshape(12, 1, 1)))
+
+
+def one_slope(w: Writer) -> None:
+    w.add("PRelu", w.last, w.constant([0.25]))
+
+
+def maxout(w: Writer) -> None:
+    x = w.last
+    w.add("Max", w.conv(x, 12, 12, 1), w.conv(x, 12, 12, 1))
+
+
+def plain(kind: str) -> Callable[[Writer], object]:
+    return lambda w: w.add(kind)
+
+
+ACTIVATIONS = {
+    "silu": (silu, 1),
+    "hard swish": (hard_swish, 1),
+    "gelu": (gelu, 1),
+    "gelu tanh": (gelu_tanh, 1),
+    "mish": (mish, 1),
+    "one slope": (one_slope, 1),
+    "prelu": (prelu, 0),
+    "maxout": (maxout, 0),
+    **{
+        kind: (plain(kind), 1)
+        for kind in ("Elu", "Selu", "Softplus", "Softsign", "Tanh", "HardSwish", "Abs", "Exp")
+    },
+}
+"""What writes an activation, and how many tables the integer network has for it."""
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation(name: str, tmp_path: Path) -> None:
+    activation, tables = ACTIVATIONS[name]
+    w = Writer()
+    w.conv("x", 3, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    activation(w)
+    w.conv(w.last, 12, 12, 3, group=12, pads=[2, 2, 2, 2], dilations=[2, 2])
+    w.add("GlobalMaxPool")
+    w.conv(w.last, 12, 5, 1)
+    model = w.model()
+    graph = import_onnx(model, "net").graph
+    x = w.rng.normal(size=(2, 3, 16, 16)).astype(np.float32)
+    session = ort.InferenceSession(model.SerializeToString())
+    expected = session.run(None, {"x": x})[0].reshape(2, -1)
+    np.testing.assert_allclose(FloatRunner(graph).run(x), expected, rtol=1e-4, atol=1e-5)
+    found = goes_through_every_stage(graph, tmp_path)
+    assert [type(n.op).__name__ for n in found.nodes].count("QTable") == tables
+
+
+@pytest.mark.parametrize("reshaped", [False, True])
+def test_squeeze_and_excite(reshaped: bool, tmp_path: Path) -> None:
+    """With convolutions on the averages, or with matrices on the flattened ones."""
+    w = Writer()
+    x = w.conv("x", 3, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("GlobalAveragePool", x)
+    if reshaped:
+        w.add("Flatten", w.last)
+        w.add("MatMul", w.last, w.constant(w.rng.normal(size=(12, 4)) / 2))
+        w.add("Relu")
+        w.add("MatMul", w.last, w.constant(w.rng.normal(size=(4, 12))))
+        w.add("Reshape", w.last, w.constant([-1, 12, 1, 1], np.int64))
+    else:
+        w.conv(w.last, 12, 4, 1)
+        w.add("Relu")
+        w.conv(w.last, 4, 12, 1)
+    gate = w.add("HardSigmoid")
+    w.add("Mul", gate, x)
+    w.add("GlobalAveragePool")
+    w.conv(w.last, 12, 5, 1)
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    assert [type(n.op).__name__ for n in found.nodes].count("QMul") == 1
