@@ -28,10 +28,14 @@ from dcgen.ir.graph import F32, Conv, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.progress import counted
 
-PROBE_ERROR = 0.01
-"""Share of the energy of a layer's outputs, per weight, that is the price of a bit when the layer's sensitivity is
-measured. The error is then large enough to stand out from rounding and small enough to be in proportion to its
-divergence."""
+PROBE_ERRORS = (0.006, 0.0085, 0.012, 0.017)
+"""Shares of the energy of a layer's outputs, per weight, that are the prices of a bit when the layer's sensitivity
+is measured, once at each of them. The errors are then large enough to stand out from rounding and small enough to
+be in proportion to their divergence. Errors of one size, but of other levels, differ in what they do by a fifth
+(docs/decisions/0006)."""
+LAST = 1.7
+"""Sensitivity of a convolution that no other one follows, over the measured one: errors of the others are made up
+for in part by those behind them, which is not measured (docs/decisions/0006)."""
 PROBE_PICTURES = 64
 """Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
 do less harm than elsewhere."""
@@ -212,11 +216,16 @@ class Quantizer:
                 raise NumericError(name, "reads values that are not finite on calibration pictures")
             problem = self.problem(name, moments)
             energy = problem.error(np.zeros_like(problem.target))
-            choice = rough(problem, PROBE_ERROR * energy / problem.target.size or 1.0)
-            weight, bias = self._applied(name, moments, choice)
-            loss = divergence({name: weight}, {name: bias})
+            loss = error = 0.0
+            for share in PROBE_ERRORS:
+                choice = rough(problem, share * energy / problem.target.size or 1.0)
+                weight, bias = self._applied(name, moments, choice)
+                loss += divergence({name: weight}, {name: bias})
+                error += choice.error
             self._problems[name] = problem
-            self._sensitivity[name] = loss / choice.error if choice.error > 0 else 0.0
+            self._sensitivity[name] = loss / error if error > 0 else 0.0
+        for name in groups(self.graph)[-1]:
+            self._sensitivity[name] *= LAST
 
     def _step(self, name: str, price: float) -> float | None:
         """The step of a layer at a price of a bit in its own errors, None where it is not known from a price close
