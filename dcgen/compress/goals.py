@@ -59,8 +59,8 @@ in coarse steps; on a large one, the usual slope says well how far it is to a li
 CLOSE_TO_ASKED = 0.04
 """Share of a limit that need not be used where a user has asked for it."""
 UNUSED = (0.01, 0.004)
-"""For small and for large networks: share of a size that need not be used. A hundredth of SqueezeNet's size is worth
-4 % of its divergence."""
+"""For small and for large networks: share of a size that need not be used. A hundredth of SqueezeNet's size is
+worth 4 % of its divergence."""
 SLOPES = {"fidelity": 0.5, "max_kl": 0.7, "max_error": 0.35, "max_top1_drop": 0.7, "max_bytes": 0.3}
 """By goal, the power of the price of a bit, or for a size of its reverse, to which the figure is about
 proportional."""

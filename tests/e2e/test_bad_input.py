@@ -58,14 +58,14 @@ def test_an_onnx_file_with_an_unsupported_operator(tmp_path: Path, refused: Call
     weight = numpy_helper.from_array(np.ones((4, 1, 3, 3), np.float32), "w")
     nodes = [
         helper.make_node("Conv", ["x", "w"], ["c"], name="first"),
-        helper.make_node("Tanh", ["c"], ["y"], name="squash"),
+        helper.make_node("Sin", ["c"], ["y"], name="wave"),
     ]
     pictures = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1, 16, 16])
     scores = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 4, 14, 14])
     opset = [helper.make_opsetid("", 17)]
     graph = helper.make_graph(nodes, "net", [pictures], [scores], [weight])
-    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "tanh.onnx")
-    refused([tmp_path / "tanh.onnx", "--preprocess", "digits"], "squash", "Tanh")
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "sine.onnx")
+    refused([tmp_path / "sine.onnx", "--preprocess", "digits"], "wave", "Sin")
 
 
 def test_a_model_of_two_inputs(tmp_path: Path, refused: Callable[..., None]) -> None:
