@@ -19,7 +19,7 @@ from typing import Literal
 from dcgen.compress.attempts import RANGE, Surcharge, Try, attempt, first_price, prices
 from dcgen.compress.evidence import Divergence, Trial
 from dcgen.compress.search import Line, Placed, Verdict, bracket, search
-from dcgen.compress.secondorder import Quantizer
+from dcgen.compress.secondorder import LARGE, Quantizer
 from dcgen.errors import ConfigError
 
 GoalName = Literal["fidelity", "max_kl", "max_error", "max_top1_drop", "max_bytes"]
@@ -46,8 +46,6 @@ fidelity then, and coarser levels would save few bytes for what they cost on top
 ROOM = 1.5
 """Loss that the first price may come to, over the one that the constraints on levels cost at any price: at prices
 below that, no surcharge makes a network sparse."""
-LARGE = 200_000
-"""Weights from which on a try takes so long that tries are saved."""
 TRIES = (16, 6)
 """Most tries of a search, for small and for large networks."""
 GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.06))

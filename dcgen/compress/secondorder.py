@@ -28,14 +28,17 @@ from dcgen.ir.graph import F32, Conv, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.progress import counted
 
-PROBE_ERRORS = (0.006, 0.0085, 0.012, 0.017)
-"""Shares of the energy of a layer's outputs, per weight, that are the prices of a bit when the layer's sensitivity
-is measured, once at each of them. The errors are then large enough to stand out from rounding and small enough to
-be in proportion to their divergence. Errors of one size, but of other levels, differ in what they do by a fifth
-(docs/decisions/0006)."""
-LAST = 1.7
-"""Sensitivity of a convolution that no other one follows, over the measured one: errors of the others are made up
-for in part by those behind them, which is not measured (docs/decisions/0006)."""
+LARGE = 200_000
+"""Weights from which on a network is large: its tries take long, and what is said of large networks below and in
+``goals`` was measured on SqueezeNet."""
+PROBE_ERRORS = ((0.01,), (0.006, 0.0085, 0.012, 0.017))
+"""For small and for large networks: shares of the energy of a layer's outputs, per weight, that are the prices of
+a bit when the layer's sensitivity is measured, once at each of them. The errors are then large enough to stand out
+from rounding and small enough to be in proportion to their divergence. Errors of one size, but of other levels,
+differ in what they do by a fifth (docs/decisions/0006)."""
+LAST = (1.0, 1.7)
+"""For small and for large networks: sensitivity of a convolution that no other one follows, over the measured one.
+Errors of the others are made up for in part by those behind them, which is not measured (docs/decisions/0006)."""
 PROBE_PICTURES = 64
 """Held-out pictures that sensitivities are measured on. On pictures that the levels were made from, errors would
 do less harm than elsewhere."""
@@ -209,6 +212,7 @@ class Quantizer:
         """Measure the sensitivities: quantize one layer alone, and divide the divergence of the output by the
         layer's squared error."""
         divergence = Divergence(self.graph, self.evidence.held_out[:PROBE_PICTURES], self.evidence.metric)
+        large = self.weights >= LARGE
         for name, seen in observations:
             divergence.advance(name)
             moments = seen.moments()
@@ -217,7 +221,7 @@ class Quantizer:
             problem = self.problem(name, moments)
             energy = problem.error(np.zeros_like(problem.target))
             loss = error = 0.0
-            for share in PROBE_ERRORS:
+            for share in PROBE_ERRORS[large]:
                 choice = rough(problem, share * energy / problem.target.size or 1.0)
                 weight, bias = self._applied(name, moments, choice)
                 loss += divergence({name: weight}, {name: bias})
@@ -225,7 +229,7 @@ class Quantizer:
             self._problems[name] = problem
             self._sensitivity[name] = loss / error if error > 0 else 0.0
         for name in groups(self.graph)[-1]:
-            self._sensitivity[name] *= LAST
+            self._sensitivity[name] *= LAST[large]
 
     def _step(self, name: str, price: float) -> float | None:
         """The step of a layer at a price of a bit in its own errors, None where it is not known from a price close

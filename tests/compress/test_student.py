@@ -76,7 +76,7 @@ def test_levels_follow_their_targets_and_the_price(quantizer, point):
     paid = prices(quantizer, PRICE, 0.0)
     moved = {n: x.moved(0.6 * x.step * np.ones(x.integers.shape), 0.0, 0 * x.centre) for n, x in layers.items()}
     after = requantized(quantizer, sites, moved, paid, 2)
-    dear = requantized(quantizer, sites, moved, prices(quantizer, 100 * PRICE, 0.0), 2)
+    dear = requantized(quantizer, sites, moved, prices(quantizer, 20 * PRICE, 0.0), 2)
     for name, layer in moved.items():
         assert (after[name].integers - layer.integers).mean() > 0.3
 
