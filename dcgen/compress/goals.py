@@ -33,6 +33,10 @@ DEFAULT_CHANGES = 0.01
 by ``CHANGES_POWER`` of their number: where the first class is often in doubt, its changes cost little accuracy."""
 CHANGES_POWER = 1.4
 MANY_CLASSES = 100
+FEW = 200
+FEW_SHARE = 0.78
+"""With fewer than ``FEW`` held-out pictures of classes, the default's limits are smaller, in proportion to their
+number down to this share: what is chosen by few pictures looks better on them than it is (docs/decisions/0010)."""
 DEFAULT_DROP = 0.3
 """By default, limit of the accuracy that is expected to be lost, in percentage points, at the upper end of its
 interval, where labels are known; with so few pictures that half of one is more, half a picture's share. On other
@@ -171,7 +175,8 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
         error = trial.relative_error
         return (Part("relative_error", error * (1 + 1.5 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
     many = max(1.0, trial.classes / MANY_CLASSES)
-    changes, loss = DEFAULT_CHANGES * many**CHANGES_POWER, of_classes(DEFAULT_LOSS, trial.classes)
+    share = min(1.0, FEW_SHARE + (1 - FEW_SHARE) * n / FEW)
+    changes, loss = share * DEFAULT_CHANGES * many**CHANGES_POWER, share * of_classes(DEFAULT_LOSS, trial.classes)
     allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n) + 1 / n
     parts = [
         Part("loss", trial.loss, loss, trial.loss, loss * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),

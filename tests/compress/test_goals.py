@@ -15,7 +15,7 @@ import pytest
 from dcgen.compress import attempts, goals
 from dcgen.compress.attempts import DENSE_ENOUGH, RANGE, Surcharge, Try
 from dcgen.compress.evidence import Trial
-from dcgen.compress.goals import Goal, judged, meet, sparse
+from dcgen.compress.goals import DEFAULT_CHANGES, DEFAULT_LOSS, Goal, judged, meet, sparse
 from dcgen.compress.point import Point
 from dcgen.compress.secondorder import Prices
 from dcgen.errors import ConfigError
@@ -212,6 +212,12 @@ def test_the_limits_of_a_user_who_asks_for_nothing_suit_the_outputs() -> None:
     assert names(OF_CLASSES) == ["loss", "changes"]
     labelled = replace(OF_CLASSES, top1_drop=0.4, expected_drop=(0.2, 0.4))
     assert names(labelled) == ["loss", "changes", "top1_drop"]
+
+
+@pytest.mark.parametrize(("pictures", "share"), [(10, 0.791), (100, 0.89), (200, 1.0), (5000, 1.0)])
+def test_few_held_out_pictures_allow_less(pictures: int, share: float) -> None:
+    loss, changes = Goal("fidelity", 1.0).parts(replace(OF_CLASSES, classes=10, pictures=pictures))[:2]
+    assert (loss.limit, changes.limit) == pytest.approx((share * DEFAULT_LOSS, share * DEFAULT_CHANGES))
 
 
 @pytest.mark.parametrize(
