@@ -52,7 +52,7 @@ ROOM = 1.5
 below that, no surcharge makes a network sparse."""
 TRIES = (16, 6)
 """Most tries of a search, for small and for large networks."""
-GAPS = ((0.02, 0.02, 0.0), (0.003, 0.01, 0.06))
+GAPS = ((0.02, 0.02, 0.0), (0.003, 0.02, 0.06))
 """For small and for large networks: the smallest distance between two tries in the logarithm of the price, the
 share of a file's size that is not worth another try, and the share of the limit that need not be used."""
 LEAST_STEPS = (0.2, 0.03)
