@@ -16,33 +16,9 @@ from dcgen.limits import Budget
 from dcgen.reading import damage
 
 FOLDABLE = (
-    *(
-        "Add",
-        "Cast",
-        "Concat",
-        "ConstantOfShape",
-        "DequantizeLinear",
-        "Div",
-        "Expand",
-        "Flatten",
-        "Gather",
-        "Identity",
-        "Mul",
-    ),
-    *(
-        "Neg",
-        "Pow",
-        "QuantizeLinear",
-        "Reciprocal",
-        "Reshape",
-        "Shape",
-        "Slice",
-        "Sqrt",
-        "Squeeze",
-        "Sub",
-        "Transpose",
-        "Unsqueeze",
-    ),
+    *("Add", "Cast", "Concat", "ConstantOfShape", "DequantizeLinear", "Div", "Expand", "Flatten", "Gather"),
+    *("Identity", "Mul", "Neg", "Pow", "QuantizeLinear", "Reciprocal", "Reshape", "Shape", "Slice", "Sqrt"),
+    *("Squeeze", "Sub", "Transpose", "Unsqueeze"),
 )
 """Operators that are evaluated during import where all inputs are constant, by onnx's reference implementation."""
 

@@ -8,15 +8,14 @@ A Transpose from channels last to channels first ends it, too.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
 from dcgen.importers import onnx_order
-from dcgen.importers.onnx_order import Axes, Dims
-from dcgen.importers.onnx_scope import CHANNEL_LAST
+from dcgen.importers.onnx_order import CHANNEL_LAST, TO_CHANNEL_FIRST, Axes, Dims
 from dcgen.ir.graph import Shape
 
 PASSED = (
@@ -29,7 +28,6 @@ ON_PLANES = (
     *("QLinearConv", "QLinearAveragePool", "QLinearGlobalAveragePool"),
 )
 """Operators that take (N, C, H, W)."""
-TO_CHANNEL_FIRST = onnx_order.inverse(CHANNEL_LAST)
 PICTURE_CHANNELS = (1, 3, 4)
 MOST_STEPS = 100
 
@@ -56,12 +54,17 @@ def _followed(
 ) -> tuple[Shape, Axes] | None:
     """``planes_of`` an input whose first reader leads to an operator on planes, else None."""
     readers: dict[str, onnx.NodeProto] = {}
-    values = dict(constants)
+    made: dict[str, onnx.TensorProto] = {}  # by Constant nodes
     for node in nodes:
         for i in node.input:
             readers.setdefault(i, node)
         if node.op_type == "Constant" and node.attribute and node.attribute[0].name == "value":
-            values[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            made[node.output[0]] = node.attribute[0].t
+
+    def shape_asked(reshape: onnx.NodeProto) -> np.ndarray | None:
+        asked = reshape.input[1]
+        return numpy_helper.to_array(made[asked]) if asked in made else constants.get(asked)
+
     own, batch = dims, dims[0] if len(dims) > 1 else 1
     back: list[tuple[Dims, tuple[int, ...] | None]] = []  # of each view on the way: dims before it, permutation
     for _ in range(MOST_STEPS):
@@ -70,7 +73,7 @@ def _followed(
             return None
         if reader.op_type in ON_PLANES:
             break
-        if not back and len(dims) == 4 and _flattens(reader, values) and _like_pictures(dims):
+        if not back and len(dims) == 4 and _like_pictures(dims) and _flattens(reader, shape_asked):
             back, dims = [(dims, TO_CHANNEL_FIRST)], (dims[0], dims[3], dims[1], dims[2])
             break
         if reader.op_type == "Transpose":
@@ -83,7 +86,7 @@ def _followed(
             if perm == TO_CHANNEL_FIRST:
                 break
         elif reader.op_type == "Reshape" and len(dims) < 4:
-            asked = values.get(reader.input[1])
+            asked = shape_asked(reader)
             elements = math.prod(dims)
             if asked is None or asked.ndim != 1 or len(asked) > 4:
                 return None
@@ -113,9 +116,12 @@ def _followed(
     return ((c, h, w), axes) if axes in known else None
 
 
-def _flattens(node: onnx.NodeProto, values: Mapping[str, np.ndarray]) -> bool:
-    """Whether a node makes a matrix of rank 2."""
-    asked = values.get(node.input[1]) if node.op_type == "Reshape" else None
+def _flattens(node: onnx.NodeProto, shape_asked: Callable[[onnx.NodeProto], np.ndarray | None]) -> bool:
+    """Whether a node makes a matrix of rank 2.
+
+    shape_asked : what a Reshape is asked for, None where that is not constant
+    """
+    asked = shape_asked(node) if node.op_type == "Reshape" else None
     return node.op_type == "Flatten" or (asked is not None and asked.shape == (2,))
 
 

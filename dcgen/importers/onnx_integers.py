@@ -60,10 +60,7 @@ def take_integer_input(model: onnx.ModelProto, source: str) -> tuple[onnx.ModelP
         raise UnsupportedError(thing, f"is cast to {type_name(to)}, expected to floats")
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     graph.node.remove(node)
-    for user in graph.node:
-        for i, name in enumerate(user.input):
-            if name == node.output[0]:
-                user.input[i] = value.name
+    _reads(graph, node.output[0], value.name)
     return copy, (given, scale, zero_point)
 
 
@@ -77,15 +74,20 @@ def _quantizes_input(
     graph, quantized = model.graph, f"{value.name}.quantized"
     node = helper.make_node("QuantizeLinear", [value.name, *names], [quantized], name=quantized)
     found = _scale(model, node, source, thing)
-    for user in graph.node:
-        for i, name in enumerate(user.input):
-            if name == value.name:
-                user.input[i] = quantized
+    _reads(graph, value.name, quantized)
     value.type.tensor_type.elem_type = TensorProto.FLOAT
     nodes = [node, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
     return found
+
+
+def _reads(graph: onnx.GraphProto, before: str, now: str) -> None:
+    """Let every node that reads the tensor ``before`` read the tensor ``now``."""
+    for user in graph.node:
+        for i, name in enumerate(user.input):
+            if name == before:
+                user.input[i] = now
 
 
 def _scale_behind(graph: onnx.GraphProto, name: str) -> tuple[str, ...] | None:

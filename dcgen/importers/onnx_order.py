@@ -19,6 +19,10 @@ Dims = tuple[int, ...]
 Axis = tuple[tuple[int, int], ...]
 """Factors (size, stride) of an axis, slowest first, each larger than 1: an axis of size 1 has none."""
 Axes = tuple[Axis, ...]
+CHANNEL_LAST = (0, 2, 3, 1)
+"""Which of (N, C, H, W) each axis is where channels are last, as Keras has them."""
+TO_CHANNEL_FIRST = (0, 3, 1, 2)
+"""Which axis of a channel-last tensor each of (N, C, H, W) is: the inverse of ``CHANNEL_LAST``."""
 
 
 def in_order(dims: Dims) -> Axes:

@@ -20,7 +20,7 @@ import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_elementwise, onnx_functions, onnx_order, onnx_views, onnx_windows
-from dcgen.importers.onnx_scope import CHANNEL_LAST, Call, Handler, Integers, Scope, Signal, Value
+from dcgen.importers.onnx_scope import Call, Handler, Integers, Scope, Signal, Value
 from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool, MaxPool, Pad
 
 FLOAT: Final[Mapping[str, Handler]] = {
@@ -47,35 +47,36 @@ def dequantize_linear(call: Call, scope: Scope) -> Signal:
 def qlinear_conv(call: Call, scope: Scope) -> Signal:
     x = _real(call, scope, 0)
     weight, real = _values(call, 3, channel_axis=0), _bias(call, 8)
-    return _result(call, scope, _float("Conv")(replace(call, args=(x, weight, real)), scope), 6)
+    return _result(call, scope, FLOAT["Conv"](replace(call, args=(x, weight, real)), scope), 6)
 
 
 def qlinear_matmul(call: Call, scope: Scope) -> Signal:
     operands = _real(call, scope, 0), _values(call, 3, channel_axis=-1)
-    return _result(call, scope, _float("MatMul")(replace(call, args=operands), scope), 6)
+    return _result(call, scope, FLOAT["MatMul"](replace(call, args=operands), scope), 6)
 
 
 def q_gemm(call: Call, scope: Scope) -> Signal:
     x = _real(call, scope, 0)
     matrix = _values(call, 3, channel_axis=0 if call.get("transB", 0) else 1)
     real = _bias(call, 6, float(call.get("alpha", 1.0)))
-    found = _float("Gemm")(replace(call, args=(x, matrix, real)), scope)
+    found = FLOAT["Gemm"](replace(call, args=(x, matrix, real)), scope)
     return _result(call, scope, found, 7) if call.optional(7, "output's scale") is not None else _only(found)
 
 
 def qlinear_concat(call: Call, scope: Scope) -> Signal:
     operands = tuple(_real(call, scope, i) for i in range(2, len(call.args), 3))
-    return _result(call, scope, _float("Concat")(replace(call, args=operands), scope), 0)
+    return _result(call, scope, FLOAT["Concat"](replace(call, args=operands), scope), 0)
 
 
 def _pairwise(kind: str) -> Handler:
-    """A handler of inputs (a, scale, zero point, b, scale, zero point, output's scale, its zero point)."""
+    """The handler of an operator on two tensors of integers, a and b. Its ONNX inputs are a, a's scale and zero
+    point, the same of b, and the output's scale and zero point."""
 
     def handler(call: Call, scope: Scope) -> Signal:
         operands = tuple(
             _real(call, scope, i) if isinstance(call.args[i], Signal) else _values(call, i) for i in (0, 3)
         )
-        return _result(call, scope, _float(kind, call)(replace(call, args=operands), scope), 6)
+        return _result(call, scope, FLOAT[kind](replace(call, args=operands), scope), 6)
 
     return handler
 
@@ -87,10 +88,10 @@ def _single(kind: str) -> Handler:
         x = _real(call, scope, 0)
         last = call.get("channels_last", 0) and len(x.dims) == 4
         if last:
-            x = x.reordered(onnx_order.transposed(x.axes, onnx_order.inverse(CHANNEL_LAST)))
-        found = _only(_float(kind, call)(replace(call, args=(x, *_axes(call))), scope))
+            x = x.reordered(onnx_order.transposed(x.axes, onnx_order.TO_CHANNEL_FIRST))
+        found = _only(FLOAT[kind](replace(call, args=(x, *_axes(call))), scope))
         if last:
-            found = found.reordered(onnx_order.transposed(found.axes, CHANNEL_LAST))
+            found = found.reordered(onnx_order.transposed(found.axes, onnx_order.CHANNEL_LAST))
         return _result(call, scope, found, 3)
 
     return handler
@@ -116,14 +117,6 @@ def constant_quantize_linear(call: Call) -> np.ndarray:
     limits = np.iinfo(zero_point.dtype)
     steps = np.rint(x / scale.astype(np.float64)) + zero_point
     return np.asarray(steps.clip(limits.min, limits.max), zero_point.dtype)
-
-
-def _float(kind: str, call: Call | None = None) -> Handler:
-    """The handler of an operator on real values."""
-    if kind not in FLOAT:
-        assert call is not None
-        raise call.unsupported(f"{kind} is not supported")
-    return FLOAT[kind]
 
 
 def _only(found: Value | tuple[Value, ...]) -> Signal:
@@ -241,7 +234,8 @@ def cut(call: Call, scope: Scope, x: Signal, low: float, high: float) -> Signal:
 
 
 def _range(scope: Scope, tensor: str) -> tuple[float, float]:
-    """Bounds of a tensor's values that follow from the operators that make it."""
+    """The least and the largest real value that a tensor may have by the operators that make it, infinite where
+    these say nothing."""
     node = scope.node(tensor)
     low, high = -math.inf, math.inf
     if node is not None and isinstance(node.op, Clip):

@@ -218,9 +218,9 @@ class Scope:
     def named(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
         """``named_axes`` of a signal that may be no input of the node."""
         if len(signal.dims) == 4 and self._plain_axis(signal) is None:
-            first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.inverse(CHANNEL_LAST)))
+            first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.TO_CHANNEL_FIRST))
             if first.order is None and self._plain_axis(first) is not None:
-                return first, CHANNEL_LAST
+                return first, onnx_order.CHANNEL_LAST
         return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
 
     def back(self, signal: Signal, names: tuple[int, ...]) -> Signal:
@@ -312,8 +312,6 @@ class Scope:
         return unique
 
 
-CHANNEL_LAST = (0, 2, 3, 1)
-"""Which of (N, C, H, W) each axis is where channels are last, as Keras has them."""
 _NOT_UNDONE = (
     "reads a transposed tensor",
     "a Transpose is supported where others undo it, and before a fully connected layer",

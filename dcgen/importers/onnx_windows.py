@@ -13,7 +13,7 @@ import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
-from dcgen.importers.onnx_scope import CHANNEL_LAST, Call, Handler, Scope, Signal
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
 from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
 MAX_EXTENT = 1 << 15
@@ -71,7 +71,7 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
     names: tuple[int, ...] = (0, 1)
     if len(x.dims) == 4:
         x, names = scope.named_axes(call)
-        if names != CHANNEL_LAST:
+        if names != onnx_order.CHANNEL_LAST:
             raise call.unsupported(f"channels are the last axis of {x.dims} where supported")
     elif len(x.dims) == 2 and x.order is not None and x.order[:1] == onnx_order.in_order(x.dims)[:1]:
         if len(matrix) == x.dims[1]:

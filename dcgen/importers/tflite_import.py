@@ -16,10 +16,10 @@ from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_file import SPOKEN_OPSET
 from dcgen.importers.onnx_import import import_onnx
-from dcgen.importers.onnx_scope import CHANNEL_LAST
+from dcgen.importers.onnx_order import CHANNEL_LAST, TO_CHANNEL_FIRST
 from dcgen.importers.tflite_file import Network, Operator, read
 from dcgen.importers.tflite_operators import CUTS, OPERATORS
-from dcgen.importers.tflite_writer import INTEGERS, REAL, TO_CHANNEL_FIRST, Step, Writer
+from dcgen.importers.tflite_writer import INTEGERS, REAL, Step, Writer
 from dcgen.limits import LIMITS, Budget
 from dcgen.reading import damage
 

@@ -9,7 +9,8 @@ import numpy as np
 import tflite
 
 from dcgen.errors import ModelError
-from dcgen.importers.tflite_writer import TO_CHANNEL_FIRST, Step
+from dcgen.importers.onnx_order import TO_CHANNEL_FIRST
+from dcgen.importers.tflite_writer import Step
 
 Handler = Callable[[Step], str]
 """Writes an operator and returns the ONNX tensor of its output."""

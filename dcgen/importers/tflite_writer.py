@@ -16,12 +16,10 @@ import onnx
 from onnx import helper, numpy_helper
 
 from dcgen.errors import ModelError, UnsupportedError
-from dcgen.importers.onnx_order import inverse
-from dcgen.importers.onnx_scope import CHANNEL_LAST
+from dcgen.importers.onnx_order import CHANNEL_LAST, TO_CHANNEL_FIRST
 from dcgen.importers.tflite_file import Network, Operator, Tensor
 from dcgen.limits import Budget
 
-TO_CHANNEL_FIRST = inverse(CHANNEL_LAST)
 REAL = ("FLOAT32", "FLOAT16")
 INTEGERS: Mapping[str, np.dtype[np.signedinteger | np.unsignedinteger]] = {
     "INT8": np.dtype(np.int8),
