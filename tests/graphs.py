@@ -48,7 +48,7 @@ FUNCTIONS = (
     Step("Softsign"),
     Step("Tanh"),
 )
-"""Functions that have a value everywhere, none of them with a step that float32 would see at another place."""
+"""Functions that have a value for every number and never jump: float32 and float64 could jump at other numbers."""
 
 KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
 KINDS += ("dilated", "function", "pair", "gate")

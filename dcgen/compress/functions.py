@@ -74,7 +74,8 @@ def merge_functions(graph: Graph) -> Graph:
 
 
 def split_extremes(graph: Graph) -> Graph:
-    """Replace max(a, b) of two tensors by b + max(a - b, 0), and min(a, b) by b - max(b - a, 0).
+    """Replace max(a, b) of two tensors by b + max(a - b, 0), and min(a, b) by b - max(b - a, 0): integer networks
+    have sums, differences and clips, but no extremes.
 
     Raises UnsupportedError for a quotient of tensors that are not functions of the same one, or a choice.
     """
@@ -142,7 +143,7 @@ class _Draft:
         self._numbers: dict[Step, int] = {}
 
     def append(self, step: Step, name: str = "") -> int:
-        """The number of the step's result."""
+        """Append the step if none is equal to it. Returns the number by which further steps read its result."""
         if step not in self._numbers:
             self.steps.append(step)
             self.names.append(name)
