@@ -25,7 +25,6 @@ from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_sc
 from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
 from dcgen.importers.onnx_operators import (
     AFTER_HEAD,
-    AT_THE_END,
     ON_INTEGERS,
     computes_constants,
     handler_of,
@@ -168,7 +167,7 @@ def _ends(nodes: Sequence[onnx.NodeProto], outputs: set[str]) -> frozenset[str]:
     for node in reversed(nodes):
         for output in node.output:
             users = readers.get(output, [])
-            if users and all(u.op_type in AT_THE_END and ends.issuperset(filter(None, u.output)) for u in users):
+            if users and all(u.op_type in AFTER_HEAD and ends.issuperset(filter(None, u.output)) for u in users):
                 ends.add(output)
     return frozenset(ends)
 

@@ -26,9 +26,6 @@ _HEADS: Final = frozenset({"LogSoftmax", "Sigmoid", "Softmax"})
 AFTER_HEAD: Final = frozenset(onnx_views.OPERATORS) - _HEADS | _LINEAR
 """What may follow a removed Softmax, LogSoftmax, Sigmoid, ArgMax or TopK."""
 
-AT_THE_END: Final = AFTER_HEAD | _HEADS
-"""What makes nothing of a tensor that a host could not make of it."""
-
 ON_INTEGERS: Final = onnx_quantized.READS_INTEGERS | AFTER_HEAD - {"Cast", "ArgMax", "TopK", "QuantizeLinear"}
 """What may read a tensor of integers."""
 

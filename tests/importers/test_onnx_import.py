@@ -158,6 +158,15 @@ def test_a_sigmoid_at_the_end_is_left_to_the_host() -> None:
     assert import_onnx(twice, "m.onnx").graph.outputs == ("the_Sigmoid", "the_Relu_1")
 
 
+@pytest.mark.parametrize("kind", ["Sigmoid", "Softmax", "LogSoftmax"])
+def test_of_two_heads_the_last_one_is_left_to_the_host(kind: str) -> None:
+    nodes = [node("GlobalAveragePool", "x", "a"), node("Sigmoid", "a", "s")]
+    nodes.append(node(kind, "s", "y", **({} if kind == "Sigmoid" else {"axis": 1})))
+    imported = import_onnx(model(nodes, ("N", 5, 3, 3)), "m.onnx")
+    head = {"Sigmoid": "sigmoid", "Softmax": "softmax", "LogSoftmax": "log_softmax"}[kind]
+    assert (imported.head, imported.graph.outputs) == (head, ("the_Sigmoid",))
+
+
 def test_the_class_of_a_softmax_is_that_of_its_scores() -> None:
     nodes = [node("Flatten", "x", "f"), node("Softmax", "f", "s"), node("ArgMax", "s", "i", axis=1, keepdims=0)]
     imported = import_onnx(model([*nodes, node("Cast", "i", "y", to=TensorProto.FLOAT)]), "m.onnx")
