@@ -21,7 +21,7 @@ from dcgen.compress.hessian import PLACES, Moments, Observation, observe
 from dcgen.compress.obq import Choice, Problem, best_step, rough
 from dcgen.compress.point import Point
 from dcgen.compress.readout import fitted, readout
-from dcgen.compress.sections import Mirrored, Walk, groups
+from dcgen.compress.sections import Mirrored, Room, Walk, groups
 from dcgen.compress.uniform import MAX_LEVEL, levels_of
 from dcgen.errors import NumericError
 from dcgen.ir.graph import F32, Conv, Graph, Weight
@@ -128,12 +128,15 @@ class Quantizer:
         self._problems: dict[str, Problem] = {}  # by Conv node, for the inputs of the float network
         self._sensitivity: dict[str, float] = {}  # by Conv node, loss for each unit of squared error
         self._steps: dict[str, tuple[float, float]] = {}  # by Conv node, the last error of a bit, and its step
+        self._room = Room()
         self._known: dict[int, dict[str, F32]] = {}  # by number of pictures, the float tensors that walks share
         alike = _agreement_with_mirrored(graph, evidence.held_out[:MIRROR_PICTURES]) if evidence.classes else 0.0
         self._mirrored = alike >= MIRROR_ALIKE
         evidence.tell("mirrored", {"agreement": alike, "measured": self._mirrored})
         # Sensitivities are measured without mirror images: they hardly differ with them, and take less time.
-        self._probe(self.observed(Walk(graph, evidence.measure[:PROBE_MEASURED]), "observing inputs"))
+        self._probe(
+            self.observed(Walk(graph, evidence.measure[:PROBE_MEASURED], room=self._room), "observing inputs")
+        )
 
     def at(self, prices: Prices, stage: str, share: float = 1.0) -> Point:
         """The network quantized at the given prices, layer after layer.
@@ -188,7 +191,7 @@ class Quantizer:
         count = math.ceil(share * len(self.evidence.measure))
         measure = self.evidence.measure[:count]
         pictures = Mirrored(measure) if self._mirrored and share == 1 else measure
-        return Walk(self.graph, pictures, self._known.setdefault(count, {}))
+        return Walk(self.graph, pictures, self._known.setdefault(count, {}), self._room)
 
     def forget(self) -> None:
         """Release what walks over parts of the pictures share."""

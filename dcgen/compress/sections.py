@@ -9,12 +9,13 @@ kept.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Protocol
 
 import numpy as np
 
-from dcgen.ir.graph import F32, Conv, Graph, Input, Shape, Weight
+from dcgen.ir.graph import F32, Conv, Graph, Input, Weight
 from dcgen.ir.runner import FloatRunner, batch_size
 
 KEPT_BYTES = 1000 * 2**20
@@ -100,6 +101,33 @@ class Mirrored:
         return np.concatenate([self._pictures[start:stop], mirrored])
 
 
+class Room:
+    """Memory for the tensors of one walk after another: it is used again, as new memory has to be cleared by the
+    system first, which takes longer than writing it."""
+
+    def __init__(self) -> None:
+        self._lent: list[F32] = []
+        self._free: list[F32] = []
+
+    def empty(self, shape: tuple[int, ...]) -> F32:
+        """A tensor of this shape, its values undefined."""
+        size = int(np.prod(shape))
+        self._free.sort(key=len)
+        at = next((i for i, flat in enumerate(self._free) if len(flat) >= size), -1)
+        flat = self._free.pop(at) if self._free else np.empty(0, np.float32)
+        if len(flat) < size:
+            del flat  # the largest one that is free is too small: released before a larger one is taken
+            flat = np.empty(size, np.float32)
+        self._lent.append(flat)
+        return flat[:size].reshape(shape)
+
+    def release(self, kept: Iterable[Sliced]) -> None:
+        """Take back all that was lent but for the tensors ``kept``."""
+        still = {id(x.base) for x in kept if isinstance(x, np.ndarray)}
+        self._free += [flat for flat in self._lent if id(flat) not in still]
+        self._lent = [flat for flat in self._lent if id(flat) in still]
+
+
 class Walk:
     """The float and the quantized network of one graph, on the same pictures.
 
@@ -113,10 +141,13 @@ class Walk:
     pictures : float32 [N, C, H, W]
     known : the float network's tensors at some cuts, by name, shared by walks over the same pictures; the first
         walk fills it
+    room : where tensors are kept, of which a walk that ended before may have used the same
     """
 
-    def __init__(self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None) -> None:
-        self._graph, self._batch = graph, batch_size(graph)
+    def __init__(
+        self, graph: Graph, pictures: Sliced, known: dict[str, F32] | None = None, room: Room | None = None
+    ) -> None:
+        self._graph, self._batch, self._room = graph, batch_size(graph), room or Room()
         self.count, self.mirrored = len(pictures), isinstance(pictures, Mirrored)
         self._at: dict[str, tuple[Sliced, Sliced]] = {graph.inputs[0].name: (pictures, pictures)}
         self._known = {} if known is None else known
@@ -129,6 +160,7 @@ class Walk:
         float32 [B, C, H, W]. Both are one array where the networks are the same up to there."""
         group = tuple(group)
         graph, held = self._graph, self._at
+        self._room.release(itertools.chain(*held.values()))
         wanted = cut(graph, group)
         sizes = [int(np.prod(graph.shapes[name])) for name in wanted]
         keep = 2 * 4 * self.count * sum(sizes) <= KEPT_BYTES
@@ -149,8 +181,13 @@ class Walk:
         # What is to be kept is written batch by batch; where both networks are the same, into one array for both.
         made: dict[str, tuple[F32, F32]] = {}
         for name in new if keep else ():
-            all_floats = known[name] if known else _empty(self.count, graph.shapes[name])
-            made[name] = (all_floats, all_floats if same else _empty(self.count, graph.shapes[name]))
+            shape = self.count, *graph.shapes[name]
+            # What is remembered is not in the room, whose memory may be larger than asked for.
+            if known:
+                all_floats = known[name]
+            else:
+                all_floats = np.empty(shape, np.float32) if self._fills else self._room.empty(shape)
+            made[name] = (all_floats, all_floats if same else self._room.empty(shape))
         for start in range(0, self.count, self._batch):
             here = slice(start, start + self._batch)
             floats = {name: a[here] for name, (a, _) in held.items()}
@@ -178,8 +215,3 @@ class Walk:
         self._known.update(found)
         while sum(x.nbytes for x in self._known.values()) > KNOWN_BYTES:
             del self._known[next(iter(self._known))]
-
-
-def _empty(pictures: int, shape: Shape) -> F32:
-    """Room for a tensor of all pictures, its values undefined."""
-    return np.empty((pictures, *shape), np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dcgen.compress.hessian import DAMPING, observe, patches, rows
-from dcgen.compress.sections import Mirrored, Walk, cut, groups
+from dcgen.compress.sections import Mirrored, Room, Walk, cut, groups
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import Add, Clip, Concat, Conv, Graph, Input, Node, Weight
 from tests.compress.nets import net, replaced
@@ -127,3 +127,15 @@ def test_mirror_images_are_seen_like_further_pictures():
     found, expected = (walked(g, changed, None, p)["o"].moments() for p in (mirrored, both))
     np.testing.assert_array_equal(found.hessian, expected.hessian)
     np.testing.assert_array_equal(found.cross, expected.cross)
+
+
+def test_memory_is_used_again_once_nothing_is_kept_in_it():
+    room = Room()
+    one, two = room.empty((4, 3)), room.empty((2, 2))
+    room.release([two])
+    again = room.empty((5, 2))
+    assert np.shares_memory(one, again) and not np.shares_memory(two, again)
+    room.release([])
+    assert np.shares_memory(room.empty((2, 2)), two)  # the smallest that is large enough
+    larger = room.empty((13,))
+    assert larger.shape == (13,) and not np.shares_memory(larger, again)

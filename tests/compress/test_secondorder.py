@@ -64,7 +64,7 @@ def test_mirror_images_count_where_they_look_the_same_to_the_network(even, monke
     if even:
         seen = replace(seen, held_out=(seen.held_out + seen.held_out[..., ::-1]) / 2)
     walk = secondorder.Walk
-    monkeypatch.setattr(secondorder, "Walk", lambda *given: walked.append(walk(*given)) or walked[-1])
+    monkeypatch.setattr(secondorder, "Walk", lambda *a, **k: walked.append(walk(*a, **k)) or walked[-1])
     recipe("second-order", {"max_bytes": 1800}).apply(net(), seen)
     mirrored = reports["mirrored"]
     assert mirrored["measured"] == (mirrored["agreement"] >= secondorder.MIRROR_ALIKE) == even
