@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,11 @@ class Graph:
         for node in self.nodes:
             found[node.name] = infer(node.name, node.op, [found[i] for i in node.inputs])
         return found
+
+    @property
+    def n_scores(self) -> int:
+        """Elements of all outputs for one picture."""
+        return sum(prod(self.shapes[o]) for o in self.outputs)
 
     @cached_property
     def by_name(self) -> Mapping[str, Node]:

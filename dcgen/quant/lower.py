@@ -98,24 +98,28 @@ def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
     """
     owners = clip_owners(graph)
     clips = {owners[n.name]: n.op for n in graph.nodes if n.name in owners and isinstance(n.op, Clip)}
-    last = graph.outputs[0]
     tensors = byte_tensors(graph, ranges, owners, mean)
     state = _Lowering(graph, tensors, owners, clips, mean)
-    nodes = list(_nodes(state, last))
-    scores, scale = _scores(state, owners.get(last, last))
-    nodes.append(scores)
+    nodes = list(_nodes(state))
+    scales = []
+    for output in graph.outputs:
+        scores, scale = _scores(state, state.source(output))
+        nodes.append(scores)
+        scales.append(float(np.float32(scale)))
     used = {i for n in nodes for i in n.inputs} | {graph.inputs[0].name}
     kept = {n: t for n, t in tensors.items() if n in used}
-    return verify(QGraph(graph.name, tensors[graph.inputs[0].name], kept, tuple(nodes), float(np.float32(scale))))
+    first = tensors[graph.inputs[0].name]
+    return verify(QGraph(graph.name, first, kept, tuple(nodes), scales[0], tuple(scales[1:])))
 
 
-def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
-    """The integer nodes that make bytes. ``last`` is the network's output, which scores are made of."""
+def _nodes(state: _Lowering) -> Iterator[QNode]:
+    """The integer nodes that make bytes: all but those that make scores of the network's outputs."""
     graph = state.graph
+    ends = set(map(state.source, graph.outputs))
     for node in graph.nodes:
         if node.name in state.owners:
             continue
-        if state.source(last) == node.name and _ends_in_scores(state, node):
+        if node.name in ends and _ends_in_scores(state, node):
             continue
         inputs = tuple(state.source(i) for i in node.inputs)
         try:
@@ -125,19 +129,17 @@ def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
 
 
 def _ends_in_scores(state: _Lowering, node: Node) -> bool:
-    """Whether ``node``, the last one, makes the int32 scores itself; else QScores makes them of its bytes."""
-    if isinstance(node.op, GlobalAvgPool):
-        return node.name not in state.clips
-    return (
+    """Whether ``node``, which makes an output, makes its int32 scores itself; else QScores makes them of bytes."""
+    if node.name in state.clips or state.graph.consumers[node.name]:
+        return False
+    return isinstance(node.op, GlobalAvgPool) or (
         isinstance(node.op, Conv)
-        and node.name not in state.clips
-        and not state.graph.consumers[node.name]
         and (node.op.weight.levels is None or node.op.weight.levels.channel_scale is None)
     )
 
 
 def _scores(state: _Lowering, last: str) -> tuple[QNode, float]:
-    """The node that makes the scores of the network's output ``last``, and the real value of a score's unit."""
+    """The node that makes the scores of the output ``last``, and the real value of a score's unit."""
     node = state.graph.by_name[last]
     if _ends_in_scores(state, node):
         source = state.source(node.inputs[0])

@@ -193,7 +193,7 @@ class Comparison:
         scores, expected_scores : int32 [S]
         """
         self.pictures += 1
-        for node in self.graph.nodes[:-1]:
+        for node in self.graph.byte_nodes:
             if not isinstance(node.op, QConcat):
                 planes, here = expected[node.name], node.name in found
                 delivered = np.full((1, 1, 1), here)
@@ -240,7 +240,7 @@ class Comparison:
 
     def _compare_rows(self, rows: tuple[Row, ...], tensors: dict[str, U8]) -> None:
         """Compare one picture's traced rows with its golden tensors, uint8 [C, H, W] by node name."""
-        nodes = self.graph.nodes[:-1]
+        nodes = self.graph.byte_nodes
         expected = {i: tensors[n.name] for i, n in enumerate(nodes) if not isinstance(n.op, QConcat)}
         found = {i: np.zeros_like(t) for i, t in expected.items()}
         times = {i: np.zeros(t.shape[:2], np.uint8) for i, t in expected.items()}
