@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from dcgen.compress.functions import merge_functions, split_extremes
+from dcgen.compress.selections import fold_selections
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Weight
@@ -42,6 +43,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         fold_pads,
         fold_affines,
         merge_flattens,
+        fold_selections,
         lambda g: fold_input(g, preprocess),
     )
     for step in passes:

@@ -134,7 +134,8 @@ def _import_node(
     budget.charge(0, f"node {name_of(node)}")
     with damage(f"{source}: node {name_of(node)} ({node.op_type})", ModelError, "has a faulty attribute"):
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    call = Call(source, name_of(node), node.op_type, attributes, args, budget, ends.issuperset(node.output))
+    final, outputs = ends.issuperset(node.output), len(node.output)
+    call = Call(source, name_of(node), node.op_type, attributes, args, budget, final, outputs)
     signals = [a for a in args if isinstance(a, Signal)]
     if not signals:
         if (compute := computes_constants(node)) is not None:

@@ -23,6 +23,7 @@ from dcgen.ir.ops import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -32,6 +33,7 @@ from dcgen.ir.ops import (
     Pads,
     Pair,
     Pairwise,
+    Select,
     Shape,
     Where,
     infer,
@@ -39,8 +41,8 @@ from dcgen.ir.ops import (
 from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
-__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Flatten", "Function"]
-__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Where"]
+__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Crop", "Flatten"]
+__all__ += ["Function", "GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Select", "Step", "Where"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from dcgen.ir.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -25,8 +26,10 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Select,
     Where,
 )
+from dcgen.ir.ops import Span
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
@@ -54,6 +57,8 @@ from dcgen.quant.scales import byte_tensors, clip_owners
 from dcgen.quant.tables import table
 from dcgen.quant.verify import verify
 
+COPY_BITS = 2
+"""A copied byte is multiplied by 2**COPY_BITS, and its requantization's factor is 2**-COPY_BITS, one that fits."""
 ADDITION_BITS = 14
 """The factor of an addition's input of largest scale is 2**ADDITION_BITS."""
 
@@ -174,6 +179,16 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return _sum(state, node, sources, (1, -1))
         case Pairwise("Mul"):
             return _product(state, node, sources)
+        case Select(channels):
+            indices = np.zeros((len(channels), sources[0].shape[0], 1, 1), np.uint8)
+            indices[range(len(channels)), channels] = 1
+            return _copy(indices, sources[0])
+        case Crop(rows, columns):
+            (top, high), (left, wide) = map(_window, (rows, columns), sources[0].shape[1:])
+            groups = sources[0].shape[0]
+            indices = np.zeros((groups, 1, high, wide), np.uint8)
+            indices[:, :, top, left] = 1
+            return replace(_copy(indices, sources[0]), stride=(rows[2], columns[2]), groups=groups)
         case Function():
             return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
         case Affine() | Flatten() | Pairwise() | Where():
@@ -216,6 +231,23 @@ def dilated(indices: U8, dilation: tuple[int, int]) -> U8:
     spread = np.zeros((o, i, (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1), np.uint8)
     spread[:, :, :: dilation[0], :: dilation[1]] = indices
     return spread
+
+
+def _copy(indices: U8, x: QTensor) -> QConv:
+    """The convolution that gives bytes of ``x`` back as they are.
+
+    indices : uint8 [O, I, KH, KW], level indices of which each filter has one that is 1, and else 0
+    """
+    levels = np.array([0, 1 << COPY_BITS], np.int16)
+    bias = np.full(len(indices), -x.zero_point << COPY_BITS, np.int32)
+    return QConv(levels, indices, bias, COPY_BITS, constants(2.0**-COPY_BITS), (1, 1), (0, 0, 0, 0))
+
+
+def _window(span: Span, size: int) -> tuple[int, int]:
+    """Where in a window lie the pixels of ``span``, and the least size of a window so that there are as many along
+    an axis of ``size`` pixels, at the span's distance, as the span has."""
+    first, count, step = span
+    return first, max(first + 1, size - count * step + 1)
 
 
 def _sum(state: _Lowering, node: Node, sources: Sequence[QTensor], signs: tuple[int, int]) -> QAdd:
