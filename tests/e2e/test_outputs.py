@@ -131,14 +131,17 @@ def test_all_outputs_are_verified(out: Path) -> None:
         failed = dcgen("verify", out, "--on", "host")
     finally:
         source.write_text(text)
-    assert failed.returncode == 1 and "differ" in failed.stdout
+    assert failed.returncode == 1 and "first difference at sums.scores, channel 11" in failed.stdout
 
 
-def test_what_takes_one_output_says_so(model: Path, samples: Path, tmp_path: Path) -> None:
+def test_what_takes_one_output_says_so(model: Path, samples: Path, out: Path, tmp_path: Path) -> None:
     arguments = ("compile", model, "--calibration", samples, *QUICKEST, "-o", tmp_path / "out")
     for more, said in (
         (("--target", "ulx3s-85f"), "net: has 4 outputs, the engine sends one (microcontrollers have several)"),
         (("--outputs", "classes"), "outputs: classes are scores of one output, the network has 4 (say values)"),
     ):
         done = dcgen(*arguments, *more)
+        assert not (tmp_path / "out").exists()
         assert done.returncode == 1 and said in " ".join(done.stderr.split()), done.stderr
+    done = dcgen("eval", out, "--images", samples, "--outputs", "classes")
+    assert done.returncode == 1 and "classes are scores of one output" in done.stderr
