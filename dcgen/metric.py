@@ -37,9 +37,9 @@ RIVALS = 4
 """Classes behind the first one whose margins decide how often the first class is expected to change."""
 LEAST_DOUBTED = 3.0
 """Pictures that are to be in doubt where changes of the first class are expected. Of few pictures hardly one is
-within the errors of a tie, and whether one is decides on what is expected. So errors are taken larger until so many
-are in doubt, and what follows from them smaller by the same factor: while few pictures are in doubt, their number
-is in proportion to the errors (docs/decisions/0010)."""
+within the errors of a tie, and whether one is decides on what is expected. So errors are taken larger until so
+many are in doubt, and what follows from them smaller by the same factor: while few pictures are in doubt, their
+number is in proportion to the errors (docs/decisions/0010)."""
 MOST_WIDENED = 16.0
 """Largest such factor: margins far beyond the errors tell nothing of those that are close."""
 STILL = 1e-6

@@ -109,9 +109,9 @@ def _import(
     made = _needed(scope, outputs)
     graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, made, outputs)
     if own is None:
-        return ImportedModel(verify(graph), head, source)
+        return ImportedModel(verify(graph), head, source, ranges=scope.ranges)
     graph, own_input = with_scale_of_input(graph, own)
-    return ImportedModel(verify(graph), head, source, own_input=own_input)
+    return ImportedModel(verify(graph), head, source, own_input=own_input, ranges=scope.ranges)
 
 
 def _import_node(

@@ -155,12 +155,14 @@ class Scope:
     shapes : (C, H, W) of every IR tensor by name
     made : the nodes by name, in order
     numbers : for a name that several tensors ask for, the number that the last of them was given
+    ranges : of IR tensors that the model has as integers of 8 bits, the least and the largest real value of these
     """
 
     batch: int
     shapes: dict[str, Shape] = field(default_factory=dict)
     made: dict[str, Node] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
