@@ -191,6 +191,11 @@ class Bench:
         recipe = self.job.recipe
         compressed = with_copies(candidate)
         ranges = observe(compressed, self.evidence.measure[:pictures], recipe, self._progress)
+        if recipe.own_ranges:
+            own = self._model.ranges
+            ranges |= {
+                name: replace(r, low=own[name][0], high=own[name][1]) for name, r in ranges.items() if name in own
+            }
         qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
         blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
         return compressed, ranges, qgraph, blob

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dcgen.inputs.tensor import TensorInput
@@ -21,6 +22,8 @@ class ImportedModel:
     source : path or name it was loaded from
     preprocess_hint : name of the preprocessing preset it expects, None when the source does not say
     own_input : how the source's input stands for the graph's real values where it is of integers, else None
+    ranges : by tensor of the graph that the source has as integers of 8 bits, the least and the largest real value
+        that these stand for
     """
 
     graph: Graph
@@ -28,6 +31,7 @@ class ImportedModel:
     source: str = ""
     preprocess_hint: str | None = None
     own_input: TensorInput | None = None
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def head(self) -> Head:

@@ -109,12 +109,15 @@ def _import(
     name = model.graph.name[: LIMITS.name_characters]
     made = _needed(scope, outputs)
     graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, made, tuple(outputs))
+    ranges = scope.ranges
     if len(outputs) > 1:
         graph = _called(graph, outputs)
+        called = dict(zip(outputs, graph.outputs, strict=True))
+        ranges = {called.get(tensor, tensor): found for tensor, found in ranges.items()}
     if own is None:
-        return ImportedModel(verify(graph), heads, source)
+        return ImportedModel(verify(graph), heads, source, ranges=ranges)
     graph, own_input = with_scale_of_input(graph, own)
-    return ImportedModel(verify(graph), heads, source, own_input=own_input)
+    return ImportedModel(verify(graph), heads, source, own_input=own_input, ranges=ranges)
 
 
 def _import_node(

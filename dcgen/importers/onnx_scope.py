@@ -158,6 +158,7 @@ class Scope:
     made : the nodes by name, in order
     numbers : for a name that several tensors ask for, the number that the last of them was given
     shuffled : the tensors that are another one's channels in another order, by that one and the order
+    ranges : of IR tensors that the model has as integers of 8 bits, the least and the largest real value of these
     """
 
     batch: int
@@ -165,6 +166,7 @@ class Scope:
     made: dict[str, Node] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
     shuffled: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
