@@ -139,6 +139,16 @@ static inline uint8_t dcg_requantize(int32_t acc, const dcg_requant *r) {
     return (uint8_t)y;
 }
 
+/* Clips bytes to the layer's bounds, where they are narrower than 0 .. 255, to which kernels clip. */
+static inline void dcg_clip(uint8_t *bytes, uint32_t count, const dcg_requant *requant) {
+    uint8_t lo = (uint8_t)requant->lo, hi = (uint8_t)requant->hi;
+    if (lo == 0 && hi == 255) return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] < lo) bytes[i] = lo;
+        if (bytes[i] > hi) bytes[i] = hi;
+    }
+}
+
 /* ---- Copying ---- */
 
 /* Stores four bytes at any address, the lowest one first. */

@@ -215,4 +215,8 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
     w->plane = plane;
     w->position_step = position;
     w->channel_step = plane == 0 ? 1u : plane * p->phases_h * p->phases_w;
+    if (plane == 0 && position == 1u && w->group_channels == 1u) {
+        w->group_channels = w->places; /* one channel of many places is decoded faster as one place */
+        w->places = 1u;
+    }
 }
