@@ -230,6 +230,8 @@ typedef struct dcg_conv_depthwise {
     const dcg_requant *requant;  /* all of the requantization, for C */
 } dcg_conv_depthwise;
 
+#define DCG_DEPTHWISE_PLACES 9u
+
 /* Of each place in the kernel, row * 3 + column, its index in weights: first the outer columns of the three
  * rows, then the middle ones. */
 #define DCG_DEPTHWISE_SLOTS                                                                                  \

@@ -2,15 +2,15 @@
  * which a filter's nine weights, zeros included, walk in registers. */
 #include "dcg_conv_depthwise.h"
 
-/* The padded input of a step's rows: plane rows 0 .. rows - 1 are the input's rows from first_row on. */
+/* The padded input of a step's rows: rows of padding, rows of the input, and again rows of padding. */
 typedef struct frame {
     const dcg_job *job;
-    const dcg_tensor *input;
+    const dcg_tensor *input, *output;
     uint8_t *plane;         /* [rows][pitch], and a word behind it that is read but never used */
     uint32_t pitch, rows;   /* columns and rows that the step's outputs read */
     uint32_t above, inside; /* rows of padding above the input's first one, and rows of the input */
-    uint32_t first_row;     /* the input's row that lies below that padding */
     uint32_t left, columns; /* columns of padding on the left, and columns of the input */
+    uint32_t first_row;     /* where in the tensor's ring the first of these rows is */
 } frame;
 
 static uint32_t least(uint32_t a, uint32_t b) {
@@ -25,14 +25,15 @@ static uint32_t ahead(uint32_t from, uint32_t count, uint32_t pad) {
 static frame frame_of(const dcg_job *job) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0);
-    frame f = {.job = job, .input = in};
+    frame f = {.job = job, .input = in, .output = &job->net->plan->tensors[node->output]};
     f.plane = job->net->arena + node->packing.planes;
     f.pitch = node->packing.pitch;
     f.rows = (job->n_rows - 1u) * node->stride_h + 3u;
     uint32_t top = job->first_row * node->stride_h; /* of the padded input */
     f.above = ahead(top, f.rows, node->pad_top);
-    f.first_row = top + f.above - node->pad_top;
-    f.inside = f.first_row < in->height ? least(in->height - f.first_row, f.rows - f.above) : 0;
+    uint32_t first = top + f.above - node->pad_top; /* of the input, below that padding */
+    f.inside = first < in->height ? least(in->height - first, f.rows - f.above) : 0;
+    f.first_row = first % in->rows;
     f.left = ahead(0, f.pitch, node->pad_left);
     f.columns = least(in->width, f.pitch - f.left);
     return f;
@@ -45,106 +46,137 @@ static void clear(const frame *f, uint8_t pad) {
         words[i] = word;
 }
 
-/* Copies count bytes, which lie `step` apart, to as many that lie side by side. */
-static inline void copy_row(uint8_t *to, const uint8_t *from, uint32_t count, uint32_t step) {
-#if DCG_UNALIGNED
-    if (step == 1u && count >= 4u) {
-        uint32_t x = 0;
-        for (; x + 4u <= count; x += 4u)
-            __builtin_memcpy(to + x, from + x, 4);
-        __builtin_memcpy(to + count - 4u, from + count - 4u, 4); /* the rest, and some bytes again */
-        return;
-    }
-#endif
-    for (uint32_t x = 0; x < count; x++, from += step)
-        to[x] = *from;
-}
-
-/* Copies a channel's rows into the plane, around which the padding stays as it is. */
-static void put_channel(const frame *f, uint32_t channel) {
+/* Copies a channel's rows into the plane, around which the padding stays as it is.
+ *
+ * rows  the channel's first row in the tensor's ring */
+static void put_channel(const frame *f, const uint8_t *rows) {
     const dcg_tensor *in = f->input;
     uint8_t *to = f->plane + f->above * f->pitch + f->left;
-    const uint8_t *first = dcg_input_row(f->job, 0, channel, 0);
-    uint32_t y = f->inside > 0 ? f->first_row % in->rows : 0;
-    for (uint32_t i = 0; i < f->inside; i++, to += f->pitch) {
-        copy_row(to, first + (size_t)y * in->row_stride, f->columns, in->pixel_stride);
+    uint32_t row = in->row_stride, y = f->first_row, left = f->inside;
+    if (in->pixel_stride == 1u && f->columns >= DCG_DEPTHWISE_LEAST_COPY) {
+        for (uint32_t count; left > 0; left -= count, y = 0, to += count * f->pitch) {
+            count = least(left, in->rows - y);
+            dcg_conv_depthwise_copy(to, f->pitch, rows + y * row, row, f->columns, count);
+        }
+        return;
+    }
+    for (; left > 0; left--, to += f->pitch) {
+        const uint8_t *from = rows + y * row;
+        for (uint32_t x = 0; x < f->columns; x++, from += in->pixel_stride)
+            to[x] = *from;
         if (++y == in->rows) y = 0;
     }
 }
 
-/* Takes over the taps of a filter, each at the address of its place in the kernel. */
-static void take_weights(dcg_conv_depthwise *d, const dcg_weights *weights) {
-    static const uint8_t slot[9] = DCG_DEPTHWISE_SLOTS;
-    const uint32_t *tap = weights->list, *end = tap + 2u * weights->n_taps;
+/* Decoder of a layer's filters, some at a time. */
+typedef struct filters {
+    dcg_weights weights;
+    uint32_t most;        /* filters that are decoded at once, at most */
+    uint32_t left;        /* filters of the layer that are not decoded yet */
+    uint32_t address;     /* of the next filter's first place, among those decoded at once; */
+    uint32_t end;         /* where they end */
+    const uint32_t *tap;  /* the next filter's first tap; behind the last one, one of no place */
+} filters;
+
+static void filters_open(filters *f, const dcg_job *job, const dcg_conv_record *record) {
+    dcg_weights_open(&f->weights, job, record);
+    dcg_weights_start(&f->weights, job, record, 0, 1u);
+    uint32_t taps = f->weights.filter_taps, room = job->net->plan->scratch.tap_capacity;
+    f->most = taps > 0 ? room / taps : job->node->out_channels;
+    f->left = job->node->out_channels;
+    f->address = f->end = 0;
+}
+
+/* Takes over the next filter's weights. */
+static dcg_status next_filter(filters *f, dcg_conv_depthwise *d) {
+    static const uint8_t slot[DCG_DEPTHWISE_PLACES] = DCG_DEPTHWISE_SLOTS;
+    if (f->address == f->end) {
+        uint32_t count = least(f->left, f->most);
+        dcg_weights_gather(&f->weights, count);
+        dcg_status status = dcg_weights_next(&f->weights);
+        if (status != DCG_OK) return status;
+        f->left -= count;
+        f->address = 0;
+        f->end = DCG_DEPTHWISE_PLACES * count;
+        f->tap = f->weights.list;
+        f->weights.list[2u * f->weights.n_taps] = UINT32_MAX;
+    }
     DCG_UNROLL
     for (uint32_t i = 0; i < 10u; i++)
         d->weights[i] = 0;
-    for (; tap < end; tap += 2)
-        d->weights[slot[tap[0]]] = (int16_t)dcg_signed(tap[1]);
+    const uint32_t *tap = f->tap;
+    uint32_t first = f->address, place;
+    for (; (place = tap[0] - first) < DCG_DEPTHWISE_PLACES; tap += 2)
+        d->weights[slot[place]] = (int16_t)dcg_signed(tap[1]);
+    uint32_t words = (uint32_t)(tap - f->tap);
+    f->tap = tap;
+    f->address = first + DCG_DEPTHWISE_PLACES;
+    return words <= 2u * f->weights.filter_taps ? DCG_OK : DCG_ERR_LAYER; /* more than the blob has stated */
 }
 
-/* The rows of one output channel. Output rows lie one behind the other up to the end of the tensor's ring. */
+/* The step's rows of one output channel, which lie one behind the other up to the end of the tensor's ring. */
 static void run_rows(const frame *f, dcg_conv_depthwise *d, uint32_t output) {
-    const dcg_job *job = f->job;
-    const dcg_tensor *out = &job->net->plan->tensors[job->node->output];
-    uint32_t done = 0;
-    do {
-        uint32_t y = job->first_row + done;
-        uint32_t rows = least(job->n_rows - done, out->rows - y % out->rows);
-        d->plane = f->plane + done * job->node->stride_h * f->pitch;
-        d->out = dcg_output_row(job, output, y);
+    const dcg_tensor *out = f->output;
+    const uint8_t *plane = f->plane;
+    uint8_t *channel = f->job->net->arena + out->offset + output * out->channel_stride;
+    for (uint32_t y = f->job->first_row % out->rows, left = f->job->n_rows; left > 0; y = 0) {
+        uint32_t rows = least(left, out->rows - y);
+        uint8_t *first = channel + y * d->width;
+        d->plane = plane;
+        d->out = first;
         d->rows = rows;
         dcg_conv_depthwise_run(d);
-        dcg_clip(dcg_output_row(job, output, y), rows * d->width, d->requant);
-        done += rows;
-    } while (done < job->n_rows);
+        dcg_clip(first, rows * d->width, d->requant);
+        plane += rows * d->stride_h * d->pitch;
+        left -= rows;
+    }
 }
 
 dcg_status dcg_conv_depthwise_3x3(const dcg_job *job) {
     const dcg_node *node = job->node;
     const frame f = frame_of(job);
-    uint32_t multiplier = node->out_channels / node->groups;
+    const uint8_t *rows = dcg_input_row(job, 0, 0, 0);
+    uint32_t multiplier = node->out_channels / node->groups; /* filters of each channel */
     dcg_conv_record record;
-    dcg_weights weights;
+    filters decoded;
     dcg_conv_depthwise d;
 
     dcg_status status = dcg_conv_record_find(&record, job->layer, node);
     if (status != DCG_OK) return status;
-    dcg_weights_open(&weights, job, &record);
-    dcg_weights_start(&weights, job, &record, 0, 1u);
+    filters_open(&decoded, job, &record);
     d.pitch = f.pitch;
     d.width = node->out_width;
     d.stride_w = node->stride_w;
     d.stride_h = node->stride_h;
     d.next_row = node->stride_h * f.pitch - dcg_conv_depthwise_read(d.stride_w, d.width);
-    uint32_t pad = 256u; /* the byte of padding around the plane; none yet */
-    for (uint32_t o = 0, channel = 0, filters = multiplier; o < node->out_channels; o++, filters++) {
-        status = dcg_weights_next(&weights);
-        if (status != DCG_OK) return status;
-        if (filters == multiplier) { /* the next channel */
-            channel = o == 0 ? 0 : channel + 1u;
-            uint8_t its_pad = dcg_pad_byte(job, channel);
-            if (its_pad != pad) clear(&f, its_pad);
-            pad = its_pad;
-            put_channel(&f, channel);
-            filters = 0;
+    for (uint32_t channel = 0, o = 0; channel < node->groups; channel++, rows += f.input->channel_stride) {
+        if (channel == 0 || node->inputs[0] == 0) clear(&f, dcg_pad_byte(job, channel)); /* a picture's differ */
+        put_channel(&f, rows);
+        for (uint32_t end = o + multiplier; o < end; o++) {
+            status = next_filter(&decoded, &d);
+            if (status != DCG_OK) return status;
+            const dcg_requant requant = dcg_conv_requant(job, &record, o);
+            d.bias = dcg_conv_bias(job, &record, o);
+            d.mult = requant.mult;
+            d.zero_point = requant.zero_point;
+            d.requant = &requant;
+            run_rows(&f, &d, o);
         }
-        const dcg_requant requant = dcg_conv_requant(job, &record, o);
-        take_weights(&d, &weights);
-        d.bias = dcg_conv_bias(job, &record, o);
-        d.mult = requant.mult;
-        d.zero_point = requant.zero_point;
-        d.requant = &requant;
-        run_rows(&f, &d, o);
     }
-    return dcg_weights_close(&weights);
+    return dcg_weights_close(&decoded.weights);
 }
 
 #if !(DCG_DSP && DCG_UNALIGNED)
+void dcg_conv_depthwise_copy(uint8_t *to, uint32_t pitch, const uint8_t *from, uint32_t row, uint32_t columns,
+                             uint32_t rows) {
+    for (; rows > 0; rows--, to += pitch, from += row)
+        dcg_copy(to, from, columns);
+}
+
 void dcg_conv_depthwise_run(dcg_conv_depthwise *d) {
-    static const uint8_t slot[9] = DCG_DEPTHWISE_SLOTS;
-    int32_t w[9];
-    for (uint32_t i = 0; i < 9u; i++)
+    static const uint8_t slot[DCG_DEPTHWISE_PLACES] = DCG_DEPTHWISE_SLOTS;
+    int32_t w[DCG_DEPTHWISE_PLACES];
+    for (uint32_t i = 0; i < DCG_DEPTHWISE_PLACES; i++)
         w[i] = d->weights[slot[i]];
     for (uint32_t y = 0; y < d->rows; y++) {
         const uint8_t *a = d->plane + y * d->stride_h * d->pitch, *b = a + d->pitch, *c = b + d->pitch;

@@ -142,6 +142,12 @@ dcg_status dcg_weights_next(dcg_weights *w) {
     return DCG_OK;
 }
 
+void dcg_weights_gather(dcg_weights *w, uint32_t filters) {
+    w->group_channels = filters * w->node->kernel_h * w->node->kernel_w;
+    w->places = 1u;
+    w->max_taps = filters * w->filter_taps;
+}
+
 dcg_status dcg_weights_close(const dcg_weights *w) {
     return w->bit == w->end_bit ? DCG_OK : DCG_ERR_STREAM;
 }
@@ -151,12 +157,12 @@ dcg_status dcg_weights_close(const dcg_weights *w) {
  * levels       int16_t[n_levels], written
  * level_bytes  bytes of a stored level, 1 or 2 */
 static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_levels, uint32_t level_bytes) {
-    levels[0] = 0;
-    for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)
-        levels[i] = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
     int32_t largest = 0;
-    for (uint32_t i = 0; i < n_levels; i++) {
-        int32_t size = levels[i] < 0 ? -levels[i] : levels[i];
+    levels[0] = 0;
+    for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes) {
+        int32_t level = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
+        int32_t size = level < 0 ? -level : level;
+        levels[i] = (int16_t)level;
         if (size > largest) largest = size;
     }
     return (uint16_t)largest;
@@ -182,7 +188,8 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->n_taps = 0;
     w->first_tap = 0;
     w->chains = 0;
-    w->max_taps = dcg_conv_header_max_filter_entries(header);
+    w->filter_taps = dcg_conv_header_max_filter_entries(header);
+    w->max_taps = w->filter_taps;
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
     w->entries_left = dcg_conv_header_n_entries(header);
@@ -215,8 +222,4 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
     w->plane = plane;
     w->position_step = position;
     w->channel_step = plane == 0 ? 1u : plane * p->phases_h * p->phases_w;
-    if (plane == 0 && position == 1u && w->group_channels == 1u) {
-        w->group_channels = w->places; /* one channel of many places is decoded faster as one place */
-        w->places = 1u;
-    }
 }
