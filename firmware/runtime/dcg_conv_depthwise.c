@@ -140,6 +140,7 @@ dcg_status dcg_conv_depthwise_3x3(const dcg_job *job) {
     dcg_conv_record record;
     filters decoded;
     dcg_conv_depthwise d;
+    dcg_requant requant = {0, 0, 0, 255};
 
     dcg_status status = dcg_conv_record_find(&record, job->layer, node);
     if (status != DCG_OK) return status;
@@ -148,6 +149,7 @@ dcg_status dcg_conv_depthwise_3x3(const dcg_job *job) {
     d.width = node->out_width;
     d.stride_w = node->stride_w;
     d.stride_h = node->stride_h;
+    d.requant = &requant;
     d.next_row = node->stride_h * f.pitch - dcg_conv_depthwise_read(d.stride_w, d.width);
     for (uint32_t channel = 0, o = 0; channel < node->groups; channel++, rows += f.input->channel_stride) {
         if (channel == 0 || node->inputs[0] == 0) clear(&f, dcg_pad_byte(job, channel)); /* a picture's differ */
@@ -155,11 +157,10 @@ dcg_status dcg_conv_depthwise_3x3(const dcg_job *job) {
         for (uint32_t end = o + multiplier; o < end; o++) {
             status = next_filter(&decoded, &d);
             if (status != DCG_OK) return status;
-            const dcg_requant requant = dcg_conv_requant(job, &record, o);
+            if (o == 0 || record.mult != NULL) requant = dcg_conv_requant(job, &record, o); /* one, or one each */
             d.bias = dcg_conv_bias(job, &record, o);
             d.mult = requant.mult;
             d.zero_point = requant.zero_point;
-            d.requant = &requant;
             run_rows(&f, &d, o);
         }
     }
