@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
 from dcgen.plan.firmware.constants import RUNTIME
-from dcgen.plan.firmware.kernels import list_words, step_packings
+from dcgen.plan.firmware.kernels import is_point, list_words, step_packings
 from dcgen.plan.firmware.packing import PASS, WORD_BYTES, Packing, Padded
 from dcgen.plan.firmware.plan import NodePlan, Scratch
 from dcgen.plan.firmware.tables import table_words
@@ -93,7 +93,9 @@ def conv_work(
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
-        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | _plain(node, filters)
+        point = is_point(op, source.shape, node.out_shape)
+        work = _point(op, filters) if point else _plain(node, filters)
+        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | work
     if isinstance(packing, Padded):
         return _depthwise(node, op, source, layer, steps, scratch.table_bits)
     dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, scratch.tap_capacity)
@@ -153,6 +155,12 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
         "tap_row.plain": taps * height,
         "tap.plain": taps * height * width,
     }
+
+
+def _point(op: QConv, filters: Filters) -> dict[str, int]:
+    """The same where there is a single output position."""
+    places = np.count_nonzero((op.weights != 0).any(axis=1))
+    return {"output.point": len(filters.taps), "place.point": places, "tap.point": int(filters.taps.sum())}
 
 
 def _depthwise(
