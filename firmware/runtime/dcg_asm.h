@@ -225,7 +225,7 @@ typedef struct dcg_conv_depthwise {
     int32_t zero_point;   /* byte that means 0.0 in the output */
     uint32_t rows;        /* output rows to come, 1 at least */
     uint32_t width;       /* outputs of a row */
-    uint32_t next_row;    /* from where dcg_conv_depthwise_read ends in a row to the next one's begin; may wrap */
+    uint32_t next_row;    /* from where dcg_conv_depthwise_read ends to the next row's begin; may wrap */
     uint32_t stride_w, stride_h; /* 1 or 2 */
     const dcg_requant *requant;  /* all of the requantization, for C */
 } dcg_conv_depthwise;
@@ -234,8 +234,7 @@ typedef struct dcg_conv_depthwise {
 
 /* Of each place in the kernel, row * 3 + column, its index in weights: first the outer columns of the three
  * rows, then the middle ones. */
-#define DCG_DEPTHWISE_SLOTS                                                                                  \
-    { 0, 6, 1, 2, 7, 3, 4, 8, 5 }
+#define DCG_DEPTHWISE_SLOTS {0, 6, 1, 2, 7, 3, 4, 8, 5}
 
 #define DCG_DEPTHWISE_AT_MULT 36
 #define DCG_DEPTHWISE_AT_ROWS 44

@@ -71,11 +71,11 @@ static void put_channel(const frame *f, const uint8_t *rows) {
 /* Decoder of a layer's filters, some at a time. */
 typedef struct filters {
     dcg_weights weights;
-    uint32_t most;        /* filters that are decoded at once, at most */
-    uint32_t left;        /* filters of the layer that are not decoded yet */
-    uint32_t address;     /* of the next filter's first place, among those decoded at once; */
-    uint32_t end;         /* where they end */
-    const uint32_t *tap;  /* the next filter's first tap; behind the last one, one of no place */
+    uint32_t most;       /* filters that are decoded at once, at most */
+    uint32_t left;       /* filters of the layer that are not decoded yet */
+    uint32_t address;    /* of the next filter's first place, among those decoded at once; */
+    uint32_t end;        /* where they end */
+    const uint32_t *tap; /* the next filter's first tap; behind the last one, one of no place */
 } filters;
 
 static void filters_open(filters *f, const dcg_job *job, const dcg_conv_record *record) {
@@ -114,7 +114,7 @@ static dcg_status next_filter(filters *f, dcg_conv_depthwise *d) {
     return words <= 2u * f->weights.filter_taps ? DCG_OK : DCG_ERR_LAYER; /* more than the blob has stated */
 }
 
-/* The step's rows of one output channel, which lie one behind the other up to the end of the tensor's ring. */
+/* The step's rows of an output channel, which lie one behind the other up to the end of the tensor's ring. */
 static void run_rows(const frame *f, dcg_conv_depthwise *d, uint32_t output) {
     const dcg_tensor *out = f->output;
     const uint8_t *plane = f->plane;
@@ -152,12 +152,13 @@ dcg_status dcg_conv_depthwise_3x3(const dcg_job *job) {
     d.requant = &requant;
     d.next_row = node->stride_h * f.pitch - dcg_conv_depthwise_read(d.stride_w, d.width);
     for (uint32_t channel = 0, o = 0; channel < node->groups; channel++, rows += f.input->channel_stride) {
-        if (channel == 0 || node->inputs[0] == 0) clear(&f, dcg_pad_byte(job, channel)); /* a picture's differ */
+        if (channel == 0 || node->inputs[0] == 0) /* a picture's channels have bytes of their own */
+            clear(&f, dcg_pad_byte(job, channel));
         put_channel(&f, rows);
         for (uint32_t end = o + multiplier; o < end; o++) {
             status = next_filter(&decoded, &d);
             if (status != DCG_OK) return status;
-            if (o == 0 || record.mult != NULL) requant = dcg_conv_requant(job, &record, o); /* one, or one each */
+            if (o == 0 || record.mult != NULL) requant = dcg_conv_requant(job, &record, o);
             d.bias = dcg_conv_bias(job, &record, o);
             d.mult = requant.mult;
             d.zero_point = requant.zero_point;

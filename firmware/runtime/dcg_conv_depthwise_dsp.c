@@ -3,8 +3,8 @@
  *
  * A word of a plane's row holds bytes x .. x + 3. UXTB16 makes of it the halfwords x and x + 2, and with a
  * rotation x + 1 and x + 3. SMLAD multiplies the outer weights of a row of the kernel with the two that lie
- * two columns apart, SMLABB or one of its sisters the middle weight with the one between. With a stride of one
- * the same two registers serve output x + 1, too. */
+ * two columns apart, SMLABB or one of its sisters the middle weight with the one between. With a stride of
+ * one the same two registers serve output x + 1, too. */
 #include "dcg_conv_depthwise.h"
 
 #if DCG_DSP && DCG_UNALIGNED

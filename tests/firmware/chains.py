@@ -93,7 +93,7 @@ def separable(name: str, shape: Shape, first: Layer, widths: Sequence[tuple[int,
     """A layer, then pairs of a depthwise convolution of 3x3 and one of single positions.
 
     widths : of each pair the outputs of the latter and the stride of the former
-    density : share of the latter's weights that are not zero in the first pair; it falls to a tenth in the last one
+    density : share of the latter's weights that are not zero in the first pair; it falls to a tenth of that
     """
     layers = [first]
     for i, (outputs, stride) in enumerate(widths):

@@ -1,9 +1,9 @@
-"""Depthwise convolutions of 3x3 by their own kernel, and fully connected layers: all that they treat differently."""
+"""Depthwise convolutions of 3x3 and fully connected layers: all that their kernels treat differently."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +107,9 @@ def test_equals_the_golden_model(name: str, tmp_path: Path) -> None:
     equal(Program(tmp_path, GRAPHS[name]))
 
 
-@pytest.mark.parametrize("name", ["odd columns, odd rows", "a stride of two on odd sizes", "some filters a channel"])
+@pytest.mark.parametrize(
+    "name", ["odd columns, odd rows", "a stride of two on odd sizes", "some filters a channel"]
+)
 @pytest.mark.parametrize("strips", [2, 3, 5])
 def test_in_strips_with_rings_of_rows(name: str, strips: int, tmp_path: Path) -> None:
     graph = GRAPHS[name]
@@ -147,7 +149,14 @@ CHAIN = chain_of(
     "chain",
     (3, 17, 15),
     [
-        *(Layer(7, 3), Layer(0, 3), Layer(0, 3, 2), Layer(9), Layer(0, 3, density=0.3), Layer(0, 3, 2, spread=60.0)),
+        *(
+            Layer(7, 3),
+            Layer(0, 3),
+            Layer(0, 3, 2),
+            Layer(9),
+            Layer(0, 3, density=0.3),
+            Layer(0, 3, 2, spread=60.0),
+        ),
         *(Layer(40), Layer(0, 3), Layer(0, 3, 2)),
     ],
     5,

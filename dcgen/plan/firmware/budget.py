@@ -1,9 +1,8 @@
 """The plan that takes the fewest instructions within a given RAM.
 
-Layer after layer takes the fewest where it fits, with larger packed inputs where RAM is left and that is faster. Where
-it does not fit, the picture is streamed, row by row, and
-the network is cut into segments that are computed in strips. With fewer strips, filters are decoded and halos
-packed fewer times, but more rows are held.
+Layer after layer takes the fewest where it fits, with larger packed inputs where RAM is left and that is faster.
+Where it does not fit, the picture is streamed, row by row, and the network is cut into segments that are
+computed in strips. With fewer strips, filters are decoded and halos packed fewer times, but more rows are held.
 """
 
 from __future__ import annotations

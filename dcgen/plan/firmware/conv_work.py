@@ -94,8 +94,8 @@ def conv_work(
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
         point = is_point(op, source.shape, node.out_shape)
-        work = _point(op, filters) if point else _plain(node, filters)
-        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | work
+        opening = _opening(op, layer, scratch.table_bits, sum(steps.values()))
+        return opening | (_point(op, filters) if point else _plain(node, filters))
     if isinstance(packing, Padded):
         return _depthwise(node, op, source, layer, steps, scratch.table_bits)
     dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, scratch.tap_capacity)
@@ -159,7 +159,7 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
 
 def _point(op: QConv, filters: Filters) -> dict[str, int]:
     """The same where there is a single output position."""
-    places = np.count_nonzero((op.weights != 0).any(axis=1))
+    places = int((op.weights != 0).any(axis=1).sum())
     return {"output.point": len(filters.taps), "place.point": places, "tap.point": int(filters.taps.sum())}
 
 

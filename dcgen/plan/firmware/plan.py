@@ -23,8 +23,8 @@ SPARE_TAPS = 1024
 weights of the same network need no new plan."""
 
 SMALL_WORKSPACE = 24 * 1024
-"""Bytes that a packed input may take in any case where the memory is not limited: enough that layers of small planes
-are packed at once, as 64 channels of 16x10 are."""
+"""Bytes that a packed input may take in any case where the memory is not limited: enough to pack layers of small
+planes at once, 64 channels of 16x10 for example."""
 
 
 @dataclass(frozen=True)
