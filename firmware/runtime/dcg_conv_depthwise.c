@@ -71,6 +71,7 @@ static void put_channel(const frame *f, const uint8_t *rows) {
 /* Decoder of a layer's filters, some at a time. */
 typedef struct filters {
     dcg_weights weights;
+    uint32_t taps;       /* of a filter, at most, as the blob states */
     uint32_t most;       /* filters that are decoded at once, at most */
     uint32_t left;       /* filters of the layer that are not decoded yet */
     uint32_t address;    /* of the next filter's first place, among those decoded at once; */
@@ -81,8 +82,8 @@ typedef struct filters {
 static void filters_open(filters *f, const dcg_job *job, const dcg_conv_record *record) {
     dcg_weights_open(&f->weights, job, record);
     dcg_weights_start(&f->weights, job, record, 0, 1u);
-    uint32_t taps = f->weights.filter_taps, room = job->net->plan->scratch.tap_capacity;
-    f->most = taps > 0 ? room / taps : job->node->out_channels;
+    f->taps = f->weights.max_taps;
+    f->most = f->taps > 0 ? job->net->plan->scratch.tap_capacity / f->taps : job->node->out_channels;
     f->left = job->node->out_channels;
     f->address = f->end = 0;
 }
@@ -92,7 +93,7 @@ static dcg_status next_filter(filters *f, dcg_conv_depthwise *d) {
     static const uint8_t slot[DCG_DEPTHWISE_PLACES] = DCG_DEPTHWISE_SLOTS;
     if (f->address == f->end) {
         uint32_t count = least(f->left, f->most);
-        dcg_weights_gather(&f->weights, count);
+        dcg_weights_gather(&f->weights, count, f->taps);
         dcg_status status = dcg_weights_next(&f->weights);
         if (status != DCG_OK) return status;
         f->left -= count;
@@ -111,7 +112,7 @@ static dcg_status next_filter(filters *f, dcg_conv_depthwise *d) {
     uint32_t words = (uint32_t)(tap - f->tap);
     f->tap = tap;
     f->address = first + DCG_DEPTHWISE_PLACES;
-    return words <= 2u * f->weights.filter_taps ? DCG_OK : DCG_ERR_LAYER; /* more than the blob has stated */
+    return words <= 2u * f->taps ? DCG_OK : DCG_ERR_LAYER; /* more than the blob has stated */
 }
 
 /* The step's rows of an output channel, which lie one behind the other up to the end of the tensor's ring. */

@@ -298,8 +298,8 @@ typedef struct dcg_weights {
     uint8_t run_bits;        /* bits of an escaped run of zeros, or of a gap */
     uint16_t n_levels;       /* levels of the codebook, 1 .. DCG_MAX_LEVELS */
     uint16_t largest;        /* largest magnitude of a level, 0 .. 32768 */
-    uint32_t filter_taps;    /* taps of a filter, at most, as the blob states and the plan has room for */
-    uint32_t max_taps;       /* the same of what is decoded at once: one filter, or some that are gathered */
+    uint32_t max_taps;       /* taps of a filter, at most, as the blob states and the plan has room for; or of
+                              * filters that are gathered */
     uint32_t group_channels; /* input channels of a filter */
     uint32_t places;         /* places in the kernel: rows times columns */
     uint32_t weights_after;  /* weights of all filters behind the one decoded last, zeros included */
@@ -330,8 +330,9 @@ dcg_status dcg_weights_next(dcg_weights *w);
 /* Has dcg_weights_next decode so many filters at once, as if they were one. Only for filters of one channel,
  * with addresses that count places: those of a filter go on where those of the one before it end.
  *
- * filters  of which as many are left, and for whose taps the list has room: filters * w->filter_taps */
-void dcg_weights_gather(dcg_weights *w, uint32_t filters);
+ * filters  of which as many are left
+ * taps     of each of them, at most, as w->max_taps was after dcg_weights_open; the list has room for all */
+void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps);
 
 /* After the last filter. Returns DCG_OK, or DCG_ERR_STREAM where the stream holds more than the layer. */
 dcg_status dcg_weights_close(const dcg_weights *w);

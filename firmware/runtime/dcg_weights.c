@@ -142,10 +142,10 @@ dcg_status dcg_weights_next(dcg_weights *w) {
     return DCG_OK;
 }
 
-void dcg_weights_gather(dcg_weights *w, uint32_t filters) {
+void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps) {
     w->group_channels = filters * w->node->kernel_h * w->node->kernel_w;
     w->places = 1u;
-    w->max_taps = filters * w->filter_taps;
+    w->max_taps = filters * taps;
 }
 
 dcg_status dcg_weights_close(const dcg_weights *w) {
@@ -188,8 +188,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->n_taps = 0;
     w->first_tap = 0;
     w->chains = 0;
-    w->filter_taps = dcg_conv_header_max_filter_entries(header);
-    w->max_taps = w->filter_taps;
+    w->max_taps = dcg_conv_header_max_filter_entries(header);
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
     w->entries_left = dcg_conv_header_n_entries(header);

@@ -34,7 +34,7 @@ static void lengths_open(lengths *l, const uint8_t *packed, uint32_t bytes) {
     l->broken = 0;
 }
 
-static inline uint32_t next_nibble(lengths *l) {
+static uint32_t next_nibble(lengths *l) {
     if (l->nibble >= l->end) {
         l->broken = 1;
         return 0;
@@ -45,7 +45,7 @@ static inline uint32_t next_nibble(lengths *l) {
 }
 
 /* Reads the next run. */
-static inline void next_run(lengths *l) {
+static void next_run(lengths *l) {
     int first = l->nibble == 2u * PACKED_HEADER_BYTES;
     uint32_t token = next_nibble(l);
     l->repeats = 1;
@@ -188,12 +188,12 @@ void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t lev
         if (length != 0) {
             codes.next[length] = code + l.repeats;
             for (; s < end; s++, code++) {
-                uint32_t level = s & ((1u << level_bits) - 1u), entry;
+                uint32_t level = s & ((1u << level_bits) - 1u);
+                uint32_t entry = ((s >> level_bits) + 1u) << 16 | level << 8 | length;
                 if (levels != NULL && level >= n_levels)
                     entry = DCG_TABLE_OTHER | s << 8 | length;
-                else
-                    entry = ((s >> level_bits) + 1u) << 16 | level << 8 | length;
-                if (levels != NULL && level < n_levels && levels[level] == 0) entry |= DCG_TABLE_FILLER;
+                else if (levels != NULL && levels[level] == 0)
+                    entry |= DCG_TABLE_FILLER;
                 place(&codes, table, code, length, entry);
             }
         }
