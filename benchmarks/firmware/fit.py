@@ -21,6 +21,7 @@ from scipy.optimize import nnls
 from benchmarks.firmware.measure import Measurement, measure
 from benchmarks.firmware.network import Network
 from dcgen.command.console import stderr
+from dcgen.encode.coding import CodingSettings
 from dcgen.errors import DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
@@ -125,6 +126,19 @@ def small_networks() -> Iterator[QGraph]:
     yield chain_of("residual", (3, 32, 32), residual, 10)
 
 
+def coded() -> Iterator[Network]:
+    """The networks as they are measured: encoded as by default, and some with gaps and levels coded apart, where
+    weights are small and where they are large."""
+    for graph, bits in zip(networks(), cycle(TABLE_BITS)):
+        yield with_tables(Network.of(graph), bits)
+    for seed, (size, density) in enumerate(((40, 0.5), (56, 0.2))):
+        graph = squeezenet(replace(DIGITS, size=size), density, 50 + seed, 9.0)
+        yield with_tables(Network.of(graph, CodingSettings("deep-compression")), TABLE_BITS[seed])
+    large = [Layer(16, 3, 1, 0.5, 2000.0), Layer(32, 3, 2, 0.5, 3000.0), Layer(64, 3, 2, 0.3, 2000.0)]
+    graph = chain_of("large weights", (3, 32, 32), [*large, Layer(64, 3, 1, 0.6, 500.0)], 10)
+    yield with_tables(Network.of(graph, CodingSettings("deep-compression")), 8)
+
+
 def with_tables(network: Network, bits: int) -> Network:
     """``network`` with decoding tables that are entered with ``bits`` bits."""
     return replace(network, plan=plan_firmware(network.graph, network.blob, table_bits=bits))
@@ -223,7 +237,7 @@ def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str
 def main() -> None:
     instructions: dict[str, Costs] = {}
     flash: dict[str, Costs] = {}
-    made = [with_tables(Network.of(graph), bits) for graph, bits in zip(networks(), cycle(TABLE_BITS))]
+    made = list(coded())
     for target in (t for t in TARGETS if t.emulator):
         groups, sizes = [], []
         for network in made:

@@ -27,7 +27,7 @@ class Layer:
     outputs : channels; 0 for a depthwise convolution
     kernel : rows and columns
     density : share of the weights that are not zero
-    spread : mean magnitude of the weights
+    spread : mean magnitude of the weights; a thirtieth of it is the distance of levels, and 1 at least
     pool : largest of so many rows and columns behind it; 1 for none
     padded : whether there is padding
     """
@@ -62,8 +62,9 @@ def chain_of(name: str, shape: Shape, layers: Sequence[Layer], classes: int, ave
         kernel = (layer.kernel, layer.kernel) if isinstance(layer.kernel, int) else layer.kernel
         outputs, groups = (layer.outputs, 1) if layer.outputs else (channels, channels)
         size = outputs, channels // groups, *kernel
-        weights = np.clip(np.rint(rng.laplace(0, layer.spread, size)), -127, 127).astype(np.int16)
-        weights *= rng.random(size) < layer.density
+        step = max(1, round(layer.spread / 30))
+        steps = np.clip(np.rint(rng.laplace(0, layer.spread / step, size)), -127, 127)
+        weights = (step * steps * (rng.random(size) < layer.density)).astype(np.int16)
         levels = np.append(0, np.setdiff1d(weights, 0)).astype(np.int16)
         order = np.argsort(levels)
         indices = order[np.searchsorted(levels, weights, sorter=order)].astype(np.uint8)

@@ -133,11 +133,12 @@ def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[s
     times."""
     stream = layer.stream
     assert stream is not None
+    apart = len(stream.n_symbols) > 1  # gaps and levels have codes of their own, for which there is no fast loop
     return {
         "conv": times,
         "table_byte": layer.size.tables * times,
         "table_word": sum(table_words(n, table_bits) for n in stream.n_symbols) * times,
-        "entry": stream.n_entries * times,
+        "entry.gaps" if apart else "entry": stream.n_entries * times,
         "escape": stream.n_escapes * times,
         "second": sum(stream.n_codes[table_bits + 1 :]) * times,
         "symbol": sum(map(sum, stream.n_symbols)) * times,
