@@ -15,6 +15,7 @@ scores, which scatter less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erf, sqrt
 from typing import Literal
@@ -152,13 +153,15 @@ class Values:
     """The metric of outputs each of which counts for itself.
 
     spread : float64 [S], standard deviation of each across inputs
+    weight : float64 [S], what the square of each one's error weighs in the loss, 1 on average
     """
 
     spread: F64
+    weight: F64 | float = 1.0
 
     def loss(self, reference: F32, given: F32) -> float:
-        """Half the mean squared error of float32 [N, S] relative to the spread."""
-        return float((relative_errors(reference, given, self.spread) ** 2).mean() / 2)
+        """Half the mean squared error of float32 [N, S] relative to the spread, by weight."""
+        return float((self.weight * relative_errors(reference, given, self.spread) ** 2).mean() / 2)
 
     def score_error(self, reference: F32, given: F32) -> float:
         """The loss: errors of values scatter little."""
@@ -174,9 +177,15 @@ class Values:
 Metric = Classes | Values
 
 
-def metric_of(reference: F32, kind: OutputKind) -> Metric:
-    """The metric for a network whose float outputs are like ``reference``, float32 [N, S]."""
-    return Classes(temperature(reference)) if kind == "classes" else Values(spreads(reference))
+def metric_of(reference: F32, kind: OutputKind, sizes: Sequence[int] = ()) -> Metric:
+    """The metric for a network whose float outputs are like ``reference``, float32 [N, S].
+
+    sizes : how many elements each of several outputs has: all outputs together weigh the same
+    """
+    if kind == "classes":
+        return Classes(temperature(reference))
+    weight = np.repeat([sum(sizes) / (len(sizes) * n) for n in sizes], sizes) if len(sizes) > 1 else 1.0
+    return Values(spreads(reference), weight)
 
 
 def expected_changes(reference: F32, given: F32) -> float:

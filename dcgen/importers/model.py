@@ -9,21 +9,27 @@ from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.graph import Graph
 
 Head = Literal["none", "softmax", "log_softmax", "sigmoid", "argmax", "topk"]
-"""The operator behind the scores at the end of the source. It is no part of the graph: the host applies it."""
+"""The operator behind the scores of an output at the end of the source. It is no part of the graph: the host
+applies it."""
 
 
 @dataclass(frozen=True, eq=False)
 class ImportedModel:
     """A float network and what its source said about it.
 
-    head : what followed the graph's scores in the source
+    heads : what followed the scores of each of the graph's outputs in the source
     source : path or name it was loaded from
     preprocess_hint : name of the preprocessing preset it expects, None when the source does not say
     own_input : how the source's input stands for the graph's real values where it is of integers, else None
     """
 
     graph: Graph
-    head: Head = "none"
+    heads: tuple[Head, ...] = ("none",)
     source: str = ""
     preprocess_hint: str | None = None
     own_input: TensorInput | None = None
+
+    @property
+    def head(self) -> Head:
+        """What followed the scores of the first output that something followed."""
+        return next((head for head in self.heads if head != "none"), "none")

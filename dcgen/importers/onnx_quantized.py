@@ -19,7 +19,14 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers import onnx_elementwise, onnx_functions, onnx_order, onnx_views, onnx_windows
+from dcgen.importers import (
+    onnx_elementwise,
+    onnx_functions,
+    onnx_order,
+    onnx_selections,
+    onnx_views,
+    onnx_windows,
+)
 from dcgen.importers.onnx_scope import Call, Handler, Integers, Scope, Signal, Value
 from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool, MaxPool, Pad
 
@@ -28,6 +35,7 @@ FLOAT: Final[Mapping[str, Handler]] = {
     **onnx_functions.OPERATORS,
     **onnx_views.OPERATORS,
     **onnx_windows.OPERATORS,
+    **onnx_selections.OPERATORS,
 }
 """What operators on integers do with real values."""
 

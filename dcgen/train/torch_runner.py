@@ -16,6 +16,7 @@ from dcgen.ir.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -26,6 +27,7 @@ from dcgen.ir.graph import (
     Pads,
     Pair,
     Pairwise,
+    Select,
     Step,
     Where,
 )
@@ -106,6 +108,11 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return _function(steps, x)
         case Pad(pads, value):
             return _pad(x, pads, value)
+        case Select(channels):
+            return x[:, list(channels)]
+        case Crop(rows, columns):
+            high, wide = (slice(first, first + n * step, step) for first, n, step in (rows, columns))
+            return x[:, :, high, wide]
         case Flatten():
             return x.reshape(len(x), -1, 1, 1)
 

@@ -91,7 +91,7 @@ static inline int dcg_overlap(const void *a, size_t a_bytes, const void *b, size
 }
 
 /* Whether memory lies apart from all that the runtime reads or writes while a bound net works (dcg_run.c). */
-int dcg_is_apart(const dcg_net *net, const void *memory, size_t bytes);
+int dcg_run_apart(const dcg_net *net, const void *memory, size_t bytes);
 
 /* Whether the net is bound, and scores and a whole picture may be there: the picture must stay as it is until
  * it has been read (dcg_run.c). */
@@ -105,6 +105,9 @@ const dcg_tensor *dcg_input(const dcg_job *job, uint32_t which);
 /* The first byte of a row of that input, and of the output; the next one is pixel_stride bytes further on. */
 const uint8_t *dcg_input_row(const dcg_job *job, uint32_t which, uint32_t channel, uint32_t row);
 uint8_t *dcg_output_row(const dcg_job *job, uint32_t channel, uint32_t row);
+
+/* The first score of the output whose scores the node makes. */
+int32_t *dcg_scores_of(const dcg_job *job);
 
 /* Whether rows first .. first + count - 1 lie one behind the other in the tensor's ring of rows. */
 static inline int dcg_unbroken(const dcg_tensor *t, uint32_t first, uint32_t count) {

@@ -20,7 +20,7 @@ static void check_row(void *user, uint16_t node, uint16_t channel, uint16_t row,
 /* Whether constants may be there: aligned, and apart from what a run writes. */
 static int constants_ok(const dcg_net *net, const int32_t *scores, const void *constants, size_t bytes,
                         uintptr_t alignment) {
-    return constants && !dcg_misaligned(constants, alignment) && dcg_is_apart(net, constants, bytes) &&
+    return constants && !dcg_misaligned(constants, alignment) && dcg_run_apart(net, constants, bytes) &&
            !dcg_overlap(constants, bytes, scores, net->plan->n_scores * sizeof *scores);
 }
 
