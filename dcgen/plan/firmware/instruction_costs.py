@@ -327,7 +327,7 @@ FLASH: Final[Mapping[str, Mapping[str, float]]] = {
         "dcg_pad": 51.03,
         "dcg_scores": 436.6,
         "node": 96.17,
-        "program": 7983,
+        "program": 7953,
         "rows": 810.8,
     },
 }
