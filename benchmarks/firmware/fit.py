@@ -21,6 +21,7 @@ from scipy.optimize import nnls
 from benchmarks.firmware.measure import Measurement, measure
 from benchmarks.firmware.network import Network
 from dcgen.command.console import stderr
+from dcgen.encode.coding import CodingSettings
 from dcgen.errors import DcgenError
 from dcgen.files import write_file
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
@@ -46,6 +47,7 @@ from dcgen.quant.qgraph import (
 )
 from dcgen.quant.verify import verify
 from dcgen.targets import TARGETS, Target
+from tests.firmware.chains import Layer, chain_of, separable
 from tests.firmware.nets import every_operator, rectified
 from tests.squeezenets import squeezenet
 
@@ -94,6 +96,9 @@ def networks() -> Iterator[QGraph]:
         (40, 25, 800, 0.17, 0.4),
     ):
         yield rectified(channels, (side, side), outputs, share, density)
+    for shape in ((128, (6, 6), 128, 0.2, 0.1), (256, (3, 3), 256, 0.1, 0.02), (128, (6, 6), 256, 0.1, 0.03)):
+        yield rectified(*shape)
+    yield from small_networks()
     yield from (scoring(*shape) for shape in ((40, 9, 100, 9), (8, 20, 12, 3), (200, 2, 150, 2)))
     rescaled = QAdd((3,), constants(0.01))
     yield chain("maxima", (16, 48, 47), rescaled, maxima(2, 1), maxima(3, 2), maxima(5, 3), QScores(True))
@@ -102,6 +107,36 @@ def networks() -> Iterator[QGraph]:
         "averages", (24, 41, 40), rescaled, averages(2, 1), pads, averages(3, 2), averages(7, 1), QScores(False)
     )
     yield from (element_wise(*shape) for shape in ((16, 48, 47), (30, 60, 5)))
+
+
+def small_networks() -> Iterator[QGraph]:
+    """Networks for microcontrollers: of depthwise convolutions, of small planes, of fully connected layers."""
+    colours, grey = (3, 80, 80), (1, 28, 28)
+    doubling = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (200, 2), (200, 1)]
+    yield separable("separable, wide", colours, Layer(8, 3, 2, spread=25.0), doubling, 0.95)
+    yield separable("separable, odd", (3, 57, 61), Layer(12, 3, 2), [(20, 1), (20, 2), (48, 1), (96, 2)], 0.4)
+    yield separable("separable, flat", (1, 40, 12), Layer(48, (8, 4), 2), [(48, 1), (48, 1), (40, 1)], 0.8)
+    yield separable("separable, few rows", (1, 9, 30), Layer(30, 3), [(60, 1), (60, 1), (30, 2)], 0.2)
+    five = Layer(16, 5, pool=2, padded=False), Layer(40, 5, density=0.5, pool=2, padded=False)
+    yield chain_of("connected", grey, (*five, Layer(300, 4, density=0.1, padded=False)), 10, averaged=False)
+    yield chain_of("connected, dense", grey, (*five, Layer(90, 4, density=0.7, padded=False)), 20, averaged=False)
+    connected = [Layer(n, density=d) for n, d in ((128, 0.9), (128, 0.3), (16, 0.5), (100, 0.1), (400, 0.5))]
+    yield chain_of("connected only", (300, 1, 1), connected, 300, averaged=False)
+    residual = [Layer(16, 3, 1, 0.5), Layer(16, 3, 1, 0.7, 4.0), Layer(32, 3, 2, 0.4), Layer(48, 3, 2, 0.6, 25.0)]
+    yield chain_of("residual", (3, 32, 32), residual, 10)
+
+
+def coded() -> Iterator[Network]:
+    """The networks as they are measured: encoded as by default, and some with gaps and levels coded apart, where
+    weights are small and where they are large."""
+    for graph, bits in zip(networks(), cycle(TABLE_BITS)):
+        yield with_tables(Network.of(graph), bits)
+    for seed, (size, density) in enumerate(((40, 0.5), (56, 0.2))):
+        graph = squeezenet(replace(DIGITS, size=size), density, 50 + seed, 9.0)
+        yield with_tables(Network.of(graph, CodingSettings("deep-compression")), TABLE_BITS[seed])
+    large = [Layer(16, 3, 1, 0.5, 2000.0), Layer(32, 3, 2, 0.5, 3000.0), Layer(64, 3, 2, 0.3, 2000.0)]
+    graph = chain_of("large weights", (3, 32, 32), [*large, Layer(64, 3, 1, 0.6, 500.0)], 10)
+    yield with_tables(Network.of(graph, CodingSettings("deep-compression")), 8)
 
 
 def with_tables(network: Network, bits: int) -> Network:
@@ -202,7 +237,7 @@ def source(instructions: Mapping[str, Costs], flash: Mapping[str, Costs]) -> str
 def main() -> None:
     instructions: dict[str, Costs] = {}
     flash: dict[str, Costs] = {}
-    made = [with_tables(Network.of(graph), bits) for graph, bits in zip(networks(), cycle(TABLE_BITS))]
+    made = list(coded())
     for target in (t for t in TARGETS if t.emulator):
         groups, sizes = [], []
         for network in made:

@@ -14,6 +14,7 @@ from dcgen.encode.blob import Blob
 from dcgen.files import FileSet
 from dcgen.inputs.samples import InputForm
 from dcgen.pictures import Preprocess
+from dcgen.plan.firmware.packing import Padded
 from dcgen.plan.firmware.plan import FirmwarePlan, NodePlan
 from dcgen.quant.qgraph import QGraph
 from dcgen.resources import resource_dir
@@ -179,9 +180,12 @@ def _node_values(node: NodePlan) -> dict[str, object]:
 
 
 def _packing_values(node: NodePlan) -> tuple[tuple[str, object], ...]:
-    """The field ``packing`` of a dcg_node; nothing for a node without a packed input."""
+    """The field ``packing`` of a dcg_node; nothing for a node that reads its input as it lies."""
     if node.conv is None or (p := node.conv.packing) is None:
         return ()
+    if isinstance(p, Padded):
+        fields = (("planes", node.workspace), ("words", p.words), ("pitch", p.pitch))
+        return (("packing", "{{{}}}".format(", ".join(f".{key} = {value}" for key, value in fields))),)
     line, planes = node.workspace, node.workspace + p.line_bytes
     values = (line, planes, p.words, p.strip, p.halo, p.pitch, *p.phases)
     return (("packing", "{{{}}}".format(", ".join(map(str, values)))),)

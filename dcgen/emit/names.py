@@ -15,10 +15,10 @@ LONGEST = 40
 OWN_WORDS = frozenset(
     re.findall(
         r"\w+",
-        """add arena argmax asm assert at average avg begin bias blob bss bytes chunk code coding conv copy
-        crc crc32 data dense direct dsp engine err error escape event events factor far fault flag float
-        flow format formats fours gap group h harness has header helium in init input int8 internal job
-        kernel kernels kind layer layout levels lies list load long magic max mem memory min misaligned
+        """add arena argmax asm assert at average avg begin bias blob bss bytes chunk clip code coding conv
+        copy crc crc32 data dense depthwise direct dsp engine err error escape event events factor far fault
+        flag float flow format formats fours gap group h harness has header helium in init input int8 internal
+        job kernel kernels kind layer layout levels lies list load long magic max mem memory min misaligned
         model most mul naked need network no node ok output overlap pack packed packing pad pairs place
         placed plan plane pool port push qemu read reader records requant requantize reset row rows run
         sampled scale scores scratch section selftest semihosting set short signed stack start status

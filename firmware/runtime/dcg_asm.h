@@ -211,6 +211,46 @@ DCG_LIES_AT(dcg_conv_bytes, zero_point, DCG_BYTES_AT_MULT + 4);
 DCG_LIES_AT(dcg_conv_bytes, n_taps, DCG_BYTES_AT_N_TAPS);
 DCG_ASSERT(dcg_conv_bytes_has_code_for_each_pass, DCG_AT_ONCE == 16u && DCG_LONG_PASS == 56u);
 
+/* ---- Convolution, depthwise: dcg_conv_depthwise.c, dcg_conv_depthwise_dsp.c ---- */
+
+/* Rows of one output channel of a depthwise convolution with kernels of 3x3. Assembly loads the fields from
+ * plane to bias by one LDM, and two weights as a word. */
+typedef struct dcg_conv_depthwise {
+    const uint8_t *plane; /* the padded input at the first output */
+    uint32_t pitch;       /* bytes from a row of it to the next one */
+    uint8_t *out;         /* where the outputs go, rows one behind the other */
+    int16_t weights[10];  /* of the filter, in the order of DCG_DEPTHWISE_SLOTS; the last one is unused */
+    uint32_t bias;        /* what every sum begins with */
+    int32_t mult;         /* of the requantization, as in dcg_requant */
+    int32_t zero_point;   /* byte that means 0.0 in the output */
+    uint32_t rows;        /* output rows to come, 1 at least */
+    uint32_t width;       /* outputs of a row */
+    uint32_t next_row;    /* from where dcg_conv_depthwise_read ends to the next row's begin; may wrap */
+    uint32_t stride_w, stride_h; /* 1 or 2 */
+    const dcg_requant *requant;  /* all of the requantization, for C */
+} dcg_conv_depthwise;
+
+#define DCG_DEPTHWISE_PLACES 9u
+
+/* Of each place in the kernel, row * 3 + column, its index in weights: first the outer columns of the three
+ * rows, then the middle ones. */
+#define DCG_DEPTHWISE_SLOTS {0, 6, 1, 2, 7, 3, 4, 8, 5}
+
+#define DCG_DEPTHWISE_AT_MULT 36
+#define DCG_DEPTHWISE_AT_ROWS 44
+#define DCG_DEPTHWISE_AT_WIDTH 48
+#define DCG_DEPTHWISE_AT_NEXT_ROW 52
+DCG_LIES_AT(dcg_conv_depthwise, plane, 0);
+DCG_LIES_AT(dcg_conv_depthwise, pitch, 4);
+DCG_LIES_AT(dcg_conv_depthwise, out, 8);
+DCG_LIES_AT(dcg_conv_depthwise, weights, 12);
+DCG_LIES_AT(dcg_conv_depthwise, bias, 32);
+DCG_LIES_AT(dcg_conv_depthwise, mult, DCG_DEPTHWISE_AT_MULT);
+DCG_LIES_AT(dcg_conv_depthwise, zero_point, DCG_DEPTHWISE_AT_MULT + 4);
+DCG_LIES_AT(dcg_conv_depthwise, rows, DCG_DEPTHWISE_AT_ROWS);
+DCG_LIES_AT(dcg_conv_depthwise, width, DCG_DEPTHWISE_AT_WIDTH);
+DCG_LIES_AT(dcg_conv_depthwise, next_row, DCG_DEPTHWISE_AT_NEXT_ROW);
+
 /* ---- Convolution, dense: dcg_conv_dense.c, dcg_conv_dense_helium.c ---- */
 
 /* Two filters over one strip whose input is packed as DCG_PACKED_PIXELS. */

@@ -94,16 +94,6 @@ static void run_bytes(const work *w, const filter *f) {
 
 /* ---- Outputs: from a line to the rows of the output ---- */
 
-/* Clips a line to the layer's bounds, where they are narrower than 0 .. 255, to which kernels clip. */
-static void clip_line(uint8_t *line, uint32_t count, const dcg_requant *requant) {
-    uint8_t lo = (uint8_t)requant->lo, hi = (uint8_t)requant->hi;
-    if (lo == 0 && hi == 255) return;
-    for (uint32_t i = 0; i < count; i++) {
-        if (line[i] < lo) line[i] = lo;
-        if (line[i] > hi) line[i] = hi;
-    }
-}
-
 /* Copies a strip's line to the rows of one output channel, without the positions between the rows.
  *
  * line  [strip->count] a byte a position, from strip->first on */
@@ -172,7 +162,7 @@ static void start_decoder(work *w) {
 
 /* Clips a line and copies it to one output channel. */
 static void finish_line(const work *w, uint32_t output, uint8_t *line, const dcg_requant *requant) {
-    clip_line(line, w->strip.count, requant);
+    dcg_clip(line, w->strip.count, requant);
     store_line(w->job, &w->strip, output, line);
 }
 
@@ -261,7 +251,7 @@ static dcg_status run_events(const dcg_job *job, const dcg_conv_record *record, 
         events->zero_point = requant.zero_point;
         events->requant = &requant;
         dcg_conv_events_run(events);
-        clip_line((void *)events->sums, strip.count, &requant);
+        dcg_clip((void *)events->sums, strip.count, &requant);
         store_line(job, &strip, o, (void *)events->sums);
     }
     return dcg_weights_close(&weights);

@@ -1,6 +1,6 @@
 /* Convolution of tensors as they lie, without packing: a filter is decoded, then each row of the step is
- * summed tap by tap. For layers whose packed input finds no room, and for those whose accumulators are the
- * scores.
+ * summed tap by tap. For layers of a single output, for those whose packed input finds no room, and for those
+ * whose accumulators are the scores.
  *
  * A tap adds weight * input to a run of accumulators along the row, and weight * pad byte to those whose
  * input lies outside the plane. Accumulators wrap, so they are unsigned. */
@@ -87,6 +87,29 @@ static void accumulate_row(const filter *f, uint32_t y, uint32_t bias, const dcg
     }
 }
 
+/* Whether the layer has one output position, whose window lies in the input: a fully connected layer. */
+static int is_point(const filter *f) {
+    const dcg_node *node = f->node;
+    return node->out_height == 1u && node->out_width == 1u && node->pad_top == 0 && node->pad_left == 0 &&
+           node->kernel_h <= f->input->height && node->kernel_w <= f->input->width;
+}
+
+/* Computes the only output of such a layer's filter into f->row. */
+static void accumulate_point(const filter *f, uint32_t bias, const dcg_weights *weights) {
+    uint32_t channel_stride = f->input->channel_stride, sum = bias, index = UINT32_MAX;
+    const uint32_t *tap = weights->list, *end = tap + 2u * weights->n_taps;
+    const uint8_t *input = NULL; /* of the present place in the kernel, in the group's first channel */
+    for (; tap < end; tap += 2) {
+        if (tap[0] >> 16 != index) {
+            index = tap[0] >> 16;
+            input = dcg_input_row(f->job, 0, f->first_channel, index / f->node->kernel_w) +
+                    (size_t)(index % f->node->kernel_w) * f->input->pixel_stride;
+        }
+        sum += tap[1] * input[(tap[0] & 0xFFFFu) * channel_stride];
+    }
+    *f->row = sum;
+}
+
 /* Where the accumulators of row y of output channel o go: requantized to the output tensor, or to the scores
  * as they are. */
 static void store_bytes(const dcg_job *job, const dcg_conv_record *record, uint32_t o, uint32_t y,
@@ -115,6 +138,7 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
     filter f = {job, node, dcg_input(job, 0), (void *)(job->net->arena + job->net->plan->scratch.row), 0};
     uint32_t group_inputs = (uint32_t)f.input->channels / node->groups;
     uint32_t group_outputs = (uint32_t)node->out_channels / node->groups;
+    int point = is_point(&f);
     dcg_conv_record record;
     dcg_weights weights;
 
@@ -127,7 +151,11 @@ static dcg_status convolve(const dcg_job *job, store_row store) {
         if (status != DCG_OK) return status;
         f.first_channel = o / group_outputs * group_inputs;
         for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
-            accumulate_row(&f, y, dcg_conv_bias(job, &record, o), &weights);
+            uint32_t bias = dcg_conv_bias(job, &record, o);
+            if (point)
+                accumulate_point(&f, bias, &weights);
+            else
+                accumulate_row(&f, y, bias, &weights);
             store(job, &record, o, y, f.row);
         }
     }

@@ -149,6 +149,16 @@ static inline uint8_t dcg_requantize(int32_t acc, const dcg_requant *r) {
     return (uint8_t)y;
 }
 
+/* Clips bytes to the layer's bounds, where they are narrower than 0 .. 255, to which kernels clip. */
+static inline void dcg_clip(uint8_t *bytes, uint32_t count, const dcg_requant *requant) {
+    uint8_t lo = (uint8_t)requant->lo, hi = (uint8_t)requant->hi;
+    if (lo == 0 && hi == 255) return;
+    for (uint32_t i = 0; i < count; i++) {
+        if (bytes[i] < lo) bytes[i] = lo;
+        if (bytes[i] > hi) bytes[i] = hi;
+    }
+}
+
 /* ---- Copying ---- */
 
 /* Stores four bytes at any address, the lowest one first. */
@@ -298,7 +308,8 @@ typedef struct dcg_weights {
     uint8_t run_bits;        /* bits of an escaped run of zeros, or of a gap */
     uint16_t n_levels;       /* levels of the codebook, 1 .. DCG_MAX_LEVELS */
     uint16_t largest;        /* largest magnitude of a level, 0 .. 32768 */
-    uint32_t max_taps;       /* taps of a filter, at most, as the blob states and the plan has room for */
+    uint32_t max_taps;       /* taps of a filter, at most, as the blob states and the plan has room for; or of
+                              * filters that are gathered */
     uint32_t group_channels; /* input channels of a filter */
     uint32_t places;         /* places in the kernel: rows times columns */
     uint32_t weights_after;  /* weights of all filters behind the one decoded last, zeros included */
@@ -325,6 +336,13 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
 
 /* Decodes the next filter: its taps are at w->list. Returns DCG_OK, or the stream's first defect. */
 dcg_status dcg_weights_next(dcg_weights *w);
+
+/* Has dcg_weights_next decode so many filters at once, as if they were one. Only for filters of one channel,
+ * with addresses that count places: those of a filter go on where those of the one before it end.
+ *
+ * filters  of which as many are left
+ * taps     of each of them, at most, as w->max_taps was after dcg_weights_open; the list has room for all */
+void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps);
 
 /* After the last filter. Returns DCG_OK, or DCG_ERR_STREAM where the stream holds more than the layer. */
 dcg_status dcg_weights_close(const dcg_weights *w);

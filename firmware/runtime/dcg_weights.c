@@ -142,6 +142,12 @@ dcg_status dcg_weights_next(dcg_weights *w) {
     return DCG_OK;
 }
 
+void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps) {
+    w->group_channels = filters * w->node->kernel_h * w->node->kernel_w;
+    w->places = 1u;
+    w->max_taps = filters * taps;
+}
+
 dcg_status dcg_weights_close(const dcg_weights *w) {
     return w->bit == w->end_bit ? DCG_OK : DCG_ERR_STREAM;
 }
@@ -151,12 +157,12 @@ dcg_status dcg_weights_close(const dcg_weights *w) {
  * levels       int16_t[n_levels], written
  * level_bytes  bytes of a stored level, 1 or 2 */
 static uint16_t load_levels(int16_t *levels, const uint8_t *stored, uint32_t n_levels, uint32_t level_bytes) {
-    levels[0] = 0;
-    for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes)
-        levels[i] = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
     int32_t largest = 0;
-    for (uint32_t i = 0; i < n_levels; i++) {
-        int32_t size = levels[i] < 0 ? -levels[i] : levels[i];
+    levels[0] = 0;
+    for (uint32_t i = 1; i < n_levels; i++, stored += level_bytes) {
+        int32_t level = level_bytes == 1u ? dcg_load_i8(stored) : dcg_load_i16(stored);
+        int32_t size = level < 0 ? -level : level;
+        levels[i] = (int16_t)level;
         if (size > largest) largest = size;
     }
     return (uint16_t)largest;

@@ -8,13 +8,13 @@
 
 #define PACKED_HEADER_BYTES 4u
 
-/* Unpacks a table, symbol by symbol. */
+/* Unpacks a table, run by run: symbols one after the other whose codes have the same length. */
 typedef struct lengths {
     const uint8_t *packed;
     uint32_t nibble;  /* the next nibble, counted from the table's start */
     uint32_t end;     /* nibbles of the table */
-    uint32_t repeats; /* how many more symbols have `length` */
-    uint8_t length;   /* of the symbol read last, in bits; 0 for no code */
+    uint32_t repeats; /* symbols of the run read last */
+    uint8_t length;   /* of their codes, in bits; 0 for no code */
     uint8_t broken;   /* whether nibbles ran out, or the first token repeated nothing */
 } lengths;
 
@@ -30,7 +30,6 @@ static void lengths_open(lengths *l, const uint8_t *packed, uint32_t bytes) {
     l->packed = packed;
     l->nibble = 2u * PACKED_HEADER_BYTES;
     l->end = 2u * bytes;
-    l->repeats = 0;
     l->length = 0;
     l->broken = 0;
 }
@@ -45,33 +44,36 @@ static uint32_t next_nibble(lengths *l) {
     return value;
 }
 
-/* Length of the next symbol's code in bits, 0 for no code. */
-static uint32_t next_length(lengths *l) {
-    if (l->repeats == 0) {
-        int first = l->nibble == 2u * PACKED_HEADER_BYTES;
-        uint32_t token = next_nibble(l);
-        l->repeats = 1;
-        if (token <= DCG_MAX_CODE_BITS) {
-            l->length = (uint8_t)token;
-        } else if (token == 14u) {
-            if (first) l->broken = 1; /* there is no previous length */
-            l->repeats = next_nibble(l) + 3u;
-        } else {
-            l->length = 0;
-            l->repeats = next_nibble(l) + 3u;
-            if (token == 15u) l->repeats += 16u * (next_nibble(l) + 1u);
-        }
+/* Reads the next run. */
+static void next_run(lengths *l) {
+    int first = l->nibble == 2u * PACKED_HEADER_BYTES;
+    uint32_t token = next_nibble(l);
+    l->repeats = 1;
+    if (token <= DCG_MAX_CODE_BITS) {
+        l->length = (uint8_t)token;
+    } else if (token == 14u) {
+        if (first) l->broken = 1; /* there is no previous length */
+        l->repeats = next_nibble(l) + 3u;
+    } else {
+        l->length = 0;
+        l->repeats = next_nibble(l) + 3u;
+        if (token == 15u) l->repeats += 16u * (next_nibble(l) + 1u);
     }
-    l->repeats--;
-    return l->length;
 }
 
-/* Counts the codes of each length; count[0] is symbols without one. */
-static void count_lengths(lengths *l, uint32_t symbols, uint32_t count[DCG_MAX_CODE_BITS + 1]) {
+/* Counts the codes of each length; count[0] is symbols without one. A run that lists more symbols than there
+ * are breaks the table. */
+static void count_lengths(lengths *all, uint32_t symbols, uint32_t count[DCG_MAX_CODE_BITS + 1]) {
+    lengths l = *all; /* in registers */
     for (uint32_t n = 0; n <= DCG_MAX_CODE_BITS; n++)
         count[n] = 0;
-    for (uint32_t s = 0; s < symbols && !l->broken; s++)
-        count[next_length(l)]++;
+    while (symbols > 0 && !l.broken) {
+        next_run(&l);
+        if (l.repeats > symbols) l.broken = 1;
+        count[l.length] += l.repeats;
+        symbols -= l.repeats;
+    }
+    *all = l;
 }
 
 /* Where a decoding table has each code. Its first level, 2^bits words, is entered by a code's first bits, its
@@ -117,7 +119,7 @@ dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32
     uint32_t count[DCG_MAX_CODE_BITS + 1];
     lengths_open(&l, packed, bytes);
     count_lengths(&l, packed_symbols(packed), count);
-    if (l.broken || l.repeats != 0) return DCG_ERR_TABLE;
+    if (l.broken) return DCG_ERR_TABLE;
     if ((l.nibble & 1u) != 0 && next_nibble(&l) != 0) return DCG_ERR_TABLE; /* padding */
     if (l.nibble != l.end) return DCG_ERR_TABLE;
 
@@ -130,47 +132,33 @@ dcg_status dcg_weights_table_check(const uint8_t *packed, uint32_t bytes, uint32
 }
 
 /* A code with its bits in the order of the stream, where the first one is lowest. length: 1 .. 12 */
-static uint32_t reversed(uint32_t code, uint32_t length) {
+static inline uint32_t reversed(uint32_t code, uint32_t length) {
+#if DCG_DSP
+    uint32_t bits;
+    __asm__("  rbit %0, %1\n" : "=r"(bits) : "r"(code));
+    return bits >> (32u - length);
+#else
     uint32_t r = (code & 0x5555u) << 1 | (code >> 1 & 0x5555u);
     r = (r & 0x3333u) << 2 | (r >> 2 & 0x3333u);
     r = (r & 0x0F0Fu) << 4 | (r >> 4 & 0x0F0Fu);
     r = (r & 0x00FFu) << 8 | r >> 8;
     return r >> (16u - length);
-}
-
-/* A table under construction; for the fields see dcg_weights_table_build. */
-typedef struct builder {
-    uint32_t *table;
-    uint32_t level_bits;
-    const int16_t *levels;
-    uint32_t n_levels;
-    layout codes;
-} builder;
-
-/* The table's entry for a symbol whose code has so many bits. */
-static uint32_t entry_of(const builder *b, uint32_t symbol, uint32_t length) {
-    uint32_t level = symbol & ((1u << b->level_bits) - 1u);
-    if (symbol == DCG_ESCAPE || (b->levels != NULL && level >= b->n_levels))
-        return DCG_TABLE_OTHER | symbol << 8 | length;
-    uint32_t kind = b->levels != NULL && b->levels[level] == 0 ? DCG_TABLE_FILLER : 0u;
-    return kind | ((symbol >> b->level_bits) + 1u) << 16 | level << 8 | length;
+#endif
 }
 
 /* Writes an entry to each place of a level whose index begins with a code.
  *
  * level   uint32_t[2^bits], the first or a second level of the table
  * code    of length bits, the first one highest; length is at most bits */
-static void fill(uint32_t *level, uint32_t bits, uint32_t code, uint32_t length, uint32_t entry) {
+static inline void fill(uint32_t *level, uint32_t bits, uint32_t code, uint32_t length, uint32_t entry) {
     for (uint32_t i = reversed(code, length); i < 1u << bits; i += 1u << length)
         level[i] = entry;
 }
 
-/* Gives a symbol its code, and writes its entry to the code's places in the table. */
-static void place(builder *b, uint32_t symbol, uint32_t length) {
-    layout *l = &b->codes;
-    uint32_t code = l->next[length]++, entry = entry_of(b, symbol, length);
+/* Writes the entry of a code to the code's places in the table. */
+static void place(const layout *l, uint32_t *table, uint32_t code, uint32_t length, uint32_t entry) {
     if (length <= l->bits) {
-        fill(b->table, l->bits, code, length, entry);
+        fill(table, l->bits, code, length, entry);
         return;
     }
     uint32_t rest = length - l->bits, prefix = code >> rest, longest = length;
@@ -178,9 +166,8 @@ static void place(builder *b, uint32_t symbol, uint32_t length) {
         longest++;
     uint32_t width = longest - l->bits;
     uint32_t second = l->second[longest] + ((prefix - l->prefix[longest]) << width);
-    b->table[reversed(prefix, l->bits)] =
-        DCG_TABLE_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
-    fill(b->table + second, width, code & ((1u << rest) - 1u), rest, entry);
+    table[reversed(prefix, l->bits)] = DCG_TABLE_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
+    fill(table + second, width, code & ((1u << rest) - 1u), rest, entry);
 }
 
 void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits,
@@ -191,14 +178,28 @@ void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t lev
     lengths_open(&l, packed, bytes);
     count_lengths(&l, symbols, count);
     count[escape_length]++; /* the last symbol of its length */
-    builder b = {table, level_bits, levels, n_levels, lay_out(count, table_bits)};
-
-    for (uint32_t i = 0; i < b.codes.words; i++)
+    layout codes = lay_out(count, table_bits);
+    for (uint32_t i = 0; i < codes.words; i++)
         table[i] = DCG_TABLE_OTHER;
     lengths_open(&l, packed, bytes);
-    for (uint32_t s = 0; s < symbols; s++) {
-        uint32_t length = next_length(&l);
-        if (length != 0) place(&b, s, length);
+    for (uint32_t s = 0; s < symbols;) {
+        next_run(&l);
+        uint32_t length = l.length, end = s + l.repeats, code = codes.next[length];
+        if (length != 0) {
+            codes.next[length] = code + l.repeats;
+            for (; s < end; s++, code++) {
+                uint32_t level = s & ((1u << level_bits) - 1u);
+                uint32_t entry = ((s >> level_bits) + 1u) << 16 | level << 8 | length;
+                if (levels != NULL && level >= n_levels)
+                    entry = DCG_TABLE_OTHER | s << 8 | length;
+                else if (levels != NULL && levels[level] == 0)
+                    entry |= DCG_TABLE_FILLER;
+                place(&codes, table, code, length, entry);
+            }
+        }
+        s = end;
     }
-    if (escape_length != 0) place(&b, DCG_ESCAPE, escape_length);
+    if (escape_length != 0)
+        place(&codes, table, codes.next[escape_length], escape_length,
+              DCG_TABLE_OTHER | DCG_ESCAPE << 8 | escape_length);
 }

@@ -65,7 +65,7 @@ def one_conv(
 
 def wide() -> QGraph:
     """A convolution of so many planes that no arena has room for one packed pass."""
-    return one_conv(4000, (1, 1), 3, (1, 1), [1, -2], density=0.1)
+    return one_conv(4000, (1, 2), 3, (1, 1), [1, -2], density=0.1)
 
 
 SAME = (1, 1, 1, 1)
@@ -107,12 +107,12 @@ GRAPHS = {
     "by events, lists of several groups": rectified(12, (20, 23), 150, 0.06),
     "by events, nothing but zeros": rectified(70, (6, 6), 300, 1e-9),
     "by events, few positions": rectified(100, (1, 3), 300, 0.04),
-    "by events, one position": rectified(100, (1, 1), 300, 0.04),
+    "one position, mostly zeros": rectified(100, (1, 1), 300, 0.04),
     "by events, clipped": rectified(40, (11, 7), 200, 0.05, clip=(20, 120)),
     "by events, full filters": rectified(33, (9, 9), 200, 0.05, density=1.0),
     "by events, as many as lists may hold": rectified(50, (12, 12), 900, 0.19),
     "more events than lists may hold": rectified(50, (12, 12), 900, 0.6),
-    "more events than there is room for": rectified(50, (12, 12), 8, 0.1),
+    "more events than there is room for": rectified(150, (16, 16), 8, 0.12),
     "in many strips": one_conv(64, (40, 31), 2, (3, 3), [4, -4], pads=SAME),
     "from the tensor as it is": wide(),
 }

@@ -1,8 +1,8 @@
 """The plan that takes the fewest instructions within a given RAM.
 
-Layer after layer takes the fewest where it fits. Where it does not fit, the picture is streamed, row by row, and
-the network is cut into segments that are computed in strips. With fewer strips, filters are decoded and halos
-packed fewer times, but more rows are held.
+Layer after layer takes the fewest where it fits, with larger packed inputs where RAM is left and that is faster.
+Where it does not fit, the picture is streamed, row by row, and the network is cut into segments that are
+computed in strips. With fewer strips, filters are decoded and halos packed fewer times, but more rows are held.
 """
 
 from __future__ import annotations
@@ -53,9 +53,14 @@ def plan_within(
     choices = bit_choices(blob) if table_bits is None else (table_bits,)
     wholes = [plan_firmware(graph, blob, table_bits=n) for n in choices]
     reserved = SCORE_BYTES * graph.n_scores + STATIC_BYTES + target.stack_bytes
+
+    def fastest(plans: Iterable[FirmwarePlan]) -> FirmwarePlan:
+        return min(plans, key=lambda plan: predict_instructions(plan, graph, blob, target, active).total)
+
     for whole in wholes:
         if whole.arena_bytes + whole.picture_bytes + reserved <= ram:
-            return whole
+            room = ram - reserved - whole.picture_bytes - whole.scratch.size
+            return fastest((whole, plan_firmware(graph, blob, None, room, whole.scratch.table_bits)))
     reserved += c * w
 
     rooms = {whole.scratch.table_bits: ram - reserved - whole.scratch.size for whole in wholes}
@@ -63,9 +68,6 @@ def plan_within(
 
     def plan(schedule: Schedule, bits: int) -> FirmwarePlan:
         return plan_firmware(graph, blob, schedule, rooms[bits], bits)
-
-    def fastest(plans: Iterable[FirmwarePlan]) -> FirmwarePlan:
-        return min(plans, key=lambda plan: predict_instructions(plan, graph, blob, target, active).total)
 
     if plans := [plan(schedule, bits) for schedule in search.schedules(rooms[bits])]:
         schedule = fastest(plans).schedule

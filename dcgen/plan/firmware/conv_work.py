@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from dcgen.encode.sections import BlobLayer
 from dcgen.plan.firmware.constants import RUNTIME
-from dcgen.plan.firmware.kernels import list_words, step_packings
-from dcgen.plan.firmware.packing import PASS, Packing
+from dcgen.plan.firmware.kernels import is_point, list_words, step_packings
+from dcgen.plan.firmware.packing import PASS, WORD_BYTES, Packing, Padded
 from dcgen.plan.firmware.plan import NodePlan, Scratch
 from dcgen.plan.firmware.tables import table_words
 from dcgen.plan.work import is_plain
@@ -93,7 +93,11 @@ def conv_work(
     assert node.conv is not None and layer.stream is not None
     filters = Filters.of(op)
     if (packing := node.conv.packing) is None:
-        return _opening(op, layer, scratch.table_bits, sum(steps.values())) | _plain(node, filters)
+        point = is_point(op, source.shape, node.out_shape)
+        opening = _opening(op, layer, scratch.table_bits, sum(steps.values()))
+        return opening | (_point(op, filters) if point else _plain(node, filters))
+    if isinstance(packing, Padded):
+        return _depthwise(node, op, source, layer, steps, scratch.table_bits)
     dense = extension == "helium" and _is_dense(op, layer.stream.n_entries, scratch.tap_capacity)
     found: dict[str, float] = defaultdict(float)
     for one, times in step_packings(op, source.shape, node.out_shape, packing, steps):
@@ -129,11 +133,12 @@ def _opening(op: QConv, layer: BlobLayer, table_bits: int, times: int) -> dict[s
     times."""
     stream = layer.stream
     assert stream is not None
+    apart = len(stream.n_symbols) > 1  # gaps and levels have codes of their own, for which there is no fast loop
     return {
         "conv": times,
         "table_byte": layer.size.tables * times,
         "table_word": sum(table_words(n, table_bits) for n in stream.n_symbols) * times,
-        "entry": stream.n_entries * times,
+        "entry.gaps" if apart else "entry": stream.n_entries * times,
         "escape": stream.n_escapes * times,
         "second": sum(stream.n_codes[table_bits + 1 :]) * times,
         "symbol": sum(map(sum, stream.n_symbols)) * times,
@@ -150,6 +155,36 @@ def _plain(node: NodePlan, filters: Filters) -> dict[str, int]:
         "output.plain": outputs * height * width,
         "tap_row.plain": taps * height,
         "tap.plain": taps * height * width,
+    }
+
+
+def _point(op: QConv, filters: Filters) -> dict[str, int]:
+    """The same where there is a single output position."""
+    places = int((op.weights != 0).any(axis=1).sum())
+    return {"output.point": len(filters.taps), "place.point": places, "tap.point": int(filters.taps.sum())}
+
+
+def _depthwise(
+    node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, steps: Mapping[int, int], table_bits: int
+) -> dict[str, int]:
+    """The work of ``dcg_conv_depthwise_3x3``, which pads each channel of a step and walks over its rows."""
+    outputs, _, width = node.out_shape
+    channels, _, columns = source.shape
+    times = sum(steps.values())
+    rows = sum(n * height for height, n in steps.items())
+    read = sum(n * ((height - 1) * op.stride[0] + op.kernel[0]) for height, n in steps.items())
+    words = read * (columns if node.inputs[0] == 0 else -(-columns // WORD_BYTES))
+    step = f"step_{op.stride[1]}"
+    opening = _opening(op, layer, table_bits, times)
+    return opening | {
+        "place": 0,  # the filter's places are decoded as one
+        "filter.depthwise": outputs * times,
+        "channel.depthwise": channels * times,
+        "pad_row.depthwise": channels * read,
+        "pad_word.depthwise": channels * words,
+        f"row.depthwise_{step}": outputs * rows,
+        f"output.depthwise_{step}": outputs * rows * (width + width % 2 if op.stride[1] == 1 else width),
+        "clip_byte": outputs * rows * width if _is_clipped(op) else 0,
     }
 
 
@@ -203,9 +238,6 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
     as_it_lies = kernel == "bytes" and plain and packing.positions == packing.strip
     packed = 0 if as_it_lies else packing.planes * line * strips
     strided = op.stride[1] * (source.shape[0] if node.inputs[0] == 0 else 1) > 1
-    requant = op.requant
-    assert requant is not None
-    clipped = (requant.lo, requant.hi) != (0, 255)
     return {
         f"pack.{kernel}": packed,
         "pack_line": 0 if plain else packed,
@@ -215,8 +247,14 @@ def _around(node: NodePlan, op: QConv, source: QTensor, packing: Packing, kernel
         f"filter.{kernel}": outputs * strips,
         "store_row": 0 if plain else outputs * (rows + strips),
         "store_byte": outputs * packing.strip * strips,
-        "clip_byte": outputs * packing.strip * strips if clipped else 0,
+        "clip_byte": outputs * packing.strip * strips if _is_clipped(op) else 0,
     }
+
+
+def _is_clipped(op: QConv) -> bool:
+    """Whether its outputs have narrower bounds than those that kernels clip to."""
+    assert op.requant is not None
+    return (op.requant.lo, op.requant.hi) != (0, 255)
 
 
 def _events(

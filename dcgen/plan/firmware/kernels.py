@@ -13,7 +13,7 @@ import numpy as np
 
 from dcgen.ir.graph import Shape
 from dcgen.plan.firmware.constants import RUNTIME
-from dcgen.plan.firmware.packing import Packing
+from dcgen.plan.firmware.packing import Packing, Padded
 from dcgen.quant.qgraph import QConv, QGraph, QNode
 
 OPEN_COST = 10_000
@@ -29,6 +29,13 @@ LEVELS_COST = 0.75
 PLAIN_COST = 4.5
 """The same on tensors as they are, not packed."""
 
+POINT_COST = 10
+"""The same where there is only one position."""
+DEPTHWISE_COST = 18
+"""Instructions of an output with the kernel for depthwise convolutions."""
+DEPTHWISE_FILTER_COST = 500
+"""The same of a filter, once for each step."""
+
 
 @dataclass(frozen=True)
 class ConvPlan:
@@ -37,13 +44,14 @@ class ConvPlan:
     kernel : name of the C function
     reason : why this one, for people
     instructions : about how many it takes for all its steps; only good for comparing plans
-    packing : of the step with the most rows; None for a kernel that reads tensors as they are
+    packing : of the step with the most rows: a strip of packed planes, or the padded plane of a depthwise
+        convolution; None for a kernel that reads tensors as they are
     """
 
     kernel: str
     reason: str
     instructions: float
-    packing: Packing | None = None
+    packing: Packing | Padded | None = None
 
 
 def list_words(taps: int) -> int:
@@ -79,6 +87,12 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
     if op.requant is None:
         return ConvPlan("dcg_conv_scores", "its accumulators are the scores", plain)
     in_shape = graph.tensors[node.inputs[0]].shape
+    if is_point(op, in_shape, out_shape):
+        return ConvPlan("dcg_conv", "it has a single output position", weights * (DECODE_COST + POINT_COST))
+    if is_depthwise(op) and (padded := Padded.of(op, max(steps), out_shape[2])).size <= room:
+        a_step = OPEN_COST + out_shape[0] * DEPTHWISE_FILTER_COST
+        instructions = sum(steps.values()) * a_step + DEPTHWISE_COST * positions * out_shape[0]
+        return ConvPlan("dcg_conv_depthwise_3x3", "each channel by itself", instructions, padded)
     found = [
         _packed(op, in_shape, out_shape, steps, room, complements)
         for complements in ((True, False) if frugal else (True,))
@@ -88,6 +102,17 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
         key=lambda p: p.instructions,
         default=ConvPlan("dcg_conv", f"no strip of its packed input fits {room} bytes", plain),
     )
+
+
+def is_depthwise(op: QConv) -> bool:
+    """Whether the kernel for depthwise convolutions computes ``op``: filters of one channel and 3x3 places."""
+    return op.indices.shape[1:] == (1, 3, 3) and max(op.stride) <= 2
+
+
+def is_point(op: QConv, in_shape: Shape, out_shape: Shape) -> bool:
+    """Whether ``op`` has one output position, whose window lies in the input, as fully connected layers have."""
+    inside = op.kernel[0] <= in_shape[1] and op.kernel[1] <= in_shape[2]
+    return out_shape[1:] == (1, 1) and not any(op.pads[:2]) and inside
 
 
 def _packed(

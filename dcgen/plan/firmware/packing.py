@@ -23,6 +23,34 @@ WORD_BYTES = 4
 
 
 @dataclass(frozen=True)
+class Padded:
+    """Geometry of the plane that a depthwise convolution reads: one channel's rows with their padding, as bytes.
+
+    pitch : bytes from one row to the next
+    rows : rows that the outputs of a step read
+    """
+
+    pitch: int
+    rows: int
+
+    @classmethod
+    def of(cls, op: QConv, rows: int, width: int) -> Padded:
+        """The plane that ``rows`` output rows of ``width`` bytes read."""
+        (kh, kw), (sh, sw) = op.kernel, op.stride
+        return cls((width - 1) * sw + kw, (rows - 1) * sh + kh)
+
+    @property
+    def words(self) -> int:
+        """32-bit words of the plane and of one word more, which is read but never used."""
+        return -(-self.pitch * self.rows // WORD_BYTES) + 1
+
+    @property
+    def size(self) -> int:
+        """Bytes of the plane, aligned."""
+        return align(self.words * WORD_BYTES)
+
+
+@dataclass(frozen=True)
 class Packing:
     """Geometry of one convolution's packed input.
 

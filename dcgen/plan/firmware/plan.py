@@ -22,8 +22,9 @@ SPARE_TAPS = 1024
 """A plan has room for this many non-zero weights in a filter, or all if the filter has fewer, so that denser
 weights of the same network need no new plan."""
 
-SMALL_WORKSPACE = 4096
-"""Bytes that a packed input may take in any case where the memory is not limited."""
+SMALL_WORKSPACE = 24 * 1024
+"""Bytes that a packed input may take in any case where the memory is not limited: enough to pack layers of small
+planes at once, 64 channels of 16x10 for example."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.firmware.fit import networks
+from benchmarks.firmware.fit import coded
 from benchmarks.firmware.measure import measure
 from benchmarks.firmware.network import Network
 from dcgen.models.catalogue import DIGITS, V1_0, V1_1
@@ -14,7 +14,8 @@ from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.plan.firmware.needs import predict_needs
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.qgraph import QConv, QGraph
-from dcgen.targets import TARGETS, Target
+from dcgen.targets import TARGETS, Target, find
+from tests.firmware.chains import Layer, chain_of, separable
 from tests.firmware.nets import rectified
 from tests.squeezenets import squeezenet
 from tests.verify.small import EMULATED, needs
@@ -29,6 +30,17 @@ def strangers() -> Iterator[QGraph]:
     yield rectified(110, (17, 15), 900, 0.06)
     yield squeezenet(replace(V1_1, size=227), 0.45, seed=91, mean=6.0)
     yield squeezenet(replace(V1_0, size=140, classes=100), 0.25, seed=92, mean=12.0)
+
+
+def small_strangers() -> Iterator[QGraph]:
+    """Networks of the shapes of MobileNet, DS-CNN, LeNet and an autoencoder, as microcontrollers run them."""
+    widths = [(16, 1), (32, 2), (32, 1), (64, 2), (64, 1), (128, 2), (128, 1), (128, 1)]
+    yield separable("mobile", (3, 64, 64), Layer(8, 3, 2, spread=20.0), widths, 0.9)
+    yield separable("spoken words", (1, 49, 10), Layer(64, (10, 4), 2), [(64, 1)] * 3, 0.7)
+    five = Layer(20, 5, pool=2, padded=False), Layer(50, 5, density=0.4, pool=2, padded=False)
+    yield chain_of("written digits", (1, 28, 28), (*five, Layer(200, 4, padded=False)), 10, averaged=False)
+    narrow = [Layer(n, density=0.5) for n in (128, 128, 8, 128)]
+    yield chain_of("vectors", (320, 1, 1), narrow, 320, averaged=False)
 
 
 def predicted_is_counted(graph: QGraph, target: Target) -> None:
@@ -49,6 +61,35 @@ def test_a_small_network(number: int, target: Target) -> None:
     predicted_is_counted(list(strangers())[number], target)
 
 
+@pytest.mark.parametrize("graph", list(small_strangers()), ids=lambda g: g.name)
+def test_a_network_for_microcontrollers(graph: QGraph) -> None:
+    predicted_is_counted(graph, cortex_m4())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
+@pytest.mark.parametrize("graph", list(small_strangers()), ids=lambda g: g.name)
+def test_a_network_for_microcontrollers_on_every_core(graph: QGraph, target: Target) -> None:
+    predicted_is_counted(graph, target)
+
+
+def cortex_m4() -> Target:
+    target = find("cortex-m4")
+    assert isinstance(target, Target)
+    return target
+
+
+def test_a_depthwise_multiplication_takes_at_most_three_instructions() -> None:
+    """In a network of the shape of MobileNet, on planes of 64x64 to 8x8 positions, on a Cortex-M4."""
+    target = cortex_m4()
+    needs(target)
+    network = Network.of(next(small_strangers()))
+    counted, macs = measure(network, target).layers, network.dense_macs()
+    names = [n.name for n in network.plan.nodes if n.kernel == "dcg_conv_depthwise_3x3" and n.out_shape[1] >= 8]
+    assert len(names) == 5
+    assert sum(counted[n] for n in names) <= 3 * sum(macs[n] for n in names)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", EMULATED, ids=lambda t: t.name)
 @pytest.mark.parametrize("number", [2, 3])
@@ -61,7 +102,8 @@ def test_no_cost_is_fitted_to_what_is_tested() -> None:
         ops = [n.op for n in graph.nodes]
         return graph.input.shape, *(op.weights.tobytes() if isinstance(op, QConv) else type(op) for op in ops)
 
-    assert not {identity(g) for g in networks()} & {identity(g) for g in strangers()}
+    fitted = {identity(network.graph) for network in coded()}
+    assert not fitted & {identity(g) for g in (*strangers(), *small_strangers())}
 
 
 def test_every_emulated_machine_has_costs() -> None:

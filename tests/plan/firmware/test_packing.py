@@ -87,4 +87,4 @@ def test_what_fits_no_workspace_is_computed_from_tensors_as_they_are() -> None:
     graph = wide()
     chosen = plan_firmware(graph, encode(graph)).nodes[0].conv
     assert chosen and chosen.kernel == "dcg_conv"
-    assert chosen.reason == "no strip of its packed input fits 4096 bytes"
+    assert chosen.reason == "no strip of its packed input fits 24576 bytes"
