@@ -16,7 +16,7 @@ from dcgen.compress.functions import merge_functions, split_extremes
 from dcgen.compress.selections import fold_selections
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
-from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Weight
+from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Op, Pad, Weight
 from dcgen.ir.verify import of_one_input, verify
 
 MOST_PICTURE_CHANNELS = 4
@@ -41,6 +41,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         merge_functions,
         split_extremes,
         fold_pads,
+        flatten_late,
         fold_affines,
         merge_flattens,
         fold_selections,
@@ -70,6 +71,31 @@ def fold_pads(graph: Graph) -> Graph:
                 wider[user.name] = replace(user, op=replace(user.op, pads=(t, left, b, r)), inputs=node.inputs)
             graph = graph.with_nodes(wider.get(n.name, n) for n in graph.nodes if n.name != node.name)
     return graph
+
+
+def flatten_late(graph: Graph) -> Graph:
+    """Move each Flatten behind clips, functions, and factors and shifts that are the same for all elements, as far
+    as these follow it alone: a factor is then one of a plane. Both nodes swap their names, so that each tensor
+    behind them keeps its name."""
+    for name in [n.name for n in graph.nodes]:
+        node = graph.by_name[name]
+        users = graph.consumers[name]
+        if not isinstance(node.op, Flatten) or len(users) != 1 or name in graph.outputs:
+            continue
+        op = _on_planes(users[0].op, graph.shapes[node.inputs[0]][0])
+        if op is not None:
+            swapped = {name: replace(node, op=op), users[0].name: replace(users[0], op=Flatten())}
+            graph = graph.with_nodes(swapped.get(n.name, n) for n in graph.nodes)
+    return graph
+
+
+def _on_planes(op: Op, channels: int) -> Op | None:
+    """What does to planes of so many channels what ``op`` does to all elements alike, None where it does not."""
+    if isinstance(op, Clip | Function):
+        return op
+    if not isinstance(op, Affine) or np.ptp(op.scale) or np.ptp(op.shift):
+        return None
+    return Affine(np.repeat(op.scale[:1], channels), np.repeat(op.shift[:1], channels))
 
 
 def fold_affines(graph: Graph) -> Graph:

@@ -71,6 +71,13 @@ def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Level
     return Levels(book, indices[1:].reshape(values.shape).astype(np.uint8))
 
 
+def fewest_levels(values: F32) -> Levels | None:
+    """The levels that weights come with, float32 OIHW: their values, or integers with a scale for each output
+    channel, whichever are fewer. None where they have neither."""
+    found = [levels for levels in (existing(values), of_channels(values)) if levels is not None]
+    return min(found, key=lambda levels: len(levels.codebook), default=None)
+
+
 def existing(values: F32) -> Levels | None:
     """The levels of weights that are shared already: at most 256 different values, zero counted. None for others.
 

@@ -18,6 +18,12 @@ TOLERANCE = 1 / 1024
 a quarter of a step of its output."""
 
 
+ROOM = 1 / TABLE_BYTES
+"""Share of the interval between which functions change that is kept on each side, too. Zero points are rounded,
+which shifts the last byte by up to half a step: what is not kept is clipped to it, so it must lie behind the last
+change."""
+
+
 def table(function: Function, x: QTensor, out: QTensor, bounds: tuple[int, int], name: str) -> U8:
     """uint8 [256]: for each byte of ``x`` the byte of ``out`` nearest to the function's value, within ``bounds``.
 
@@ -37,13 +43,15 @@ def kept(given: Range, readers: Iterable[tuple[Function, Range]]) -> tuple[float
     given : the interval
     readers : the functions, each with the interval of its values
 
-    Below and above, each function is constant within ``TOLERANCE``. Zero always is between.
+    Below and above, each function is constant within ``TOLERANCE``. Zero always is between. ``ROOM`` is on either
+    side, but within the interval.
     """
     low, high = 0.0, 0.0
     for function, values in readers:
         room = TOLERANCE * (values.high - values.low)
         low, high = min(low, _end(function, given.low, room)), max(high, _end(function, given.high, room))
-    return low, high
+    more = ROOM * (high - low)
+    return max(min(given.low, low), low - more), min(max(given.high, high), high + more)
 
 
 def _end(function: Function, end: float, room: float) -> float:

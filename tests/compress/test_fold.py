@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from dcgen.compress.fold import canonical, fold_affines, fold_pads, merge_flattens
+from dcgen.compress.fold import canonical, flatten_late, fold_affines, fold_pads, merge_flattens
 from dcgen.compress.share import share
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import Add, Affine, Clip, Conv, Flatten, Graph, Input, MaxPool, Node, Pad, Weight
+from dcgen.ir.functions import Step
+from dcgen.ir.graph import Add, Affine, Clip, Conv, Flatten, Function, Graph, Input, MaxPool, Node, Pad, Weight
 from dcgen.pictures import explicit, preset
 from tests.graphs import conv
 
@@ -97,6 +98,28 @@ def test_a_gemm_behind_flatten_becomes_a_full_size_convolution():
     found = merge_flattens(g)
     assert operators(found) == ["Clip", "Conv"] and found.by_name["g"].op.kernel == (6, 6)
     same(g, found)
+
+
+def test_a_factor_behind_flatten_becomes_one_of_the_plane():
+    scaled = Affine(np.full(108, 2, np.float32), np.full(108, -1, np.float32))
+    g = net(
+        Node("f", Flatten(), ("x",)),
+        Node("r", Clip(), ("f",)),
+        Node("a", scaled, ("r",)),
+        Node("s", Function((Step("Tanh"),)), ("a",)),
+        Node("g", conv(RNG, 5, 108, (1, 1)), ("s",)),
+    )
+    found = flatten_late(g)
+    assert operators(found) == ["Clip", "Affine", "Function", "Flatten", "Conv"]
+    assert found.by_name["r"].op.scale.shape == (3,) and found.shapes["a"] == (3, 6, 6)
+    same(g, found)
+    same(g, merge_flattens(fold_affines(found)))
+
+
+def test_factors_that_differ_behind_flatten_stay_where_they_are():
+    each = Affine(np.arange(108, dtype=np.float32), np.zeros(108, np.float32))
+    g = net(Node("f", Flatten(), ("x",)), Node("a", each, ("f",)))
+    assert operators(flatten_late(g)) == ["Flatten", "Affine"]
 
 
 def test_a_flattened_plane_used_otherwise_is_refused_by_name():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgen.compress.share import existing, initial, kmeans, of_channels, share
+from dcgen.compress.share import existing, fewest_levels, initial, kmeans, of_channels, share
 
 RNG = np.random.default_rng(0)
 W = RNG.laplace(size=(8, 4, 3, 3)).astype(np.float32)
@@ -68,6 +68,17 @@ def test_integers_with_a_scale_for_each_channel_are_found(seed, limits):
     np.testing.assert_allclose(found.values(), values, rtol=1e-6)
     full = [o for o in range(6) if np.gcd.reduce(integers[o].ravel()) == 1]
     np.testing.assert_allclose(found.channel_scale[full], scales[full], rtol=1e-6)
+
+
+def test_binary_weights_with_a_scale_for_each_channel_are_one_bit():
+    """As a batch normalization that is folded into a binary network leaves them."""
+    signs = RNG.choice([-1, 1], (20, 6, 3, 3))
+    values = (signs * RNG.uniform(0.5, 1.5, (20, 1, 1, 1))).astype(np.float32)
+    found = fewest_levels(values)
+    assert sorted(found.codebook) == [-1, 0, 1] and len(existing(values).codebook) == 41
+    np.testing.assert_allclose(found.values(), values, rtol=1e-6)
+    plain = fewest_levels(signs.astype(np.float32))
+    assert plain.channel_scale is None and sorted(plain.codebook) == [-1, 0, 1]
 
 
 def test_real_weights_are_no_integers_of_channels():

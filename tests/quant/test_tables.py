@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcgen.errors import NumericError
+from dcgen.ir.functions import Constant
 from dcgen.ir.graph import Function, Step
 from dcgen.quant.qgraph import QTensor
 from dcgen.quant.ranges import Range
@@ -80,6 +81,17 @@ def test_a_value_beyond_all_numbers_is_the_largest_byte():
 def test_two_functions_keep_what_either_needs():
     two = [(named("Sigmoid"), UNIT), (named("HardSwish"), Range(-0.4, 30.0))]
     assert kept(Range(-40.0, 30.0), two) == pytest.approx((-6.2, 30.0), abs=0.2)
+
+
+@given(low=st.floats(-20, -1), high=st.floats(1, 20))
+def test_the_outermost_bytes_lie_behind_the_last_change(low, high):
+    """An activation of two bits changes at -.5 and .5; its numbers beyond are the outermost bytes."""
+    ternary = Function((Step("Clip", (0, Constant(-1.0), Constant(1.0))), Step("Round", (1,))))
+    least, most = kept(Range(low, high), [(ternary, UNIT)])
+    scale = (most - least) / 255
+    x = tensor(scale, round(-least / scale))
+    found = table(ternary, x, tensor(1.0, 1), (0, 2), "f")
+    assert (found[0], found[x.zero_point], found[255]) == (0, 1, 2)
 
 
 @settings(max_examples=60, deadline=None)
