@@ -252,7 +252,8 @@ def line_of(goal: Goal, large: bool, prices: tuple[float, float] = RANGE) -> Lin
     slope = LARGE_SLOPE if large and goal.name in ("fidelity", "max_kl") else SLOPES[goal.name]
     line = Line(low, high, slope, TRIES[large], gap, enough, close, least_step=LEAST_STEPS[large])
     if goal.name == "max_bytes":
-        return replace(line, enough=UNUSED[large], close=UNUSED[large], aim=-UNUSED[large] / 2)
+        unused = UNUSED[large]  # which is more than the size changes from one price to the next one tried
+        return replace(line, gap=min(gap, unused), enough=unused, close=unused, aim=-unused / 2)
     if goal.name != "fidelity":
         line = replace(line, close=min(close, CLOSE_TO_ASKED))
     return replace(line, aim=-max(LEAST_AIM, AIM * line.close))

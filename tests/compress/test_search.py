@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from dcgen.compress.goals import LARGE_SLOPE, SLOPES, Goal, line_of
@@ -121,6 +121,7 @@ def test_on_a_smooth_curve_few_tries_are_enough(
 
 @settings(deadline=None, max_examples=100)
 @given(root=st.floats(0, 30), slope=st.floats(0.15, 0.35), off=st.floats(-4, 4), large=st.booleans())
+@example(root=9.0, slope=0.275390625, off=3.0, large=False)
 def test_a_size_is_used_but_for_a_hundredth_on_a_smooth_curve(
     root: float, slope: float, off: float, large: bool
 ) -> None:
