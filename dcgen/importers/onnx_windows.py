@@ -7,17 +7,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
-from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
+SPATIAL = frozenset({"dilations", "kernel_shape", "pads", "strides"})
+"""Attributes of one number for each axis of a plane, or of two."""
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
+
+
+def on_lengths(handler: Handler) -> Handler:
+    """A handler of planes that takes (N, C, L) too: as planes of one row, or of one column where they are that."""
+
+    def handle(call: Call, scope: Scope) -> Value | tuple[Value, ...]:
+        x = call.args[0]
+        if not isinstance(x, Signal) or len(x.dims) != 3:
+            return handler(call, scope)
+        planes, names = scope.named(call, x)
+        if names[1] != 1:
+            scope.planes(call)  # which refuses channels that are last
+        row, more = names[2] == 3, dict(call.attributes)
+        for key in SPATIAL & more.keys():
+            fill = 0 if key == "pads" else 1
+            more[key] = [n for value in more[key] for n in ((fill, value) if row else (value, fill))]
+        weights = [
+            np.expand_dims(a, 2 if row else 3) if isinstance(a, np.ndarray) and a.ndim == 3 else a
+            for a in call.args[1:]
+        ]
+        found = handler(replace(call, args=(planes, *weights), attributes=more), scope)
+        assert isinstance(found, Signal)
+        return scope.back(found, names)
+
+    return handle
 
 
 def conv(call: Call, scope: Scope) -> Signal:
@@ -69,10 +97,10 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
     """
     x = call.signal()
     names: tuple[int, ...] = (0, 1)
-    if len(x.dims) == 4:
+    if len(x.dims) in (3, 4):
         x, names = scope.named_axes(call)
-        if names != onnx_order.CHANNEL_LAST:
-            raise call.unsupported(f"channels are the last axis of {x.dims} where supported")
+        if names[-1] != 1:
+            raise call.unsupported(f"channels are the last axis of {call.signal().dims} where supported")
     elif len(x.dims) == 2 and x.order is not None and x.order[:1] == onnx_order.in_order(x.dims)[:1]:
         if len(matrix) == x.dims[1]:
             call.budget.charge(2 * matrix.nbytes, f"the reordered matrix of node {call.name}")
@@ -130,7 +158,7 @@ def reduce_max(call: Call, scope: Scope) -> Signal:
     x, names = scope.named_axes(call)
     rank, given = len(names), call.optional(1, "axes")
     axes = [] if given is None else sorted({a % rank for a in call.integers(1, "axes")})
-    if rank < 3 or sorted(names[a] for a in axes) != list(range(2, rank)):
+    if rank < 3 or {names[a] for a in axes} != set(names) - {0, 1}:
         raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
     _, height, width = scope.shapes[x.tensor]
     found = scope.back(scope.emit(call, MaxPool((height, width), (1, 1)), x), names)
@@ -308,14 +336,14 @@ def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
 
 
 OPERATORS: Final[Mapping[str, Handler]] = {
-    "AveragePool": average_pool,
+    "AveragePool": on_lengths(average_pool),
     "Concat": concat,
-    "Conv": conv,
+    "Conv": on_lengths(conv),
     "Gemm": gemm,
-    "GlobalAveragePool": global_average_pool,
-    "GlobalMaxPool": global_max_pool,
+    "GlobalAveragePool": on_lengths(global_average_pool),
+    "GlobalMaxPool": on_lengths(global_max_pool),
     "MatMul": matmul,
-    "MaxPool": max_pool,
+    "MaxPool": on_lengths(max_pool),
     "Pad": pad,
     "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,

@@ -98,8 +98,8 @@ class Writer:
         bias = self.rng.normal(size=outputs) / 4
         return self.add("Conv", source, self.constant(weight), self.constant(bias), **attributes)
 
-    def model(self, opset: int = 18) -> onnx.ModelProto:
-        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 16, 16])
+    def model(self, opset: int = 18, shape: tuple[int, ...] = (3, 16, 16)) -> onnx.ModelProto:
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])
         y = helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)
         graph = helper.make_graph(self.nodes, "net", [x], [y], self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -209,3 +209,26 @@ def test_squeeze_and_excite(reshaped: bool, tmp_path: Path) -> None:
     w.conv(w.last, 12, 5, 1)
     found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
     assert [type(n.op).__name__ for n in found.nodes].count("QMul") == 1
+
+
+def test_convolutions_along_one_axis(tmp_path: Path) -> None:
+    """Signals are planes of one row."""
+    w = Writer()
+
+    def conv(inputs: int, outputs: int, kernel: int, **attributes: object) -> None:
+        weight = w.rng.normal(size=(outputs, inputs // int(attributes.get("group", 1)), kernel))
+        w.add("Conv", w.last, w.constant(weight / np.sqrt(weight[0].size)), **attributes)
+
+    conv(3, 12, 5, strides=[2], pads=[2, 2])
+    w.add("BatchNormalization", w.last, *(w.constant(w.rng.uniform(0.5, 1.5, 12)) for _ in range(4)))
+    w.add("Relu")
+    w.add("MaxPool", kernel_shape=[3], strides=[2], pads=[1, 1])
+    conv(12, 12, 3, group=12, pads=[2, 2], dilations=[2])
+    w.add("AveragePool", kernel_shape=[2], strides=[2])
+    conv(12, 8, 1)
+    w.add("HardSwish")
+    w.add("GlobalAveragePool")
+    conv(8, 5, 1)
+    graph = import_onnx(w.model(shape=(3, 50)), "net").graph
+    assert graph.inputs[0].shape == (3, 1, 50)
+    goes_through_every_stage(graph, tmp_path)

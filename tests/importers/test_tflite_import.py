@@ -230,6 +230,26 @@ def test_functions_gates_and_dilated_kernels(tmp_path: Path) -> None:
     assert found == ["Conv", *functions, "GlobalAvgPool"]
 
 
+@pytest.mark.parametrize("row", [True, False])
+def test_a_convolution_along_one_axis(tmp_path: Path, row: bool) -> None:
+    """Keras spells it as one on planes of one row; one column is a column."""
+    between, size = ((1, 1, 12, 3), {"StrideW": 2, "StrideH": 1}) if row else ((1, 12, 1, 3), {"StrideW": 1})
+    operators = [
+        Op("EXPAND_DIMS", ["x", "axis"], ["a"]),
+        Op("CONV_2D", ["a", "w", "b"], ["c"], "Conv2DOptions", {"Padding": SAME, "StrideH": 2, **size} | RELU),
+        Op("RESHAPE", ["c", "s"], ["d"]),
+        Op("MEAN", ["d", "axes"], ["y"], "ReducerOptions"),
+    ]
+    kernel = (1, 5) if row else (5, 1)
+    tensors = [T("x", (1, 12, 3)), T("a", between), T("c", (1, 1, 6, 4) if row else (1, 6, 1, 4))]
+    tensors += [T("d", (1, 6, 4)), T("y", (1, 4))]
+    constants = {"axis": np.int32(1 if row else 2), "w": weights(4, *kernel, 3), "b": weights(4)}
+    constants |= {"axes": np.int32([1]), "s": np.int32([1, 6, 4])}
+    data = build([*tensors, *(constant(n, a) for n, a in constants.items())], operators, ["x"], ["y"])
+    model = same(tmp_path / "m.tflite", data, (1, 12, 3))
+    assert model.graph.inputs[0].shape == ((3, 1, 12) if row else (3, 12, 1))
+
+
 def load_bytes(path: Path, data: bytes) -> ImportedModel:
     path.write_bytes(data)
     return load(path)
