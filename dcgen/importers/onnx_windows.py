@@ -15,7 +15,7 @@ import numpy as np
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
+from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "pads", "strides"})
 """Attributes of one number for each axis of a plane, or of two."""
@@ -173,27 +173,45 @@ def reduce_mean(call: Call, scope: Scope) -> Signal:
     axes = [] if given is None else sorted({a % max(1, rank) for a in call.integers(1, "axes")})
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
-    _, height, width = scope.shapes[x.tensor]
-    gone = [factor for i in axes for factor in x.axes[i]]
-    size = math.prod(n for n, _ in gone)
-    in_planes = all(stride < height * width for _, stride in gone)
-    one_axis = gone in ([(height, width)], [(width, 1)])
-    if rank < 3 or not axes or axes[0] == 0 or not in_planes or not (size in (1, height * width) or one_axis):
-        raise call.unsupported(f"the mean over height and width is supported, found axes {axes or 'all'}")
+    sizes = scope.shapes[x.tensor]
+    steps = (sizes[1] * sizes[2], sizes[2], 1)
+    gone = _whole_axes([factor for i in axes for factor in x.axes[i]], sizes)
+    if not axes or axes[0] == 0 or gone is None:
+        raise call.unsupported(
+            f"the mean over all of channels, height or width is supported, found axes {axes or 'all'} of {x.dims}"
+        )
     kept = [() if i in axes else axis for i, axis in enumerate(x.axes)]
     if not call.get("keepdims", 1):
         kept = [axis for i, axis in enumerate(kept) if i not in axes]
-    if size == 1:
+    if not any(gone):
         return x.reordered(tuple(kept))
-    source = scope.whole(x)
-    if size == height * width:
-        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, source))
-    else:
-        kernel = (height, 1) if gone == [(height, width)] else (1, width)
-        found = scope.emit(call, AvgPool(kernel, (1, 1)), source)
-    last = min(stride for _, stride in gone)
-    closer = (tuple((n, s // size if s > last else s) for n, s in axis) for axis in kept)
-    return found.reordered(tuple(closer))
+    found, (channels, rows, columns) = scope.whole(x), gone
+    suffix = ".planes" if channels else ""
+    if (rows or columns) and (rows or sizes[1] == 1) and (columns or sizes[2] == 1):
+        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, found), suffix=suffix)
+    elif rows or columns:
+        kernel = (sizes[1], 1) if rows else (1, sizes[2])
+        found = scope.emit(call, AvgPool(kernel, (1, 1)), found, suffix=suffix)
+    if channels:
+        call.budget.charge(4 * sizes[0], f"node {call.name}", parameters=sizes[0])
+        weight = np.full((1, sizes[0], 1, 1), 1 / sizes[0], np.float32)
+        found = scope.emit(call, Conv(Weight(weight), np.zeros(1, np.float32)), found)
+
+    def closer(stride: int) -> int:
+        """A stride where the axes that are gone are of size 1."""
+        return stride // math.prod(n for n, s, g in zip(sizes, steps, gone, strict=True) if g and s < stride)
+
+    return found.reordered(tuple(tuple((n, closer(s)) for n, s in axis) for axis in kept))
+
+
+def _whole_axes(factors: Sequence[tuple[int, int]], shape: Shape) -> tuple[bool, bool, bool] | None:
+    """Which of (C, H, W) these factors of axes are, as far as they are larger than 1; None where one is a part."""
+    c, h, w = shape
+    found = []
+    for size, step in ((c, h * w), (h, w), (w, 1)):
+        found.append(size > 1 and any(s <= step and step * size <= n * s for n, s in factors))
+    whole = math.prod(size for size, one in zip(shape, found, strict=True) if one)
+    return (found[0], found[1], found[2]) if whole == math.prod(n for n, _ in factors) else None
 
 
 def _before_means(scope: Scope, x: Signal) -> Signal:

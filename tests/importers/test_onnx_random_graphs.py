@@ -130,6 +130,12 @@ def layer(w: Writer, kind: str) -> None:
                 w.push(kind, [w.last], first=c)
             else:
                 w.push(kind, [c])
+        case "ReduceMean":
+            axes = draw(st.lists(st.integers(1, w.rank - 1), unique=True, min_size=1))
+            if w.opset < 18:
+                w.push(kind, axes=axes)
+            else:
+                w.push(kind, [w.constant(np.array(axes, np.int64))])
         case "PRelu":
             w.push(kind, [w.constant(w.floats(*draw(st.sampled_from([(1,), (channels, *plane)]))))])
         case "pair":
@@ -205,7 +211,7 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
     shape = (draw(st.integers(1, 3)), *(draw(st.integers(1, 8)) for _ in range(rank - 2)))
     w = Writer(draw, draw(st.sampled_from(OPSETS)), shape)
     kinds = ["Conv", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Pad", "Add", "Sub"]
-    kinds += ["Mul", "Div", "join", "Identity", "Dropout", "PRelu", "pair", "gate"]
+    kinds += ["Mul", "Div", "join", "Identity", "Dropout", "PRelu", "pair", "gate", "ReduceMean"]
     kinds += ["Abs", "Elu", "LeakyRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
     for _ in range(draw(st.integers(1, 6))):
         layer(w, draw(st.sampled_from(kinds)))
