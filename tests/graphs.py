@@ -24,6 +24,7 @@ from dcgen.ir.graph import (
     Pad,
     Pairwise,
     Step,
+    Upsample,
     Weight,
 )
 from dcgen.ir.ops import infer
@@ -51,7 +52,7 @@ FUNCTIONS = (
 """Functions that have a value for every number and never jump: float32 and float64 could jump at other numbers."""
 
 KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
-KINDS += ("dilated", "function", "pair", "gate")
+KINDS += ("dilated", "function", "pair", "gate", "blocks")
 """What a node of a random network is."""
 
 
@@ -123,6 +124,9 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                 push(GlobalAvgPool(), last)
                 push(Function((Step("Sigmoid"),)), f"n{len(nodes) - 1}")
                 push(Pairwise("Mul"), last, f"n{len(nodes) - 1}")
+            case "blocks":
+                pixels = stride[0] * stride[1]
+                push(Upsample(stride, c // pixels if c % pixels == 0 else c, (draw(st.integers(0, 1)), 0)), last)
             case "pad":
                 push(Pad(pads, draw(st.sampled_from([0.0, 0.5]))), last)
     last = list(shapes)[-1]

@@ -23,6 +23,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from dcgen.quant.verify import verify
@@ -178,6 +179,15 @@ class _Draft:
     def look_up(self, source: str) -> str:
         return self.add(QTable(self.rng.integers(0, 256, TABLE_BYTES).astype(np.uint8)), source)
 
+    def upsample(self, source: str) -> str:
+        """Blocks that repeat a pixel or, where channels allow it, are made of several channels."""
+        c, h, w = self.tensors[source].shape
+        factor = self.pick(1, 3), self.pick(1, 3)
+        pixels = factor[0] * factor[1]
+        channels = c // pixels if c % pixels == 0 and self.draw(st.booleans()) else c
+        cut = self.pick(0, min(2, h * factor[0] - 1)), self.pick(0, min(2, w * factor[1] - 1))
+        return self.add(QUpsample(factor, channels, cut), source, like=source)
+
     def concat(self, source: str) -> str:
         left = self.rescale(source)
         self.nodes.append(QNode(f"node{len(self.nodes)}", QAdd((1,), self.requant(255)), (source,)))
@@ -216,7 +226,7 @@ def qgraphs(
         draft.pad,
         draft.rescale,
         draft.residual,
-        *(() if for_engine else (draft.multiply, draft.look_up)),
+        *(() if for_engine else (draft.multiply, draft.look_up, draft.upsample)),
         draft.concat,
     )
     for _ in range(draft.pick(0, max_nodes)):

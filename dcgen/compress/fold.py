@@ -15,7 +15,7 @@ import numpy as np
 from dcgen.compress.functions import merge_functions, split_extremes
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
-from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Weight
+from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Upsample, Weight
 from dcgen.ir.verify import one_of_each, verify
 
 MOST_PICTURE_CHANNELS = 4
@@ -40,6 +40,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         merge_functions,
         split_extremes,
         fold_pads,
+        before_blocks,
         fold_affines,
         merge_flattens,
         lambda g: fold_input(g, preprocess),
@@ -67,6 +68,32 @@ def fold_pads(graph: Graph) -> Graph:
                 t, left, b, r = (x + y for x, y in zip(user.op.pads, node.op.pads, strict=True))
                 wider[user.name] = replace(user, op=replace(user.op, pads=(t, left, b, r)), inputs=node.inputs)
             graph = graph.with_nodes(wider.get(n.name, n) for n in graph.nodes if n.name != node.name)
+    return graph
+
+
+def before_blocks(graph: Graph) -> Graph:
+    """Put what each element goes through alone behind an Upsample, and nothing else reads, in front of it: there a
+    convolution takes it over, or fewer elements go through it."""
+    for name in [n.name for n in graph.nodes]:
+        node = graph.by_name[name]
+        before = graph.by_name.get(node.inputs[0])
+        if (
+            not isinstance(node.op, Affine | Clip | Function)
+            or before is None
+            or not isinstance(before.op, Upsample)
+            or graph.consumers[before.name] != (node,)
+            or before.name in graph.outputs
+        ):
+            continue
+        op = node.op
+        if isinstance(op, Affine):
+            times = graph.shapes[before.inputs[0]][0] // before.op.channels
+            op = Affine(op.scale.repeat(times), op.shift.repeat(times))
+        swapped = {
+            before.name: Node(before.name, op, before.inputs),
+            name: replace(before, name=name, inputs=(before.name,)),
+        }
+        graph = graph.with_nodes(swapped.get(n.name, n) for n in graph.nodes)
     return graph
 
 

@@ -17,7 +17,7 @@ from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
 from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
 
-SPATIAL = frozenset({"dilations", "kernel_shape", "pads", "strides"})
+SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
 """Attributes of one number for each axis of a plane, or of two."""
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
@@ -35,7 +35,7 @@ def on_lengths(handler: Handler) -> Handler:
             scope.planes(call)  # which refuses channels that are last
         row, more = names[2] == 3, dict(call.attributes)
         for key in SPATIAL & more.keys():
-            fill = 0 if key == "pads" else 1
+            fill = 0 if key in ("output_padding", "pads") else 1
             more[key] = [n for value in more[key] for n in ((fill, value) if row else (value, fill))]
         weights = [
             np.expand_dims(a, 2 if row else 3) if isinstance(a, np.ndarray) and a.ndim == 3 else a
@@ -58,9 +58,9 @@ def conv(call: Call, scope: Scope) -> Signal:
     if bias.shape != weight.shape[:1]:
         raise ModelError(call.where, f"expected a bias of shape {weight.shape[:1]}, found {bias.shape}")
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    if _pair(call, "kernel_shape", kernel) != kernel:
+    if pair(call, "kernel_shape", kernel) != kernel:
         raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
-    dilation = _dilation(call, kernel)
+    dilation = dilation_of(call, kernel)
     stride, pads = _window(call, scope, x, _extent(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
@@ -131,10 +131,10 @@ def average_pool(call: Call, scope: Scope) -> Signal:
 def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
     """Input, kernel, stride, pads and ceil mode of a pool."""
     x = scope.planes(call, rank=4)
-    kernel = _pair(call, "kernel_shape", (0, 0))
+    kernel = pair(call, "kernel_shape", (0, 0))
     if min(kernel) < 1:
         raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
-    dilation = _dilation(call, kernel)
+    dilation = dilation_of(call, kernel)
     if dilation != (1, 1):
         raise call.unsupported(f"dilation 1 is supported, found {dilation}")
     stride, pads = _window(call, scope, x, kernel)
@@ -303,7 +303,7 @@ def _select(call: Call, scope: Scope, x: Signal, channels: Sequence[int | None])
     return scope.emit(call, Conv(Weight(weight), np.zeros(len(channels), np.float32)), x)
 
 
-def _pair(call: Call, attribute: str, default: Pair) -> Pair:
+def pair(call: Call, attribute: str, default: Pair) -> Pair:
     """An attribute of two numbers."""
     values = call.get(attribute, default)
     if len(values) != 2 or not all(0 <= v <= MAX_EXTENT for v in values):
@@ -311,9 +311,9 @@ def _pair(call: Call, attribute: str, default: Pair) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _dilation(call: Call, kernel: Pair) -> Pair:
+def dilation_of(call: Call, kernel: Pair) -> Pair:
     """Dilation, 1 along an axis of one tap, where it means nothing."""
-    dilations = _pair(call, "dilations", (1, 1))
+    dilations = pair(call, "dilations", (1, 1))
     if min(dilations) < 1:
         raise ModelError(call.where, f"dilations are at least 1, found {dilations}")
     return dilations[0] if kernel[0] > 1 else 1, dilations[1] if kernel[1] > 1 else 1
@@ -326,13 +326,13 @@ def _extent(kernel: Pair, dilation: Pair) -> Pair:
 
 def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
     """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
-    stride = _pair(call, "strides", (1, 1))
+    stride = pair(call, "strides", (1, 1))
     if min(stride) < 1:
         raise ModelError(call.where, f"strides are at least 1, found {stride}")
-    return stride, _pads(call, scope.shapes[x.tensor][1:], kernel, stride)
+    return stride, pads_of(call, scope.shapes[x.tensor][1:], kernel, stride)
 
 
-def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
+def pads_of(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
     """The pads that ``pads`` or ``auto_pad`` ask for on planes of ``size``."""
     auto: str = call.get("auto_pad", "NOTSET")
     if auto == "NOTSET":

@@ -32,6 +32,7 @@ from dcgen.ir.ops import (
     Pair,
     Pairwise,
     Shape,
+    Upsample,
     Where,
     infer,
 )
@@ -39,7 +40,7 @@ from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
 __all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Flatten", "Function"]
-__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Where"]
+__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Upsample", "Where"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,6 +25,7 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Upsample,
     Where,
 )
 from dcgen.quant.arithmetic import MAX_RATIO, constants
@@ -47,6 +48,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from dcgen.quant.ranges import Range
@@ -166,6 +168,8 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
         case Pad():
             t = state.tensors[node.name]
             return QPad(op.pads, int(np.clip(np.rint(op.value / t.scale) + t.zero_point, 0, 255)))
+        case Upsample():
+            return QUpsample(op.factor, op.channels, op.cut)
         case Add() | Clip():
             return _sum(state, node, sources, (1, 1))
         case Pairwise("Sub"):

@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.errors import GraphError
-from dcgen.ir.ops import Pads, Pair, Shape, window_counts
+from dcgen.ir.ops import Pads, Pair, Shape, upsampled, window_counts
 
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
@@ -81,7 +81,12 @@ class QOperator:
 
     vertical : which input rows an output row y is made of, as (kernel, stride, pad): those from y * stride - pad
         on, ``kernel`` of them, as far as the input has them
+    enlarged : output rows of one input row, of which each is made of it alone
     """
+
+    @property
+    def enlarged(self) -> int:
+        return 1
 
     @property
     def vertical(self) -> tuple[int, int, int]:
@@ -281,6 +286,22 @@ class QPad(QCopy):
 
 
 @dataclass(frozen=True)
+class QUpsample(QCopy):
+    """Each pixel becomes a block of pixels, as ``ir.ops.Upsample`` says."""
+
+    factor: Pair
+    channels: int
+    cut: Pair
+
+    @property
+    def enlarged(self) -> int:
+        return self.factor[0]
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return upsampled("QUpsample", inputs[0], self.factor, self.channels, self.cut)
+
+
+@dataclass(frozen=True)
 class QConcat(QCopy):
     """Channels of the inputs one after the other: a plan does it by placing the inputs side by side.
 
@@ -308,7 +329,7 @@ class QScores(QOperator):
         return -t.zero_point * n, (255 - t.zero_point) * n
 
 
-QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QConcat | QScores
+QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QUpsample | QConcat | QScores
 
 
 @dataclass(frozen=True, eq=False)

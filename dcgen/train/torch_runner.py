@@ -27,6 +27,7 @@ from dcgen.ir.graph import (
     Pair,
     Pairwise,
     Step,
+    Upsample,
     Where,
 )
 from dcgen.ir.ops import window_count
@@ -106,6 +107,14 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return _function(steps, x)
         case Pad(pads, value):
             return _pad(x, pads, value)
+        case Upsample(factor, channels, cut):
+            rows, columns = factor
+            if x.shape[1] == channels:
+                x = x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
+            else:
+                blocks = x.reshape(len(x), channels, rows, columns, *x.shape[2:]).permute(0, 1, 4, 2, 5, 3)
+                x = blocks.reshape(len(x), channels, x.shape[2] * rows, x.shape[3] * columns)
+            return x[:, :, : x.shape[2] - cut[0], : x.shape[3] - cut[1]]
         case Flatten():
             return x.reshape(len(x), -1, 1, 1)
 

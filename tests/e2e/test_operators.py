@@ -232,3 +232,24 @@ def test_convolutions_along_one_axis(tmp_path: Path) -> None:
     graph = import_onnx(w.model(shape=(3, 50)), "net").graph
     assert graph.inputs[0].shape == (3, 1, 50)
     goes_through_every_stage(graph, tmp_path)
+
+
+def test_a_decoder(tmp_path: Path) -> None:
+    """Transposed convolutions and shuffled pixels, with batch normalisation and rectifiers, and a shortcut."""
+    w = Writer()
+    first = w.conv("x", 3, 8, 3, pads=[1, 1, 1, 1])
+    w.conv(first, 8, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    weight = w.constant(w.rng.normal(size=(12, 8, 4, 4)) / 7)
+    w.add("ConvTranspose", w.last, weight, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("BatchNormalization", w.last, *(w.constant(w.rng.uniform(0.5, 1.5, 8)) for _ in range(4)))
+    w.add("Relu")
+    w.add("Concat", w.last, first, axis=1)
+    w.conv(w.last, 16, 16, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("DepthToSpace", blocksize=2)
+    w.add("HardSwish")
+    w.conv(w.last, 4, 2, 3, pads=[1, 1, 1, 1])
+    w.add("ConvTranspose", w.last, w.constant(w.rng.normal(size=(2, 1, 3, 3))), strides=[2, 2], pads=[0, 1, 2, 1])
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    kinds = [type(n.op).__name__ for n in found.nodes]
+    assert kinds.count("QUpsample") == 3 and "QAdd" not in kinds, "a rectifier is part of the convolution"
+    assert kinds.index("QTable") < len(kinds) - 1 - kinds[::-1].index("QUpsample")

@@ -28,6 +28,7 @@ from dcgen.quant.qgraph import (
     QPad,
     QScores,
     QTable,
+    QUpsample,
 )
 
 
@@ -65,7 +66,7 @@ class _Lowering:
                 channels = self.graph.tensors[node.inputs[0]].shape[0]
                 tensor = self.draft.number[node.inputs[0]]
                 self.draft.ops.append(ScoresOp(index, None, source, op.total, channels, tensor))
-            case QMul() | QTable():
+            case QMul() | QTable() | QUpsample():
                 raise without_step(node)
             case _:
                 assert_never(op)
