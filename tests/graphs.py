@@ -128,7 +128,7 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                 pixels = stride[0] * stride[1]
                 push(Upsample(stride, c // pixels if c % pixels == 0 else c, (draw(st.integers(0, 1)), 0)), last)
             case "pad":
-                push(Pad(pads, draw(st.sampled_from([0.0, 0.5]))), last)
+                push(draw(st.sampled_from([Pad(pads), Pad(pads, 0.5), Pad(pads, edge=True)])), last)
     last = list(shapes)[-1]
     tail = draw(st.sampled_from(["none", "gap", "gemm"])) if nodes else "gemm"
     if tail == "gap":

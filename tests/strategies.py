@@ -150,6 +150,10 @@ class _Draft:
         pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
         return self.add(QPad(pads, self.tensors[source].zero_point), source, like=source)
 
+    def edge(self, source: str) -> str:
+        pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
+        return self.add(QPad(pads, 0, edge=True), source, like=source)
+
     def rescale(self, source: str) -> str:
         factor = self.pick(-65535, 65535)
         return self.add(QAdd((factor,), self.requant(255 * abs(factor))), source)
@@ -226,7 +230,7 @@ def qgraphs(
         draft.pad,
         draft.rescale,
         draft.residual,
-        *(() if for_engine else (draft.multiply, draft.look_up, draft.upsample)),
+        *(() if for_engine else (draft.multiply, draft.look_up, draft.upsample, draft.edge)),
         draft.concat,
     )
     for _ in range(draft.pick(0, max_nodes)):

@@ -58,6 +58,7 @@ def fold_pads(graph: Graph) -> Graph:
         if (
             isinstance(node.op, Pad)
             and node.op.value == 0
+            and not node.op.edge
             and node.name not in graph.outputs
             and users
             and all(isinstance(u.op, Conv) for u in users)

@@ -109,7 +109,9 @@ KINDS: Final = {
         layer=("factor0", "factor1", *_REQUANT),
     ),
     Kind.PAD: KindRules(
-        "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
+        "of 1 input: EDGE, pads, and without EDGE `lo`. Its output has the input's channels; height and width\n"
+        "  grow by the pads.",
+        flags=TopologyFlag.EDGE,
         topology=PADS,
         layer=("lo",),
     ),
@@ -188,7 +190,8 @@ def node_fields(name: str, op: QOp) -> NodeFields:
         case QTable():
             return NodeFields(Kind.TABLE, body=op.table.tobytes())
         case QPad():
-            return NodeFields(Kind.PAD, NO_FLAGS, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
+            edge = TopologyFlag.EDGE if op.edge else NO_FLAGS
+            return NodeFields(Kind.PAD, edge, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
         case QUpsample():
             window = {"stride_h": op.factor[0], "stride_w": op.factor[1], "out_channels": op.channels}
             cut = {"pad_bottom": op.cut[0], "pad_right": op.cut[1]}
@@ -267,7 +270,9 @@ def plain_op(name: str, node: NodeRecord, section: Section) -> QOp:
         case Kind.TABLE:
             return QTable(np.frombuffer(bytes(section.body), np.uint8))
         case Kind.PAD:
-            return QPad(node.pads, f["lo"])
+            edge = TopologyFlag.EDGE in node.flags
+            require(not edge or f["lo"] == 0, name, f"pads with its edge and has lo {f['lo']}", "LAYER")
+            return QPad(node.pads, f["lo"], edge)
         case Kind.UPSAMPLE:
             return QUpsample(node.stride, node.out_channels, node.pads[2:])
         case Kind.CONCAT:

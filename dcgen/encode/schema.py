@@ -73,6 +73,7 @@ class TopologyFlag(IntFlag):
     CEIL = 1  # the number of windows is rounded up
     COUNT_INCLUDE_PAD = 2  # an average's divisor counts taps in the padding, too
     RAW = 4  # convolution: the accumulators are the scores; SCORES: sum over each plane
+    EDGE = 8  # a pad reads the nearest byte of the plane
 
 
 class LayerFlag(IntFlag):

@@ -25,7 +25,7 @@ PASSED = (
 """Operators on single elements, which leave the axes as they are."""
 ON_PLANES = (
     *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
-    *("GlobalMaxPool", "MaxPool", "SpaceToDepth"),
+    *("GlobalMaxPool", "MaxPool", "Resize", "SpaceToDepth"),
     *("QLinearConv", "QLinearAveragePool", "QLinearGlobalAveragePool"),
 )
 """Operators that take (N, C, H, W), or (N, C, L) as planes of one row."""

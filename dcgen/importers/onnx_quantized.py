@@ -19,13 +19,22 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers import onnx_elementwise, onnx_functions, onnx_order, onnx_upsampling, onnx_views, onnx_windows
+from dcgen.importers import (
+    onnx_elementwise,
+    onnx_functions,
+    onnx_order,
+    onnx_resampling,
+    onnx_upsampling,
+    onnx_views,
+    onnx_windows,
+)
 from dcgen.importers.onnx_scope import Call, Handler, Integers, Scope, Signal, Value
 from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool, MaxPool, Pad
 
 FLOAT: Final[Mapping[str, Handler]] = {
     **onnx_elementwise.OPERATORS,
     **onnx_functions.OPERATORS,
+    **onnx_resampling.OPERATORS,
     **onnx_upsampling.OPERATORS,
     **onnx_views.OPERATORS,
     **onnx_windows.OPERATORS,

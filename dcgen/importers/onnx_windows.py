@@ -237,8 +237,8 @@ def concat(call: Call, scope: Scope) -> Signal:
 
 def pad(call: Call, scope: Scope) -> Signal:
     mode = call.get("mode", "constant")
-    if mode != "constant":
-        raise call.unsupported(f"mode constant is supported, found {mode}")
+    if mode not in ("constant", "edge"):
+        raise call.unsupported(f"modes constant and edge are supported, found {mode}")
     x, names = scope.named_axes(call)
     amounts = call.integers(1, "pads")
     value = call.scalar(2, "value", 0.0)
@@ -254,7 +254,9 @@ def pad(call: Call, scope: Scope) -> Signal:
     pads = (begin.get(2, 0), begin.get(3, 0), end.get(2, 0), end.get(3, 0))
     before, after = begin.get(1, 0), end.get(1, 0)
     fill = call.parameter(value, "value").item()
-    if (before or after) and fill:
+    if mode == "edge" and not before and not after:
+        return scope.back(scope.emit(call, Pad(pads, edge=True), x), names)
+    if (before or after) and (fill or mode == "edge"):
         raise call.unsupported(f"padding of channels with 0 is supported, found {fill:g}")
     channels = range(scope.shapes[x.tensor][0])
     if not before and not after:

@@ -85,6 +85,31 @@ def _blocks(kind: str, form: type) -> Handler:
     return handler
 
 
+def _resize(mode: str, form: type) -> Handler:
+    """A handler of inputs (tensor, rows and columns of the output)."""
+
+    def handler(step: Step) -> str:
+        options, size = step.operator.read(form), step.integers(1, "size")
+        if len(size) != 2:
+            raise ModelError(step.where, f"has a size of rows and columns, found {size}")
+        places, rounding = "asymmetric", "floor"
+        if options.HalfPixelCenters():
+            places = "half_pixel" if mode == "linear" else "tf_half_pixel_for_nn"
+        elif options.AlignCorners():
+            places, rounding = "align_corners", "round_prefer_ceil"
+        sizes = step.writer.shape_constant(size)
+        made = step.add(
+            *("Resize", step.planes(step.computed(), step.rank()), "", "", sizes),
+            mode=mode,
+            coordinate_transformation_mode=places,
+            nearest_mode=rounding,
+            axes=[2, 3],
+        )
+        return step.back(made)
+
+    return handler
+
+
 def fully_connected(step: Step) -> str:
     options = step.operator.read(tflite.FullyConnectedOptions)
     if options.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
@@ -298,6 +323,8 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "RELU_0_TO_1": lambda step: _clip(0, 1)(step, step.computed()),
     "RELU_N1_TO_1": lambda step: _clip(-1, 1)(step, step.computed()),
     "RESHAPE": reshape,
+    "RESIZE_BILINEAR": _resize("linear", tflite.ResizeBilinearOptions),
+    "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", tflite.ResizeNearestNeighborOptions),
     "SOFTMAX": softmax,
     "SPACE_TO_DEPTH": _blocks("SpaceToDepth", tflite.SpaceToDepthOptions),
     "SQUEEZE": reshape,

@@ -277,12 +277,16 @@ class Where(_Operator):
 
 @dataclass(frozen=True)
 class Pad(_Operator):
-    """Height and width padded with ``value``; no element of ``pads`` is negative."""
+    """Height and width padded with ``value``, or with the nearest pixel; no element of ``pads`` is negative.
+
+    edge : whether with the nearest pixel; ``value`` is 0.0 then
+    """
 
     selects = True
 
     pads: Pads
     value: float = 0.0
+    edge: bool = False
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
@@ -291,7 +295,7 @@ class Pad(_Operator):
         return c, h + top + bottom, w + left + right
 
     def evaluate(self, x: F64) -> F64:
-        return _padded(x, self.pads, self.value)
+        return edged(x, self.pads) if self.edge else _padded(x, self.pads, self.value)
 
 
 @dataclass(frozen=True)
@@ -422,6 +426,12 @@ def _windows(x: F64, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: f
 def _padded(x: F64, pads: Pads, value: float) -> F64:
     top, left, bottom, right = pads
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def edged(x: NDArray[Element], pads: Pads) -> NDArray[Element]:
+    """The planes of x [N, C, H, W] padded with their nearest pixels."""
+    top, left, bottom, right = pads
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), "edge")
 
 
 def _per_channel(values: NDArray[np.floating]) -> F64:

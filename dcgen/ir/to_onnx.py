@@ -164,8 +164,10 @@ def _spell(node: Node, source: Shape) -> tuple[str, dict[str, Any], dict[str, np
             return "Add", {}, {}
         case Pairwise(kind):
             return kind, {}, {}
-        case Pad((top, left, bottom, right), value):
+        case Pad((top, left, bottom, right), value, edge):
             pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+            if edge:
+                return "Pad", dict(mode="edge"), {"pads": pads}
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}

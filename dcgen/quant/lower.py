@@ -165,6 +165,8 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return _average(state, node, AvgPool((h, w), (1, 1)), sources[0])
         case Concat():
             return QConcat()
+        case Pad(edge=True):
+            return QPad(op.pads, 0, edge=True)
         case Pad():
             t = state.tensors[node.name]
             return QPad(op.pads, int(np.clip(np.rint(op.value / t.scale) + t.zero_point, 0, 255)))

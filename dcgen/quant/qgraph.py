@@ -271,14 +271,21 @@ class QTable(QOperator):
 
 @dataclass(frozen=True)
 class QPad(QCopy):
-    """Copy into a larger plane filled with byte ``value``."""
+    """Copy into a larger plane filled with byte ``value``, or with the nearest byte.
+
+    edge : whether with the nearest byte; ``value`` is 0 then
+    """
 
     pads: Pads
     value: int
+    edge: bool = False
 
     @property
     def vertical(self) -> tuple[int, int, int]:
-        return 1, 1, self.pads[0]
+        if not self.edge:
+            return 1, 1, self.pads[0]
+        around = self.pads[0] + self.pads[2]  # rows above are made of the first one, rows below of the last one
+        return 1 + around, 1, around
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         (c, h, w), (top, left, bottom, right) = inputs[0], self.pads

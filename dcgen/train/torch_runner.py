@@ -105,6 +105,8 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return _element("Where", *args)
         case Function(steps):
             return _function(steps, x)
+        case Pad((top, left, bottom, right), edge=True):
+            return F.pad(x, (left, right, top, bottom), mode="replicate")
         case Pad(pads, value):
             return _pad(x, pads, value)
         case Upsample(factor, channels, cut):

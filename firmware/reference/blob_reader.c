@@ -64,7 +64,7 @@ static const char *const KIND_NAMES[] = {"",       "CONV",   "MAX_POOL", "AVG_PO
  * > | 2 | `COUNT_INCLUDE_PAD` | an average's divisor counts taps in the padding, too |
  * > | 4 | `RAW` | convolution: the accumulators are the scores; SCORES: sum over each plane |
  */
-enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4 };
+enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4, EDGE = 8 };
 
 /* > | 1 | `PER_CHANNEL` | a multiplier and a shift for each output channel | */
 enum { PER_CHANNEL = 1 };
@@ -385,7 +385,7 @@ static status read_tensor_shape(tensor *t, const uint8_t *p) {
  *
  * > * ADD, of 1 or 2 inputs of one shape
  *
- * > * PAD, of 1 input: pads
+ * > * PAD, of 1 input: EDGE, pads, and without EDGE `lo`.
  *
  * > * CONCAT, of 1 or more inputs of one height and width: none.
  *
@@ -403,11 +403,8 @@ static status read_tensor_shape(tensor *t, const uint8_t *p) {
  *
  * > Each pad of a pool is smaller than the kernel along its axis. */
 static status check_node_topology(const node *n) {
-    static const uint32_t FLAGS[] = {[CONV] = RAW,
-                                     [MAX_POOL] = CEIL,
-                                     [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD,
-                                     [SCORES] = RAW,
-                                     [UPSAMPLE] = 0};
+    static const uint32_t FLAGS[] = {[CONV] = RAW, [MAX_POOL] = CEIL, [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD,
+                                     [PAD] = EDGE, [SCORES] = RAW,    [UPSAMPLE] = 0};
     if (n->kind < CONV || n->kind > UPSAMPLE) return TOPOLOGY;
     int pool = n->kind == MAX_POOL || n->kind == AVG_POOL, windows = pool || n->kind == CONV;
     int blocks = n->kind == UPSAMPLE, channels = blocks || n->kind == CONV;
@@ -687,6 +684,7 @@ static status check_constants(const node *n) {
         if (n->factor0 < 1 || n->factor0 >= (int64_t)1 << 24) return LAYER;
         return requantization_is_sound(n) ? OK : LAYER;
     case PAD: /* lo is the byte to pad with */
+        if ((n->flags & EDGE) != 0 && n->lo != 0) return LAYER;
         return n->factor0 == 0 && n->mult == 0 && n->shift == 0 && n->hi == 255 ? OK : LAYER;
     default:
         return n->factor0 == 0 && requantization_is_absent(n) ? OK : LAYER;

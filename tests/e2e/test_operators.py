@@ -253,3 +253,17 @@ def test_a_decoder(tmp_path: Path) -> None:
     kinds = [type(n.op).__name__ for n in found.nodes]
     assert kinds.count("QUpsample") == 3 and "QAdd" not in kinds, "a rectifier is part of the convolution"
     assert kinds.index("QTable") < len(kinds) - 1 - kinds[::-1].index("QUpsample")
+
+
+def test_planes_are_enlarged(tmp_path: Path) -> None:
+    """By repeated pixels, and between pixels, with the nearest one beyond the edge."""
+    w = Writer()
+    first = w.conv("x", 3, 8, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.conv(first, 8, 6, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    scales = w.constant([1.0, 1.0, 2.0, 2.0])
+    w.add("Resize", w.last, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric")
+    w.add("Concat", w.last, first, axis=1)
+    w.conv(w.last, 14, 4, 3, pads=[1, 1, 1, 1])
+    w.add("Resize", w.last, "", scales, mode="linear")
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    assert [type(n.op).__name__ for n in found.nodes].count("QUpsample") == 2

@@ -261,6 +261,15 @@ def vector(last: Op, tensors: list[T]) -> list[Op]:
     ]
 
 
+@pytest.mark.parametrize("kind", ["ResizeBilinear", "ResizeNearestNeighbor"])
+@pytest.mark.parametrize("places", [{}, {"HalfPixelCenters": True}, {"AlignCorners": True}])
+def test_other_sizes(tmp_path: Path, kind: str, places: dict[str, bool]) -> None:
+    tensors = [T("x", (1, 3, 4, 2)), T("y", (1, 6, 8, 2)), constant("size", np.int32([6, 8]))]
+    name = "RESIZE_BILINEAR" if kind == "ResizeBilinear" else "RESIZE_NEAREST_NEIGHBOR"
+    operators = vector(Op(name, ["x", "size"], ["y"], f"{kind}Options", places), tensors)
+    same(tmp_path / "m.tflite", build(tensors, operators, ["x"], ["y"]), (1, 3, 4, 2))
+
+
 @pytest.mark.parametrize("kind", ["DEPTH_TO_SPACE", "SPACE_TO_DEPTH"])
 def test_blocks_of_pixels(tmp_path: Path, kind: str) -> None:
     shape, made = (1, 4, 6, 8), (1, 8, 12, 2) if kind == "DEPTH_TO_SPACE" else (1, 2, 3, 32)

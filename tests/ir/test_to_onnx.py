@@ -82,7 +82,8 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
         case "average":
             return AvgPool(kernel, stride, pads(inner), draw(st.booleans()), draw(st.booleans()))
         case "pad":
-            return Pad(pads((2, 2)), draw(st.sampled_from([0.0, -1.5])))
+            around = pads((2, 2))
+            return draw(st.sampled_from([Pad(around), Pad(around, -1.5), Pad(around, edge=True)]))
         case "blocks":
             pixels = stride[0] * stride[1]
             made = channels // pixels if channels % pixels == 0 else channels

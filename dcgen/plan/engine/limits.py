@@ -15,7 +15,7 @@ from dcgen.encode.schema import Coding, Kind
 from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.limits import at_most
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QNode, QTable, QUpsample
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QNode, QOp, QPad, QTable, QUpsample
 
 MAX_INPUT_CHANNELS: Final = 16
 """Channels of the picture: the engine's table of pad bytes has one entry for each."""
@@ -28,23 +28,27 @@ WITHOUT_STEP: Final[Mapping[type, str]] = {
     QTable: "is a function that is looked up in a table",
     QUpsample: "makes blocks of pixels",
 }
-"""What nodes do that the engine has no step for."""
+"""What nodes of these operators do, for which the engine has no step."""
 
 _at_most = partial(at_most, "the engine")
 
 
+def has_step(op: QOp) -> bool:
+    """Whether the engine has steps for an operator."""
+    return type(op) not in WITHOUT_STEP and not (isinstance(op, QPad) and op.edge)
+
+
 def without_step(node: QNode) -> PlanError:
-    """The error that refuses a node of a kind in ``WITHOUT_STEP``."""
-    return PlanError(
-        node.name, f"{WITHOUT_STEP[type(node.op)]}, which the engine cannot do", "microcontrollers can"
-    )
+    """The error that refuses a node whose operator has no step."""
+    does = WITHOUT_STEP.get(type(node.op), "pads with the nearest pixel")
+    return PlanError(node.name, f"{does}, which the engine cannot do", "microcontrollers can")
 
 
 def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters) -> None:
     """Raise PlanError for the first thing of ``graph`` or ``blob`` that an engine has no room for."""
     p = parameters
     for node in graph.nodes:
-        if type(node.op) in WITHOUT_STEP:
+        if not has_step(node.op):
             raise without_step(node)
     _at_most(graph.name, "tensors", len(graph.nodes), p.max_tensors)
     _at_most(graph.input.name, "channels", graph.input.shape[0], MAX_INPUT_CHANNELS)

@@ -25,6 +25,7 @@ from dcgen.quant.qgraph import (
     QGraph,
     QMul,
     QNode,
+    QPad,
     QScores,
     QTable,
     QTensor,
@@ -46,7 +47,7 @@ ONE = Requant(np.array([1 << 14], np.uint16), np.array([17], np.uint8))
 
 
 def one_node(
-    op: QConv | QAvgPool | QTable | QUpsample, shape: tuple[int, int, int], out: tuple[int, int, int]
+    op: QConv | QAvgPool | QPad | QTable | QUpsample, shape: tuple[int, int, int], out: tuple[int, int, int]
 ) -> QGraph:
     """A network of ``op`` alone, from a picture to scores."""
     tensors = {n: QTensor(n, s, 1.0, 0, (0,) * s[0]) for n, s in (("picture", shape), ("node", out))}
@@ -193,6 +194,11 @@ def test_buffers_alive_together_do_not_overlap() -> None:
             one_node(QUpsample((2, 2), 1, (0, 0)), (1, 5, 5), (1, 10, 10)),
             {},
             ("node: makes blocks of pixels, which the engine cannot do (microcontrollers can)",),
+        ),
+        (
+            one_node(QPad((1, 1, 1, 1), 0, edge=True), (1, 5, 5), (1, 7, 7)),
+            {},
+            ("node: pads with the nearest pixel, which the engine cannot do (microcontrollers can)",),
         ),
         (
             product(),
