@@ -104,6 +104,22 @@ def layer(w: Writer, kind: str) -> None:
             weights = [w.constant(w.floats(out, channels // groups, *kernel))]
             weights += [w.constant(w.floats(out))] if draw(st.booleans()) else []
             w.push("Conv", weights, group=groups, **attributes)
+        case "ConvTranspose":
+            stride = [draw(st.integers(1, 2)) for _ in plane]
+            weights = [w.constant(w.floats(channels, draw(st.integers(1, 3)), *(s + 1 for s in stride)))]
+            w.push(kind, weights, strides=stride, pads=[0] * len(plane) + [draw(st.integers(0, 1)) for _ in plane])
+        case "Resize" if w.opset < 11:
+            w.push("Identity")
+        case "Resize":
+            scales = w.constant(np.array([1, 1, *(draw(st.integers(1, 2)) for _ in plane)], np.float32))
+            mode = draw(st.sampled_from(["nearest", "linear"]))
+            places = draw(st.sampled_from(["asymmetric", "half_pixel"]))
+            w.push(
+                kind,
+                [w.constant(np.zeros(0, np.float32)), scales],
+                mode=mode,
+                coordinate_transformation_mode=places,
+            )
         case "BatchNormalization":
             parameters = [w.constant(w.floats(channels)) for _ in range(3)]
             w.push(kind, [*parameters, w.constant(w.floats(channels) ** 2 + 0.5)], epsilon=1e-3)
@@ -211,7 +227,19 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
     shape = (draw(st.integers(1, 3)), *(draw(st.integers(1, 8)) for _ in range(rank - 2)))
     w = Writer(draw, draw(st.sampled_from(OPSETS)), shape)
     kinds = ["Conv", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Pad", "Add", "Sub"]
-    kinds += ["Mul", "Div", "join", "Identity", "Dropout", "PRelu", "pair", "gate", "ReduceMean"]
+    kinds += [
+        "Mul",
+        "Div",
+        "join",
+        "Identity",
+        "Dropout",
+        "PRelu",
+        "pair",
+        "gate",
+        "ReduceMean",
+        "ConvTranspose",
+        "Resize",
+    ]
     kinds += ["Abs", "Elu", "LeakyRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
     for _ in range(draw(st.integers(1, 6))):
         layer(w, draw(st.sampled_from(kinds)))
