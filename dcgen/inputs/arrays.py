@@ -19,6 +19,9 @@ SUFFIXES = (".npy", ".npz")
 MOST_RATIO = 200
 """A file whose arrays are beyond ``FREE_BYTES`` and more than this many times its size is refused."""
 FREE_BYTES = 2**28
+MOST_BYTES = 2**32
+"""Most bytes of a file's arrays: all are read into memory. ImageNet's 50,000 validation pictures at 160 x 160 take
+as much."""
 DAMAGED: Final = (*DAMAGE, lzma.LZMAError)
 
 
@@ -32,7 +35,9 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if path.suffix.lower() == ".npy":
             with path.open("rb") as file:
-                return {"x": _array(path, "x", file, path.stat().st_size)}
+                size = path.stat().st_size
+                _check_size(path, size)
+                return {"x": _array(path, "x", file, size)}
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
             if "x" not in members:
@@ -40,6 +45,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 raise PictureError(path, f"expected an array named x, found {found}", "np.savez(file, x=...)")
             wanted = {name: members[name] for name in ("x", "y") if name in members}
             size = sum(i.file_size for i in wanted.values())
+            _check_size(path, size)
             if size > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):
                 raise PictureError(path, f"would unpack to {size:,} bytes", "save it with np.savez, uncompressed")
             arrays: dict[str, NDArray[Any]] = {}
@@ -50,6 +56,12 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except DAMAGED as e:
         reason = e.strerror if isinstance(e, OSError) and e.strerror else str(e) or type(e).__name__
         raise PictureError(path, f"is not a file of arrays that can be read: {reason}") from e
+
+
+def _check_size(path: Path, size: int) -> None:
+    if size > MOST_BYTES:
+        problem = f"has arrays of {size:,} bytes, expected at most {MOST_BYTES:,}"
+        raise PictureError(path, problem, "save the samples that are needed")
 
 
 def _array(path: Path, name: str, file: IO[bytes], size: int) -> NDArray[Any]:

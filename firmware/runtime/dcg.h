@@ -7,8 +7,8 @@
  *
  * Every function refuses pointers that are NULL, memory that is misaligned or overlaps where it must not, a
  * call out of turn, and a dcg_net whose dcg_init has failed or that is all zeros, as static memory is: it
- * returns DCG_ERR_ARGUMENT and, but for dcg_init, has changed nothing. A dcg_net in memory that holds
- * anything else must go through dcg_init first.
+ * returns DCG_ERR_ARGUMENT (dcg_has_step and dcg_argmax return 0) and, but for dcg_init, has changed nothing.
+ * A dcg_net in memory that holds anything else must go through dcg_init first.
  *
  *     static uint8_t arena[DCG_DIGITS_ARENA_BYTES] __attribute__((aligned(DCG_ARENA_ALIGNMENT)));
  *     dcg_net net;
@@ -142,7 +142,9 @@ typedef struct dcg_plan {
 
 /* ---- The net: one running instance ---- */
 
-/* Observes a node's output, row by row, right after the rows were computed; each row once.
+/* Observes a node's output, row by row, right after the rows were computed; each row once. Of the functions
+ * with the same net it may call dcg_set_trace. After any other that has not been refused, the call that it
+ * interrupts returns DCG_ERR_ARGUMENT.
  *
  * user     the pointer given to dcg_set_trace
  * node     index of the node, 0 is the first; Concat nodes and the scores are not traced
@@ -173,8 +175,8 @@ typedef struct dcg_net {
 
 /* Checks a blob against a plan and binds both to memory. Trusts nothing in the blob.
  *
- * net          written
- * plan         from dcg_<name>_plan.c; must outlive net
+ * net          written, before anything else is looked at; apart from plan, blob and arena
+ * plan         from dcg_<name>_plan.c, apart from the arena; must outlive net
  * blob         blob_bytes bytes, aligned to DCG_BLOB_ALIGNMENT, apart from net and arena; must outlive net
  *              unchanged
  * blob_bytes   size of the memory behind blob; may exceed the blob
@@ -187,13 +189,15 @@ typedef struct dcg_net {
 dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t blob_bytes, void *arena,
                     size_t arena_bytes);
 
-/* Runs the network on one picture. The plan may be streamed or not.
+/* Runs the network on one picture. The plan may be streamed or not. Another picture that was begun is
+ * forgotten.
  *
  * net     from a successful dcg_init
  * hwc     height * width * channels camera bytes, rows from the top, pixels from the left, a pixel's
  *         channels together in the order the model was compiled for; not modified; apart from the arena
- * scores  plan->n_scores values, written; what a unit is worth stands in dcg_<name>.h. Some are written while
- *         the network runs: they lie apart from picture, arena, blob and net
+ * scores  plan->n_scores values, written; what a unit is worth stands in dcg_<name>.h. Some are written, and
+ *         read again, while the network runs: they lie apart from picture, arena, blob, plan and net, and are
+ *         nobody else's until they are complete
  *
  * Returns DCG_OK, or the defect found while decoding; scores are meaningless then.
  */
@@ -212,8 +216,8 @@ dcg_status dcg_begin(dcg_net *net, int32_t *scores);
 /* Takes the picture's next row and computes all that has become possible: dcg_take_row, then dcg_run_step
  * while dcg_has_step. When the call with the last row returns DCG_OK, the scores are complete.
  *
- * row  width * channels camera bytes, as in dcg_run, outside the arena; copied, so that its memory is free
- *      when the call returns
+ * row  width * channels camera bytes, as in dcg_run, apart from arena and scores; copied, so that its memory
+ * is free when the call returns
  *
  * Returns DCG_OK, the defect found while decoding, which ends the picture, or dcg_take_row's
  * DCG_ERR_ARGUMENT.

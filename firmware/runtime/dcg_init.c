@@ -87,11 +87,13 @@ dcg_status dcg_init(dcg_net *net, const dcg_plan *plan, const void *blob, size_t
                     size_t arena_bytes) {
     if (!net || dcg_misaligned(net, sizeof net->plan)) return DCG_ERR_ARGUMENT;
     unbind(net);
-    if (!plan || !blob || !arena) return DCG_ERR_ARGUMENT;
+    if (!plan || !blob || !arena || dcg_misaligned(plan, sizeof net->plan)) return DCG_ERR_ARGUMENT;
     if (dcg_misaligned(blob, DCG_BLOB_ALIGNMENT) || dcg_misaligned(arena, DCG_ARENA_ALIGNMENT))
         return DCG_ERR_ARGUMENT;
     if (arena_bytes < plan->arena_bytes) return DCG_ERR_ARENA_SIZE;
-    if (dcg_overlap(arena, plan->arena_bytes, net, sizeof *net)) return DCG_ERR_ARGUMENT;
+    if (dcg_overlap(arena, plan->arena_bytes, net, sizeof *net) ||
+        dcg_overlap(arena, plan->arena_bytes, plan, sizeof *plan))
+        return DCG_ERR_ARGUMENT;
 
     const uint8_t *bytes = blob;
     const dcg_network network = {

@@ -90,6 +90,13 @@ static inline int dcg_overlap(const void *a, size_t a_bytes, const void *b, size
     return (uintptr_t)b - (uintptr_t)a < a_bytes || (uintptr_t)a - (uintptr_t)b < b_bytes;
 }
 
+/* Whether memory lies apart from all that the runtime reads or writes while a bound net works (dcg_run.c). */
+int dcg_run_apart(const dcg_net *net, const void *memory, size_t bytes);
+
+/* Whether the net is bound, and scores and a whole picture may be there: the picture must stay as it is until
+ * it has been read (dcg_run.c). */
+int dcg_run_ok(const dcg_net *net, const uint8_t *hwc, const int32_t *scores);
+
 /* ---- Tensors (dcg_run.c) ---- */
 
 /* The node's input tensor number `which`, 0 or 1. */

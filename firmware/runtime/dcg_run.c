@@ -51,8 +51,8 @@ static const uint8_t *section_of(dcg_net *net, uint16_t node) {
     return net->section;
 }
 
-/* Calls the caller's trace for each row that the step has computed. The trace may stop itself, begin another
- * picture or bind the net anew: the rows that are left are still those of this step. */
+/* Calls the caller's trace for each row that the step has computed. Where it calls more than dcg_set_trace,
+ * the rows that are left are still those of this step. */
 static void trace_rows(const dcg_job *job, uint16_t node) {
     const dcg_net *net = job->net;
     const dcg_tensor *t = &net->plan->tensors[job->node->output];
@@ -64,24 +64,23 @@ static void trace_rows(const dcg_job *job, uint16_t node) {
 
 /* Whether the net is bound to a plan and memory: it has been through dcg_init, which has succeeded. */
 static int is_bound(const dcg_net *net) {
-    return net && net->plan;
+    return net && !dcg_misaligned(net, sizeof net->plan) && net->plan;
 }
 
-/* Whether memory lies apart from all that the runtime reads or writes while it works. */
-static int is_apart(const dcg_net *net, const void *memory, size_t bytes) {
+int dcg_run_apart(const dcg_net *net, const void *memory, size_t bytes) {
     return !dcg_overlap(memory, bytes, net->arena, net->plan->arena_bytes) &&
            !dcg_overlap(memory, bytes, net->blob, dcg_header_blob_bytes(net->blob)) &&
+           !dcg_overlap(memory, bytes, net->plan, sizeof *net->plan) &&
            !dcg_overlap(memory, bytes, net, sizeof *net);
 }
 
 /* Whether scores may be written there. */
 static int scores_ok(const dcg_net *net, const int32_t *scores) {
     return scores && !dcg_misaligned(scores, sizeof *scores) &&
-           is_apart(net, scores, net->plan->n_scores * sizeof *scores);
+           dcg_run_apart(net, scores, net->plan->n_scores * sizeof *scores);
 }
 
-/* Whether scores and a whole picture may be there: the picture must stay as it is until it has been read. */
-static int run_ok(const dcg_net *net, const uint8_t *hwc, const int32_t *scores) {
+int dcg_run_ok(const dcg_net *net, const uint8_t *hwc, const int32_t *scores) {
     if (!is_bound(net) || !hwc || !scores_ok(net, scores)) return 0;
     const size_t bytes = (size_t)net->plan->tensors[0].height * net->plan->tensors[0].row_stride;
     return !dcg_overlap(hwc, bytes, net->arena, net->plan->arena_bytes) &&
@@ -103,7 +102,7 @@ dcg_status dcg_begin(dcg_net *net, int32_t *scores) {
 }
 
 dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
-    if (!run_ok(net, hwc, scores) || net->plan->streamed) return DCG_ERR_ARGUMENT;
+    if (!dcg_run_ok(net, hwc, scores) || net->plan->streamed) return DCG_ERR_ARGUMENT;
     begin(net, hwc, net->plan->tensors[0].height, scores);
     return DCG_OK;
 }
@@ -111,15 +110,27 @@ dcg_status dcg_begin_picture(dcg_net *net, const uint8_t *hwc, int32_t *scores) 
 /* Only a bound net has scores. With the last row every step becomes possible: until the picture is complete
  * there is a step, after that there are no scores, so that no row is taken after the last one. */
 dcg_status dcg_take_row(dcg_net *net, const uint8_t *row) {
-    if (!net || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
+    if (!is_bound(net) || !row || !net->scores || dcg_has_step(net)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];
-    if (dcg_overlap(row, t->row_stride, net->arena, net->plan->arena_bytes)) return DCG_ERR_ARGUMENT;
+    if (dcg_overlap(row, t->row_stride, net->arena, net->plan->arena_bytes) ||
+        dcg_overlap(row, t->row_stride, net->scores, net->plan->n_scores * sizeof *net->scores))
+        return DCG_ERR_ARGUMENT;
     dcg_copy(net->arena + row_offset(t, 0, net->picture_rows++), row, t->row_stride);
     return DCG_OK;
 }
 
 int dcg_has_step(const dcg_net *net) {
-    return net && net->scores && net->plan->steps[net->next_step].picture_rows <= net->picture_rows;
+    return is_bound(net) && net->scores && net->plan->steps[net->next_step].picture_rows <= net->picture_rows;
+}
+
+/* Calls the trace. Returns DCG_OK, or DCG_ERR_ARGUMENT where it has done anything to the picture at work. */
+static dcg_status trace_step(dcg_net *net, const dcg_job *job, uint16_t node) {
+    const dcg_net before = *net;
+    trace_rows(job, node);
+    const int same = net->plan == before.plan && net->scores == before.scores &&
+                     net->picture == before.picture && net->next_step == before.next_step &&
+                     net->picture_rows == before.picture_rows;
+    return same ? DCG_OK : DCG_ERR_ARGUMENT;
 }
 
 /* Runs the next step, which there is. */
@@ -128,8 +139,9 @@ static dcg_status run_step(dcg_net *net) {
     const dcg_step *step = &plan->steps[net->next_step++];
     const dcg_node *node = &plan->nodes[step->node];
     const dcg_job job = {net, node, section_of(net, step->node), step->first_row, step->n_rows};
-    const dcg_status status = node->kernel(&job);
-    if (status == DCG_OK && net->trace != NULL && node->output != 0) trace_rows(&job, step->node);
+    dcg_status status = node->kernel(&job);
+    if (status == DCG_OK && net->trace != NULL && node->output != 0)
+        status = trace_step(net, &job, step->node);
     if (status != DCG_OK || net->next_step == plan->n_steps) net->scores = NULL;
     return status;
 }
@@ -151,7 +163,7 @@ dcg_status dcg_push_row(dcg_net *net, const uint8_t *row) {
 }
 
 dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
-    if (!run_ok(net, hwc, scores)) return DCG_ERR_ARGUMENT;
+    if (!dcg_run_ok(net, hwc, scores)) return DCG_ERR_ARGUMENT;
     const dcg_tensor *t = &net->plan->tensors[0];
     if (!net->plan->streamed) {
         begin(net, hwc, t->height, scores);
@@ -165,7 +177,8 @@ dcg_status dcg_run(dcg_net *net, const uint8_t *hwc, int32_t *scores) {
 
 uint32_t dcg_argmax(const int32_t *scores, uint32_t count) {
     uint32_t best = 0;
-    for (uint32_t i = 1; i < count && scores; i++)
+    if (!scores || dcg_misaligned(scores, sizeof *scores)) return 0;
+    for (uint32_t i = 1; i < count; i++)
         if (scores[i] > scores[best]) best = i;
     return best;
 }

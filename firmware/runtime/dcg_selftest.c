@@ -17,10 +17,29 @@ static void check_row(void *user, uint16_t node, uint16_t channel, uint16_t row,
     sums[node] += dcg_crc32(dcg_crc32(0, place, sizeof place), bytes, count);
 }
 
+/* Whether constants may be there: aligned, and apart from what a run writes. */
+static int constants_ok(const dcg_net *net, const int32_t *scores, const void *constants, size_t bytes,
+                        uintptr_t alignment) {
+    return constants && !dcg_misaligned(constants, alignment) && dcg_run_apart(net, constants, bytes) &&
+           !dcg_overlap(constants, bytes, scores, net->plan->n_scores * sizeof *scores);
+}
+
+/* Whether all of the test's arguments may be as they are. */
+static int selftest_ok(const dcg_net *net, const dcg_selftest_data *data, const int32_t *scores,
+                       const uint16_t *wrong) {
+    if (!data || dcg_misaligned(data, sizeof data->picture) || !dcg_run_ok(net, data->picture, scores))
+        return 0;
+    const size_t score_bytes = net->plan->n_scores * sizeof *scores;
+    const size_t check_bytes = net->plan->n_nodes * sizeof *data->checks;
+    return constants_ok(net, scores, data, sizeof *data, 1u) &&
+           constants_ok(net, scores, data->scores, score_bytes, sizeof *scores) &&
+           constants_ok(net, scores, data->checks, check_bytes, sizeof *data->checks) &&
+           constants_ok(net, scores, wrong, sizeof *wrong, sizeof *wrong);
+}
+
 dcg_status dcg_selftest(dcg_net *net, const dcg_selftest_data *data, int32_t *scores,
                         uint16_t *first_wrong_node) {
-    if (!net || !net->plan || !data || !scores || !first_wrong_node) return DCG_ERR_ARGUMENT;
-    if (!data->picture || !data->scores || !data->checks) return DCG_ERR_ARGUMENT;
+    if (!selftest_ok(net, data, scores, first_wrong_node)) return DCG_ERR_ARGUMENT;
     const dcg_plan *plan = net->plan;
     dcg_trace_fn trace = net->trace;
     void *trace_user = net->trace_user;

@@ -70,7 +70,8 @@ static void count_rows(void *user, uint16_t node, uint16_t channel, uint16_t row
 static void unbound(const char *state, dcg_net *net) {
     static unsigned rows;
     uint16_t wrong = 7;
-    dcg_net before = *net;
+    uint8_t before[sizeof *net];
+    memcpy(before, (const void *)net, sizeof before);
     printf("# %s\n", state);
     REFUSED(dcg_run(net, m.picture, m.scores));
     REFUSED(dcg_begin(net, m.scores));
@@ -81,11 +82,41 @@ static void unbound(const char *state, dcg_net *net) {
     GIVES(0, dcg_has_step(net));
     REFUSED(dcg_selftest(net, model->selftest, m.scores, &wrong));
     dcg_set_trace(net, count_rows, &rows);
-    attempt("dcg_set_trace leaves an unbound net as it is", memcmp(&before, net, sizeof before) == 0);
+    attempt("dcg_set_trace leaves an unbound net as it is",
+            memcmp(before, (const void *)net, sizeof before) == 0);
     attempt("no trace of an unbound net is called", rows == 0 && wrong == 7);
 }
 
 /* ---- Pointers that are NULL or misaligned ---- */
+
+/* Where the self-test must not have what it reads and writes: on what a run writes, or misaligned. */
+static void misplaced_selftest(void) {
+    uint8_t *memory = exact(m.score_bytes + sizeof(dcg_selftest_data) + 8u);
+    uint16_t *const odd = (void *)(memory + 1), *const places[] = {(void *)&m.net.plan, (void *)&m.net.blob,
+                                                                   (void *)m.arena,     (void *)m.scores,
+                                                                   (void *)m.blob,      odd};
+    uint16_t wrong = 7;
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        const dcg_net before = m.net;
+        REFUSED(dcg_selftest(&m.net, model->selftest, m.scores, places[i]));
+        attempt("it leaves the net as it is", memcmp(&before, &m.net, sizeof before) == 0);
+    }
+    dcg_selftest_data data = *model->selftest;
+    data.scores = m.scores;
+    REFUSED(dcg_selftest(&m.net, &data, m.scores, &wrong));
+    data.scores = (void *)(memory + 1);
+    REFUSED(dcg_selftest(&m.net, &data, m.scores, &wrong));
+    data = *model->selftest;
+    data.checks = (void *)(m.arena + model->plan->scratch.checks);
+    REFUSED(dcg_selftest(&m.net, &data, m.scores, &wrong));
+    data.checks = (void *)(memory + 1);
+    REFUSED(dcg_selftest(&m.net, &data, m.scores, &wrong));
+    memcpy(m.arena, model->selftest, sizeof data);
+    REFUSED(dcg_selftest(&m.net, (void *)m.arena, m.scores, &wrong));
+    REFUSED(dcg_selftest(&m.net, (void *)(memory + 1), m.scores, &wrong));
+    attempt("a self-test that is refused changes nothing", wrong == 7);
+    free(memory);
+}
 
 static void pointers(void) {
     uint16_t wrong;
@@ -133,7 +164,13 @@ static void pointers(void) {
         REFUSED(dcg_begin_picture(&m.net, m.picture, scores));
         REFUSED(dcg_selftest(&m.net, model->selftest, scores, &wrong));
     }
+    dcg_net *odd_net = (void *)((uint8_t *)exact(sizeof m.net + 4u) + 1);
+    memcpy(odd_net, &m.net, sizeof m.net);
+    unbound("a misaligned net", odd_net);
+    GIVES(0u, dcg_argmax((void *)((uint8_t *)odd + 1), 1));
+    misplaced_selftest();
     attempt("the model runs after all that", right());
+    free((uint8_t *)odd_net - 1);
     free(odd);
 }
 
@@ -195,6 +232,19 @@ static dcg_status init_at(uint8_t *pool, size_t net, size_t blob, size_t arena) 
                     model->arena_bytes);
 }
 
+static void overlapping_plan(void) {
+    uint8_t *a = exact(aligned(model->arena_bytes) + sizeof *model->plan);
+    const dcg_plan *plan = memcpy(a + model->arena_bytes / 16u * 8u, model->plan, sizeof *plan);
+    REFUSED(dcg_init(&m.net, plan, m.blob, m.blob_bytes, a, model->arena_bytes));
+    REFUSED(dcg_init(&m.net, (void *)(a + 1), m.blob, m.blob_bytes, m.arena, m.arena_bytes));
+    plan = memcpy(a, model->plan, sizeof *plan);
+    GIVES(DCG_OK, dcg_init(&m.net, plan, m.blob, m.blob_bytes, m.arena, m.arena_bytes));
+    if (m.score_bytes <= aligned(model->arena_bytes)) {
+        REFUSED(dcg_run(&m.net, m.picture, (void *)a)); /* the plan would be overwritten */
+    }
+    free(a);
+}
+
 static void overlaps(void) {
     const size_t arena = aligned(model->arena_bytes), blob = aligned(m.blob_bytes),
                  net = aligned(sizeof m.net);
@@ -216,6 +266,7 @@ static void overlaps(void) {
     /* A net in the blob: that it is unbound has damaged the blob. */
     attempt("a net in the blob is refused", init_at(pool, at + arena + 64u, at + arena, at) != DCG_OK);
 
+    overlapping_plan();
     GIVES(DCG_OK, init());
     uint8_t *a = exact(arena + picture + scores + 64u);
     memcpy(a + arena, m.picture, model->input_bytes);
@@ -235,6 +286,7 @@ static void overlaps(void) {
             GIVES(DCG_OK, dcg_begin(&m.net, behind));
             REFUSED(dcg_push_row(&m.net, a + places[i]));
             REFUSED(dcg_take_row(&m.net, a + places[i]));
+            REFUSED(dcg_take_row(&m.net, (uint8_t *)behind)); /* the scores are not complete */
         }
     }
     const size_t in_picture[] = {0, model->input_bytes / 8u * 4u, (model->input_bytes - 1u) / 4u * 4u};
@@ -330,6 +382,12 @@ static void run_again(void *user, uint16_t node, uint16_t channel, uint16_t row,
     dcg_set_trace(user, NULL, NULL);
     (void)dcg_run(user, m.picture, m.scores);
 }
+static void begin_again(void *user, uint16_t node, uint16_t channel, uint16_t row, const uint8_t *bytes,
+                        uint16_t count) {
+    (void)node, (void)channel, (void)row, (void)bytes, (void)count;
+    dcg_set_trace(user, NULL, NULL);
+    (void)begin(user);
+}
 
 static void turns(void) {
     uint16_t wrong = 7;
@@ -347,10 +405,13 @@ static void turns(void) {
     dcg_set_trace(&m.net, stop_trace, &m.net);
     attempt("a trace may stop itself", right());
     dcg_set_trace(&m.net, run_again, &m.net);
-    (void)dcg_run(&m.net, m.picture, m.scores);
+    REFUSED(dcg_run(&m.net, m.picture, m.scores));
     attempt("after a trace that has run another picture the model runs", right());
+    dcg_set_trace(&m.net, begin_again, &m.net);
+    REFUSED(dcg_run(&m.net, m.picture, m.scores));
+    attempt("after a trace that has begun another picture the model runs", right());
     dcg_set_trace(&m.net, unbind_net, &m.net);
-    (void)dcg_run(&m.net, m.picture, m.scores);
+    REFUSED(dcg_run(&m.net, m.picture, m.scores));
     unbound("a trace that unbinds its net", &m.net);
     GIVES(DCG_OK, init());
     attempt("the model runs after all that", right());

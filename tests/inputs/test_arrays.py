@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import zipfile
 from pathlib import Path
@@ -91,6 +92,18 @@ def test_a_damaged_array_is_named(
 def test_an_archive_without_x(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"a.npz: expected an array named x, found x_test, x_train"):
         read_arrays(npz(tmp_path, x_train=npy(X), x_test=npy(X)))
+
+
+def test_an_array_larger_than_the_memory_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.npy"
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40,)})
+    path.write_bytes(header.getvalue())
+    os.truncate(path, len(header.getvalue()) + (1 << 40))  # a file of holes: it takes no room on the disk
+    with pytest.raises(
+        PictureError, match=r"has arrays of 1,099,511,\d{3},\d{3} bytes, expected at most 4,294,967,296"
+    ):
+        read_arrays(path)
 
 
 def test_an_archive_that_would_fill_the_memory(tmp_path: Path) -> None:
