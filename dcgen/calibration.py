@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +12,7 @@ from dcgen.importers import ImportedModel, load
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, warn_of_training
 from dcgen.inputs.tensor import calibrated
 from dcgen.ir.graph import Graph
-from dcgen.ir.verify import one_of_each
+from dcgen.ir.verify import of_one_input
 from dcgen.progress import Warn, unheard
 from dcgen.result import Calibration, Job, Source
 
@@ -24,7 +23,7 @@ LEAST_HELD_OUT = 64
 def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
     """The float model, and how samples become its input; None for real values, whose range is to be calibrated.
 
-    Raises UnsupportedError for a model of several inputs or outputs; ConfigError where samples are pictures, and
+    Raises UnsupportedError for a model of several inputs; ConfigError where samples are pictures, and
     neither the user nor the model says how these are preprocessed; ConfigError or PictureError where samples do
     not suit the model.
     """
@@ -33,7 +32,7 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     model = load(
         source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
     )
-    one_of_each(model.graph)
+    of_one_input(model.graph)
     if source.name is not None:
         model = replace(model, graph=replace(model.graph, name=source.name))
     hint = None if model.preprocess_hint is None else host.preset(model.preprocess_hint)
@@ -72,8 +71,7 @@ def draw(
     held_out = slice(n) if n else slice(None)
     asked = job.pictures.labels
     labels = samples.with_labels(asked, order[held_out])
-    scores = math.prod(graph.shapes[graph.outputs[0]])
-    labels = check_classes(asked or samples.path, labels, scores, asked=asked is not None)
+    labels = check_classes(asked or samples.path, labels, graph.n_scores, asked=asked is not None)
     if labels is not None:
         warn_of_training(samples.path, warn)
     real = None if loaded.real is None else loaded.real[held_out]

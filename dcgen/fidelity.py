@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -102,26 +104,29 @@ def ranking(scores: NDArray[Any], k: int = 5) -> NDArray[np.int64]:
 def fidelity(
     reference: NDArray[np.float32],
     scores: NDArray[Any],
-    score_scale: float,
+    score_scale: float | NDArray[np.float64],
     labels: NDArray[np.int64] | None = None,
     *,
     kind: OutputKind = "classes",
-    name: str = "scores",
-    shape: tuple[int, ...] | None = None,
+    outputs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Fidelity:
     """Compare the float network's outputs with a compressed network's, on the same N >= 1 pictures.
 
-    reference : float32 [N, S]
+    reference : float32 [N, S], the outputs one behind the other
     scores : integers or real numbers [N, S]
-    score_scale : real value of one unit of a score
+    score_scale : real value of one unit of a score, or of each score, float64 [S]
     labels : int64 [N], class of each picture, or None if accuracies are not asked for
     kind : whether outputs are classes or values
-    name, shape : of the output, the shape for one picture; None for (S,)
+    outputs : by name, the shape of each for one picture; None for one output (S,)
     """
     given = (scores * score_scale).astype(np.float32)
-    error = OutputError(name, shape or reference.shape[1:], float(relative_errors(reference, given).max()))
+    errors, start, found = relative_errors(reference, given), 0, []
+    for name, shape in (outputs or {"scores": reference.shape[1:]}).items():
+        end = start + prod(shape)
+        found.append(OutputError(name, shape, float(errors[start:end].max())))
+        start = end
     classes = agreement(reference, scores, given, labels) if kind == "classes" else None
-    return Fidelity(len(reference), (error,), classes)
+    return Fidelity(len(reference), tuple(found), classes)
 
 
 def agreement(

@@ -15,6 +15,7 @@ scores, which scatter less.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import erf, sqrt
 from typing import Literal
@@ -35,6 +36,13 @@ UNDECIDED = (0.15, 0.6)
 share of what equal probabilities have."""
 RIVALS = 4
 """Classes behind the first one whose margins decide how often the first class is expected to change."""
+LEAST_DOUBTED = 3.0
+"""Pictures that are to be in doubt where changes of the first class are expected. Of few pictures hardly one is
+within the errors of a tie, and whether one is decides on what is expected. So errors are taken larger until so
+many are in doubt, and what follows from them smaller by the same factor: while few pictures are in doubt, their
+number is in proportion to the errors (docs/decisions/0010)."""
+MOST_WIDENED = 16.0
+"""Largest such factor: margins far beyond the errors tell nothing of those that are close."""
 STILL = 1e-6
 """An element of the outputs never changes if its deviation is below this share of its largest magnitude."""
 
@@ -152,13 +160,15 @@ class Values:
     """The metric of outputs each of which counts for itself.
 
     spread : float64 [S], standard deviation of each across inputs
+    weight : float64 [S], what the square of each one's error weighs in the loss, 1 on average
     """
 
     spread: F64
+    weight: F64 | float = 1.0
 
     def loss(self, reference: F32, given: F32) -> float:
-        """Half the mean squared error of float32 [N, S] relative to the spread."""
-        return float((relative_errors(reference, given, self.spread) ** 2).mean() / 2)
+        """Half the mean squared error of float32 [N, S] relative to the spread, by weight."""
+        return float((self.weight * relative_errors(reference, given, self.spread) ** 2).mean() / 2)
 
     def score_error(self, reference: F32, given: F32) -> float:
         """The loss: errors of values scatter little."""
@@ -174,9 +184,15 @@ class Values:
 Metric = Classes | Values
 
 
-def metric_of(reference: F32, kind: OutputKind) -> Metric:
-    """The metric for a network whose float outputs are like ``reference``, float32 [N, S]."""
-    return Classes(temperature(reference)) if kind == "classes" else Values(spreads(reference))
+def metric_of(reference: F32, kind: OutputKind, sizes: Sequence[int] = ()) -> Metric:
+    """The metric for a network whose float outputs are like ``reference``, float32 [N, S].
+
+    sizes : how many elements each of several outputs has: all outputs together weigh the same
+    """
+    if kind == "classes":
+        return Classes(temperature(reference))
+    weight = np.repeat([sum(sizes) / (len(sizes) * n) for n in sizes], sizes) if len(sizes) > 1 else 1.0
+    return Values(spreads(reference), weight)
 
 
 def expected_changes(reference: F32, given: F32) -> float:
@@ -185,15 +201,15 @@ def expected_changes(reference: F32, given: F32) -> float:
     reference, given : float32 [N, S], S > 1
 
     On each picture, the margins of the first class before the next ``RIVALS`` ones are taken to have normal errors
-    of one deviation, that of all pictures' margins. The picture in most doubt is left out: of few pictures, one
-    between two classes alone would be more than a percent.
+    of one deviation, that of all pictures' margins, or a larger one (``LEAST_DOUBTED``).
     """
     z, errors = reference.astype(np.float64), given.astype(np.float64) - reference
     order = np.argsort(-z, axis=1, kind="stable")[:, : RIVALS + 1]
     ranked, off = np.take_along_axis(z, order, 1), np.take_along_axis(errors, order, 1)
     margins, wrong = ranked[:, :1] - ranked[:, 1:], off[:, :1] - off[:, 1:]
-    doubts = 1 - _normal(margins, float(np.sqrt((wrong**2).mean()))).prod(1)
-    return float((doubts.sum() - doubts.max()) / len(doubts))
+    deviation = float(np.sqrt((wrong**2).mean()))
+    factor = _widened(margins, deviation)
+    return float(_doubts(margins, factor * deviation).mean() / factor)
 
 
 def expected_losses(reference: F32, given: F32, labels: NDArray[np.int64]) -> F64:
@@ -209,7 +225,24 @@ def expected_losses(reference: F32, given: F32, labels: NDArray[np.int64]) -> F6
     rival = others.argmax(1)
     margins = z[rows, labels] - z[rows, rival]
     wrong = errors[rows, labels] - errors[rows, rival]
-    return np.asarray((margins > 0) - _normal(margins, float(np.sqrt((wrong**2).mean()))))
+    deviation = float(np.sqrt((wrong**2).mean()))
+    factor = _widened(np.abs(margins)[:, None], deviation)
+    return np.asarray(((margins > 0) - _normal(margins, factor * deviation)) / factor)
+
+
+def _widened(margins: F64, deviation: float) -> float:
+    """How many times larger errors of this deviation are to be taken, so that ``LEAST_DOUBTED`` pictures with
+    these margins, float64 [N, R], are in doubt; at most ``MOST_WIDENED`` times."""
+    factor = 1.0
+    while factor < MOST_WIDENED and _doubts(margins, factor * deviation).sum() < LEAST_DOUBTED:
+        factor *= 2**0.25
+    return factor
+
+
+def _doubts(margins: F64, deviation: float) -> F64:
+    """Of each picture, the probability that one of its margins, float64 [N, R], is lost to an error of this
+    deviation: float64 [N]."""
+    return np.asarray(1 - _normal(margins, deviation).prod(1))
 
 
 def _normal(margins: F64, deviation: float) -> F64:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from dcgen.importers import load
 from dcgen.inputs.samples import InputForm
 from dcgen.inputs.tensor import TensorInput
 from dcgen.ir.graph import F64, Graph
-from dcgen.ir.verify import one_of_each
+from dcgen.ir.verify import of_one_input
 from dcgen.metric import OutputKind
 from dcgen.pictures import Preprocess
 from dcgen.quant.qgraph import QGraph
@@ -60,8 +59,8 @@ class Output:
 
     def float_graph(self) -> Graph:
         """The float model before any pass. Raises OutputError where it is that of another network."""
-        graph = one_of_each(load(str(self.path / "float.onnx")).graph)
-        found = graph.inputs[0].shape, math.prod(graph.shapes[graph.outputs[0]])
+        graph = of_one_input(load(str(self.path / "float.onnx")).graph)
+        found = graph.inputs[0].shape, graph.n_scores
         expected = self.qgraph.input.shape, self.qgraph.n_scores
         if found != expected:
             problem = f"has input and outputs {found}, those of the blob are {expected}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,7 @@ class Bench:
         self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
         self.job, self._progress, self._warn = job, progress, warn
         self.kind = output_kind(job.outputs, self._model.graph)
+        check_training(job.recipe, self._model.graph)
         check_moves(self._model.graph.name, self._reference)
         self.graph, self.units = canonical(self._model.graph, self._preprocess), None
         if self.kind == "values":
@@ -164,7 +166,8 @@ class Bench:
     @cached_property
     def metric(self) -> Metric:
         """What differences of the outputs of ``graph`` are worth."""
-        return metric_of(self._wanted, self.kind)
+        model = self._model.graph
+        return metric_of(self._wanted, self.kind, [prod(model.shapes[o]) for o in model.outputs])
 
     def integers(self, candidate: Graph) -> Integers:
         """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
@@ -176,7 +179,7 @@ class Bench:
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
         labels = calibration.labels if self.kind == "classes" else None
-        trial = trial_of(len(blob.data), self.metric, self._wanted, scores, qgraph.score_scale, labels)
+        trial = trial_of(len(blob.data), self.metric, self._wanted, scores, qgraph.scales, labels)
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, scores, trial)))
         return self._made[-1][1]
 
@@ -188,6 +191,11 @@ class Bench:
         recipe = self.job.recipe
         compressed = with_copies(candidate)
         ranges = observe(compressed, self.evidence.measure[:pictures], recipe, self._progress)
+        if recipe.own_ranges:
+            own = self._model.ranges
+            ranges |= {
+                name: replace(r, low=own[name][0], high=own[name][1]) for name, r in ranges.items() if name in own
+            }
         qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
         blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
         return compressed, ranges, qgraph, blob
@@ -279,15 +287,24 @@ def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> 
 
 
 def output_kind(asked: OutputKind | None, model: Graph) -> OutputKind:
-    """What a network's outputs are: what a user says, else values where there is one, classes where there are
-    more.
+    """What a network's outputs are: what a user says, else classes where one output has two scores or more, and
+    values where there is a single score or there are several outputs, each of which counts.
 
-    Raises ConfigError where a single output is said to be of classes.
+    Raises ConfigError where a single score or several outputs are said to be of classes.
     """
-    count = int(np.prod(model.shapes[model.outputs[0]]))
+    outputs, count = len(model.outputs), model.n_scores
+    if asked == "classes" and outputs > 1:
+        raise ConfigError("outputs", f"classes are scores of one output, the network has {outputs}", "say values")
     if asked == "classes" and count < 2:
         raise ConfigError("outputs", "classes need two scores or more, the network has one", "say values")
-    return asked or ("classes" if count >= 2 else "values")
+    return asked or ("classes" if outputs == 1 and count >= 2 else "values")
+
+
+def check_training(recipe: Recipe, model: Graph) -> None:
+    """Raise ConfigError where a network of several outputs is to be trained: a teacher has one."""
+    if isinstance(recipe, SecondOrder) and recipe.distill and len(model.outputs) > 1:
+        problem = f"trains networks of one output, {model.name} has {len(model.outputs)}"
+        raise ConfigError("distill", problem, "compile it without a training")
 
 
 def check_moves(name: str, reference: F32) -> None:
@@ -334,12 +351,10 @@ def compare(
     if scores is None:
         step = counted(progress, "running the integer network", len(samples))
         scores = execute(qgraph, samples, progress=step)
-    name = model.outputs[0]
-    c, *plane = model.shapes[name]
-    shape = (c, *plane) if plane != [1, 1] else (c,)
+    outputs = {o: s if (s := model.shapes[o])[1:] != (1, 1) else s[:1] for o in model.outputs}
     reference = reference if units is None else (reference / units).astype(np.float32)
     labels = labels if kind == "classes" else None
-    return fidelity(reference, scores, qgraph.score_scale, labels, kind=kind, name=name, shape=shape)
+    return fidelity(reference, scores, qgraph.scales, labels, kind=kind, outputs=outputs)
 
 
 def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
@@ -348,7 +363,14 @@ def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:
     golden = Golden.of(made.qgraph, compiled.calibration.held_out[:GOLDEN_PICTURES])
     form = compiled.preprocess
     firmware = emit_firmware(
-        made.qgraph, made.blob, compiled.plan, made.qgraph.name, golden, form, compiled.scales
+        made.qgraph,
+        made.blob,
+        compiled.plan,
+        made.qgraph.name,
+        golden,
+        form,
+        compiled.scales,
+        compiled.model.graph.outputs,
     )
     rtl: FileSet = {}
     if (engine := compiled.engine) is not None:

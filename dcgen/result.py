@@ -194,4 +194,4 @@ class Compiled:
             return None
         graph = self.integers.qgraph
         units = np.ones(graph.n_scores) if self.units is None else self.units
-        return [graph.score_scale * float(unit) for unit in units]
+        return [float(scale) * float(unit) for scale, unit in zip(graph.scales, units, strict=True)]

@@ -14,6 +14,7 @@ from dcgen.ir.graph import (
     Concat,
     Constant,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -23,6 +24,7 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Select,
     Step,
     Upsample,
     Weight,
@@ -52,7 +54,7 @@ FUNCTIONS = (
 """Functions that have a value for every number and never jump: float32 and float64 could jump at other numbers."""
 
 KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
-KINDS += ("dilated", "function", "pair", "gate", "blocks")
+KINDS += ("dilated", "function", "pair", "gate", "blocks", "select", "crop")
 """What a node of a random network is."""
 
 
@@ -60,6 +62,13 @@ def conv(rng: np.random.Generator, out: int, inp: int, kernel, groups=1, density
     w = rng.normal(size=(out, inp // groups, *kernel)) / np.sqrt(inp // groups * kernel[0] * kernel[1])
     w *= rng.random(w.shape) < density
     return Conv(Weight(w.astype(np.float32)), rng.normal(size=out).astype(np.float32) / 4, groups=groups, **more)
+
+
+@st.composite
+def spans(draw, size: int) -> tuple[int, int, int]:
+    """Some of ``size`` rows or columns."""
+    first, step = draw(st.integers(0, size - 1)), draw(st.integers(1, 3))
+    return first, draw(st.integers(1, (size - 1 - first) // step + 1)), step
 
 
 @st.composite
@@ -127,6 +136,11 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
             case "blocks":
                 pixels = stride[0] * stride[1]
                 push(Upsample(stride, c // pixels if c % pixels == 0 else c, (draw(st.integers(0, 1)), 0)), last)
+            case "select":
+                chosen = rng.permutation(c) if draw(st.booleans()) else rng.integers(0, c, draw(st.integers(1, 9)))
+                push(Select(tuple(chosen.tolist())), last)
+            case "crop":
+                push(Crop(*(draw(spans(size)) for size in shapes[last][1:])), last)
             case "pad":
                 push(draw(st.sampled_from([Pad(pads), Pad(pads, 0.5), Pad(pads, edge=True)])), last)
     last = list(shapes)[-1]

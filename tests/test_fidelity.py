@@ -72,7 +72,7 @@ def test_values_have_an_error_each_of_which_the_largest_is_given_and_no_figures_
     deviations = np.array([1e-3, 1.0, 500.0])
     reference = (rng.normal(size=(200, 3)) * deviations + 100).astype(np.float32)
     off = np.array([0.02, 0.08, 0.01]) * reference.std(0)  # each output is off by this share of its deviation
-    found = fidelity(reference, (reference + off).astype(np.float32), 1.0, kind="values", name="boxes")
+    found = fidelity(reference, (reference + off).astype(np.float32), 1.0, kind="values", outputs={"boxes": (3,)})
     (output,) = found.outputs
     assert (output.name, output.shape) == ("boxes", (3,)) and output.relative_error == pytest.approx(
         0.08, rel=0.01

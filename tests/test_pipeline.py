@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, NumericError
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.pictures import preset
-from dcgen.pipeline import check_moves, compare, output_kind
+from dcgen.pipeline import check_moves, check_training, compare, output_kind
 from dcgen.progress import unheard
 from tests.compress.nets import net
 from tests.graphs import conv
@@ -24,6 +27,12 @@ def test_one_output_is_a_value_more_are_classes_unless_a_user_says_otherwise() -
     assert output_kind("values", net()) == "values"
     with pytest.raises(ConfigError, match=r"outputs: classes need two scores or more, .* has one \(say values\)"):
         output_kind("classes", one_output())
+    several = replace(net(), outputs=(net().nodes[0].name, *net().outputs))
+    assert output_kind(None, several) == "values"
+    with pytest.raises(ConfigError, match=r"outputs: classes are scores of one output, .* has 2 \(say values\)"):
+        output_kind("classes", several)
+    with pytest.raises(ConfigError, match=r"distill: trains networks of one output, .* has 2"):
+        check_training(SecondOrder(distill=True), several)
 
 
 def test_a_float_network_whose_outputs_never_change_is_refused() -> None:

@@ -92,8 +92,7 @@ def header(graph: QGraph, mve: bool) -> str:
     rows: list[tuple[int, ...]] = []
     for node in graph.nodes:
         if isinstance(op := node.op, QConv):
-            (c, h, w), out = graph.tensors[node.inputs[0]].shape, graph.tensors.get(node.name)
-            oc, oh, ow = out.shape if out else graph.score_shape
+            (c, h, w), (oc, oh, ow) = graph.tensors[node.inputs[0]].shape, graph.shape_of(node)
             rows.append((h, w, c, oh, ow, oc, *op.kernel, op.indices.shape[1], *op.stride, *op.pads[:2]))
     most = {
         "INPUTS": max(h * w * c for h, w, c, *_ in rows),

@@ -17,7 +17,7 @@ from dcgen.intervals import CONFIDENCE
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import OutputKind
 from dcgen.output import Output, open_output
-from dcgen.pipeline import compare
+from dcgen.pipeline import compare, output_kind
 from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.verify import host_scores
 
@@ -85,7 +85,8 @@ def evaluate(
     on : ``golden`` to run the Python reference, ``host`` to run the emitted C
     kind : what the outputs are; None for what they were compiled as
 
-    Raises ConfigError for another ``on``, PictureError where a label or a sample cannot be used.
+    Raises ConfigError for another ``on`` or a ``kind`` that the outputs cannot be, PictureError where a label or a
+    sample cannot be used.
     """
     if on not in ("golden", "host"):
         raise ConfigError("--on", f"must be golden or host, not {on!r}")
@@ -98,6 +99,7 @@ def evaluate(
             warn_of_training(images, warn)
     inputs = samples.load(which, form, output.size, warn)
     graph, scores, reference = output.float_graph(), None, None
+    output_kind(kind, graph)
     if on == "host":
         step = counted(progress, "running the emitted C", len(inputs.data))
         scores = host_scores(output.path, inputs.data, step)

@@ -11,7 +11,7 @@ Outputs = Annotated[
     Literal["classes", "values"] | None,
     Option(
         help="What the outputs are: scores of classes, of which the highest counts, or values that count each for "
-        "itself. Default: values where there is one, else classes."
+        "itself. Default: values where there is one number or several outputs, else classes."
     ),
 ]
 Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]

@@ -16,7 +16,7 @@ from dcgen.compress.sections import cut, section
 from dcgen.errors import NumericError
 from dcgen.fidelity import ranking
 from dcgen.intervals import NORMAL_QUANTILE
-from dcgen.ir.graph import F32, Graph, Weight
+from dcgen.ir.graph import F32, F64, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import Classes, Metric, Values, expected_changes, expected_losses, mean_kl, relative_errors
 from dcgen.progress import Progress
@@ -57,13 +57,13 @@ class Trial:
 
 
 def trial_of(
-    blob_bytes: int, metric: Metric, reference: F32, scores: I32, score_scale: float, labels: I64 | None
+    blob_bytes: int, metric: Metric, reference: F32, scores: I32, score_scale: float | F64, labels: I64 | None
 ) -> Trial:
     """The figures of a network on pictures for which the float network's outputs are ``reference``, float32 [N,
     S].
 
     scores : int32 [N, S], the network's scores
-    score_scale : real value of one unit of a score
+    score_scale : real value of one unit of a score, or of each score, float64 [S]
     labels : int64 [N], classes of the pictures, None where they are not known or outputs are values
     """
     given = (scores * score_scale).astype(np.float32)
@@ -132,7 +132,7 @@ class Divergence:
     def advance(self, name: str) -> None:
         """From now on, start from the float network's tensors in front of a Conv node, and compute nothing
         before it again. Weights before it can no longer be replaced."""
-        wanted = cut(self._graph, [name])
+        wanted = cut(self._graph, [name], self._graph.outputs)
         new = [tensor for tensor in wanted if tensor not in self._at]
         if new:
             batches = list(FloatRunner(section(self._graph, self._at, new)).batches(self._at))

@@ -13,10 +13,11 @@ from dataclasses import replace
 import numpy as np
 
 from dcgen.compress.functions import merge_functions, split_extremes
+from dcgen.compress.selections import fold_selections
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Pad, Upsample, Weight
-from dcgen.ir.verify import one_of_each, verify
+from dcgen.ir.verify import of_one_input, verify
 
 MOST_PICTURE_CHANNELS = 4
 """An input of more channels is scaled channel by channel, as no order of channels has to be changed."""
@@ -30,7 +31,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
 
     Raises UnsupportedError or ConfigError, naming the node or setting.
     """
-    channels = one_of_each(graph).inputs[0].shape[0]
+    channels = of_one_input(graph).inputs[0].shape[0]
     if channels != preprocess.channels:
         raise ConfigError(
             "preprocess",
@@ -43,6 +44,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         before_blocks,
         fold_affines,
         merge_flattens,
+        fold_selections,
         lambda g: fold_input(g, preprocess),
     )
     for step in passes:
@@ -250,8 +252,12 @@ def _through_functions(graph: Graph, node: Node) -> list[Node]:
 
 
 def _bypass(graph: Graph, node: Node) -> Graph:
-    """The graph without a node whose output has the values of its input."""
+    """The graph without a node whose output has the values of its input; where both are outputs, it becomes a
+    copy."""
     source = node.inputs[0]
+    if node.name in graph.outputs and source in graph.outputs:
+        copy = replace(node, op=Clip(-np.inf, np.inf))
+        return graph.with_nodes(copy if n is node else n for n in graph.nodes)
     return graph.with_nodes(
         (
             replace(n, inputs=tuple(source if i == node.name else i for i in n.inputs))

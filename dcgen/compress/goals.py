@@ -28,10 +28,10 @@ DEFAULT_LOSS = 0.011
 """By default, limit of the loss of up to ``MANY_CLASSES`` classes, in nats at the metric's temperature. With
 more it is in proportion to their number, as the next class is closer to the first then: .11 for a thousand. What
 that comes to on SqueezeNet stands in docs/decisions/0006, on small networks in docs/decisions/0010."""
-DEFAULT_CHANGES = 0.01
-"""By default, limit of the share of pictures whose first class is expected to change. With many classes it grows
-by ``CHANGES_POWER`` of their number: where the first class is often in doubt, its changes cost little accuracy."""
-CHANGES_POWER = 1.4
+DEFAULT_CHANGES = 0.025
+"""By default, limit of the share of pictures whose first class is expected to change, of up to ``MANY_CLASSES``
+classes. With more it is in proportion to their number, too: where the first class is often in doubt, its changes
+cost little accuracy."""
 MANY_CLASSES = 100
 FEW = 200
 FEW_SHARE = 0.78
@@ -39,8 +39,8 @@ FEW_SHARE = 0.78
 number down to this share: what is chosen by few pictures looks better on them than it is (docs/decisions/0010)."""
 DEFAULT_DROP = 0.3
 """By default, limit of the accuracy that is expected to be lost, in percentage points, at the upper end of its
-interval, where labels are known; with so few pictures that half of one is more, half a picture's share. On other
-pictures up to twice as much is found as errors and margins let expect, so this keeps to half a point."""
+interval, where labels are known; with so few pictures that one is more, one picture's share, which is what their
+interval tells apart."""
 DEFAULT_ERROR = 0.1
 """By default, limit of the relative error of every output where outputs are values."""
 SPARSE_SHARE = 0.6
@@ -180,16 +180,15 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
         # A root mean square over n inputs is known to a share of 1 / sqrt(2 n).
         error = trial.relative_error
         return (Part("relative_error", error * (1 + 1.5 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
-    many = max(1.0, trial.classes / MANY_CLASSES)
     share = min(1.0, FEW_SHARE + (1 - FEW_SHARE) * n / FEW)
-    changes, loss = share * DEFAULT_CHANGES * many**CHANGES_POWER, share * of_classes(DEFAULT_LOSS, trial.classes)
+    loss, changes = (share * of_classes(limit, trial.classes) for limit in (DEFAULT_LOSS, DEFAULT_CHANGES))
     allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n) + 1 / n
     parts = [
         Part("loss", trial.loss, loss, trial.loss, loss * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),
         Part("changes", trial.expected_changes, changes, 1 - trial.agreement, allowed),
     ]
     if trial.expected_drop is not None and trial.top1_drop is not None:
-        limit = max(DEFAULT_DROP, 50 / n)
+        limit = max(DEFAULT_DROP, 100 / n)
         parts.append(
             Part("top1_drop", trial.expected_drop[1], limit, trial.top1_drop, limit + 100 * (allowed - changes))
         )

@@ -24,8 +24,10 @@ PLACES = 256
 """Most output places of a picture that count towards a layer's moments, drawn at random once for each layer;
 half as many where mirror images count as well."""
 DAMPING = 0.01
-"""Share of the mean variance of a layer's inputs that is added to the variance of each, so that no change of a
-weight is without cost and H has an inverse."""
+"""Least share of the mean variance of a layer's inputs that is added to the variance of each, so that no change of
+a weight is without cost and H has an inverse. Of few patches more is added, see ``shrinkage``."""
+MOST_SHRINKAGE = 0.99
+"""Largest share of a covariance that the identity takes: so that something of what was measured stays."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,15 +156,33 @@ class Observation:
         hessian = self._square / self._rows - mean[:, :, None] * mean[:, None]
         d = mean.shape[1]
         variance, level = np.einsum("gdd->g", hessian) / d, (mean**2).mean(1)
+        drawn = shrinkage(hessian, self._rows)
+        share = np.maximum(DAMPING, drawn / (1 - drawn))
+        scale = ((1 + DAMPING) / (1 + share))[:, None, None]  # what is added leaves the errors' size as it is
         # Where inputs hardly vary about a large mean, their variance is mostly float32 rounding of the products.
-        damping = np.maximum(DAMPING * variance, (1e-4 + 4e-6 * d) * level)
+        damping = np.maximum(share * variance, (1e-4 + 4e-6 * d) * level)
         damping = np.where(damping > 0, damping, 1.0)[:, None, None] * np.eye(d)  # inputs may all be 0
         if self._same:
-            damped = hessian + damping
+            damped = (hessian + damping) * scale
             return Moments(damped, damped, mean, mean)
         mean_float = self._total_float / self._rows
         cross = self._cross / self._rows - mean_float[:, :, None] * mean[:, None]
-        return Moments(hessian + damping, cross + damping, mean, mean_float)
+        return Moments((hessian + damping) * scale, (cross + damping) * scale, mean, mean_float)
+
+
+def shrinkage(covariance: F64, rows: int) -> F64:
+    """How far each covariance, float64 [G, D, D] of ``rows`` samples, is to be drawn towards the mean variance
+    times the identity to come closest to the true one: shares float64 [G], 0 to ``MOST_SHRINKAGE``.
+
+    It is the oracle approximating shrinkage of Chen, Wiesel, Eldar & Hero 2010. Of few samples, directions in
+    which a layer's inputs seem not to vary would get errors that other pictures show.
+    """
+    d = covariance.shape[1]
+    trace, square = np.einsum("gdd->g", covariance), (covariance**2).sum((1, 2))
+    told = (rows + 1 - 2 / d) * (square - trace**2 / d)
+    wanted = (1 - 2 / d) * square + trace**2
+    share = np.divide(wanted, told, out=np.ones_like(told), where=told > 1e-12 * square)
+    return np.asarray(np.where(trace > 0, np.clip(share, 0, MOST_SHRINKAGE), 0.0))
 
 
 def observe(

@@ -22,7 +22,7 @@ from dcgen.compress.prune import prune, scan
 from dcgen.compress.pruned import meet_pruned
 from dcgen.compress.secondorder import Constraints, Quantizer
 from dcgen.compress.settings import configured
-from dcgen.compress.share import Init, existing, share
+from dcgen.compress.share import Init, existing, of_channels, share
 from dcgen.compress.student import Rates
 from dcgen.compress.uniform import MAX_LEVEL, grid
 from dcgen.errors import ConfigError
@@ -52,6 +52,8 @@ class Recipe:
     """
 
     name: ClassVar[str] = ""
+    own_ranges: ClassVar[bool] = False
+    """Whether activations keep the ranges of a network that comes with integers, where it has them."""
     coding: CodingName = "joint"
     index_bits_conv: int = field(default=4, metadata={"min": 1, "max": 8})
     index_bits_fc: int = field(default=5, metadata={"min": 1, "max": 8})
@@ -285,14 +287,16 @@ class DeepCompression(Searched):
 
 @dataclass(frozen=True)
 class Keep(Recipe):
-    """Keeps the levels and zeros of a network that comes compressed.
+    """Keeps the levels, zeros and integers of a network that comes compressed.
 
-    The values of a convolution's weights are its levels if there are at most 256 of them. A convolution with
-    more, such as one that an input's scale was folded into, gets a uniform grid of 8 bits; but at least one must
-    have come compressed.
+    The values of a convolution's weights are its levels if there are at most 256 of them, and so are their
+    integers where these have a scale for each output channel. A convolution with more, such as one that an
+    input's scales were folded into, gets a uniform grid of 8 bits; but at least one must have come compressed.
+    Activations that come as integers of 8 bits keep their scales and zero points.
     """
 
     name: ClassVar[str] = "keep"
+    own_ranges: ClassVar[bool] = True
     coding: CodingName = "smallest"
 
     def passes(self) -> tuple[Pass, ...]:
@@ -307,7 +311,10 @@ RECIPES: tuple[type[Recipe], ...] = (SecondOrder, DeepCompression, Keep)
 def keep(graph: Graph) -> Graph:
     """The graph with the levels that its weights come with (``Keep``). Raises ConfigError if none come with
     any."""
-    found = {n.name: c.weight.levels or existing(c.weight.values) for n, c in graph.convs()}
+    found = {
+        n.name: c.weight.levels or existing(c.weight.values) or of_channels(c.weight.values)
+        for n, c in graph.convs()
+    }
     if not any(found.values()):
         raise ConfigError(
             graph.name,

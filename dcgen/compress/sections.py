@@ -60,9 +60,10 @@ def section(graph: Graph, inputs: Iterable[str], outputs: Iterable[str]) -> Grap
     )
 
 
-def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
+def cut(graph: Graph, group: Iterable[str], wanted: Iterable[str] = ()) -> tuple[str, ...]:
     """The names of the tensors before ``group`` from which everything behind can be computed: those that are
-    independent of the group and of all later convolutions, and that a node reads which is not."""
+    independent of the group and of all later convolutions, and that a node reads which is not, or that are
+    ``wanted``."""
     waiting = set(group)
     missing: set[str] = set()
     reached = False
@@ -70,7 +71,7 @@ def cut(graph: Graph, group: Iterable[str]) -> tuple[str, ...]:
         reached = reached or node.name in waiting
         if (reached and isinstance(node.op, Conv)) or any(i in missing for i in node.inputs):
             missing.add(node.name)
-    read = {i for n in graph.nodes if n.name in missing for i in n.inputs}
+    read = {*wanted, *(i for n in graph.nodes if n.name in missing for i in n.inputs)}
     return tuple(name for name in graph.shapes if name in read - missing)
 
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 
+from dcgen.compress.uniform import levels_of
 from dcgen.ir.graph import F32, F64, Levels
+
+MOST_INTEGER = 255
+"""Largest integer of a quantizer's weight, its zero point taken off."""
+EXACT = 1e-3
+"""Largest distance from an integer at which a weight in steps is one, as products in float32 are not exact."""
 
 Init = Literal["linear", "density", "forgy"]
 
@@ -77,3 +84,29 @@ def existing(values: F32) -> Levels | None:
     rank = np.empty(len(book), np.uint8)
     rank[order] = np.arange(len(book))
     return Levels(book[order].astype(np.float64), rank[indices[1:]].reshape(values.shape))
+
+
+def of_channels(values: F32) -> Levels | None:
+    """The levels of weights of which each output channel holds integers times a step of its own, as 8-bit
+    quantizers make them. None for others.
+
+    values : float32 OIHW; the codebook lists the integers, -255 to 255, zero first; the steps are the channels'
+        scales, each the largest that serves
+    """
+    rows = values.reshape(len(values), -1).astype(np.float64)
+    largest = np.abs(rows).max(1)
+    steps, integers = np.ones(len(rows)), np.zeros(rows.shape)
+    left = largest > 0
+    for top in range(1, MOST_INTEGER + 1):
+        step = np.where(left, largest, 1.0) / top
+        multiples = rows / step[:, None]
+        fits = left & (np.abs(multiples - np.rint(multiples)).max(1) < EXACT)
+        steps[fits], integers[fits] = step[fits], np.rint(multiples[fits])
+        left &= ~fits
+        if not left.any():
+            break
+    used = np.unique(integers)
+    if left.any() or len(used[used != 0]) > 255:
+        return None
+    found = levels_of(integers.astype(np.int16).reshape(values.shape), 1.0)
+    return replace(found, channel_scale=steps)

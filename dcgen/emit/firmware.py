@@ -34,6 +34,7 @@ def model_files(
     golden: Golden | None,
     form: InputForm | None = None,
     scales: Sequence[float] | None = None,
+    outputs: Sequence[str] = (),
 ) -> FileSet:
     """The model's own sources and its blob; any number of models link into one program.
 
@@ -41,6 +42,7 @@ def model_files(
     form : what the header says of the input; without it that is its size alone
     scales : where outputs are values, the real value of a unit of each score; None where they are classes, whose
         scores have one scale
+    outputs : names of the outputs; those of the nodes that make scores where they are not given
     """
     names = ModelNames.of(name)
     values: dict[str, object] = {"names": names, "title": comment_text(name), "graph": graph, "plan": plan}
@@ -53,6 +55,7 @@ def model_files(
             input=None if form is None else _input_values(form),
             score_scale=_c_float(graph.score_scale),
             output_scales=None if scales is None else _rows_of_floats(scales),
+            outputs=_output_values(graph, outputs),
             selftest=golden is not None,
         ),
         names.plan_source: render(
@@ -62,6 +65,7 @@ def model_files(
             tensors=[(comment_text(t.name), t.layout) for t in plan.tensors],
             nodes=[_node_values(n) for n in plan.nodes],
             places=plan.places,
+            first_scores=list(graph.first_scores.values()),
         ),
         names.blob_incbin: render("c/blob.S.j2", **values),
         names.blob_array: render("c/blob.c.j2", **values, rows=c_rows(list(blob.data), 24)),
@@ -92,6 +96,7 @@ def emit_firmware(
     golden: Golden | None = None,
     form: InputForm | None = None,
     scales: Sequence[float] | None = None,
+    outputs: Sequence[str] = (),
 ) -> FileSet:
     """A whole firmware folder: runtime, model, ports, build files, README.
 
@@ -99,7 +104,7 @@ def emit_firmware(
     name : of the model; files and symbols are named after it, see ``ModelNames``
     golden : the self-test's picture and check values; without it there is no self-test
     form : what header and README say of the input; without it that is its size alone
-    scales : where outputs are values, the real value of a unit of each score, as ``model_files`` has it
+    scales, outputs : as ``model_files`` has them
     """
     names = ModelNames.of(name)
     style = resource_dir("firmware") / "clang-format"
@@ -113,10 +118,11 @@ def emit_firmware(
         selftest=golden is not None,
         input=None if form is None else _input_values(form),
         values=scales is not None,
+        outputs=len(graph.score_nodes),
     )
     return merged(
         below("runtime", runtime_files()),
-        below("model", model_files(graph, blob, plan, name, golden, form, scales)),
+        below("model", model_files(graph, blob, plan, name, golden, form, scales, outputs)),
         port_files(name, selftest=golden is not None),
         {"README.md": readme.encode(), ".clang-format": style.read_bytes()},
     )
@@ -133,6 +139,22 @@ def _input_values(form: InputForm) -> dict[str, object]:
         "zero_point": zero_point if isinstance(zero_point, int) else _c_float(zero_point),
         "byte_zero": _c_float(form.byte_zero),
     }
+
+
+def _output_values(graph: QGraph, names: Sequence[str]) -> list[dict[str, object]]:
+    """What the header says of each output of several, nothing of a single one, whose scores are all."""
+    nodes = graph.score_nodes if len(graph.score_nodes) > 1 else ()
+    return [
+        {
+            "name": c_string(name),
+            "first": graph.first_scores[node.name],
+            "shape": graph.score_shapes[node.name],
+            "scale": _c_float(scale),
+        }
+        for node, name, scale in zip(
+            nodes, names or [n.name for n in graph.score_nodes], graph.score_scales, strict=False
+        )
+    ]
 
 
 def _node_values(node: NodePlan) -> dict[str, object]:

@@ -79,7 +79,7 @@ def encode(graph: QGraph, settings: CodingSettings | None = None) -> Blob:
         tensors_offset=tensors_offset,
         tensors_bytes=len(tensors),
         layers_offset=layers_offset,
-        n_tensors=len(graph.nodes),
+        n_tensors=1 + len(graph.byte_nodes),
         n_nodes=len(graph.nodes),
         n_scores=graph.n_scores,
         max_filter_entries=max_filter,
@@ -114,7 +114,7 @@ def _single(thing: str, scale: float) -> float:
 def _topology(graph: QGraph, number: dict[str, int], fields: list[NodeFields]) -> bytes:
     """The topology section. ``number`` : of each tensor, by name."""
     out = bytearray()
-    for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1])):
+    for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.byte_nodes)):
         c, h, w = (fits(tensor.name, "a dimension", d, 16, 1) for d in tensor.shape)
         out += TENSOR_SHAPE.pack(channels=c, height=h, width=w)
     for node, f in zip(graph.nodes, fields, strict=True):
@@ -129,11 +129,13 @@ def _topology(graph: QGraph, number: dict[str, int], fields: list[NodeFields]) -
 def _tensors(graph: QGraph) -> bytes:
     """The tensors section."""
     out = bytearray()
-    for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1])):
+    for tensor in (graph.input, *(graph.tensors[n.name] for n in graph.byte_nodes)):
         if tensor is not graph.input and set(tensor.pad) != {tensor.zero_point}:
             raise NumericError(tensor.name, "pads with another byte than its zero point; only an input may")
         out += TENSOR_SCALE.pack(
             scale=_single(tensor.name, tensor.scale),
             zero_point=fits(tensor.name, "the zero point", tensor.zero_point, 8),
         )
+    for node, scale in zip(graph.score_nodes[1:], graph.more_scales, strict=True):
+        out += TENSOR_SCALE.pack(scale=_single(node.name, scale))
     return _pad4(bytes(out) + bytes(graph.input.pad))

@@ -69,14 +69,14 @@ class Layout:
     """A blob's records.
 
     header : fields of the Header
-    score_scale : real value of one unit of a score
+    score_scales : real value of one unit of a score, of each output
     shapes, scales, zero_points : one per tensor
     input_pad : the byte a padded tap of the input reads, one per channel
     nodes, sections : one per node
     """
 
     header: dict[str, int]
-    score_scale: float
+    score_scales: tuple[float, ...]
     shapes: tuple[Shape, ...]
     scales: tuple[float, ...]
     zero_points: tuple[int, ...]
@@ -95,9 +95,13 @@ def take_apart(data: bytes) -> Layout:
         raise _defect("TOPOLOGY", "does not match its hash")
     shapes, nodes = _topology(topology, header["n_tensors"], header["n_nodes"])
     start = header["tensors_offset"]
-    scales, zero_points, pad = _tensors(view[start : start + header["tensors_bytes"]], shapes)
+    scales, zero_points, pad = _tensors(view[start : start + header["tensors_bytes"]], shapes[0][0], len(nodes))
     sections = _sections(view, header["layers_offset"], nodes)
-    return Layout(header, _score_scale(data), shapes, scales, zero_points, pad, nodes, sections)
+    n = len(shapes)
+    score_scales = _score_scale(data), *scales[n:]
+    if any(zero_points[n:]):
+        raise _defect("HEADER", f"scores have zero points {zero_points[n:]}, expected 0")
+    return Layout(header, score_scales, shapes, scales[:n], zero_points[:n], pad, nodes, sections)
 
 
 def _defect(code: str, problem: str, thing: str = "blob") -> BlobError:
@@ -127,8 +131,8 @@ def _header(data: bytes) -> dict[str, int]:
         end += h[f"{name}_bytes"]
     if h["layers_offset"] != end or end > len(data):
         raise _defect("HEADER", f"layers start at {h['layers_offset']}, expected {end}")
-    if h["n_tensors"] != h["n_nodes"] or not h["n_nodes"]:
-        raise _defect("HEADER", f"{h['n_tensors']} tensors for {h['n_nodes']} nodes, expected as many")
+    if not 1 <= h["n_tensors"] <= h["n_nodes"]:
+        raise _defect("HEADER", f"{h['n_tensors']} tensors for {h['n_nodes']} nodes, expected 1 to as many")
     if h["max_code_bits"] > MAX_CODE_BITS:
         raise _defect("HEADER", f"announces codes of {h['max_code_bits']} bits, at most {MAX_CODE_BITS} exist")
     if not _is_scale(_score_scale(data)):
@@ -174,14 +178,14 @@ def _topology(view: memoryview, n_tensors: int, n_nodes: int) -> tuple[tuple[Sha
         at += 2 * padded
         if any(inputs[count:]):
             raise _defect("HEADER", f"padding of node {n} is not zero")
-        nodes.append(_node(n, fields, inputs[:count]))
+        nodes.append(_node(n, fields, inputs[:count], n_tensors))
     if at != len(view):
         raise _defect("HEADER", f"topology section has {len(view)} bytes, its records end at {at}")
     return tuple(shapes), tuple(nodes)
 
 
-def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
-    """The record of node ``n``, refused if it has what its kind cannot have.
+def _node(n: int, f: dict[str, int], inputs: tuple[int, ...], n_tensors: int) -> NodeRecord:
+    """The record of node ``n``, refused if it has what its kind cannot have, or reads what is no tensor yet.
 
     Whether shapes agree is checked later, on the whole network.
     """
@@ -196,7 +200,9 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
     require(f["flags"] | rules.flags == rules.flags, f"has flags {f['flags']}, a {kind.name} cannot")
     fewest, most = rules.inputs
     require(fewest <= len(inputs) <= most, f"has {len(inputs)} inputs, a {kind.name} takes {rules.inputs}")
-    require(all(i <= n for i in inputs), f"reads tensors {inputs[:8]}, which no earlier node makes")
+    require(
+        all(i <= n and i < n_tensors for i in inputs), f"reads tensors {inputs[:8]}, which no earlier node makes"
+    )
     for field in (x.name for x in NODE_TOPOLOGY.fields if x.name not in ("kind", "flags", "n_inputs")):
         if field not in rules.topology:
             require(f[field] == 0, f"has {field} {f[field]}, a {kind.name} has none")
@@ -212,15 +218,15 @@ def _node(n: int, f: dict[str, int], inputs: tuple[int, ...]) -> NodeRecord:
 
 
 def _tensors(
-    view: memoryview, shapes: tuple[Shape, ...]
+    view: memoryview, n_pad: int, count: int
 ) -> tuple[tuple[float, ...], tuple[int, ...], tuple[int, ...]]:
-    """The scale and the zero point of each tensor, and the input's pad bytes, from the tensors section."""
-    n_pad = shapes[0][0]
-    used = len(shapes) * TENSOR_SCALE.size + n_pad
+    """The scale and the zero point of each of ``count`` tensors and further outputs, and the input's ``n_pad`` pad
+    bytes, from the tensors section."""
+    used = count * TENSOR_SCALE.size + n_pad
     if len(view) != (used + 3) // 4 * 4:
         raise _defect("HEADER", f"tensors section has {len(view)} bytes, expected {(used + 3) // 4 * 4}")
     scales, zero_points = [], []
-    for t in range(len(shapes)):
+    for t in range(count):
         scale, zero_point, *reserved = struct.unpack_from(TENSOR_SCALE.format, view, t * TENSOR_SCALE.size)
         if any(reserved):
             raise _defect("HEADER", f"tensor {t} has a reserved field that is not 0")

@@ -84,7 +84,7 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
     tensors = [
         QTensor(name, shape, scale, zero_point, pads[shape[0], zero_point])
         for name, shape, scale, zero_point in zip(
-            names[:-1], layout.shapes, layout.scales, layout.zero_points, strict=True
+            names[: len(layout.shapes)], layout.shapes, layout.scales, layout.zero_points, strict=True
         )
     ]
     first = QTensor(names[0], layout.shapes[0], layout.scales[0], layout.zero_points[0], layout.input_pad)
@@ -99,7 +99,8 @@ def decode(data: bytes, names: Sequence[str] | None = None) -> QGraph:
         else:
             op = plain_op(name, node, section)
         nodes.append(QNode(name, op, tuple(names[i] for i in node.inputs)))
-    graph = QGraph("blob", first, {t.name: t for t in (first, *tensors[1:])}, tuple(nodes), layout.score_scale)
+    scale, *more = layout.score_scales
+    graph = QGraph("blob", first, {t.name: t for t in (first, *tensors[1:])}, tuple(nodes), scale, tuple(more))
     for field, found in (("max_code_bits", max_code_bits), ("max_filter_entries", max_filter)):
         if layout.header[field] != found:
             raise BlobError("blob", f"header says {field} {layout.header[field]}, found {found}", code="HEADER")

@@ -28,14 +28,13 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
    `blob_bytes` bytes (TRUNCATED) and no more (HEADER; firmware ignores what follows), `header_bytes` and
    `reserved` are right (HEADER), and so is `blob_crc` (BLOB_CRC).
 2. **Header** (HEADER). The sections lie one after the other within the blob, their sizes are multiples of
-   four. `n_tensors` equals `n_nodes` and is at least 1, `max_code_bits` is at most 12, `score_scale` is
-   positive and finite.
+   four. `n_tensors` is 1 to `n_nodes`, `max_code_bits` is at most 12, `score_scale` is positive and finite.
 3. **Topology**, record by record. The hash is right (TOPOLOGY). The records fill the section exactly, their
    reserved fields and padding are zero (HEADER). A tensor has 1 to 2**31 - 1 elements, all tensors together
    have at most 2**22 channels; a node has a kind, flags, inputs and fields as its kind has them, and
-   reads only the input and earlier nodes (TOPOLOGY).
-4. **Tensors** (HEADER). The section has the size of its records, reserved fields and padding are zero,
-   scales are positive and finite.
+   reads only the input and tensors of earlier nodes (TOPOLOGY).
+4. **Tensors** (HEADER). The section has the size of its records, reserved fields, padding and the zero points
+   of scores are zero, scales are positive and finite.
 5. **Sections**, one after the other. The headers lie within the blob, `section_bytes` is a multiple of four,
    covers them and ends within the blob (SECTION). `section_crc` is right (SECTION_CRC), `kind` is the
    topology's (LAYER). The section of a TABLE ends 256 bytes behind its NodeHeader, any other without a
@@ -47,10 +46,10 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
 7. **Constants**, node by node, as listed below.
 8. **Summary** (HEADER). `max_code_bits` and `max_filter_entries` are the largest of all layers, 0 if there is
    no convolution.
-9. **Network**, node by node. The last node, and no other, is a SCORES or a CONV with RAW. Shapes are those
-   that the kinds make. MOVING keep scale and zero point. No tensor enters a
+9. **Network**, node by node. The last nodes, one for each output, and no other, are a SCORES or a CONV with
+   RAW. Shapes are those that the kinds make. MOVING keep scale and zero point. No tensor enters a
    CONCAT twice or two of them, and the input enters none (TOPOLOGY). No accumulator can leave 32 bits (LAYER).
-10. **Scores** (HEADER). `n_scores` is the number of elements of the last node's output.
+10. **Scores** (HEADER). `n_scores` is the number of elements that the nodes that make scores make.
 
 A node's constants are sound (LAYER) if fields that its kind does not have are zero (`hi`: 255), `lo` is at
 most `hi`, shifts are 17 to 32, the factors of an ADD are below 2**16 in magnitude, the factor of a MUL is 1 to

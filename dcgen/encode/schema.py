@@ -6,14 +6,17 @@ of four. In order:
     Header
     topology   one TensorShape per tensor, then per node a NodeTopology and its uint16 input
                indices (an even number of them, a last odd one padded with 0)
-    tensors    one TensorScale per tensor, then the pad byte of each channel of tensor 0
-               (the input), padded with zeros to a multiple of four
+    tensors    one TensorScale per tensor, one for the scores of each output behind the first, then
+               the pad byte of each channel of tensor 0 (the input), padded with zeros to a multiple
+               of four
     layers     one section per node in execution order: a NodeHeader; for a convolution a
                ConvHeader and its arrays, padded with zeros to a multiple of four; for a TABLE
                its 256 bytes
 
-Tensor 0 is the input; tensor i+1 is the output of node i (the scores of the last node are no
-tensor). The topology hash is the first eight bytes of the SHA-256 of the topology section.
+Tensor 0 is the input; tensor i+1 is the output of node i. The last nodes make scores, which are no
+tensors: one node for each output, whose scores lie one behind the other. So there are
+n_nodes - n_tensors + 1 outputs, mostly one. The topology hash is the first eight bytes of the
+SHA-256 of the topology section.
 
 A convolution's arrays follow its headers in this order, without gaps. O is its number of output channels.
 
@@ -145,9 +148,9 @@ HEADER = Record(
         Field("layers_offset", "I", "start of the first layer section"),
         Field("n_tensors", "H", "uint8 tensors, the input included"),
         Field("n_nodes", "H", "nodes, which is the number of layer sections"),
-        Field("n_scores", "I", "int32 scores"),
+        Field("n_scores", "I", "int32 scores, of all outputs"),
         Field("max_filter_entries", "I", "most non-zero weights in one output channel of any layer"),
-        Field("score_scale", "f", "real value of one unit of a score"),
+        Field("score_scale", "f", "real value of one unit of a score of the first output"),
         Field("max_code_bits", "H", "longest code of any table, at most 12"),
         Field("reserved", "H", "0"),
     ),
@@ -178,10 +181,10 @@ NODE_TOPOLOGY = Record(
 )
 TENSOR_SCALE = Record(
     "TensorScale",
-    "Meaning of a tensor's bytes: value = scale * (byte - zero_point).",
+    "Meaning of a tensor's bytes: value = scale * (byte - zero_point); of a score: scale * score.",
     (
         Field("scale", "f", "real value of one step"),
-        Field("zero_point", "B", "byte that means 0.0, and that padding reads (but see tensor 0)"),
+        Field("zero_point", "B", "byte that means 0.0, and that padding reads (but see tensor 0); of scores 0"),
         Field("reserved0", "B", "0"),
         Field("reserved1", "H", "0"),
     ),

@@ -71,7 +71,7 @@ def _load_named(model: Model, weights: str | Path | None, input_size: int | None
     if source is None:
         raise ConfigError(model.name, "needs a file of trained weights", "give `weights`")
     graph = build_graph(spec, load_params(source, spec))
-    return ImportedModel(graph, "none", model.name, model.preprocess)
+    return ImportedModel(graph, ("none",), model.name, model.preprocess)
 
 
 def _refuse_path(path: Path) -> None:

@@ -17,7 +17,8 @@ INTRODUCTION = """\
 What the importers read, what the C firmware computes of it, and what the engine does. Everything else ends in one
 line with the node's name, its operator, and what is supported. PyTorch programs (`.pt2`) are written as ONNX by
 PyTorch itself. Tensors are `[N, C, H, W]`, or `[N, C, L]`, which are planes of one row, or have their channels
-last; whatever the firmware computes equals the integer reference in every byte."""
+last; whatever the firmware computes equals the integer reference in every byte. A network has one input and any
+number of outputs; the engine refuses networks of several."""
 REFUSED = """\
 ## What is refused
 
@@ -27,6 +28,9 @@ REFUSED = """\
 - Tensors of integers or bfloat16, but for integers that stand for real values, as QuantizeLinear makes them."""
 
 ANY, TABLE = "yes", "a table of 256 bytes"
+SELECTION = "part of a convolution, or a convolution that copies"
+SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
+ORDER = "where the planes' order of elements can be undone"
 NO_TABLE = "refused: looks up a table"
 NO_PRODUCT = "refused where both are computed"
 NO_BLOCKS = "refused: makes blocks of pixels"
@@ -41,6 +45,7 @@ WINDOWED: Final[Mapping[str, tuple[str, str, str]]] = {
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),
     "Div": ("part of a convolution, or of a table", ANY, "by a constant; of tensors inside functions of one"),
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
+    "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
     "GlobalAveragePool": ("a pool", ANY, ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
@@ -54,14 +59,17 @@ WINDOWED: Final[Mapping[str, tuple[str, str, str]]] = {
     "ReduceMax": ("a pool", ANY, "over height and width"),
     "ReduceMean": ("a pool, of channels a convolution", ANY, "over all of channels, height or width"),
     "Relu": ("part of the operator before it", ANY, ""),
+    "Reshape": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
     "Resize": (
         "blocks of pixels, a convolution, a pool", NO_BLOCKS,
         "modes nearest and linear with weights that repeat within 64 pixels; no tf_crop_and_resize, no antialias",
     ),
-    "Slice": ("a pool of one pixel, a convolution", ANY, "of channels; rows and columns from first to end"),
+    "Slice": (f"a pool of one pixel, {SELECTION}", ANY, "channels; rows and columns with a positive step"),
     "SpaceToDepth": ("a convolution", ANY, ""),
+    "Split": (SELECTION, ANY, "of channels, rows or columns"),
     "Sub": ("a difference, or part of a convolution", ANY, "as Add"),
     "Sum": ("sums", ANY, "computed terms of one shape"),
+    "Transpose": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
     "Where": (TABLE, NO_TABLE, "where all depends on one tensor"),
 }  # fmt: skip
 """What C firmware makes of an operator on planes or two tensors, what the engine does, and the restriction."""
@@ -103,7 +111,7 @@ def _row(kind: str) -> tuple[str, str, str]:
     if kind in onnx_quantized.OPERATORS:
         return "as the operator on real values", "as the operator on real values", "8 and 16 bits"
     if kind in onnx_views.OPERATORS:
-        return "nothing is computed", "nothing is computed", "where the planes' order of elements can be undone"
+        return "nothing is computed", "nothing is computed", ORDER
     raise KeyError(f"{kind} has no row")
 
 

@@ -46,7 +46,7 @@ def load_han(path: str | Path, input_size: int | None = None, default_size: int 
     for conv, stored in zip(convs, entries, strict=True):
         weights[conv.name], biases[f"{conv.prefix}.bias"] = _layer(reader, conv, stored)
     reader.finish()
-    return ImportedModel(build_graph(spec, biases, weights), "none", str(path), "caffe")
+    return ImportedModel(build_graph(spec, biases, weights), ("none",), str(path), "caffe")
 
 
 def _layer(reader: _Reader, conv: ConvLayer, stored: int) -> tuple[Weight, F32]:

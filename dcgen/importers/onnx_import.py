@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -104,14 +105,19 @@ def _import(
                     f"{source}: node {name_of(node)} ({node.op_type})",
                     f"its output {i} ({output}) is not supported",
                 )
-    outputs, head = _outputs(model.graph, values, source)
+    outputs, heads = _outputs(model.graph, values, source)
     name = model.graph.name[: LIMITS.name_characters]
     made = _needed(scope, outputs)
-    graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, made, outputs)
+    graph = Graph(Path(source).stem if name in EXPORTERS_NAMES else name, pictures, made, tuple(outputs))
+    ranges = scope.ranges
+    if len(outputs) > 1:
+        graph = _called(graph, outputs)
+        called = dict(zip(outputs, graph.outputs, strict=True))
+        ranges = {called.get(tensor, tensor): found for tensor, found in ranges.items()}
     if own is None:
-        return ImportedModel(verify(graph), head, source)
+        return ImportedModel(verify(graph), heads, source, ranges=ranges)
     graph, own_input = with_scale_of_input(graph, own)
-    return ImportedModel(verify(graph), head, source, own_input=own_input)
+    return ImportedModel(verify(graph), heads, source, own_input=own_input, ranges=ranges)
 
 
 def _import_node(
@@ -131,7 +137,8 @@ def _import_node(
     budget.charge(0, f"node {name_of(node)}")
     with damage(f"{source}: node {name_of(node)} ({node.op_type})", ModelError, "has a faulty attribute"):
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
-    call = Call(source, name_of(node), node.op_type, attributes, args, budget, ends.issuperset(node.output))
+    final, outputs = ends.issuperset(node.output), len(node.output)
+    call = Call(source, name_of(node), node.op_type, attributes, args, budget, final, outputs)
     signals = [a for a in args if isinstance(a, Signal)]
     if not signals:
         if (compute := computes_constants(node)) is not None:
@@ -176,7 +183,7 @@ def _input_dims(value: onnx.ValueInfoProto) -> tuple[int, ...]:
     return tuple(int(d.dim_value) for d in value.type.tensor_type.shape.dim)
 
 
-def _needed(scope: Scope, outputs: tuple[str, ...]) -> tuple[Node, ...]:
+def _needed(scope: Scope, outputs: Iterable[str]) -> tuple[Node, ...]:
     """The nodes that the outputs depend on, in order. Where two ONNX nodes became one, the first may be idle."""
     needed = set(outputs)
     for node in reversed(scope.made.values()):
@@ -193,9 +200,23 @@ def _batch(inputs: dict[str, tuple[int, ...]], source: str) -> int:
     return batches.pop() if batches else 1
 
 
-def _outputs(graph: onnx.GraphProto, values: dict[str, Value], source: str) -> tuple[tuple[str, ...], Head]:
-    """Names of the IR tensors that the outputs are views of, each once, and the first removed head among them."""
-    signals = []
+def _called(graph: Graph, names: Mapping[str, str]) -> Graph:
+    """The graph with other names of tensors that nodes make, as far as no tensor has them yet."""
+    names = {old: new for old, new in names.items() if old in graph.by_name and new not in graph.shapes}
+    nodes = (
+        replace(n, name=names.get(n.name, n.name), inputs=tuple(names.get(i, i) for i in n.inputs))
+        for n in graph.nodes
+    )
+    return graph.with_nodes(nodes, outputs=tuple(names.get(o, o) for o in graph.outputs))
+
+
+def _outputs(
+    graph: onnx.GraphProto, values: dict[str, Value], source: str
+) -> tuple[dict[str, str], tuple[Head, ...]]:
+    """The IR tensors that the outputs are views of, each once, with the outputs' names; and the head that was left
+    out behind each."""
+    names: dict[str, str] = {}
+    heads: dict[str, Head] = {}
     for output in graph.output:
         value = values.get(output.name)
         if value is None:
@@ -208,6 +229,7 @@ def _outputs(graph: onnx.GraphProto, values: dict[str, Value], source: str) -> t
                 "is a transposed tensor",
                 "channels first, or none, are supported",
             )
-        signals.append(value)
-    heads = [s.head for s in signals if s.head != "none"]
-    return tuple(dict.fromkeys(s.tensor for s in signals)), heads[0] if heads else "none"
+        names.setdefault(value.tensor, output.name[: LIMITS.name_characters])
+        if heads.get(value.tensor, "none") == "none":
+            heads[value.tensor] = value.head
+    return names, tuple(heads.values())

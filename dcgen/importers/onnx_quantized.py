@@ -24,6 +24,7 @@ from dcgen.importers import (
     onnx_functions,
     onnx_order,
     onnx_resampling,
+    onnx_selections,
     onnx_upsampling,
     onnx_views,
     onnx_windows,
@@ -38,6 +39,7 @@ FLOAT: Final[Mapping[str, Handler]] = {
     **onnx_upsampling.OPERATORS,
     **onnx_views.OPERATORS,
     **onnx_windows.OPERATORS,
+    **onnx_selections.OPERATORS,
 }
 """What operators on integers do with real values."""
 
@@ -231,7 +233,11 @@ def _as_integers(call: Call, scope: Scope, x: Signal, scale: np.ndarray, zero_po
     step, zero = number(parameters, 0, "scale"), number(parameters, 1, "zero point")
     limits = np.iinfo(zero_point.dtype)
     integers: Integers = (step, zero)
-    return replace(cut(call, scope, x, step * (limits.min - zero), step * (limits.max - zero)), integers=integers)
+    low, high = step * (limits.min - zero), step * (limits.max - zero)
+    found = cut(call, scope, x, low, high)
+    if zero_point.dtype.itemsize == 1 and low <= 0 <= high:
+        scope.ranges.setdefault(found.tensor, (low, high))
+    return replace(found, integers=integers)
 
 
 def cut(call: Call, scope: Scope, x: Signal, low: float, high: float) -> Signal:

@@ -18,7 +18,7 @@ from dcgen.errors import GraphError, ModelError, UnsupportedError
 from dcgen.importers import onnx_order
 from dcgen.importers.model import Head
 from dcgen.importers.onnx_order import Axes, Dims
-from dcgen.ir.graph import F32, Flatten, Node, Op, Pads, Shape
+from dcgen.ir.graph import F32, Flatten, Node, Op, Pads, Select, Shape
 from dcgen.ir.ops import infer
 from dcgen.limits import LIMITS, Budget
 
@@ -74,6 +74,7 @@ class Call:
     args : one for each input, None for an omitted one
     budget : of the import
     final : whether nothing computes with its outputs: they are the network's, or only seen otherwise before
+    outputs : how many it has
     """
 
     source: str
@@ -83,6 +84,7 @@ class Call:
     args: tuple[Value | None, ...]
     budget: Budget
     final: bool = False
+    outputs: int = 1
 
     @property
     def where(self) -> str:
@@ -155,12 +157,16 @@ class Scope:
     shapes : (C, H, W) of every IR tensor by name
     made : the nodes by name, in order
     numbers : for a name that several tensors ask for, the number that the last of them was given
+    shuffled : the tensors that are another one's channels in another order, by that one and the order
+    ranges : of IR tensors that the model has as integers of 8 bits, the least and the largest real value of these
     """
 
     batch: int
     shapes: dict[str, Shape] = field(default_factory=dict)
     made: dict[str, Node] = field(default_factory=dict)
     numbers: dict[str, int] = field(default_factory=dict)
+    shuffled: dict[tuple[str, tuple[int, ...]], str] = field(default_factory=dict)
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
@@ -206,7 +212,9 @@ class Scope:
                 "forms on vectors and volumes are not supported" if rank == 4 else "",
             )
         if signal.order is not None:
-            raise call.unsupported(*_NOT_UNDONE)
+            if (channels := self._shuffled(call, signal)) is None:
+                raise call.unsupported(*_NOT_UNDONE)
+            return self._in_order(call, signal, channels)
         if self._plain_axis(signal) is None:
             raise call.unsupported(
                 f"input {index} of shape {signal.dims} is a reshaped {self.shapes[signal.tensor]} tensor",
@@ -224,10 +232,12 @@ class Scope:
         """``named_axes`` of a signal that may be no input of the node."""
         if len(signal.dims) == 3:
             return self._named_length(call, signal)
-        if len(signal.dims) == 4 and self._plain_axis(signal) is None:
+        if len(signal.dims) == 4 and self._plain_axis(signal) is None and self._shuffled(call, signal) is None:
             first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.TO_CHANNEL_FIRST))
             if first.order is None and self._plain_axis(first) is not None:
                 return first, onnx_order.CHANNEL_LAST
+            if (channels := self._shuffled(call, first)) is not None:
+                return self._in_order(call, first, channels), onnx_order.CHANNEL_LAST
         return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
 
     def _named_length(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
@@ -240,6 +250,26 @@ class Scope:
             if planes.order is None and self._plain_axis(planes) is not None:
                 return planes, names
         return self.planes(replace(call, args=(signal,))), (0, 1, 2)
+
+    def _shuffled(self, call: Call, signal: Signal) -> tuple[int, ...] | None:
+        """The order in which a signal of planes has the channels of its IR tensor; None where its axes are others
+        than batch, channels, height and width."""
+        channels, height, width = self.shapes[signal.tensor]
+        if signal.dims[1:] != (channels, height, width):
+            return None
+        own, order = onnx_order.in_order(signal.dims), signal.axes[1]
+        if signal.axes[0] != own[0] or signal.axes[2:] != own[2:] or any(s % (height * width) for _, s in order):
+            return None
+        call.budget.charge(64 * channels, f"node {call.name}")
+        return tuple(int(p) for p in onnx_order.places((order,)) // (height * width))
+
+    def _in_order(self, call: Call, signal: Signal, channels: tuple[int, ...]) -> Signal:
+        """A signal of planes that has ``channels`` of its IR tensor as a tensor of its own, made but once."""
+        key = signal.tensor, channels
+        if key not in self.shuffled:
+            made = self.emit(call, Select(channels), self.whole(signal), suffix=".shuffled")
+            self.shuffled[key] = made.tensor
+        return replace(signal, tensor=self.shuffled[key], order=None)
 
     def back(self, signal: Signal, names: tuple[int, ...]) -> Signal:
         """Planes with their axes in the order that ``named_axes`` has found."""

@@ -265,34 +265,6 @@ def pad(call: Call, scope: Scope) -> Signal:
     return scope.back(_select(call, scope, planes, [*[None] * before, *channels, *[None] * after]), names)
 
 
-def slice_(call: Call, scope: Scope) -> Signal:
-    """Rows and columns at a distance are taken by a pool of one pixel, channels by ``_select``."""
-    x, names = scope.named_axes(call)
-    starts, ends = call.integers(1, "starts"), call.integers(2, "ends")
-    given, steps = call.optional(3, "axes"), call.optional(4, "steps")
-    axes = range(len(starts)) if given is None else [a % len(names) for a in call.integers(3, "axes")]
-    strides = [1] * len(starts) if steps is None else call.integers(4, "steps")
-    if not len(starts) == len(ends) == len(axes) == len(strides) <= len(names) or 0 in strides:
-        found = f"starts {starts}, ends {ends}, axes {list(axes)} and steps {strides}"
-        raise ModelError(call.where, f"{found} do not go together")
-    sizes = (scope.batch, *scope.shapes[x.tensor])
-    taken = [range(n) for n in sizes]
-    for axis, *cut in zip(axes, starts, ends, strides, strict=True):
-        taken[names[axis]] = taken[names[axis]][slice(*cut)]
-    channels, (rows, columns) = taken[1], taken[2:]
-    pools = all(r == range(0, n, max(1, r.step)) for r, n in ((rows, sizes[2]), (columns, sizes[3])))
-    if taken[0] != range(scope.batch) or not pools or not channels:
-        raise call.unsupported(
-            "a slice of channels, and one of rows and columns from the first one to the end is supported, "
-            f"found starts {starts}, ends {ends}, steps {strides} of axes {list(axes)}"
-        )
-    selects = channels != range(sizes[1])
-    if (rows.step, columns.step) != (1, 1):
-        stride = (rows.step, columns.step)
-        x = scope.emit(call, MaxPool((1, 1), stride), x, suffix=".planes" if selects else "")
-    return scope.back(_select(call, scope, x, channels) if selects else x, names)
-
-
 def _select(call: Call, scope: Scope, x: Signal, channels: Sequence[int | None]) -> Signal:
     """The channels of ``x`` with these indices, of zeros where one is None, by a 1x1 convolution of ones."""
     scope.check_size(call.where, (len(channels), *scope.shapes[x.tensor][1:]))
@@ -367,5 +339,4 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "Pad": pad,
     "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,
-    "Slice": slice_,
 }

@@ -192,7 +192,8 @@ class Step:
     def finish(self, name: str, cuts: bool) -> None:
         """Make an ONNX tensor the operator's output.
 
-        cuts : whether integers whose range begins or ends at zero cut it off, as where a ReLU is folded into them
+        cuts : whether its integers have a range of their own, which cuts it off where it begins or ends at zero,
+            as where a ReLU is folded into them
         """
         result = self.result
         self.writer.made[self.operator.outputs[0]] = name
@@ -200,7 +201,7 @@ class Step:
         if not cuts or q is None or result.kind not in INTEGERS or len(q.scale) != 1:
             return
         limits, zero = np.iinfo(INTEGERS[result.kind]), float(q.zero_point[0])
-        if zero in (limits.min, limits.max) and q.scale[0] > 0:
+        if limits.min <= zero <= limits.max and q.scale[0] > 0:
             parameters = [
                 self.writer.constant(np.array(q.scale[0], np.float32)),
                 self.writer.constant(np.array(zero, INTEGERS[result.kind])),

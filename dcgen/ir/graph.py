@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from dcgen.ir.ops import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -31,6 +33,7 @@ from dcgen.ir.ops import (
     Pads,
     Pair,
     Pairwise,
+    Select,
     Shape,
     Upsample,
     Where,
@@ -39,8 +42,8 @@ from dcgen.ir.ops import (
 from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
-__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Flatten", "Function"]
-__all__ += ["GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Step", "Upsample", "Where"]
+__all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Crop", "Flatten"]
+__all__ += ["Function", "GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Select", "Step", "Upsample", "Where"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +83,11 @@ class Graph:
         for node in self.nodes:
             found[node.name] = infer(node.name, node.op, [found[i] for i in node.inputs])
         return found
+
+    @property
+    def n_scores(self) -> int:
+        """Elements of all outputs for one picture."""
+        return sum(prod(self.shapes[o]) for o in self.outputs)
 
     @cached_property
     def by_name(self) -> Mapping[str, Node]:

@@ -25,6 +25,8 @@ Pair = tuple[int, int]
 """Vertical, horizontal."""
 Pads = tuple[int, int, int, int]
 """Top, left, bottom, right (ONNX's order)."""
+Span = tuple[int, int, int]
+"""The first of some rows or columns, how many there are, and the distance from one to the next."""
 
 
 class _Operator:
@@ -299,6 +301,48 @@ class Pad(_Operator):
 
 
 @dataclass(frozen=True)
+class Select(_Operator):
+    """Channels of the input: output channel i is input channel ``channels[i]``."""
+
+    selects = True
+
+    channels: tuple[int, ...]
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        c, h, w = inputs[0]
+        if not self.channels or not all(0 <= i < c for i in self.channels):
+            raise GraphError(name, f"selects channels {list(self.channels)[:8]} of {c}")
+        return len(self.channels), h, w
+
+    def evaluate(self, x: F64) -> F64:
+        return x[:, list(self.channels)]
+
+
+@dataclass(frozen=True)
+class Crop(_Operator):
+    """Rows and columns of the input.
+
+    rows, columns : the first, how many, and how far one is from the next
+    """
+
+    selects = True
+
+    rows: Span
+    columns: Span
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        c, *plane = inputs[0]
+        for (first, count, step), size in zip((self.rows, self.columns), plane, strict=True):
+            if first < 0 or count < 1 or step < 1 or first + (count - 1) * step >= size:
+                raise GraphError(name, f"takes {count} at a distance of {step} from {first} on, there are {size}")
+        return c, self.rows[1], self.columns[1]
+
+    def evaluate(self, x: F64) -> F64:
+        rows, columns = (slice(f, f + n * step, step) for f, n, step in (self.rows, self.columns))
+        return x[:, :, rows, columns]
+
+
+@dataclass(frozen=True)
 class Flatten(_Operator):
     """(C, H, W) to (C*H*W, 1, 1), in C, H, W order."""
 
@@ -348,6 +392,8 @@ Op = (
     | Pairwise
     | Where
     | Pad
+    | Select
+    | Crop
     | Flatten
     | Upsample
 )

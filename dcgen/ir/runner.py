@@ -60,6 +60,7 @@ class FloatRunner:
             yield dict(zip(self.outputs, (np.asarray(f) for f in found), strict=True))
 
     def run(self, x: F32 | Mapping[str, F32]) -> F32:
-        """The first output for all pictures, flattened: float32 [N, S]; ``x`` as in ``batches``."""
-        name = self.outputs[0]
-        return np.concatenate([b[name].reshape(len(b[name]), -1) for b in self.batches(x)])
+        """The outputs for all pictures, flattened and one behind the other: float32 [N, S]; ``x`` as in
+        ``batches``."""
+        found = ([a.reshape(len(a), -1) for a in batch.values()] for batch in self.batches(x))
+        return np.concatenate([np.concatenate(arrays, 1) if len(arrays) > 1 else arrays[0] for arrays in found])

@@ -24,6 +24,7 @@ from dcgen.ir.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -32,6 +33,7 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Select,
     Shape,
     Step,
     Upsample,
@@ -169,6 +171,18 @@ def _spell(node: Node, source: Shape) -> tuple[str, dict[str, Any], dict[str, np
             if edge:
                 return "Pad", dict(mode="edge"), {"pads": pads}
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
+        case Select(channels):
+            return "Gather", dict(axis=1), {"channels": np.array(channels, np.int64)}
+        case Crop() as op:
+            firsts, counts, steps = (
+                np.array(values, np.int64) for values in zip(op.rows, op.columns, strict=True)
+            )
+            ends = firsts + (counts - 1) * steps + 1
+            return (
+                "Slice",
+                {},
+                {"starts": firsts, "ends": ends, "axes": np.array([2, 3], np.int64), "steps": steps},
+            )
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
         case Upsample(factor, channels, cut) as op:

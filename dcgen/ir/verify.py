@@ -37,11 +37,11 @@ def verify(graph: Graph) -> Graph:
     return graph
 
 
-def one_of_each(graph: Graph) -> Graph:
-    """``graph`` if it has one input and one output. Raises UnsupportedError for any other."""
-    if len(graph.inputs) != 1 or len(graph.outputs) != 1:
+def of_one_input(graph: Graph) -> Graph:
+    """``graph`` if it has one input, and an output or more. Raises UnsupportedError for any other."""
+    if len(graph.inputs) != 1 or not graph.outputs:
         found = f"has {len(graph.inputs)} inputs and {len(graph.outputs)} outputs"
-        raise UnsupportedError(graph.name, found, "one of each is supported")
+        raise UnsupportedError(graph.name, found, "one input and at least one output are supported")
     return graph
 
 

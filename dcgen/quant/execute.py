@@ -84,14 +84,14 @@ def _run(graph: QGraph, pictures: U8, keep: bool) -> tuple[I32, dict[str, U8]]:
     """Scores of one batch, and its byte tensors by name: all if ``keep``, else those not yet dropped."""
     values: dict[str, U8] = {graph.input.name: np.ascontiguousarray(pictures.transpose(0, 3, 1, 2))}
     last_use = {i: n.name for n in graph.nodes for i in n.inputs}
-    for node in graph.nodes[:-1]:
+    for node in graph.byte_nodes:
         values[node.name] = _byte_node(graph, node, [values[i] for i in node.inputs])
         if not keep:
             for i in dict.fromkeys(node.inputs):
                 if last_use[i] == node.name:
                     del values[i]
-    last = graph.nodes[-1]
-    return _scores(graph, last, values[last.inputs[0]]), values
+    scores = [_scores(graph, node, values[node.inputs[0]]) for node in graph.score_nodes]
+    return np.concatenate(scores, axis=1), values
 
 
 def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
@@ -138,7 +138,7 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
 
 
 def _scores(graph: QGraph, node: QNode, x: U8) -> I32:
-    """The scores int32 [N, S] that the last node makes of its input ``x``."""
+    """The scores int32 [N, S] that ``node`` makes of its input ``x``."""
     source = graph.tensors[node.inputs[0]]
     if isinstance(node.op, QConv):
         acc = convolve(node.op, x, source)

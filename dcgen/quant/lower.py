@@ -17,6 +17,7 @@ from dcgen.ir.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -25,9 +26,11 @@ from dcgen.ir.graph import (
     Node,
     Pad,
     Pairwise,
+    Select,
     Upsample,
     Where,
 )
+from dcgen.ir.ops import Span
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
 from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
@@ -56,6 +59,8 @@ from dcgen.quant.scales import byte_tensors, clip_owners
 from dcgen.quant.tables import table
 from dcgen.quant.verify import verify
 
+COPY_BITS = 2
+"""A copied byte is multiplied by 2**COPY_BITS, and its requantization's factor is 2**-COPY_BITS, one that fits."""
 ADDITION_BITS = 14
 """The factor of an addition's input of largest scale is 2**ADDITION_BITS."""
 
@@ -100,24 +105,28 @@ def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
     """
     owners = clip_owners(graph)
     clips = {owners[n.name]: n.op for n in graph.nodes if n.name in owners and isinstance(n.op, Clip)}
-    last = graph.outputs[0]
     tensors = byte_tensors(graph, ranges, owners, mean)
     state = _Lowering(graph, tensors, owners, clips, mean)
-    nodes = list(_nodes(state, last))
-    scores, scale = _scores(state, owners.get(last, last))
-    nodes.append(scores)
+    nodes = list(_nodes(state))
+    scales = []
+    for output in graph.outputs:
+        scores, scale = _scores(state, state.source(output))
+        nodes.append(scores)
+        scales.append(float(np.float32(scale)))
     used = {i for n in nodes for i in n.inputs} | {graph.inputs[0].name}
     kept = {n: t for n, t in tensors.items() if n in used}
-    return verify(QGraph(graph.name, tensors[graph.inputs[0].name], kept, tuple(nodes), float(np.float32(scale))))
+    first = tensors[graph.inputs[0].name]
+    return verify(QGraph(graph.name, first, kept, tuple(nodes), scales[0], tuple(scales[1:])))
 
 
-def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
-    """The integer nodes that make bytes. ``last`` is the network's output, which scores are made of."""
+def _nodes(state: _Lowering) -> Iterator[QNode]:
+    """The integer nodes that make bytes: all but those that make scores of the network's outputs."""
     graph = state.graph
+    ends = set(map(state.source, graph.outputs))
     for node in graph.nodes:
         if node.name in state.owners:
             continue
-        if state.source(last) == node.name and _ends_in_scores(state, node):
+        if node.name in ends and _ends_in_scores(state, node):
             continue
         inputs = tuple(state.source(i) for i in node.inputs)
         try:
@@ -127,19 +136,17 @@ def _nodes(state: _Lowering, last: str) -> Iterator[QNode]:
 
 
 def _ends_in_scores(state: _Lowering, node: Node) -> bool:
-    """Whether ``node``, the last one, makes the int32 scores itself; else QScores makes them of its bytes."""
-    if isinstance(node.op, GlobalAvgPool):
-        return node.name not in state.clips
-    return (
+    """Whether ``node``, which makes an output, makes its int32 scores itself; else QScores makes them of bytes."""
+    if node.name in state.clips or state.graph.consumers[node.name]:
+        return False
+    return isinstance(node.op, GlobalAvgPool) or (
         isinstance(node.op, Conv)
-        and node.name not in state.clips
-        and not state.graph.consumers[node.name]
         and (node.op.weight.levels is None or node.op.weight.levels.channel_scale is None)
     )
 
 
 def _scores(state: _Lowering, last: str) -> tuple[QNode, float]:
-    """The node that makes the scores of the network's output ``last``, and the real value of a score's unit."""
+    """The node that makes the scores of the output ``last``, and the real value of a score's unit."""
     node = state.graph.by_name[last]
     if _ends_in_scores(state, node):
         source = state.source(node.inputs[0])
@@ -178,6 +185,16 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return _sum(state, node, sources, (1, -1))
         case Pairwise("Mul"):
             return _product(state, node, sources)
+        case Select(channels):
+            indices = np.zeros((len(channels), sources[0].shape[0], 1, 1), np.uint8)
+            indices[range(len(channels)), channels] = 1
+            return _copy(indices, sources[0])
+        case Crop(rows, columns):
+            (top, high), (left, wide) = map(_window, (rows, columns), sources[0].shape[1:])
+            groups = sources[0].shape[0]
+            indices = np.zeros((groups, 1, high, wide), np.uint8)
+            indices[:, :, top, left] = 1
+            return replace(_copy(indices, sources[0]), stride=(rows[2], columns[2]), groups=groups)
         case Function():
             return QTable(table(op, sources[0], state.tensors[node.name], state.bounds(node), node.name))
         case Affine() | Flatten() | Pairwise() | Where():
@@ -220,6 +237,23 @@ def dilated(indices: U8, dilation: tuple[int, int]) -> U8:
     spread = np.zeros((o, i, (kh - 1) * dilation[0] + 1, (kw - 1) * dilation[1] + 1), np.uint8)
     spread[:, :, :: dilation[0], :: dilation[1]] = indices
     return spread
+
+
+def _copy(indices: U8, x: QTensor) -> QConv:
+    """The convolution that gives bytes of ``x`` back as they are.
+
+    indices : uint8 [O, I, KH, KW], level indices of which each filter has one that is 1, and else 0
+    """
+    levels = np.array([0, 1 << COPY_BITS], np.int16)
+    bias = np.full(len(indices), -x.zero_point << COPY_BITS, np.int32)
+    return QConv(levels, indices, bias, COPY_BITS, constants(2.0**-COPY_BITS), (1, 1), (0, 0, 0, 0))
+
+
+def _window(span: Span, size: int) -> tuple[int, int]:
+    """Where in a window lie the pixels of ``span``, and the least size of a window so that there are as many along
+    an axis of ``size`` pixels, at the span's distance, as the span has."""
+    first, count, step = span
+    return first, max(first + 1, size - count * step + 1)
 
 
 def _sum(state: _Lowering, node: Node, sources: Sequence[QTensor], signs: tuple[int, int]) -> QAdd:

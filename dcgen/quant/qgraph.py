@@ -19,6 +19,8 @@ the final sum to fit.
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -341,7 +343,7 @@ QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QUpsample | QC
 
 @dataclass(frozen=True, eq=False)
 class QNode:
-    """One operator. ``name`` is also its output tensor's name, or the scores' if it is the last."""
+    """One operator. ``name`` is also the name of its output tensor, or of the scores that it makes."""
 
     name: str
     op: QOp
@@ -355,8 +357,10 @@ class QGraph:
     input : the camera picture, whose bytes arrive in the order H, W, C
     tensors : every uint8 tensor by name, the input included
     nodes : in execution order; the last one makes the int32 scores (it is a QScores, or a QConv
-        without requantization) and no other does
-    score_scale : real value of one unit of a score
+        without requantization) and no other does. In a network of several outputs, one after the other makes
+        those of an output, in the order in which they are given
+    score_scale : real value of one unit of a score, of the first output where there are several
+    more_scales : the same for each output behind the first
     """
 
     name: str
@@ -364,15 +368,44 @@ class QGraph:
     tensors: Mapping[str, QTensor]
     nodes: tuple[QNode, ...]
     score_scale: float
+    more_scales: tuple[float, ...] = ()
+
+    @property
+    def byte_nodes(self) -> tuple[QNode, ...]:
+        """The nodes that make tensors: all but those that make scores."""
+        return self.nodes[: -len(self.score_scales)]
+
+    @property
+    def score_nodes(self) -> tuple[QNode, ...]:
+        """The nodes that make scores, one for each output."""
+        return self.nodes[-len(self.score_scales) :]
+
+    @property
+    def score_scales(self) -> tuple[float, ...]:
+        """The real value of one unit of a score, of each output."""
+        return self.score_scale, *self.more_scales
 
     @cached_property
-    def score_shape(self) -> Shape:
-        """(C, H, W) of the scores before flattening."""
-        last = self.nodes[-1]
-        return last.op.shape([self.tensors[i].shape for i in last.inputs])
+    def score_shapes(self) -> Mapping[str, Shape]:
+        """(C, H, W) of the scores before flattening, by the node that makes them."""
+        return {n.name: n.op.shape([self.tensors[i].shape for i in n.inputs]) for n in self.score_nodes}
+
+    def shape_of(self, node: QNode) -> Shape:
+        """(C, H, W) of what ``node`` makes, be it a tensor or scores."""
+        return self.tensors[node.name].shape if node.name in self.tensors else self.score_shapes[node.name]
 
     @property
     def n_scores(self) -> int:
-        """How many scores there are."""
-        c, h, w = self.score_shape
-        return c * h * w
+        """How many scores there are, of all outputs."""
+        return sum(map(math.prod, self.score_shapes.values()))
+
+    @property
+    def scales(self) -> NDArray[np.float64]:
+        """The real value of one unit of each score: float64 [S]."""
+        return np.repeat(self.score_scales, [math.prod(s) for s in self.score_shapes.values()])
+
+    @property
+    def first_scores(self) -> Mapping[str, int]:
+        """The index among all scores of the first that a node makes, by the node's name."""
+        sizes = [math.prod(s) for s in self.score_shapes.values()]
+        return dict(zip(self.score_shapes, itertools.accumulate(sizes, initial=0), strict=False))

@@ -17,20 +17,21 @@ def accumulator_range(node: QNode, graph: QGraph) -> tuple[int, int]:
 def verify(graph: QGraph) -> QGraph:
     """Return ``graph`` if it keeps every rule, else raise GraphError or NumericError naming the node.
 
-    Nodes read what earlier ones make; shapes are those that operators make; the last node and no other makes
-    scores; a tensor has one place (``QConcat``); constants are in range; accumulators fit 32 bits.
+    Nodes read what earlier ones make; shapes are those that operators make; the last nodes, as many as there are
+    outputs, and no other make scores; a tensor has one place (``QConcat``); constants are in range; accumulators
+    fit 32 bits.
     """
     made = {graph.input.name}
     joined: set[str] = {graph.input.name}
     for index, node in enumerate(graph.nodes):
-        last = index == len(graph.nodes) - 1
+        last = index >= len(graph.nodes) - len(graph.score_scales)
         for i in node.inputs:
             if i not in made:
                 raise GraphError(node.name, f"reads {i!r}, which no earlier node makes")
         shape = node.op.shape([graph.tensors[i].shape for i in node.inputs])
         scores = isinstance(node.op, QScores) or (isinstance(node.op, QConv) and node.op.requant is None)
         if scores != last:
-            raise GraphError(node.name, "scores are made by the last node and by no other")
+            raise GraphError(node.name, "scores are made by the last node of each output and by no other")
         if not scores and graph.tensors[node.name].shape != shape:
             raise GraphError(node.name, f"makes {shape}, its tensor says {graph.tensors[node.name].shape}")
         if isinstance(node.op, QConcat):
@@ -42,7 +43,8 @@ def verify(graph: QGraph) -> QGraph:
         low, high = accumulator_range(node, graph)
         if low < -(2**31) or high >= 2**31:
             raise NumericError(node.name, f"accumulator needs {low}..{high}, more than 32 bits")
-        made.add(node.name)
+        if not scores:
+            made.add(node.name)
     return graph
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -48,18 +49,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
             **_input_facts(compiled.preprocess),
         },
         "preprocess": form.to_json() if isinstance(form := compiled.preprocess, Preprocess) else None,
-        "outputs": [
-            {
-                "name": o.name,
-                "shape": list(o.shape),
-                "kind": compiled.kind,
-                # Real values of the integer network's outputs of 1, where not all are 1.
-                **({} if compiled.units is None else {"units": compiled.units.tolist()}),
-                # Real value of a unit of each score, as the firmware's header has it, where outputs are values.
-                **({} if compiled.scales is None else {"scales": compiled.scales}),
-            }
-            for o in compiled.held_out.outputs
-        ],
+        "outputs": list(_outputs(compiled)),
         "scores": {"count": made.qgraph.n_scores, "scale": made.qgraph.score_scale},
         "settings": job.recipe.settings(),
         "calibration": {
@@ -111,6 +101,24 @@ def _input_facts(form: InputForm) -> dict[str, Any]:
     if isinstance(form, Preprocess):
         return {"type": "picture", "camera_order": form.camera_order, "scale": None, "zero_point": None}
     return {"camera_order": None, **form.to_json()}
+
+
+def _outputs(compiled: Compiled) -> Iterator[dict[str, Any]]:
+    """What each output is. Where there are several, also which of all scores are its own, and its own head."""
+    outputs, first = compiled.held_out.outputs, 0
+    for output, head in zip(outputs, compiled.model.heads, strict=True):
+        last = first + math.prod(output.shape)
+        yield {
+            "name": output.name,
+            "shape": list(output.shape),
+            "kind": compiled.kind,
+            **({} if len(outputs) == 1 else {"head": head, "first_score": first}),
+            # Real values of the integer network's outputs of 1, where not all are 1.
+            **({} if compiled.units is None else {"units": compiled.units[first:last].tolist()}),
+            # Real value of a unit of each score, as the firmware's header has it, where outputs are values.
+            **({} if compiled.scales is None else {"scales": compiled.scales[first:last]}),
+        }
+        first = last
 
 
 def _goal(compiled: Compiled) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from dcgen.ir.graph import (
     Clip,
     Concat,
     Conv,
+    Crop,
     Flatten,
     Function,
     GlobalAvgPool,
@@ -26,6 +27,7 @@ from dcgen.ir.graph import (
     Pads,
     Pair,
     Pairwise,
+    Select,
     Step,
     Upsample,
     Where,
@@ -117,6 +119,11 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
                 blocks = x.reshape(len(x), channels, rows, columns, *x.shape[2:]).permute(0, 1, 4, 2, 5, 3)
                 x = blocks.reshape(len(x), channels, x.shape[2] * rows, x.shape[3] * columns)
             return x[:, :, : x.shape[2] - cut[0], : x.shape[3] - cut[1]]
+        case Select(channels):
+            return x[:, list(channels)]
+        case Crop(rows, columns):
+            high, wide = (slice(first, first + n * step, step) for first, n, step in (rows, columns))
+            return x[:, :, high, wide]
         case Flatten():
             return x.reshape(len(x), -1, 1, 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -193,7 +194,7 @@ class Comparison:
         scores, expected_scores : int32 [S]
         """
         self.pictures += 1
-        for node in self.graph.nodes[:-1]:
+        for node in self.graph.byte_nodes:
             if not isinstance(node.op, QConcat):
                 planes, here = expected[node.name], node.name in found
                 delivered = np.full((1, 1, 1), here)
@@ -240,7 +241,7 @@ class Comparison:
 
     def _compare_rows(self, rows: tuple[Row, ...], tensors: dict[str, U8]) -> None:
         """Compare one picture's traced rows with its golden tensors, uint8 [C, H, W] by node name."""
-        nodes = self.graph.nodes[:-1]
+        nodes = self.graph.byte_nodes
         expected = {i: tensors[n.name] for i, n in enumerate(nodes) if not isinstance(n.op, QConcat)}
         found = {i: np.zeros_like(t) for i, t in expected.items()}
         times = {i: np.zeros(t.shape[:2], np.uint8) for i, t in expected.items()}
@@ -265,8 +266,6 @@ class Comparison:
 
     def _compare_scores(self, outcome: Outcome | None, expected: I32) -> None:
         """Compare one run's scores, int32 [S], and take note of how it ended; None is a run that is missing."""
-        name = self.graph.nodes[-1].name
-        self.layer_names.add(name)
         self.bytes_compared += expected.nbytes
         if outcome is not None and outcome.status:
             known = {int(status): status.name for status in Status}
@@ -274,8 +273,13 @@ class Comparison:
         scores = outcome.scores if outcome else None
         delivered = scores is not None and scores.shape == expected.shape
         found = scores if scores is not None and delivered else np.zeros_like(expected)
-        shape = (len(expected), 1, 1)
-        self._compare(name, expected.reshape(shape), found.reshape(shape), np.full(shape, delivered))
+        for name, first in self.graph.first_scores.items():
+            shape = math.prod(self.graph.score_shapes[name]), 1, 1
+            part = slice(first, first + shape[0])
+            self.layer_names.add(name)
+            self._compare(
+                name, expected[part].reshape(shape), found[part].reshape(shape), np.full(shape, delivered)
+            )
 
     def _compare(self, name: str, expected: U8 | I32, found: U8 | I32, delivered: NDArray[np.bool_]) -> None:
         """Count the wrong elements of one node's output [C, H, W].

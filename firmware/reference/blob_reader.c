@@ -145,6 +145,7 @@ typedef struct blob {
     uint32_t max_code_bits;
     /* The other sections */
     tensor *tensors;
+    uint32_t *more_scales;    /* bits of the score scale of each output behind the first */
     const uint8_t *input_pad; /* the pad byte of each channel of tensor 0 */
     node *nodes;
 } blob;
@@ -319,8 +320,7 @@ static status read_start(blob *b) {
 }
 
 /* > **Header** (HEADER). The sections lie one after the other within the blob, their sizes are multiples of
- * > four. `n_tensors` equals `n_nodes` and is at least 1, `max_code_bits` is at most 12, `score_scale` is
- * > positive and finite.
+ * > four. `n_tensors` is 1 to `n_nodes`, `max_code_bits` is at most 12, `score_scale` is positive and finite.
  *
  * > | 16 | 8 | uint64 | `topology_hash` | first 8 bytes of the SHA-256 of the topology section |
  * > | 24 | 4 | uint32 | `topology_offset` | 64 |
@@ -330,9 +330,9 @@ static status read_start(blob *b) {
  * > | 40 | 4 | uint32 | `layers_offset` | start of the first layer section |
  * > | 44 | 2 | uint16 | `n_tensors` | uint8 tensors, the input included |
  * > | 46 | 2 | uint16 | `n_nodes` | nodes, which is the number of layer sections |
- * > | 48 | 4 | uint32 | `n_scores` | int32 scores |
+ * > | 48 | 4 | uint32 | `n_scores` | int32 scores, of all outputs |
  * > | 52 | 4 | uint32 | `max_filter_entries` | most non-zero weights in one output channel of any layer |
- * > | 56 | 4 | float32 | `score_scale` | real value of one unit of a score |
+ * > | 56 | 4 | float32 | `score_scale` | real value of one unit of a score of the first output |
  * > | 60 | 2 | uint16 | `max_code_bits` | longest code of any table, at most 12 |
  */
 static status read_header(blob *b) {
@@ -354,7 +354,7 @@ static status read_header(blob *b) {
     if (b->topology_offset != HEADER_BYTES || b->tensors_offset != tensors || b->layers_offset != layers)
         return HEADER;
     if (b->topology_bytes % 4 != 0 || b->tensors_bytes % 4 != 0 || layers > b->size) return HEADER;
-    if (b->n_tensors != b->n_nodes || b->n_nodes == 0) return HEADER;
+    if (b->n_tensors == 0 || b->n_tensors > b->n_nodes) return HEADER;
     if (b->max_code_bits > MAX_CODE_BITS || !is_scale(b->score_scale)) return HEADER;
     return OK;
 }
@@ -441,13 +441,14 @@ static status check_node_topology(const node *n) {
  * > | 20 | 2 | uint16 | `out_channels` | CONV, UPSAMPLE: output channels; else 0 |
  * > | 22 | 2 | uint16 | `groups` | CONV; else 0 |
  *
- * > a node has a kind, flags, inputs and fields as its kind has them, and reads only the input and earlier
- * > nodes (TOPOLOGY).
+ * > a node has a kind, flags, inputs and fields as its kind has them, and reads only the input and tensors of
+ * > earlier nodes (TOPOLOGY).
  *
  * > Tensor 0 is the input; tensor i+1 is the output of node i
  *
  * Moves *at behind the node's indices; the section ends at end. */
-static status read_node_topology(node *n, uint32_t number, const uint8_t **at, const uint8_t *end) {
+static status read_node_topology(node *n, uint32_t number, uint32_t n_tensors, const uint8_t **at,
+                                 const uint8_t *end) {
     const uint8_t *p = *at;
     if (end - p < NODE_TOPOLOGY_BYTES) return HEADER;
     n->kind = u8(p + 0);
@@ -472,7 +473,7 @@ static status read_node_topology(node *n, uint32_t number, const uint8_t **at, c
     n->inputs = memory(n->n_inputs, sizeof *n->inputs);
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         n->inputs[i] = u16(indices + 2 * i);
-        if (n->inputs[i] > number) return TOPOLOGY;
+        if (n->inputs[i] > number || n->inputs[i] >= n_tensors) return TOPOLOGY;
     }
     *at = indices + 2 * even;
     return OK;
@@ -498,34 +499,39 @@ static status read_topology(blob *b) {
     }
     if (channels > (uint64_t)1 << 22) return TOPOLOGY;
     for (uint32_t i = 0; i < b->n_nodes; i++)
-        CHECK(read_node_topology(&b->nodes[i], i, &at, end));
+        CHECK(read_node_topology(&b->nodes[i], i, b->n_tensors, &at, end));
     return at == end ? OK : HEADER;
 }
 
 /* ---- 4: the tensors --------------------------------------------------------------------------------- */
 
-/* > tensors one TensorScale per tensor, then the pad byte of each channel of tensor 0 (the input), padded
- * > with zeros to a multiple of four
+/* > tensors one TensorScale per tensor, one for the scores of each output behind the first, then the pad byte
+ * > of each channel of tensor 0 (the input), padded with zeros to a multiple of four
  *
- * > Meaning of a tensor's bytes: value = scale * (byte - zero_point).
+ * > Meaning of a tensor's bytes: value = scale * (byte - zero_point); of a score: scale * score.
  *
  * > | 0 | 4 | float32 | `scale` | real value of one step |
- * > | 4 | 1 | uint8 | `zero_point` | byte that means 0.0, and that padding reads (but see tensor 0) |
- * > | 5 | 1 | uint8 | `reserved0` | 0 |
- * > | 6 | 2 | uint16 | `reserved1` | 0 |
+ * > | 4 | 1 | uint8 | `zero_point` | byte that means 0.0, and that padding reads (but see tensor 0); of
+ * scores 0 | > | 5 | 1 | uint8 | `reserved0` | 0 | > | 6 | 2 | uint16 | `reserved1` | 0 |
  *
- * > **Tensors** (HEADER). The section has the size of its records, reserved fields and padding are zero,
- * > scales are positive and finite. */
+ * > **Tensors** (HEADER). The section has the size of its records, reserved fields, padding and the zero
+ * points > of scores are zero, scales are positive and finite. */
 static status read_tensors(blob *b) {
     const uint8_t *p = b->bytes + b->tensors_offset;
     uint32_t channels = b->tensors[0].channels;
-    uint32_t used = b->n_tensors * TENSOR_SCALE_BYTES + channels, padded = (used + 3) / 4 * 4;
+    uint32_t used = b->n_nodes * TENSOR_SCALE_BYTES + channels, padded = (used + 3) / 4 * 4;
     if (b->tensors_bytes != padded || !all_zero(p + used, padded - used)) return HEADER;
-    for (uint32_t i = 0; i < b->n_tensors; i++, p += TENSOR_SCALE_BYTES) {
-        tensor *t = &b->tensors[i];
-        t->scale = u32(p + 0);
-        t->zero_point = u8(p + 4);
-        if (!is_scale(t->scale) || u8(p + 5) != 0 || u16(p + 6) != 0) return HEADER;
+    b->more_scales = memory(b->n_nodes - b->n_tensors, sizeof *b->more_scales);
+    for (uint32_t i = 0; i < b->n_nodes; i++, p += TENSOR_SCALE_BYTES) {
+        uint32_t scale = u32(p + 0), zero_point = u8(p + 4);
+        if (!is_scale(scale) || u8(p + 5) != 0 || u16(p + 6) != 0) return HEADER;
+        if (i < b->n_tensors) {
+            b->tensors[i].scale = scale;
+            b->tensors[i].zero_point = zero_point;
+        } else {
+            b->more_scales[i - b->n_tensors] = scale;
+            if (zero_point != 0) return HEADER;
+        }
     }
     b->input_pad = p;
     return OK;
@@ -1171,23 +1177,27 @@ static int accumulator_fits(const blob *b, const node *n) {
     return fits(-zero_point * times, (255 - zero_point) * times);
 }
 
-/* > **Network**, node by node. The last node, and no other, is a SCORES or a CONV with RAW.
+/* > **Network**, node by node. The last nodes, one for each output, and no other, are a SCORES or a CONV with
+ * > RAW.
  *
  * > No accumulator can leave 32 bits (LAYER).
  *
- * > (the scores of the last node are no tensor).
+ * > The last nodes make scores, which are no tensors: one node for each output, whose scores lie one behind
+ * the > other. So there are n_nodes - n_tensors + 1 outputs, mostly one.
  *
- * > **Scores** (HEADER). `n_scores` is the number of elements of the last node's output. */
+ * > **Scores** (HEADER). `n_scores` is the number of elements that the nodes that make scores make. */
 static status check_nodes(const blob *b, uint8_t *joined) {
-    uint64_t shape[3] = {0, 0, 0};
+    uint64_t shape[3] = {0, 0, 0}, n_scores = 0;
     joined[0] = 1; /* the input */
     for (uint32_t i = 0; i < b->n_nodes; i++) {
         const node *n = &b->nodes[i];
-        int last = i == b->n_nodes - 1;
+        int last = i + 1 >= b->n_tensors;
         int scores = n->kind == SCORES || (n->kind == CONV && (n->flags & RAW) != 0);
         if (scores != last) return TOPOLOGY;
         CHECK(find_shape(b, n, shape));
-        if (!last) {
+        if (last) {
+            n_scores += shape[0] * shape[1] * shape[2];
+        } else {
             const tensor *output = &b->tensors[i + 1];
             if (shape[0] != output->channels || shape[1] != output->height || shape[2] != output->width)
                 return TOPOLOGY;
@@ -1196,7 +1206,7 @@ static status check_nodes(const blob *b, uint8_t *joined) {
         }
         if (!accumulator_fits(b, n)) return LAYER;
     }
-    return shape[0] * shape[1] * shape[2] == b->n_scores ? OK : HEADER;
+    return n_scores == b->n_scores ? OK : HEADER;
 }
 
 static status check_network(const blob *b) {
@@ -1238,7 +1248,7 @@ static void release_blob(blob *b) {
         free(n->inputs), free(n->levels), free(n->mults), free(n->shifts);
         free(n->bias), free(n->tables), free(n->weights);
     }
-    free(b->nodes), free(b->tensors);
+    free(b->nodes), free(b->tensors), free(b->more_scales);
 }
 
 /* ---- Printing --------------------------------------------------------------------------------------- */
@@ -1305,6 +1315,8 @@ static void print_blob(const blob *b) {
         printf("tensor %u channels %u height %u width %u scale %.9g zero_point %u\n", i, t->channels,
                t->height, t->width, as_float(t->scale), t->zero_point);
     }
+    for (uint32_t i = 0; i < b->n_nodes - b->n_tensors; i++)
+        printf("output %u scale %.9g\n", i + 1, as_float(b->more_scales[i]));
     print_bytes("pad", b->input_pad, b->tensors[0].channels);
     for (uint32_t i = 0; i < b->n_nodes; i++) {
         const node *n = &b->nodes[i];

@@ -91,7 +91,7 @@ typedef struct dcg_packing {
 typedef struct dcg_node {
     dcg_kernel kernel;  /* NULL where nothing is left to compute: Concat, whose inputs lie side by side */
     uint16_t inputs[2]; /* tensor indices; both the same for one input */
-    uint16_t output;    /* tensor index; 0 where the node makes the scores */
+    uint16_t output;    /* tensor index; 0 where the node makes scores */
     uint8_t kind;       /* DCG_KIND_... */
     uint8_t flags;      /* DCG_TOPOLOGY_... */
     uint8_t kernel_h, kernel_w;  /* rows and columns of a window, of convolution and pooling */
@@ -138,6 +138,8 @@ typedef struct dcg_plan {
     const dcg_tensor *tensors; /* [n_tensors], the picture first */
     const dcg_node *nodes;     /* [n_nodes], in the blob's order */
     const dcg_step *steps;     /* [n_steps], in execution order: each after those whose rows it reads */
+    const uint32_t *outputs;   /* of each output its first score's index; the last nodes, one an output, make
+                                * the scores. NULL where there is one output */
 } dcg_plan;
 
 /* ---- The net: one running instance ---- */

@@ -35,7 +35,8 @@ static dcg_status check_map(const uint8_t *blob, const dcg_network *network) {
         dcg_header_n_scores(blob) != network->n_scores)
         return DCG_ERR_HEADER;
     uint32_t pad_bytes = (network->input_channels + 3u) & ~3u;
-    uint32_t scale_bytes = (uint32_t)DCG_TENSOR_SCALE_BYTES * network->n_tensors;
+    /* A node has a tensor, or the scores of an output; those of the first one take the picture's place. */
+    uint32_t scale_bytes = (uint32_t)DCG_TENSOR_SCALE_BYTES * network->n_nodes;
     return tensors_bytes == scale_bytes + pad_bytes ? DCG_OK : DCG_ERR_HEADER;
 }
 

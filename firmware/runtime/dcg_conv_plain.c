@@ -101,7 +101,7 @@ static void store_scores(const dcg_job *job, const dcg_conv_record *record, uint
                          const uint32_t *row) {
     (void)record;
     const dcg_node *node = job->node;
-    int32_t *scores = job->net->scores + ((size_t)o * node->out_height + y) * node->out_width;
+    int32_t *scores = dcg_scores_of(job) + ((size_t)o * node->out_height + y) * node->out_width;
     for (uint32_t x = 0; x < node->out_width; x++)
         scores[x] = dcg_signed(row[x]);
 }

@@ -106,6 +106,9 @@ const dcg_tensor *dcg_input(const dcg_job *job, uint32_t which);
 const uint8_t *dcg_input_row(const dcg_job *job, uint32_t which, uint32_t channel, uint32_t row);
 uint8_t *dcg_output_row(const dcg_job *job, uint32_t channel, uint32_t row);
 
+/* The first score of the output whose scores the node makes. */
+int32_t *dcg_scores_of(const dcg_job *job);
+
 /* Whether rows first .. first + count - 1 lie one behind the other in the tensor's ring of rows. */
 static inline int dcg_unbroken(const dcg_tensor *t, uint32_t first, uint32_t count) {
     return first % t->rows + count <= t->rows;

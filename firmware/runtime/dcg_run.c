@@ -19,6 +19,12 @@ uint8_t *dcg_output_row(const dcg_job *job, uint32_t channel, uint32_t row) {
     return job->net->arena + row_offset(&job->net->plan->tensors[job->node->output], channel, row);
 }
 
+int32_t *dcg_scores_of(const dcg_job *job) {
+    const dcg_plan *plan = job->net->plan;
+    if (!plan->outputs) return job->net->scores;
+    return job->net->scores + plan->outputs[job->node - &plan->nodes[plan->n_tensors - 1]];
+}
+
 uint8_t dcg_zero_point(const dcg_net *net, uint16_t tensor) {
     return dcg_tensor_scale_zero_point(net->tensors + (size_t)tensor * DCG_TENSOR_SCALE_BYTES);
 }
@@ -26,7 +32,7 @@ uint8_t dcg_zero_point(const dcg_net *net, uint16_t tensor) {
 uint8_t dcg_pad_byte(const dcg_job *job, uint32_t channel) {
     const dcg_net *net = job->net;
     if (job->node->inputs[0] != 0) return dcg_zero_point(net, job->node->inputs[0]);
-    return net->tensors[(size_t)net->plan->n_tensors * DCG_TENSOR_SCALE_BYTES + channel];
+    return net->tensors[(size_t)net->plan->n_nodes * DCG_TENSOR_SCALE_BYTES + channel];
 }
 
 dcg_requant dcg_requant_of(const dcg_job *job, uint16_t mult, uint8_t shift) {

@@ -50,15 +50,16 @@ static int32_t sum_rows(const dcg_job *job, uint32_t channel) {
 dcg_status dcg_scores(const dcg_job *job) {
     const dcg_tensor *in = dcg_input(job, 0);
     int32_t zero_point = dcg_zero_point(job->net, job->node->inputs[0]);
+    int32_t *const first = dcg_scores_of(job);
     for (uint32_t c = 0; c < in->channels; c++) {
         if ((job->node->flags & DCG_TOPOLOGY_RAW) != 0) {
-            int32_t *score = &job->net->scores[c];
+            int32_t *score = &first[c];
             if (job->first_row == 0) *score = 0;
             *score += sum_rows(job, c) - zero_point * (int32_t)(in->width * job->n_rows);
             continue;
         }
         for (uint32_t y = job->first_row; y < job->first_row + job->n_rows; y++) {
-            int32_t *scores = job->net->scores + ((size_t)c * in->height + y) * in->width;
+            int32_t *scores = first + ((size_t)c * in->height + y) * in->width;
             const uint8_t *row = dcg_input_row(job, 0, c, y);
             for (uint32_t x = 0; x < in->width; x++)
                 scores[x] = row[(size_t)x * in->pixel_stride] - zero_point;

@@ -45,19 +45,23 @@ def bits(graph: Graph) -> float:
 
 
 def evidence(
-    graph: Graph | None = None, kind: OutputKind = "classes", pictures: int = 12, **changes: object
+    graph: Graph | None = None,
+    kind: OutputKind = "classes",
+    pictures: int = 12,
+    measured: int = 24,
+    **changes: object,
 ) -> Evidence:
-    """Evidence for a network, 24 measured and some held-out ``pictures`` of noise; ``changes`` replace its fields.
+    """Evidence for a network, ``measured`` and held-out ``pictures`` of noise; ``changes`` replace its fields.
 
     kind : what its outputs are
 
     A trial measures scores with float activations and estimates the bytes by ``bits``.
     """
     graph = graph or net()
-    x = np.random.default_rng(1).normal(size=(24 + pictures, *graph.inputs[0].shape)).astype(np.float32)
-    reference = FloatRunner(graph).run(x[24:])
+    x = np.random.default_rng(1).normal(size=(measured + pictures, *graph.inputs[0].shape)).astype(np.float32)
+    reference = FloatRunner(graph).run(x[measured:])
     metric = metric_of(reference, kind)
-    divergence = Divergence(graph, x[24:], metric)
+    divergence = Divergence(graph, x[measured:], metric)
 
     def trial(candidate: Graph) -> Trial:
         _, scores = divergence.outputs(
@@ -66,7 +70,7 @@ def evidence(
         return trial_of(round(bits(candidate) / 8), metric, reference, scores, 1.0, None)
 
     classes = reference.shape[1] if kind == "classes" else 0
-    return replace(Evidence(x[:24], x[24:], lambda *_: None, trial, metric, classes), **changes)
+    return replace(Evidence(x[:measured], x[measured:], lambda *_: None, trial, metric, classes), **changes)
 
 
 def density(graph: Graph) -> float:

@@ -115,9 +115,15 @@ def test_an_input_that_feeds_a_pool_gets_a_convolution_in_front():
 def test_models_that_do_not_fit_the_pictures_are_refused():
     with pytest.raises(ConfigError, match="preprocess: caffe delivers 3 channels, the network takes 1"):
         canonical(net(Node("m", MaxPool((2, 2), (1, 1)), ("x",)), channels=1), preset("caffe"))
-    g = net(Node("a", Clip(), ("x",)), Node("b", Clip(), ("x",)))
-    with pytest.raises(UnsupportedError, match="net: has 1 inputs and 2 outputs"):
-        canonical(Graph(g.name, g.inputs, g.nodes, ("a", "b")), PRE)
+    two = Input("x", (3, 6, 6)), Input("z", (3, 6, 6))
+    with pytest.raises(UnsupportedError, match="net: has 2 inputs and 1 outputs"):
+        canonical(Graph("net", two, (Node("a", Clip(), ("x",)),), ("a",)), PRE)
+
+
+def test_a_flattened_output_of_what_is_an_output_too_stays_one_of_its_own():
+    nodes = Node("m", MaxPool((2, 2), (1, 1)), ("x",)), Node("f", Flatten(), ("m",))
+    g = canonical(Graph("net", (Input("x", (3, 6, 6)),), nodes, ("m", "f")), PRE)
+    assert g.outputs == ("m", "f") and g.by_name["f"].op == Clip(-np.inf, np.inf)
 
 
 def test_levels_need_one_deviation_for_all_channels():

@@ -221,7 +221,7 @@ def test_few_held_out_pictures_allow_less(pictures: int, share: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "loss", "changes"), [(2, 0.011, 0.01), (100, 0.011, 0.01), (1000, 0.11, 0.2512)]
+    ("classes", "loss", "changes"), [(2, 0.011, 0.025), (100, 0.011, 0.025), (1000, 0.11, 0.25)]
 )
 def test_limits_of_many_classes_grow_with_their_number(classes: int, loss: float, changes: float) -> None:
     parts = Goal("fidelity", 1.0).parts(replace(OF_CLASSES, classes=classes))
@@ -229,25 +229,25 @@ def test_limits_of_many_classes_grow_with_their_number(classes: int, loss: float
 
 
 def test_a_count_of_changes_may_be_above_the_limit_by_what_chance_adds() -> None:
-    """Of 200 pictures with an expected share of 1 %, 2.6 % change once in a hundred times, and one picture more
+    """Of 200 pictures with an expected share of 2.5 %, 5.1 % change once in a hundred times, and one picture more
     is allowed."""
-    few = replace(OF_CLASSES, classes=10, loss=0.001, expected_changes=0.01)
-    for agreement, meets in ((0.97, True), (0.965, False)):
+    few = replace(OF_CLASSES, classes=10, loss=0.001, expected_changes=0.025)
+    for agreement, meets in ((0.945, True), (0.94, False)):
         (verdict,) = judged([made(replace(few, agreement=agreement), of_error=None)], Goal("fidelity", 1.0))
         assert verdict.meets == meets
-    (verdict,) = judged([made(replace(few, expected_changes=0.02), of_error=None)], Goal("fidelity", 1.0))
+    (verdict,) = judged([made(replace(few, expected_changes=0.05), of_error=None)], Goal("fidelity", 1.0))
     assert not verdict.meets and verdict.strain == pytest.approx(math.log(2))
 
 
 def test_the_strain_is_that_of_the_tightest_limit() -> None:
-    trial = replace(OF_CLASSES, classes=10, loss=0.0055, expected_changes=0.02)
+    trial = replace(OF_CLASSES, classes=10, loss=0.0055, expected_changes=0.05)
     (verdict,) = judged([made(trial, of_error=None)], Goal("fidelity", 1.0))
     assert verdict.strain == pytest.approx(math.log(2)) and not verdict.meets
     assert Goal("fidelity", 1.0).figure(trial) == pytest.approx(2)
 
 
-@pytest.mark.parametrize(("pictures", "limit"), [(1000, 0.3), (100, 0.5), (50, 1.0)])
-def test_the_accuracy_that_is_expected_to_be_lost_is_three_tenths_of_a_point_or_half_a_picture(
+@pytest.mark.parametrize(("pictures", "limit"), [(1000, 0.3), (100, 1.0), (50, 2.0)])
+def test_the_accuracy_that_is_expected_to_be_lost_is_three_tenths_of_a_point_or_one_picture(
     pictures: int, limit: float
 ) -> None:
     trial = replace(OF_CLASSES, pictures=pictures, top1_drop=0.4, expected_drop=(0.2, 0.4))

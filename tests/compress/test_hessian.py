@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dcgen.compress.hessian import DAMPING, observe, patches, rows
+from dcgen.compress.hessian import DAMPING, MOST_SHRINKAGE, observe, patches, rows, shrinkage
 from dcgen.compress.sections import Mirrored, Room, Walk, cut, groups
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.graph import Add, Clip, Concat, Conv, Graph, Input, Node, Weight
@@ -98,10 +98,13 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     _, h, w = g.shapes["o"]
     one, two = (patches(s.astype(np.float32), op, np.arange(h * w), w)[0].astype(np.float64) for s in seen)
     covariance = np.cov(two.T, bias=True)
-    damping = DAMPING * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
-    np.testing.assert_allclose(m.hessian[0], covariance + damping, rtol=1e-3, atol=1e-4)
+    (drawn,) = shrinkage(covariance[None], len(two))
+    share = max(DAMPING, drawn / (1 - drawn))
+    damping = share * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    scale = (1 + DAMPING) / (1 + share)
+    np.testing.assert_allclose(m.hessian[0], scale * (covariance + damping), rtol=1e-3, atol=1e-4)
     cross = (one - one.mean(0)).T @ (two - two.mean(0)) / len(one)
-    np.testing.assert_allclose(m.cross[0], cross + damping, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(m.cross[0], scale * (cross + damping), rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(m.mean[0], two.mean(0), rtol=1e-3, atol=1e-4)
     # On the quantized network's inputs, the targets come closer to the float outputs than the float weights do.
     wanted = one @ rows(op)[0].T
@@ -113,6 +116,22 @@ def test_both_networks_are_seen_with_and_without_kept_tensors(kept, monkeypatch)
     # The bias keeps the mean output.
     bias = m.bias(op, m.targets(op))
     np.testing.assert_allclose((two @ m.targets(op)[0].T).mean(0) + bias, wanted.mean(0) + op.bias, atol=1e-3)
+
+
+@pytest.mark.parametrize("samples", [10, 20, 40])
+def test_a_covariance_of_few_samples_is_closer_to_the_true_one_when_it_is_drawn_towards_the_identity(samples):
+    rng = np.random.default_rng(0)
+    true = np.diag(1 / np.arange(1, 41.0))
+    found = np.cov(rng.normal(size=(samples, 40)) @ np.sqrt(true), rowvar=False, bias=True)
+    (share,) = shrinkage(found[None], samples)
+    drawn = (1 - share) * found + share * np.trace(found) / 40 * np.eye(40)
+    assert np.linalg.norm(drawn - true) < np.linalg.norm(found - true)
+
+
+def test_of_many_samples_and_of_inputs_that_never_change_nothing_is_drawn():
+    found = np.stack([np.diag(1 / np.arange(1, 41.0)), np.zeros((40, 40)), np.eye(40)])
+    many, still, alike = shrinkage(found, 200_000)
+    assert many < 1e-3 and still == 0 and alike == MOST_SHRINKAGE
 
 
 def test_mirror_images_are_seen_like_further_pictures():

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcgen.compress.share import existing, initial, kmeans, share
+from dcgen.compress.share import existing, initial, kmeans, of_channels, share
 
 RNG = np.random.default_rng(0)
 W = RNG.laplace(size=(8, 4, 3, 3)).astype(np.float32)
@@ -53,3 +53,22 @@ def test_existing_levels_are_found_exactly_or_not_at_all():
     np.testing.assert_array_equal(found.values(), levels.values())
     assert found.codebook[0] == 0 and len(found.codebook) == len(levels.codebook)
     assert existing(RNG.normal(size=(10, 10, 3, 3)).astype(np.float32)) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(-127, 127), (-128, 127), (-40, 215)]))
+def test_integers_with_a_scale_for_each_channel_are_found(seed, limits):
+    """Of signed integers, and of unsigned ones whose zero point is taken off; a channel may be empty."""
+    rng = np.random.default_rng(seed)
+    integers = rng.integers(limits[0], limits[1] + 1, (6, 4, 3, 3))
+    integers[2] = 0
+    scales = rng.uniform(1e-4, 1.0, 6)
+    values = integers.astype(np.float32) * scales.astype(np.float32).reshape(-1, 1, 1, 1)
+    found = of_channels(values)
+    assert found is not None and found.step == 1 and len(found.codebook) <= 256
+    np.testing.assert_allclose(found.values(), values, rtol=1e-6)
+    full = [o for o in range(6) if np.gcd.reduce(integers[o].ravel()) == 1]
+    np.testing.assert_allclose(found.channel_scale[full], scales[full], rtol=1e-6)
+
+
+def test_real_weights_are_no_integers_of_channels():
+    assert of_channels(W) is None

@@ -71,7 +71,7 @@ def test_shares_are_of_bytes_that_will_not_be_zero() -> None:
 def test_each_target_gets_the_network_that_is_cheaper_on_it() -> None:
     found = {}
     for target in (SOFTWARE, ULX3S_85F):
-        seen = evidence(net(), pictures=100, work=work_of_weights(net(), target, {}), weighed=True)
+        seen = evidence(net(), pictures=100, measured=800, work=work_of_weights(net(), target, {}), weighed=True)
         found[target.name] = recipe("second-order", {"max_kl": 2e-3, "work": 4}).apply(net(), seen)
         assert seen.trial(found[target.name]).mean_kl <= 2e-3
 
@@ -90,11 +90,12 @@ def test_a_density_costs_the_most_where_a_weight_has_the_most_to_do(density: flo
     per_weight = work_per_weight(net(), SOFTWARE, {})
     made = []
     for work in ({}, work_of_weights(net(), SOFTWARE, {})):
-        quantizer = recipe("second-order", {"density": density}).quantizer(net(), evidence(net(), work=work))
+        seen = evidence(net(), measured=800, work=work)
+        quantizer = recipe("second-order", {"density": density}).quantizer(net(), seen)
         price = first_price(quantizer, lambda sketch: sketch.loss > 1e-3)
         found = attempt(quantizer, Surcharge(quantizer, density), price, "trying").graph
         counts = {n.name: int(np.count_nonzero(c.weight.values)) for n, c in found.convs()}
         share = sum(counts.values()) / sum(c.weight.values.size for _, c in found.convs())
         assert 0.95 * density <= share <= density
         made.append(sum(per_weight[name] * count for name, count in counts.items()))
-    assert made[1] < 0.95 * made[0]
+    assert made[1] < 0.97 * made[0]

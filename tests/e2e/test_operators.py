@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from dcgen.ir.runner import FloatRunner
 from dcgen.pictures import explicit
 from dcgen.quant.execute import execute
 from dcgen.quant.lower import lower
-from dcgen.quant.qgraph import QGraph
+from dcgen.quant.qgraph import QConv, QGraph
 from dcgen.quant.ranges import calibrate
 from dcgen.quant.scales import with_copies
 from tests.firmware.build import Program
@@ -30,7 +31,7 @@ PRE = {
     4: explicit("as-is", (127.5,) * 4, (64.0,) * 4, "squash", None, 16),
 }
 CASES = ("act_hardswish", "act_leakyrelu", "squeeze_excite", "globalmax", "dilated")
-CASES += ("sigmoid_head", "max", "four_channels")
+CASES += ("sigmoid_head", "max", "four_channels", "two_heads")
 ERROR = 0.04
 """Root mean square of the error of the scores, relative to their own spread, where all weights keep 255 levels and
 this is more than one step of the scores."""
@@ -54,8 +55,13 @@ def goes_through_every_stage(graph: Graph, folder: Path) -> QGraph:
     found, reference = compiled(graph, pictures)
     expected: dict[str, np.ndarray] = {}
     scores = execute(found, pictures, expected)
-    error = np.sqrt(np.mean((scores * found.score_scale - reference) ** 2))
-    assert error <= max(ERROR * reference.std(), found.score_scale), (error, reference.std())
+    start = 0
+    for size, scale in zip(map(prod, found.score_shapes.values()), found.score_scales, strict=True):
+        wanted, given = (x[:, start : start + size] for x in (reference, scores * found.scales))
+        error = np.sqrt(np.mean((given - wanted) ** 2))
+        assert error <= max(ERROR * wanted.std(), scale), (error, wanted.std())
+        start += size
+    assert start == reference.shape[1]
     tensors, run = Program(folder, found).trace(pictures)
     np.testing.assert_array_equal(run, scores)
     for name, tensor in tensors.items():
@@ -98,10 +104,13 @@ class Writer:
         bias = self.rng.normal(size=outputs) / 4
         return self.add("Conv", source, self.constant(weight), self.constant(bias), **attributes)
 
-    def model(self, opset: int = 18, shape: tuple[int, ...] = (3, 16, 16)) -> onnx.ModelProto:
+    def model(
+        self, opset: int = 18, shape: tuple[int, ...] = (3, 16, 16), outputs: Sequence[str] = ()
+    ) -> onnx.ModelProto:
+        """The model; its outputs are the last tensor where none are named."""
         x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])
-        y = helper.make_tensor_value_info(self.last, TensorProto.FLOAT, None)
-        graph = helper.make_graph(self.nodes, "net", [x], [y], self.constants)
+        ys = [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in outputs or (self.last,)]
+        graph = helper.make_graph(self.nodes, "net", [x], ys, self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
 
 
@@ -267,3 +276,41 @@ def test_planes_are_enlarged(tmp_path: Path) -> None:
     w.add("Resize", w.last, "", scales, mode="linear")
     found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
     assert [type(n.op).__name__ for n in found.nodes].count("QUpsample") == 2
+
+
+def shuffled(w: Writer, groups: int) -> str:
+    """A shuffle of 12 channels on planes of 8x8."""
+    w.add("Reshape", w.last, w.constant([0, groups, 12 // groups, 8, 8], np.int64))
+    w.add("Transpose", perm=[0, 2, 1, 3, 4])
+    return w.add("Reshape", w.last, w.constant([0, 12, 8, 8], np.int64))
+
+
+def test_a_split_a_shuffle_and_a_crop(tmp_path: Path) -> None:
+    """Units of ShuffleNet v2 and of ShuffleNet, and the middle of the planes; copies are exact."""
+    w = Writer()
+    w.conv("x", 3, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("Relu")
+    for _ in range(2):
+        w.add("Split", w.last, w.constant([6, 6], np.int64), axis=1)
+        left, right = w.last, f"{w.last}.right"
+        w.nodes[-1].output.append(right)
+        w.add("Concat", left, w.conv(right, 6, 6, 3, pads=[1, 1, 1, 1]), axis=1)
+        shuffled(w, 2)
+    w.conv(w.last, 12, 12, 1, group=3)
+    w.conv(shuffled(w, 3), 12, 12, 1, group=3)
+    cut = [w.constant(numbers, np.int64) for numbers in ([1, 2], [-2, 8], [2, 3], [1, 2])]
+    w.add("Slice", w.last, *cut)
+    w.add("GlobalAveragePool", w.add("Gather", w.last, w.constant([7, 2, 2, 11], np.int64), axis=1))
+    model = w.model()
+    graph = import_onnx(model, "net").graph
+    x = w.rng.normal(size=(2, 3, 16, 16)).astype(np.float32)
+    expected = ort.InferenceSession(model.SerializeToString()).run(None, {"x": x})[0].reshape(2, -1)
+    np.testing.assert_allclose(FloatRunner(graph).run(x), expected, rtol=1e-4, atol=1e-5)
+    found = goes_through_every_stage(graph, tmp_path)
+    copies = [n for n in found.nodes if isinstance(n.op, QConv) and n.op.nonzeros == len(n.op.bias)]
+    assert len(copies) == 6  # the left half of two units, what groups read twice, the crop, the gathered channels
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8)
+    tensors: dict[str, np.ndarray] = {}
+    execute(found, pictures, tensors)
+    crop = copies[-2]
+    np.testing.assert_array_equal(tensors[crop.name], tensors[crop.inputs[0]][:, :, 1:6, 2::2])

@@ -76,6 +76,7 @@ def expected_text(data: bytes) -> str:
     for i, t in enumerate(graph.tensors.values()):
         shape = "channels {} height {} width {}".format(*t.shape)
         lines.append(f"tensor {i} {shape} scale {t.scale:.9g} zero_point {t.zero_point}")
+    lines += [f"output {i} scale {scale:.9g}" for i, scale in enumerate(graph.more_scales, 1)]
     lines.append(_row("pad", graph.input.pad))
     topologies = (
         NODE_TOPOLOGY.unpack(data, at) for record, at in network_records(data) if record is NODE_TOPOLOGY

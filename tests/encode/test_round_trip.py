@@ -33,7 +33,7 @@ def assert_same(found: QGraph, expected: QGraph) -> None:
     """Assert that all fields are equal. Level indices may be permuted, so weights are compared instead of them."""
     assert found.input == expected.input
     assert found.tensors == expected.tensors
-    assert found.score_scale == expected.score_scale
+    assert found.score_scales == expected.score_scales
     for a, b in zip(found.nodes, expected.nodes, strict=True):
         assert (a.name, a.inputs, type(a.op)) == (b.name, b.inputs, type(b.op))
         for field in fields(a.op):

@@ -29,6 +29,7 @@ shapes and scales that its plan settles, sums over all layers, padding in front 
 
 OTHERWISE: dict[Pair, str] = {
     (Status.HEADER, Status.BLOB_CRC): "bytes behind blob_bytes are no defect to the runtime",
+    (Status.TOPOLOGY, Status.HEADER): "knows by its plan how many tensors there are",
     (Status.LAYER, Status.TOPOLOGY): "another kind of node is another network",
     (Status.LAYER, Status.SECTION): "finds all arrays before it looks at a constant",
     (Status.TABLE, Status.SECTION): "finds the stream before it looks at a table",

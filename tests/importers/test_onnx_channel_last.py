@@ -17,7 +17,7 @@ from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_import import import_onnx
 from dcgen.importers.onnx_order import in_order, places, reshaped, transposed
 from dcgen.ir.evaluate import evaluate
-from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool
+from dcgen.ir.graph import AvgPool, Concat, Conv, Crop, GlobalAvgPool, MaxPool, Select
 
 RNG = np.random.default_rng(3)
 FIRST, LAST = {"perm": [0, 3, 1, 2]}, {"perm": [0, 2, 3, 1]}
@@ -194,7 +194,7 @@ def test_channels_are_taken_out() -> None:
     nodes += [node("Slice", "r s e a t u"), node("Transpose", "u v", **FIRST), node("Relu", "v y")]
     constants = {"s": [4], "e": [0], "a": [-1], "t": [-2]}
     m = model(nodes, [1, 3, 4, 5], w=weights(6, 5, 1, 1), **{k: np.array(v) for k, v in constants.items()})
-    assert kinds(same(m)) == ["Conv", "Conv", "Clip"]
+    assert kinds(same(m)) == ["Conv", "Select", "Clip"]
 
 
 def test_a_transposed_output_is_refused() -> None:
@@ -203,10 +203,33 @@ def test_a_transposed_output_is_refused() -> None:
         import_onnx(model(nodes, [1, 2, 4, 4], w=weights(3, 2, 1, 1)), "m.onnx")
 
 
-def test_other_slices_are_refused() -> None:
-    m = model([node("Slice", "x s e y")], [1, 2, 4, 4], s=np.array([0, 0, 1]), e=np.array([1, 2, 4]))
-    with pytest.raises(UnsupportedError, match=r"node the_y \(Slice\): a slice of channels, and one of rows"):
+def test_slices_of_the_batch_are_refused() -> None:
+    m = model([node("Slice", "x s e y")], [2, 2, 4, 4], s=np.array([0, 0, 1]), e=np.array([1, 2, 4]))
+    said = r"node the_y \(Slice\): channels in any order, .* found other parts of the batch"
+    with pytest.raises(UnsupportedError, match=said):
         import_onnx(m, "m.onnx")
+
+
+def test_a_crop_and_a_shuffle_with_channels_last() -> None:
+    nodes = [
+        node("Transpose", "x a", **FIRST),
+        node("Conv", "a w b"),
+        node("Transpose", "b c", **LAST),
+        node("Slice", "c s e z t d"),
+        node("Reshape", "d q f"),
+        node("Transpose", "f g", perm=[0, 1, 2, 4, 3]),
+        node("Reshape", "g r h"),
+        helper.make_node("Split", ["h"], ["i", "j"], name="the_parts", axis=3),
+        node("Concat", "j i k", axis=3),
+        node("Transpose", "k l", **FIRST),
+        node("Relu", "l y"),
+    ]
+    constants = {"s": [1, 2], "e": [-1, 6], "z": [1, 2], "t": [1, 2], "q": [1, 3, 2, 2, 3], "r": [1, 3, 2, 6]}
+    m = model(nodes, [1, 5, 7, 3], w=weights(6, 3, 1, 1), **{k: np.array(v) for k, v in constants.items()})
+    imported = same(m)
+    assert kinds(imported) == ["Conv", "Crop", "Select", "Select", "Select", "Concat", "Clip"]
+    assert imported.graph.nodes[1].op == Crop((1, 3, 1), (2, 2, 2))
+    assert imported.graph.nodes[2].op == Select((0, 3, 1, 4, 2, 5))
 
 
 def test_orders_follow_numpy() -> None:

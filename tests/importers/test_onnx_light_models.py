@@ -15,19 +15,18 @@ from dcgen.ir.to_onnx import to_onnx
 
 LIGHT = Path(onnx.__file__).parent / "backend/test/data/light"
 
-CONVOLUTIONS = {"squeezenet": 26, "resnet50": 54, "densenet121": 121, "inception_v2": 70}
+CONVOLUTIONS = {"squeezenet": 26, "resnet50": 54, "densenet121": 121, "inception_v2": 70, "shufflenet": 50}
 """Convolutions with those that stand for a Gemm."""
 
 AS_SHIPPED = [
     "squeezenet",
-    *(pytest.param(n, marks=pytest.mark.slow) for n in ("resnet50", "densenet121", "inception_v2")),
+    *(pytest.param(n, marks=pytest.mark.slow) for n in ("resnet50", "densenet121", "inception_v2", "shufflenet")),
 ]
 
 REFUSED = {
     "bvlc_alexnet": r"node n2 \(LRN\): the operator is not supported",
     "zfnet512": r"node n2 \(LRN\): the operator is not supported",
     "inception_v1": r"node n3 \(LRN\): the operator is not supported",
-    "shufflenet": r"node n10 \(Conv\): reads a transposed tensor",
 }
 
 

@@ -110,6 +110,11 @@ def test_what_onnxruntime_quantizes(
     more = found - expected
     assert not expected - found
     assert more.total() == more[Clip] <= 1, "averages that calibration has seen above zero only"
+    scales = [numpy_helper.to_array(t) for t in onnx.load(after).graph.initializer if "scale" in t.name]
+    convs = {n.name for n in imported.graph.nodes if isinstance(n.op, Conv)}
+    assert len(imported.ranges) >= len(convs)
+    for low, high in imported.ranges.values():
+        assert low <= 0 <= high and any(np.isclose((high - low) / 255, s, rtol=1e-5).any() for s in scales)
     x = RNG.standard_normal((1, *SHAPE)).astype(np.float32)
     integers = outputs(onnx.load(after), x).ravel()
     real = real_outputs(imported, x).ravel()

@@ -108,7 +108,7 @@ def meaning(sound: bytes, sent: Packets, names: Sequence[str]) -> QGraph:
         name: QTensor(name, shape, 1.0, zero, pad if not i else (zero,) * shape[0])
         for i, (name, shape, zero) in enumerate(zip(names[:-1], layout.shapes, zero_points, strict=True))
     }
-    return QGraph("sent", tensors[names[0]], tensors, tuple(nodes), layout.score_scale)
+    return QGraph("sent", tensors[names[0]], tensors, tuple(nodes), layout.score_scales[0])
 
 
 def _tensors(layout: Layout, data: bytes) -> tuple[list[int], tuple[int, ...]]:

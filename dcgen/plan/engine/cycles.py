@@ -89,5 +89,5 @@ def conv_sizes(graph: QGraph) -> Iterator[tuple[int, int]]:
     """Non-zero weights and output pixels of every convolution."""
     for node in graph.nodes:
         if isinstance(node.op, QConv):
-            _, h, w = graph.tensors[node.name].shape if node.name in graph.tensors else graph.score_shape
+            _, h, w = graph.shape_of(node)
             yield int(np.count_nonzero(node.op.indices)), h * w

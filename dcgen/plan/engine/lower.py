@@ -95,7 +95,7 @@ class _Lowering:
         name = node.inputs[0]
         raw = op.requant is None
         o, per_group, _, _ = op.indices.shape
-        oh, ow = (self.graph.score_shape if raw else self.graph.tensors[node.name].shape)[1:]
+        oh, ow = self.graph.shape_of(node)[1:]
         top, left = op.pads[:2]
         stride = _needed(op.stride, (oh, ow))
         picture_pads = name == self.graph.input.name and any(op.pads)

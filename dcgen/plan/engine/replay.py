@@ -21,7 +21,7 @@ def replay_lists(graph: QGraph, plan: EnginePlan) -> Iterator[ReplayList]:
 
 def step_lists(graph: QGraph, step: Step) -> tuple[ReplayList, ...]:
     """The lists of one step: one for each output channel of a CONV, one for a POOL or SCORES, else none."""
-    tensors = (graph.input, *(graph.tensors[n.name] for n in graph.nodes[:-1]))
+    tensors = (graph.input, *(graph.tensors[n.name] for n in graph.byte_nodes))
     source = tensors[step.fields.get("tensor_in", 0)]
     match step.op:
         case Op.CONV:

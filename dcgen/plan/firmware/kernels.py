@@ -72,7 +72,7 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
     """
     op = node.op
     assert isinstance(op, QConv)
-    out_shape = graph.score_shape if op.requant is None else graph.tensors[node.name].shape
+    out_shape = graph.shape_of(node)
     weights = op.nonzeros
     positions = out_shape[2] * sum(rows * n for rows, n in steps.items())
     plain = weights * (DECODE_COST * sum(steps.values()) + PLAIN_COST * positions)

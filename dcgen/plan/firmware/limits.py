@@ -30,8 +30,9 @@ def check_limits(graph: QGraph, blob_bytes: int) -> None:
     for tensor in graph.tensors.values():
         for axis, size in zip(("channels", "rows", "columns"), tensor.shape, strict=True):
             _at_most(tensor.name, axis, size, MAX_SIZE)
-    for axis, size in zip(("score channels", "score rows", "score columns"), graph.score_shape, strict=True):
-        _at_most(graph.nodes[-1].name, axis, size, MAX_SIZE)
+    for name, shape in graph.score_shapes.items():
+        for axis, size in zip(("score channels", "score rows", "score columns"), shape, strict=True):
+            _at_most(name, axis, size, MAX_SIZE)
     _at_most(graph.name, "nodes", len(graph.nodes), MAX_NODES)
     for node in graph.nodes:
         op = node.op

@@ -72,7 +72,7 @@ class NodePlan:
     kernel : name of the C function; None for a Concat, which placement does
     kind, flags : as the blob's topology states them
     inputs : indices of two input tensors, the same twice where the node has one, 0 twice for a Concat
-    output : index of the output tensor, 0 for the scores
+    output : index of the output tensor, 0 for scores
     out_shape : (C, H, W) of the output, or of the scores before flattening
     kernel_size, stride, pads, groups : as the operator has them; zeros where it has none
     conv : a convolution's kernel and why it was chosen
@@ -315,7 +315,7 @@ def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | No
         flags=fields.flags,
         inputs=(0, 0) if placed else (index[node.inputs[0]], index[node.inputs[-1]]),
         output=output,
-        out_shape=graph.tensors[node.name].shape if output else graph.score_shape,
+        out_shape=graph.shape_of(node),
         kernel_size=(window[0], window[1]),
         stride=(window[2], window[3]),
         pads=(top, left, bottom, right),
@@ -327,9 +327,7 @@ def _node(graph: QGraph, node: QNode, index: dict[str, int], conv: ConvPlan | No
 
 def _scratch(graph: QGraph, blob: Blob, table_bits: int) -> Scratch:
     convs = [(n, n.op) for n in graph.nodes if isinstance(n.op, QConv)]
-    outputs = [
-        (graph.tensors[n.name].shape if n.name in graph.tensors else graph.score_shape)[2] for n, _ in convs
-    ]
+    outputs = [graph.shape_of(n)[2] for n, _ in convs]
     pooled = [graph.tensors[n.inputs[0]] for n in graph.nodes if isinstance(n.op, QMaxPool)]
     # Maxima of a pool's columns: a picture has all channels' bytes in a row; a pool reads up to three bytes
     # further.

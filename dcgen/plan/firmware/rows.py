@@ -9,7 +9,7 @@ def rows_of(graph: QGraph, node: QNode) -> int:
     """How many rows ``node`` computes: those of its output, or for scores that are bytes those of its input."""
     if isinstance(node.op, QScores):
         return graph.tensors[node.inputs[0]].shape[1]
-    return graph.tensors[node.name].shape[1] if node.name in graph.tensors else graph.score_shape[1]
+    return graph.shape_of(node)[1]
 
 
 def reads(op: QOp, rows: int, height: int) -> int:
