@@ -26,6 +26,7 @@ from dcgen.ir.graph import (
     Pairwise,
     Select,
     Step,
+    Upsample,
     Weight,
 )
 from dcgen.ir.ops import infer
@@ -53,7 +54,7 @@ FUNCTIONS = (
 """Functions that have a value for every number and never jump: float32 and float64 could jump at other numbers."""
 
 KINDS = ("conv", "conv", "depthwise", "max", "avg", "clip", "affine", "concat", "add", "pad")
-KINDS += ("dilated", "function", "pair", "gate", "select", "crop")
+KINDS += ("dilated", "function", "pair", "gate", "blocks", "select", "crop")
 """What a node of a random network is."""
 
 
@@ -132,13 +133,16 @@ def graphs(draw, max_nodes: int = 6, channels: int = 3):
                 push(GlobalAvgPool(), last)
                 push(Function((Step("Sigmoid"),)), f"n{len(nodes) - 1}")
                 push(Pairwise("Mul"), last, f"n{len(nodes) - 1}")
+            case "blocks":
+                pixels = stride[0] * stride[1]
+                push(Upsample(stride, c // pixels if c % pixels == 0 else c, (draw(st.integers(0, 1)), 0)), last)
             case "select":
                 chosen = rng.permutation(c) if draw(st.booleans()) else rng.integers(0, c, draw(st.integers(1, 9)))
                 push(Select(tuple(chosen.tolist())), last)
             case "crop":
                 push(Crop(*(draw(spans(size)) for size in shapes[last][1:])), last)
             case "pad":
-                push(Pad(pads, draw(st.sampled_from([0.0, 0.5]))), last)
+                push(draw(st.sampled_from([Pad(pads), Pad(pads, 0.5), Pad(pads, edge=True)])), last)
     last = list(shapes)[-1]
     tail = draw(st.sampled_from(["none", "gap", "gemm"])) if nodes else "gemm"
     if tail == "gap":

@@ -23,6 +23,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from dcgen.quant.verify import verify
@@ -149,6 +150,10 @@ class _Draft:
         pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
         return self.add(QPad(pads, self.tensors[source].zero_point), source, like=source)
 
+    def edge(self, source: str) -> str:
+        pads = self.pick(0, 2), self.pick(0, 2), self.pick(0, 2), self.pick(0, 2)
+        return self.add(QPad(pads, 0, edge=True), source, like=source)
+
     def rescale(self, source: str) -> str:
         factor = self.pick(-65535, 65535)
         return self.add(QAdd((factor,), self.requant(255 * abs(factor))), source)
@@ -177,6 +182,15 @@ class _Draft:
 
     def look_up(self, source: str) -> str:
         return self.add(QTable(self.rng.integers(0, 256, TABLE_BYTES).astype(np.uint8)), source)
+
+    def upsample(self, source: str) -> str:
+        """Blocks that repeat a pixel or, where channels allow it, are made of several channels."""
+        c, h, w = self.tensors[source].shape
+        factor = self.pick(1, 3), self.pick(1, 3)
+        pixels = factor[0] * factor[1]
+        channels = c // pixels if c % pixels == 0 and self.draw(st.booleans()) else c
+        cut = self.pick(0, min(2, h * factor[0] - 1)), self.pick(0, min(2, w * factor[1] - 1))
+        return self.add(QUpsample(factor, channels, cut), source, like=source)
 
     def concat(self, source: str) -> str:
         left = self.rescale(source)
@@ -216,7 +230,7 @@ def qgraphs(
         draft.pad,
         draft.rescale,
         draft.residual,
-        *(() if for_engine else (draft.multiply, draft.look_up)),
+        *(() if for_engine else (draft.multiply, draft.look_up, draft.upsample, draft.edge)),
         draft.concat,
     )
     for _ in range(draft.pick(0, max_nodes)):

@@ -16,7 +16,7 @@ from dcgen.compress.functions import merge_functions, split_extremes
 from dcgen.compress.selections import fold_selections
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
-from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Op, Pad, Weight
+from dcgen.ir.graph import F64, Affine, Clip, Conv, Flatten, Function, Graph, Node, Op, Pad, Upsample, Weight
 from dcgen.ir.verify import of_one_input, verify
 
 MOST_PICTURE_CHANNELS = 4
@@ -42,6 +42,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         split_extremes,
         fold_pads,
         flatten_late,
+        before_blocks,
         fold_affines,
         merge_flattens,
         fold_selections,
@@ -60,6 +61,7 @@ def fold_pads(graph: Graph) -> Graph:
         if (
             isinstance(node.op, Pad)
             and node.op.value == 0
+            and not node.op.edge
             and node.name not in graph.outputs
             and users
             and all(isinstance(u.op, Conv) for u in users)
@@ -96,6 +98,32 @@ def _on_planes(op: Op, channels: int) -> Op | None:
     if not isinstance(op, Affine) or np.ptp(op.scale) or np.ptp(op.shift):
         return None
     return Affine(np.repeat(op.scale[:1], channels), np.repeat(op.shift[:1], channels))
+
+
+def before_blocks(graph: Graph) -> Graph:
+    """Put what each element goes through alone behind an Upsample, and nothing else reads, in front of it: there a
+    convolution takes it over, or fewer elements go through it."""
+    for name in [n.name for n in graph.nodes]:
+        node = graph.by_name[name]
+        before = graph.by_name.get(node.inputs[0])
+        if (
+            not isinstance(node.op, Affine | Clip | Function)
+            or before is None
+            or not isinstance(before.op, Upsample)
+            or graph.consumers[before.name] != (node,)
+            or before.name in graph.outputs
+        ):
+            continue
+        op = node.op
+        if isinstance(op, Affine):
+            times = graph.shapes[before.inputs[0]][0] // before.op.channels
+            op = Affine(op.scale.repeat(times), op.shift.repeat(times))
+        swapped = {
+            before.name: Node(before.name, op, before.inputs),
+            name: replace(before, name=name, inputs=(before.name,)),
+        }
+        graph = graph.with_nodes(swapped.get(n.name, n) for n in graph.nodes)
+    return graph
 
 
 def fold_affines(graph: Graph) -> Graph:

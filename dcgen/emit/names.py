@@ -23,7 +23,7 @@ OWN_WORDS = frozenset(
         placed plan plane pool port push qemu read reader records requant requantize reset row rows run
         sampled scale scores scratch section selftest semihosting set short signed stack start status
         step store stream symbol table take taps tensor tensors text topology trace uint8 unaligned
-        unbroken unit unroll unused vector version weights window word work zero""",
+        unbroken unit unroll unused upsample vector version weights window word work zero""",
     )
 )
 """First words of dcgen's own names behind ``dcg_`` and ``DCG_``, and some that it may take one day."""

@@ -35,6 +35,7 @@ from dcgen.quant.qgraph import (
     QPad,
     QScores,
     QTable,
+    QUpsample,
     Requant,
 )
 
@@ -108,7 +109,9 @@ KINDS: Final = {
         layer=("factor0", "factor1", *_REQUANT),
     ),
     Kind.PAD: KindRules(
-        "of 1 input: pads, `lo`. Its output has the input's channels; height and width grow by the pads.",
+        "of 1 input: EDGE, pads, and without EDGE `lo`. Its output has the input's channels; height and width\n"
+        "  grow by the pads.",
+        flags=TopologyFlag.EDGE,
         topology=PADS,
         layer=("lo",),
     ),
@@ -132,6 +135,13 @@ KINDS: Final = {
     Kind.TABLE: KindRules(
         f"of 1 input: its table, {TABLE_BYTES} bytes behind the NodeHeader. Its output has the input's shape.",
         body_bytes=TABLE_BYTES,
+    ),
+    Kind.UPSAMPLE: KindRules(
+        "of 1 input: stride, the rows and columns of a block; `pad_bottom` and `pad_right`, the rows and columns\n"
+        "  that are cut off at the end; `out_channels`. The input has `out_channels` channels, or `stride_h` *\n"
+        "  `stride_w` for each of them. Its output has `out_channels` channels; height and width are the input's\n"
+        "  times the stride, less what is cut off.",
+        topology=("stride_h", "stride_w", "pad_bottom", "pad_right", "out_channels"),
     ),
 }
 """What the writer fills in, the reader checks and the page states."""
@@ -180,7 +190,12 @@ def node_fields(name: str, op: QOp) -> NodeFields:
         case QTable():
             return NodeFields(Kind.TABLE, body=op.table.tobytes())
         case QPad():
-            return NodeFields(Kind.PAD, NO_FLAGS, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
+            edge = TopologyFlag.EDGE if op.edge else NO_FLAGS
+            return NodeFields(Kind.PAD, edge, _pads(op), {"lo": fits(name, "the value", op.value, 8)})
+        case QUpsample():
+            window = {"stride_h": op.factor[0], "stride_w": op.factor[1], "out_channels": op.channels}
+            cut = {"pad_bottom": op.cut[0], "pad_right": op.cut[1]}
+            return NodeFields(Kind.UPSAMPLE, NO_FLAGS, {**window, **cut})
         case QConcat():
             return NodeFields(Kind.CONCAT)
         case QScores():
@@ -255,7 +270,11 @@ def plain_op(name: str, node: NodeRecord, section: Section) -> QOp:
         case Kind.TABLE:
             return QTable(np.frombuffer(bytes(section.body), np.uint8))
         case Kind.PAD:
-            return QPad(node.pads, f["lo"])
+            edge = TopologyFlag.EDGE in node.flags
+            require(not edge or f["lo"] == 0, name, f"pads with its edge and has lo {f['lo']}", "LAYER")
+            return QPad(node.pads, f["lo"], edge)
+        case Kind.UPSAMPLE:
+            return QUpsample(node.stride, node.out_channels, node.pads[2:])
         case Kind.CONCAT:
             return QConcat()
         case Kind.SCORES:

@@ -47,8 +47,8 @@ Firmware leaves out what its plan settles (geometry) and what cannot do it harm.
 8. **Summary** (HEADER). `max_code_bits` and `max_filter_entries` are the largest of all layers, 0 if there is
    no convolution.
 9. **Network**, node by node. The last nodes, one for each output, and no other, are a SCORES or a CONV with
-   RAW. Shapes are those that the kinds make. MOVING keep scale and zero point. No tensor enters a CONCAT twice or
-   two of them, and the input enters none (TOPOLOGY). No accumulator can leave 32 bits (LAYER).
+   RAW. Shapes are those that the kinds make. MOVING keep scale and zero point. No tensor enters a
+   CONCAT twice or two of them, and the input enters none (TOPOLOGY). No accumulator can leave 32 bits (LAYER).
 10. **Scores** (HEADER). `n_scores` is the number of elements that the nodes that make scores make.
 
 A node's constants are sound (LAYER) if fields that its kind does not have are zero (`hi`: 255), `lo` is at

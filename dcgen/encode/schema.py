@@ -76,6 +76,7 @@ class TopologyFlag(IntFlag):
     CEIL = 1  # the number of windows is rounded up
     COUNT_INCLUDE_PAD = 2  # an average's divisor counts taps in the padding, too
     RAW = 4  # convolution: the accumulators are the scores; SCORES: sum over each plane
+    EDGE = 8  # a pad reads the nearest byte of the plane
 
 
 class LayerFlag(IntFlag):
@@ -168,13 +169,13 @@ NODE_TOPOLOGY = Record(
         Field("n_inputs", "H", "number of uint16 tensor indices that follow"),
         Field("kernel_h", "H", "CONV, MAX_POOL, AVG_POOL; else 0"),
         Field("kernel_w", "H", ""),
-        Field("stride_h", "H", ""),
+        Field("stride_h", "H", "also UPSAMPLE"),
         Field("stride_w", "H", ""),
         Field("pad_top", "H", "also PAD"),
         Field("pad_left", "H", ""),
-        Field("pad_bottom", "H", ""),
+        Field("pad_bottom", "H", "also PAD and UPSAMPLE"),
         Field("pad_right", "H", ""),
-        Field("out_channels", "H", "CONV: output channels; else 0"),
+        Field("out_channels", "H", "CONV, UPSAMPLE: output channels; else 0"),
         Field("groups", "H", "CONV; else 0"),
     ),
 )

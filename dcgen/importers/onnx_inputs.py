@@ -24,10 +24,11 @@ PASSED = (
 )
 """Operators on single elements, which leave the axes as they are."""
 ON_PLANES = (
-    *("AveragePool", "BatchNormalization", "Conv", "GlobalAveragePool", "GlobalMaxPool", "MaxPool"),
+    *("AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool"),
+    *("GlobalMaxPool", "MaxPool", "Resize", "SpaceToDepth"),
     *("QLinearConv", "QLinearAveragePool", "QLinearGlobalAveragePool"),
 )
-"""Operators that take (N, C, H, W)."""
+"""Operators that take (N, C, H, W), or (N, C, L) as planes of one row."""
 PICTURE_CHANNELS = (1, 3, 4)
 MOST_STEPS = 100
 
@@ -100,9 +101,9 @@ def _followed(
         elif reader.op_type not in PASSED or reader.input[0] != name:
             return None
         name = reader.output[0]
-    if len(dims) != 4 or dims[0] != batch:
+    if len(dims) not in (3, 4) or dims[0] != batch:
         return None
-    c, h, w = dims[1:]
+    c, h, w = dims[1:] if len(dims) == 4 else (dims[1], 1, dims[2])
     axes: Axes | None = onnx_order.in_order(dims)
     for before, permutation in reversed(back):
         if axes is None:
@@ -112,7 +113,9 @@ def _followed(
             if permutation is None
             else onnx_order.transposed(axes, onnx_order.inverse(permutation))
         )
-    known = (onnx_order.transposed(onnx_order.in_order((batch, c, h, w)), CHANNEL_LAST), onnx_order.in_order(own))
+    last = onnx_order.transposed(onnx_order.in_order((batch, c, h, w)), CHANNEL_LAST)
+    without = [(last[0], *rest, last[3]) for rest, size in ((last[2:3], h), (last[1:2], w)) if size == 1]
+    known = (last, *without, onnx_order.in_order(own))
     return ((c, h, w), axes) if axes in known else None
 
 

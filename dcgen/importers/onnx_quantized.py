@@ -23,7 +23,9 @@ from dcgen.importers import (
     onnx_elementwise,
     onnx_functions,
     onnx_order,
+    onnx_resampling,
     onnx_selections,
+    onnx_upsampling,
     onnx_views,
     onnx_windows,
 )
@@ -33,6 +35,8 @@ from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool
 FLOAT: Final[Mapping[str, Handler]] = {
     **onnx_elementwise.OPERATORS,
     **onnx_functions.OPERATORS,
+    **onnx_resampling.OPERATORS,
+    **onnx_upsampling.OPERATORS,
     **onnx_views.OPERATORS,
     **onnx_windows.OPERATORS,
     **onnx_selections.OPERATORS,

@@ -171,8 +171,9 @@ class Scope:
     def emit(self, call: Call, op: Op, *args: Signal, dims: Dims | None = None, suffix: str = "") -> Signal:
         """Append a node and return its output.
 
-        dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has. Where
-            it is the first input's own, elements keep the order that they have there
+        dims : the output's ONNX shape, by default the IR tensor's with as many axes as the first input has, of
+            which the third of three is all of a plane. Where it is the first input's own, elements keep the order
+            that they have there
         suffix : what is added to the ONNX node's name
         """
         order = args[0].order
@@ -192,12 +193,15 @@ class Scope:
             raise ModelError(call.where, f"is one too many, expected at most {LIMITS.nodes:,} nodes")
         self.made[name] = Node(name, op, inputs)
         self.shapes[name] = shape
-        return Signal(
-            name, dims or (self.batch, *shape)[: max(2, len(args[0].dims))], order=order, integers=integers
-        )
+        if dims is None:
+            c, h, w = shape
+            rank = len(args[0].dims)
+            dims = (self.batch, c, h * w) if rank == 3 else (self.batch, c, h, w)[: max(2, rank)]
+        return Signal(name, dims, order=order, integers=integers)
 
     def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
-        """Input ``index``, whose ONNX axes must be batch, channels(, height(, width)) of its IR tensor.
+        """Input ``index``, whose ONNX axes must be batch, channels(, height, width) of its IR tensor, or batch,
+        channels and length.
 
         rank : number of axes that it must have, None for any
         """
@@ -205,7 +209,7 @@ class Scope:
         if rank is not None and len(signal.dims) != rank:
             raise call.unsupported(
                 f"input {index} has rank {rank} where supported, found shape {signal.dims}",
-                "1-D and 3-D forms are not supported" if rank == 4 else "",
+                "forms on vectors and volumes are not supported" if rank == 4 else "",
             )
         if signal.order is not None:
             if (channels := self._shuffled(call, signal)) is None:
@@ -220,11 +224,14 @@ class Scope:
 
     def named_axes(self, call: Call, index: int = 0) -> tuple[Signal, tuple[int, ...]]:
         """Input ``index`` as planes in the IR tensor's own order, and which of (N, C, H, W) each of its axes is:
-        (0, 1, 2, 3), or (0, 2, 3, 1) where channels are last."""
+        (0, 1, 2, 3), or (0, 2, 3, 1) where channels are last. The length of (N, C, L) is the width of planes of
+        one row, or the height of planes of one column."""
         return self.named(call, call.signal(index))
 
     def named(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
         """``named_axes`` of a signal that may be no input of the node."""
+        if len(signal.dims) == 3:
+            return self._named_length(call, signal)
         if len(signal.dims) == 4 and self._plain_axis(signal) is None and self._shuffled(call, signal) is None:
             first = signal.reordered(onnx_order.transposed(signal.axes, onnx_order.TO_CHANNEL_FIRST))
             if first.order is None and self._plain_axis(first) is not None:
@@ -232,6 +239,17 @@ class Scope:
             if (channels := self._shuffled(call, first)) is not None:
                 return self._in_order(call, first, channels), onnx_order.CHANNEL_LAST
         return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
+
+    def _named_length(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
+        """``named`` of a signal of three axes."""
+        for names in ((0, 1, 3), (0, 1, 2), (0, 3, 1), (0, 2, 1)):
+            axes: list[onnx_order.Axis] = [()] * 4
+            for name, axis in zip(names, signal.axes, strict=True):
+                axes[name] = axis
+            planes = signal.reordered(tuple(axes))
+            if planes.order is None and self._plain_axis(planes) is not None:
+                return planes, names
+        return self.planes(replace(call, args=(signal,))), (0, 1, 2)
 
     def _shuffled(self, call: Call, signal: Signal) -> tuple[int, ...] | None:
         """The order in which a signal of planes has the channels of its IR tensor; None where its axes are others
@@ -273,11 +291,13 @@ class Scope:
         return signal.axes.index(axis) if plain is None and axis in signal.axes else plain
 
     def _plain_axis(self, signal: Signal) -> int | None:
-        """The ONNX axis of the channels where the axes are batch, channels(, height(, width)), else None."""
+        """The ONNX axis of the channels where the axes are batch, channels(, height, width), or batch, channels
+        and length, else None."""
         shape = self.shapes[signal.tensor]
         if signal.order is not None:
             return None
-        if signal.dims[:1] == (self.batch,) and as_shape(signal.dims[1:]) == shape:
+        row = len(signal.dims) == 3 and shape == (signal.dims[1], 1, signal.dims[2])
+        if signal.dims[:1] == (self.batch,) and (row or as_shape(signal.dims[1:]) == shape):
             return 1
         if self.batch == 1 and len(signal.dims) == 1 and as_shape(signal.dims) == shape:
             return 0  # a vector without a batch axis

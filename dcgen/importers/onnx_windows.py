@@ -7,17 +7,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
-from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
-from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
+from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
+from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
 
+SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
+"""Attributes of one number for each axis of a plane, or of two."""
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
+
+
+def on_lengths(handler: Handler) -> Handler:
+    """A handler of planes that takes (N, C, L) too: as planes of one row, or of one column where they are that."""
+
+    def handle(call: Call, scope: Scope) -> Value | tuple[Value, ...]:
+        x = call.args[0]
+        if not isinstance(x, Signal) or len(x.dims) != 3:
+            return handler(call, scope)
+        planes, names = scope.named(call, x)
+        if names[1] != 1:
+            scope.planes(call)  # which refuses channels that are last
+        row, more = names[2] == 3, dict(call.attributes)
+        for key in SPATIAL & more.keys():
+            fill = 0 if key in ("output_padding", "pads") else 1
+            more[key] = [n for value in more[key] for n in ((fill, value) if row else (value, fill))]
+        weights = [
+            np.expand_dims(a, 2 if row else 3) if isinstance(a, np.ndarray) and a.ndim == 3 else a
+            for a in call.args[1:]
+        ]
+        found = handler(replace(call, args=(planes, *weights), attributes=more), scope)
+        assert isinstance(found, Signal)
+        return scope.back(found, names)
+
+    return handle
 
 
 def conv(call: Call, scope: Scope) -> Signal:
@@ -30,9 +58,9 @@ def conv(call: Call, scope: Scope) -> Signal:
     if bias.shape != weight.shape[:1]:
         raise ModelError(call.where, f"expected a bias of shape {weight.shape[:1]}, found {bias.shape}")
     kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    if _pair(call, "kernel_shape", kernel) != kernel:
+    if pair(call, "kernel_shape", kernel) != kernel:
         raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
-    dilation = _dilation(call, kernel)
+    dilation = dilation_of(call, kernel)
     stride, pads = _window(call, scope, x, _extent(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
@@ -69,10 +97,10 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
     """
     x = call.signal()
     names: tuple[int, ...] = (0, 1)
-    if len(x.dims) == 4:
+    if len(x.dims) in (3, 4):
         x, names = scope.named_axes(call)
-        if names != onnx_order.CHANNEL_LAST:
-            raise call.unsupported(f"channels are the last axis of {x.dims} where supported")
+        if names[-1] != 1:
+            raise call.unsupported(f"channels are the last axis of {call.signal().dims} where supported")
     elif len(x.dims) == 2 and x.order is not None and x.order[:1] == onnx_order.in_order(x.dims)[:1]:
         if len(matrix) == x.dims[1]:
             call.budget.charge(2 * matrix.nbytes, f"the reordered matrix of node {call.name}")
@@ -103,10 +131,10 @@ def average_pool(call: Call, scope: Scope) -> Signal:
 def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
     """Input, kernel, stride, pads and ceil mode of a pool."""
     x = scope.planes(call, rank=4)
-    kernel = _pair(call, "kernel_shape", (0, 0))
+    kernel = pair(call, "kernel_shape", (0, 0))
     if min(kernel) < 1:
         raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
-    dilation = _dilation(call, kernel)
+    dilation = dilation_of(call, kernel)
     if dilation != (1, 1):
         raise call.unsupported(f"dilation 1 is supported, found {dilation}")
     stride, pads = _window(call, scope, x, kernel)
@@ -130,7 +158,7 @@ def reduce_max(call: Call, scope: Scope) -> Signal:
     x, names = scope.named_axes(call)
     rank, given = len(names), call.optional(1, "axes")
     axes = [] if given is None else sorted({a % rank for a in call.integers(1, "axes")})
-    if rank < 3 or sorted(names[a] for a in axes) != list(range(2, rank)):
+    if rank < 3 or {names[a] for a in axes} != set(names) - {0, 1}:
         raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
     _, height, width = scope.shapes[x.tensor]
     found = scope.back(scope.emit(call, MaxPool((height, width), (1, 1)), x), names)
@@ -145,27 +173,45 @@ def reduce_mean(call: Call, scope: Scope) -> Signal:
     axes = [] if given is None else sorted({a % max(1, rank) for a in call.integers(1, "axes")})
     if not axes and call.get("noop_with_empty_axes", 0):
         return x
-    _, height, width = scope.shapes[x.tensor]
-    gone = [factor for i in axes for factor in x.axes[i]]
-    size = math.prod(n for n, _ in gone)
-    in_planes = all(stride < height * width for _, stride in gone)
-    one_axis = gone in ([(height, width)], [(width, 1)])
-    if rank < 3 or not axes or axes[0] == 0 or not in_planes or not (size in (1, height * width) or one_axis):
-        raise call.unsupported(f"the mean over height and width is supported, found axes {axes or 'all'}")
+    sizes = scope.shapes[x.tensor]
+    steps = (sizes[1] * sizes[2], sizes[2], 1)
+    gone = _whole_axes([factor for i in axes for factor in x.axes[i]], sizes)
+    if not axes or axes[0] == 0 or gone is None:
+        raise call.unsupported(
+            f"the mean over all of channels, height or width is supported, found axes {axes or 'all'} of {x.dims}"
+        )
     kept = [() if i in axes else axis for i, axis in enumerate(x.axes)]
     if not call.get("keepdims", 1):
         kept = [axis for i, axis in enumerate(kept) if i not in axes]
-    if size == 1:
+    if not any(gone):
         return x.reordered(tuple(kept))
-    source = scope.whole(x)
-    if size == height * width:
-        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, source))
-    else:
-        kernel = (height, 1) if gone == [(height, width)] else (1, width)
-        found = scope.emit(call, AvgPool(kernel, (1, 1)), source)
-    last = min(stride for _, stride in gone)
-    closer = (tuple((n, s // size if s > last else s) for n, s in axis) for axis in kept)
-    return found.reordered(tuple(closer))
+    found, (channels, rows, columns) = scope.whole(x), gone
+    suffix = ".planes" if channels else ""
+    if (rows or columns) and (rows or sizes[1] == 1) and (columns or sizes[2] == 1):
+        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, found), suffix=suffix)
+    elif rows or columns:
+        kernel = (sizes[1], 1) if rows else (1, sizes[2])
+        found = scope.emit(call, AvgPool(kernel, (1, 1)), found, suffix=suffix)
+    if channels:
+        call.budget.charge(4 * sizes[0], f"node {call.name}", parameters=sizes[0])
+        weight = np.full((1, sizes[0], 1, 1), 1 / sizes[0], np.float32)
+        found = scope.emit(call, Conv(Weight(weight), np.zeros(1, np.float32)), found)
+
+    def closer(stride: int) -> int:
+        """A stride where the axes that are gone are of size 1."""
+        return stride // math.prod(n for n, s, g in zip(sizes, steps, gone, strict=True) if g and s < stride)
+
+    return found.reordered(tuple(tuple((n, closer(s)) for n, s in axis) for axis in kept))
+
+
+def _whole_axes(factors: Sequence[tuple[int, int]], shape: Shape) -> tuple[bool, bool, bool] | None:
+    """Which of (C, H, W) these factors of axes are, as far as they are larger than 1; None where one is a part."""
+    c, h, w = shape
+    found = []
+    for size, step in ((c, h * w), (h, w), (w, 1)):
+        found.append(size > 1 and any(s <= step and step * size <= n * s for n, s in factors))
+    whole = math.prod(size for size, one in zip(shape, found, strict=True) if one)
+    return (found[0], found[1], found[2]) if whole == math.prod(n for n, _ in factors) else None
 
 
 def _before_means(scope: Scope, x: Signal) -> Signal:
@@ -191,8 +237,8 @@ def concat(call: Call, scope: Scope) -> Signal:
 
 def pad(call: Call, scope: Scope) -> Signal:
     mode = call.get("mode", "constant")
-    if mode != "constant":
-        raise call.unsupported(f"mode constant is supported, found {mode}")
+    if mode not in ("constant", "edge"):
+        raise call.unsupported(f"modes constant and edge are supported, found {mode}")
     x, names = scope.named_axes(call)
     amounts = call.integers(1, "pads")
     value = call.scalar(2, "value", 0.0)
@@ -208,7 +254,9 @@ def pad(call: Call, scope: Scope) -> Signal:
     pads = (begin.get(2, 0), begin.get(3, 0), end.get(2, 0), end.get(3, 0))
     before, after = begin.get(1, 0), end.get(1, 0)
     fill = call.parameter(value, "value").item()
-    if (before or after) and fill:
+    if mode == "edge" and not before and not after:
+        return scope.back(scope.emit(call, Pad(pads, edge=True), x), names)
+    if (before or after) and (fill or mode == "edge"):
         raise call.unsupported(f"padding of channels with 0 is supported, found {fill:g}")
     channels = range(scope.shapes[x.tensor][0])
     if not before and not after:
@@ -229,7 +277,7 @@ def _select(call: Call, scope: Scope, x: Signal, channels: Sequence[int | None])
     return scope.emit(call, Conv(Weight(weight), np.zeros(len(channels), np.float32)), x)
 
 
-def _pair(call: Call, attribute: str, default: Pair) -> Pair:
+def pair(call: Call, attribute: str, default: Pair) -> Pair:
     """An attribute of two numbers."""
     values = call.get(attribute, default)
     if len(values) != 2 or not all(0 <= v <= MAX_EXTENT for v in values):
@@ -237,9 +285,9 @@ def _pair(call: Call, attribute: str, default: Pair) -> Pair:
     return int(values[0]), int(values[1])
 
 
-def _dilation(call: Call, kernel: Pair) -> Pair:
+def dilation_of(call: Call, kernel: Pair) -> Pair:
     """Dilation, 1 along an axis of one tap, where it means nothing."""
-    dilations = _pair(call, "dilations", (1, 1))
+    dilations = pair(call, "dilations", (1, 1))
     if min(dilations) < 1:
         raise ModelError(call.where, f"dilations are at least 1, found {dilations}")
     return dilations[0] if kernel[0] > 1 else 1, dilations[1] if kernel[1] > 1 else 1
@@ -252,13 +300,13 @@ def _extent(kernel: Pair, dilation: Pair) -> Pair:
 
 def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
     """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
-    stride = _pair(call, "strides", (1, 1))
+    stride = pair(call, "strides", (1, 1))
     if min(stride) < 1:
         raise ModelError(call.where, f"strides are at least 1, found {stride}")
-    return stride, _pads(call, scope.shapes[x.tensor][1:], kernel, stride)
+    return stride, pads_of(call, scope.shapes[x.tensor][1:], kernel, stride)
 
 
-def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
+def pads_of(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
     """The pads that ``pads`` or ``auto_pad`` ask for on planes of ``size``."""
     auto: str = call.get("auto_pad", "NOTSET")
     if auto == "NOTSET":
@@ -280,14 +328,14 @@ def _pads(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
 
 
 OPERATORS: Final[Mapping[str, Handler]] = {
-    "AveragePool": average_pool,
+    "AveragePool": on_lengths(average_pool),
     "Concat": concat,
-    "Conv": conv,
+    "Conv": on_lengths(conv),
     "Gemm": gemm,
-    "GlobalAveragePool": global_average_pool,
-    "GlobalMaxPool": global_max_pool,
+    "GlobalAveragePool": on_lengths(global_average_pool),
+    "GlobalMaxPool": on_lengths(global_max_pool),
     "MatMul": matmul,
-    "MaxPool": max_pool,
+    "MaxPool": on_lengths(max_pool),
     "Pad": pad,
     "ReduceMax": reduce_max,
     "ReduceMean": reduce_mean,

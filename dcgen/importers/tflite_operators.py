@@ -54,6 +54,62 @@ def _convolution(step: Step, options: Any, order: tuple[int, ...]) -> str:
     return step.back(_activated(step, made, options))
 
 
+def transpose_conv(step: Step) -> str:
+    """Its inputs are the output's shape, the weights (O, KH, KW, I), the tensor, and perhaps a bias."""
+    options, weight = step.operator.read(tflite.TransposeConvOptions), step.values(1, "weight")
+    shape = step.integers(0, "output's shape")
+    if weight.ndim != 4 or step.rank(2) != 4 or len(shape) != 4:
+        problem = f"has a weight and an output of four axes, found {weight.shape} and {shape}"
+        raise ModelError(step.where, f"a transposed convolution {problem}")
+    array = np.ascontiguousarray(step.real(1, "weight").transpose(3, 0, 1, 2))
+    names = [step.planes(step.computed(2), 4), step.constant(1, "weight", "transposed (3, 0, 1, 2)", array)]
+    if step.has(3):
+        names.append(step.constant(3, "bias", "real"))
+    strides, same = [options.StrideH(), options.StrideW()], _padding(step, options) != "VALID"
+    more = [
+        (step.tensor(2).shape[axis] - 1) * stride + weight.shape[axis] - shape[axis]
+        for axis, stride in enumerate(strides, 1)
+    ]
+    begin = [max(n, 0) // 2 if same else 0 for n in more]
+    end = [max(n, 0) - b for n, b in zip(more, begin, strict=True)]
+    added = [max(-n, 0) for n in more]
+    made = step.add("ConvTranspose", *names, strides=strides, pads=begin + end, output_padding=added)
+    return step.back(_activated(step, made, options))
+
+
+def _blocks(kind: str, form: type) -> Handler:
+    def handler(step: Step) -> str:
+        size = step.operator.read(form).BlockSize()
+        return step.back(step.add(kind, step.planes(step.computed(), step.rank()), blocksize=size))
+
+    return handler
+
+
+def _resize(mode: str, form: type) -> Handler:
+    """A handler of inputs (tensor, rows and columns of the output)."""
+
+    def handler(step: Step) -> str:
+        options, size = step.operator.read(form), step.integers(1, "size")
+        if len(size) != 2:
+            raise ModelError(step.where, f"has a size of rows and columns, found {size}")
+        places, rounding = "asymmetric", "floor"
+        if options.HalfPixelCenters():
+            places = "half_pixel" if mode == "linear" else "tf_half_pixel_for_nn"
+        elif options.AlignCorners():
+            places, rounding = "align_corners", "round_prefer_ceil"
+        sizes = step.writer.shape_constant(size)
+        made = step.add(
+            *("Resize", step.planes(step.computed(), step.rank()), "", "", sizes),
+            mode=mode,
+            coordinate_transformation_mode=places,
+            nearest_mode=rounding,
+            axes=[2, 3],
+        )
+        return step.back(made)
+
+    return handler
+
+
 def fully_connected(step: Step) -> str:
     options = step.operator.read(tflite.FullyConnectedOptions)
     if options.WeightsFormat() != tflite.FullyConnectedOptionsWeightsFormat.DEFAULT:
@@ -242,6 +298,7 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "AVERAGE_POOL_2D": _pool("AveragePool"),
     "CONCATENATION": concatenation,
     "CONV_2D": conv_2d,
+    "DEPTH_TO_SPACE": _blocks("DepthToSpace", tflite.DepthToSpaceOptions),
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
     "DEQUANTIZE": same_values,
     "DIV": _arithmetic("Div", tflite.DivOptions),
@@ -266,14 +323,21 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "RELU_0_TO_1": lambda step: _clip(0, 1)(step, step.computed()),
     "RELU_N1_TO_1": lambda step: _clip(-1, 1)(step, step.computed()),
     "RESHAPE": reshape,
+    "RESIZE_BILINEAR": _resize("linear", tflite.ResizeBilinearOptions),
+    "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", tflite.ResizeNearestNeighborOptions),
     "SOFTMAX": softmax,
+    "SPACE_TO_DEPTH": _blocks("SpaceToDepth", tflite.SpaceToDepthOptions),
     "SQUEEZE": reshape,
     "STRIDED_SLICE": strided_slice,
     "SUB": _arithmetic("Sub", tflite.SubOptions),
     "TANH": _single("Tanh"),
     "TRANSPOSE": transpose,
+    "TRANSPOSE_CONV": transpose_conv,
 }
 CUTS: Final = frozenset(
-    {"ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "MUL", "SUB"}
+    {
+        *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "MUL", "SUB"),
+        "TRANSPOSE_CONV",
+    }
 )
 """Operators whose integers may cut values off, see ``Step.finish``."""

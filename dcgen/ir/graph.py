@@ -35,6 +35,7 @@ from dcgen.ir.ops import (
     Pairwise,
     Select,
     Shape,
+    Upsample,
     Where,
     infer,
 )
@@ -42,7 +43,7 @@ from dcgen.ir.weights import F32, F64, Levels, Weight
 
 __all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
 __all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Crop", "Flatten"]
-__all__ += ["Function", "GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Select", "Step", "Where"]
+__all__ += ["Function", "GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Select", "Step", "Upsample", "Where"]
 
 
 @dataclass(frozen=True, eq=False)

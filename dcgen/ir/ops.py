@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -18,6 +18,7 @@ from dcgen.errors import GraphError
 from dcgen.ir.functions import MEANINGS, Step, check, compute
 from dcgen.ir.weights import F32, F64, Weight
 
+Element = TypeVar("Element", bound=np.generic)
 Shape = tuple[int, int, int]
 """Channels, height, width."""
 Pair = tuple[int, int]
@@ -278,12 +279,16 @@ class Where(_Operator):
 
 @dataclass(frozen=True)
 class Pad(_Operator):
-    """Height and width padded with ``value``; no element of ``pads`` is negative."""
+    """Height and width padded with ``value``, or with the nearest pixel; no element of ``pads`` is negative.
+
+    edge : whether with the nearest pixel; ``value`` is 0.0 then
+    """
 
     selects = True
 
     pads: Pads
     value: float = 0.0
+    edge: bool = False
 
     def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
         (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
@@ -292,7 +297,7 @@ class Pad(_Operator):
         return c, h + top + bottom, w + left + right
 
     def evaluate(self, x: F64) -> F64:
-        return _padded(x, self.pads, self.value)
+        return edged(x, self.pads) if self.edge else _padded(x, self.pads, self.value)
 
 
 @dataclass(frozen=True)
@@ -351,6 +356,29 @@ class Flatten(_Operator):
         return x.reshape(len(x), -1, 1, 1)
 
 
+@dataclass(frozen=True)
+class Upsample(_Operator):
+    """Each pixel becomes a block of ``factor`` rows and columns.
+
+    channels : of the output. Where the input has as many, a block repeats its pixel. Where the input has, for each
+        of them, as many as a block has pixels, these are a block's pixels row by row, as in ONNX's DepthToSpace
+        of mode CRD and PyTorch's PixelShuffle
+    cut : rows and columns at the end that are left out
+    """
+
+    selects = True
+
+    factor: Pair
+    channels: int
+    cut: Pair = (0, 0)
+
+    def shape(self, name: str, inputs: Sequence[Shape]) -> Shape:
+        return upsampled(name, inputs[0], self.factor, self.channels, self.cut)
+
+    def evaluate(self, x: F64) -> F64:
+        return upsample(x, self.factor, self.channels, self.cut)
+
+
 Op = (
     Conv
     | Affine
@@ -367,6 +395,7 @@ Op = (
     | Select
     | Crop
     | Flatten
+    | Upsample
 )
 
 
@@ -406,6 +435,28 @@ def window_counts(name: str, shape: Shape, kernel: Pair, stride: Pair, pads: Pad
     return rows, columns
 
 
+def upsampled(name: str, shape: Shape, factor: Pair, channels: int, cut: Pair) -> Shape:
+    """The shape that an ``Upsample`` makes of a (C, H, W) tensor. Raises GraphError naming ``name`` for none."""
+    c, h, w = shape
+    rows, columns = h * factor[0] - cut[0], w * factor[1] - cut[1]
+    if min(factor) < 1 or c not in (channels, channels * factor[0] * factor[1]):
+        raise GraphError(name, f"cannot make {channels} channels of {c} in blocks of {factor}")
+    if min(cut) < 0 or min(rows, columns) < 1:
+        raise GraphError(name, f"cannot cut {cut} rows and columns from {shape} in blocks of {factor}")
+    return channels, rows, columns
+
+
+def upsample(x: NDArray[Element], factor: Pair, channels: int, cut: Pair) -> NDArray[Element]:
+    """What an ``Upsample`` computes: [N, C, H, W] of any type."""
+    n, c, h, w = x.shape
+    if c == channels:
+        found = x.repeat(factor[0], 2).repeat(factor[1], 3)
+    else:
+        blocks = x.reshape(n, channels, *factor, h, w).transpose(0, 1, 4, 2, 5, 3)
+        found = blocks.reshape(n, channels, h * factor[0], w * factor[1])
+    return np.ascontiguousarray(found[:, :, : h * factor[0] - cut[0], : w * factor[1] - cut[1]])
+
+
 def _windows(x: F64, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: float) -> F64:
     """The windows of the planes padded with ``fill``, [N, C, OH, OW, KH, KW].
 
@@ -421,6 +472,12 @@ def _windows(x: F64, kernel: Pair, stride: Pair, pads: Pads, ceil: bool, fill: f
 def _padded(x: F64, pads: Pads, value: float) -> F64:
     top, left, bottom, right = pads
     return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=value)
+
+
+def edged(x: NDArray[Element], pads: Pads) -> NDArray[Element]:
+    """The planes of x [N, C, H, W] padded with their nearest pixels."""
+    top, left, bottom, right = pads
+    return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), "edge")
 
 
 def _per_channel(values: NDArray[np.floating]) -> F64:

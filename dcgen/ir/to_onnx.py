@@ -36,6 +36,7 @@ from dcgen.ir.graph import (
     Select,
     Shape,
     Step,
+    Upsample,
     Where,
 )
 
@@ -62,7 +63,7 @@ def to_onnx(graph: Graph, outputs: Sequence[str] | None = None) -> onnx.ModelPro
             case Where():
                 protos, arrays = _export_steps(node, (Step("Where", (0, 1, 2)),), taken)
             case _:
-                protos, arrays = _export(node)
+                protos, arrays = _export(node, graph.shapes[node.inputs[0]])
         nodes += protos
         for name, array in arrays.items():
             constants.append(numpy_helper.from_array(array, name))
@@ -124,9 +125,12 @@ def _cast(source: str, name: str, kind: int) -> onnx.NodeProto:
     return helper.make_node("Cast", [source], [name], name=name, to=kind)
 
 
-def _export(node: Node) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
-    """Any other IR node as an ONNX node and the constants it reads, by name."""
-    kind, attributes, constants = _spell(node)
+def _export(node: Node, source: Shape) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
+    """Any other IR node as an ONNX node and the constants it reads, by name.
+
+    source : shape of its first input
+    """
+    kind, attributes, constants = _spell(node, source)
     names = {f"{node.name}.{key}": array for key, array in constants.items() if array is not None}
     # An absent optional input is spelled as an empty name, and not at all at the end.
     operands = [*node.inputs, *(f"{node.name}.{k}" if a is not None else "" for k, a in constants.items())]
@@ -135,7 +139,7 @@ def _export(node: Node) -> tuple[list[onnx.NodeProto], dict[str, np.ndarray]]:
     return [helper.make_node(kind, operands, [node.name], name=node.name, **attributes)], names
 
 
-def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
+def _spell(node: Node, source: Shape) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None]]:
     """ONNX operator type, attributes, and the constant operands by name, in ONNX's order, None where omitted."""
     match node.op:
         case Conv() as op:
@@ -162,8 +166,10 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
             return "Add", {}, {}
         case Pairwise(kind):
             return kind, {}, {}
-        case Pad((top, left, bottom, right), value):
+        case Pad((top, left, bottom, right), value, edge):
             pads = np.array([0, 0, top, left, 0, 0, bottom, right], np.int64)
+            if edge:
+                return "Pad", dict(mode="edge"), {"pads": pads}
             return "Pad", dict(mode="constant"), {"pads": pads, "value": np.array(value, np.float32)}
         case Select(channels):
             return "Gather", dict(axis=1), {"channels": np.array(channels, np.int64)}
@@ -179,8 +185,19 @@ def _spell(node: Node) -> tuple[str, dict[str, Any], dict[str, np.ndarray | None
             )
         case Flatten():
             return "Reshape", {}, {"shape": np.array([0, -1, 1, 1], np.int64)}
+        case Upsample(factor, channels, cut) as op:
+            attributes = dict(kernel_shape=factor, strides=factor, pads=(0, 0, *cut), group=channels)
+            return "ConvTranspose", attributes, {"weight": _blocks(op, source[0])}
         case Function() | Where():
             raise TypeError("a function has a spelling for each of its steps")
+
+
+def _blocks(op: Upsample, inputs: int) -> np.ndarray:
+    """The weight float32 [I, 1, KH, KW] of the transposed convolution that ``op`` is on ``inputs`` channels."""
+    pixels = op.factor[0] * op.factor[1]
+    if inputs == op.channels:
+        return np.ones((inputs, 1, *op.factor), np.float32)
+    return np.tile(np.eye(pixels, dtype=np.float32), (op.channels, 1)).reshape(-1, 1, *op.factor)
 
 
 def _bound(value: float) -> np.ndarray | None:

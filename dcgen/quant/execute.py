@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from dcgen.ahead import in_turn, one_blas_thread
 from dcgen.errors import GraphError
+from dcgen.ir.ops import edged, upsample
 from dcgen.quant.arithmetic import requantize, wrap32
 from dcgen.quant.qgraph import (
     I32,
@@ -32,6 +33,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
 )
 
 I64 = NDArray[np.int64]
@@ -120,9 +122,13 @@ def _byte_node(graph: QGraph, node: QNode, xs: list[U8]) -> U8:
             return requantize(wrap32(product * op.factor), op.requant, out.zero_point)
         case QTable():
             return op.table[x]
+        case QPad(edge=True):
+            return edged(x, op.pads)
         case QPad():
             t, left, b, r = op.pads
             return np.pad(x, ((0, 0), (0, 0), (t, b), (left, r)), constant_values=op.value)
+        case QUpsample():
+            return upsample(x, op.factor, op.channels, op.cut)
         case QConcat():
             return np.concatenate(xs, axis=1)
         case QScores():

@@ -27,6 +27,7 @@ from dcgen.ir.graph import (
     Pad,
     Pairwise,
     Select,
+    Upsample,
     Where,
 )
 from dcgen.ir.ops import Span
@@ -50,6 +51,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from dcgen.quant.ranges import Range
@@ -170,9 +172,13 @@ def _lower_node(state: _Lowering, node: Node, inputs: tuple[str, ...]) -> QOp:
             return _average(state, node, AvgPool((h, w), (1, 1)), sources[0])
         case Concat():
             return QConcat()
+        case Pad(edge=True):
+            return QPad(op.pads, 0, edge=True)
         case Pad():
             t = state.tensors[node.name]
             return QPad(op.pads, int(np.clip(np.rint(op.value / t.scale) + t.zero_point, 0, 255)))
+        case Upsample():
+            return QUpsample(op.factor, op.channels, op.cut)
         case Add() | Clip():
             return _sum(state, node, sources, (1, 1))
         case Pairwise("Sub"):

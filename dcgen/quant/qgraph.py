@@ -29,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.errors import GraphError
-from dcgen.ir.ops import Pads, Pair, Shape, window_counts
+from dcgen.ir.ops import Pads, Pair, Shape, upsampled, window_counts
 
 U8 = NDArray[np.uint8]
 I16 = NDArray[np.int16]
@@ -83,7 +83,12 @@ class QOperator:
 
     vertical : which input rows an output row y is made of, as (kernel, stride, pad): those from y * stride - pad
         on, ``kernel`` of them, as far as the input has them
+    enlarged : output rows of one input row, of which each is made of it alone
     """
+
+    @property
+    def enlarged(self) -> int:
+        return 1
 
     @property
     def vertical(self) -> tuple[int, int, int]:
@@ -268,18 +273,41 @@ class QTable(QOperator):
 
 @dataclass(frozen=True)
 class QPad(QCopy):
-    """Copy into a larger plane filled with byte ``value``."""
+    """Copy into a larger plane filled with byte ``value``, or with the nearest byte.
+
+    edge : whether with the nearest byte; ``value`` is 0 then
+    """
 
     pads: Pads
     value: int
+    edge: bool = False
 
     @property
     def vertical(self) -> tuple[int, int, int]:
-        return 1, 1, self.pads[0]
+        if not self.edge:
+            return 1, 1, self.pads[0]
+        around = self.pads[0] + self.pads[2]  # rows above are made of the first one, rows below of the last one
+        return 1 + around, 1, around
 
     def shape(self, inputs: Sequence[Shape]) -> Shape:
         (c, h, w), (top, left, bottom, right) = inputs[0], self.pads
         return c, h + top + bottom, w + left + right
+
+
+@dataclass(frozen=True)
+class QUpsample(QCopy):
+    """Each pixel becomes a block of pixels, as ``ir.ops.Upsample`` says."""
+
+    factor: Pair
+    channels: int
+    cut: Pair
+
+    @property
+    def enlarged(self) -> int:
+        return self.factor[0]
+
+    def shape(self, inputs: Sequence[Shape]) -> Shape:
+        return upsampled("QUpsample", inputs[0], self.factor, self.channels, self.cut)
 
 
 @dataclass(frozen=True)
@@ -310,7 +338,7 @@ class QScores(QOperator):
         return -t.zero_point * n, (255 - t.zero_point) * n
 
 
-QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QConcat | QScores
+QOp = QConv | QMaxPool | QAvgPool | QAdd | QMul | QTable | QPad | QUpsample | QConcat | QScores
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,6 +29,7 @@ from dcgen.ir.graph import (
     Pairwise,
     Select,
     Step,
+    Upsample,
     Where,
 )
 from dcgen.ir.ops import window_count
@@ -106,8 +107,18 @@ def _apply(node: Node, args: Sequence[Tensor], parameters: tuple[Tensor, Tensor]
             return _element("Where", *args)
         case Function(steps):
             return _function(steps, x)
+        case Pad((top, left, bottom, right), edge=True):
+            return F.pad(x, (left, right, top, bottom), mode="replicate")
         case Pad(pads, value):
             return _pad(x, pads, value)
+        case Upsample(factor, channels, cut):
+            rows, columns = factor
+            if x.shape[1] == channels:
+                x = x.repeat_interleave(rows, 2).repeat_interleave(columns, 3)
+            else:
+                blocks = x.reshape(len(x), channels, rows, columns, *x.shape[2:]).permute(0, 1, 4, 2, 5, 3)
+                x = blocks.reshape(len(x), channels, x.shape[2] * rows, x.shape[3] * columns)
+            return x[:, :, : x.shape[2] - cut[0], : x.shape[3] - cut[1]]
         case Select(channels):
             return x[:, list(channels)]
         case Crop(rows, columns):

@@ -45,15 +45,26 @@ typedef enum status {
     } while (0)
 
 /* > What a node computes (NodeTopology.kind and NodeHeader.kind). */
-enum { CONV = 1, MAX_POOL = 2, AVG_POOL = 3, ADD = 4, PAD = 5, CONCAT = 6, SCORES = 7, MUL = 8, LOOK_UP = 9 };
-static const char *const KIND_NAMES[] = {"",    "CONV",   "MAX_POOL", "AVG_POOL", "ADD",
-                                         "PAD", "CONCAT", "SCORES",   "MUL",      "TABLE"};
+enum {
+    CONV = 1,
+    MAX_POOL = 2,
+    AVG_POOL = 3,
+    ADD = 4,
+    PAD = 5,
+    CONCAT = 6,
+    SCORES = 7,
+    MUL = 8,
+    LOOK_UP = 9,
+    UPSAMPLE = 10
+};
+static const char *const KIND_NAMES[] = {"",       "CONV",   "MAX_POOL", "AVG_POOL", "ADD",     "PAD",
+                                         "CONCAT", "SCORES", "MUL",      "TABLE",    "UPSAMPLE"};
 
 /* > | 1 | `CEIL` | the number of windows is rounded up |
  * > | 2 | `COUNT_INCLUDE_PAD` | an average's divisor counts taps in the padding, too |
  * > | 4 | `RAW` | convolution: the accumulators are the scores; SCORES: sum over each plane |
  */
-enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4 };
+enum { CEIL = 1, COUNT_INCLUDE_PAD = 2, RAW = 4, EDGE = 8 };
 
 /* > | 1 | `PER_CHANNEL` | a multiplier and a shift for each output channel | */
 enum { PER_CHANNEL = 1 };
@@ -374,7 +385,7 @@ static status read_tensor_shape(tensor *t, const uint8_t *p) {
  *
  * > * ADD, of 1 or 2 inputs of one shape
  *
- * > * PAD, of 1 input: pads
+ * > * PAD, of 1 input: EDGE, pads, and without EDGE `lo`.
  *
  * > * CONCAT, of 1 or more inputs of one height and width: none.
  *
@@ -384,32 +395,32 @@ static status read_tensor_shape(tensor *t, const uint8_t *p) {
  *
  * > * TABLE, of 1 input: its table
  *
+ * > * UPSAMPLE, of 1 input: stride, the rows and columns of a block; `pad_bottom` and `pad_right`, the rows
+ * and columns that are cut off > at the end; `out_channels`. The input has `out_channels` channels, or
+ * `stride_h` * `stride_w` for each of > them.
+ *
  * > Kernels, strides, `out_channels` and `groups` are at least 1.
  *
  * > Each pad of a pool is smaller than the kernel along its axis. */
 static status check_node_topology(const node *n) {
-    static const uint32_t FLAGS[] = {[CONV] = RAW,
-                                     [MAX_POOL] = CEIL,
-                                     [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD,
-                                     [SCORES] = RAW,
-                                     [LOOK_UP] = 0};
-    if (n->kind < CONV || n->kind > LOOK_UP) return TOPOLOGY;
+    static const uint32_t FLAGS[] = {[CONV] = RAW, [MAX_POOL] = CEIL, [AVG_POOL] = CEIL | COUNT_INCLUDE_PAD,
+                                     [PAD] = EDGE, [SCORES] = RAW,    [UPSAMPLE] = 0};
+    if (n->kind < CONV || n->kind > UPSAMPLE) return TOPOLOGY;
     int pool = n->kind == MAX_POOL || n->kind == AVG_POOL, windows = pool || n->kind == CONV;
+    int blocks = n->kind == UPSAMPLE, channels = blocks || n->kind == CONV;
     if ((n->flags & ~FLAGS[n->kind]) != 0 || n->n_inputs < 1) return TOPOLOGY;
     if (n->kind == MUL && n->n_inputs != 2) return TOPOLOGY;
     if (n->n_inputs > 2 && n->kind != CONCAT) return TOPOLOGY;
     if (n->n_inputs == 2 && n->kind != CONCAT && n->kind != ADD && n->kind != MUL) return TOPOLOGY;
-    if (windows) {
-        if (n->kernel_h < 1 || n->kernel_w < 1 || n->stride_h < 1 || n->stride_w < 1) return TOPOLOGY;
-    } else if (n->kernel_h | n->kernel_w | n->stride_h | n->stride_w) {
+    if (windows ? n->kernel_h < 1 || n->kernel_w < 1 : n->kernel_h != 0 || n->kernel_w != 0) return TOPOLOGY;
+    if (windows || blocks ? n->stride_h < 1 || n->stride_w < 1 : n->stride_h != 0 || n->stride_w != 0)
         return TOPOLOGY;
-    }
     if (pool && (n->pad_top >= n->kernel_h || n->pad_bottom >= n->kernel_h)) return TOPOLOGY;
     if (pool && (n->pad_left >= n->kernel_w || n->pad_right >= n->kernel_w)) return TOPOLOGY;
-    if (!windows && n->kind != PAD && (n->pad_top | n->pad_left | n->pad_bottom | n->pad_right))
-        return TOPOLOGY;
-    if (n->kind == CONV ? n->out_channels < 1 || n->groups < 1 : n->out_channels != 0 || n->groups != 0)
-        return TOPOLOGY;
+    if (!windows && n->kind != PAD && (n->pad_top | n->pad_left)) return TOPOLOGY;
+    if (!windows && n->kind != PAD && !blocks && (n->pad_bottom | n->pad_right)) return TOPOLOGY;
+    if (channels ? n->out_channels < 1 : n->out_channels != 0) return TOPOLOGY;
+    if (n->kind == CONV ? n->groups < 1 : n->groups != 0) return TOPOLOGY;
     return OK;
 }
 
@@ -421,13 +432,13 @@ static status check_node_topology(const node *n) {
  * > | 2 | 2 | uint16 | `n_inputs` | number of uint16 tensor indices that follow |
  * > | 4 | 2 | uint16 | `kernel_h` | CONV, MAX_POOL, AVG_POOL; else 0 |
  * > | 6 | 2 | uint16 | `kernel_w` | |
- * > | 8 | 2 | uint16 | `stride_h` | |
+ * > | 8 | 2 | uint16 | `stride_h` | also UPSAMPLE |
  * > | 10 | 2 | uint16 | `stride_w` | |
  * > | 12 | 2 | uint16 | `pad_top` | also PAD |
  * > | 14 | 2 | uint16 | `pad_left` | |
- * > | 16 | 2 | uint16 | `pad_bottom` | |
+ * > | 16 | 2 | uint16 | `pad_bottom` | also PAD and UPSAMPLE |
  * > | 18 | 2 | uint16 | `pad_right` | |
- * > | 20 | 2 | uint16 | `out_channels` | CONV: output channels; else 0 |
+ * > | 20 | 2 | uint16 | `out_channels` | CONV, UPSAMPLE: output channels; else 0 |
  * > | 22 | 2 | uint16 | `groups` | CONV; else 0 |
  *
  * > a node has a kind, flags, inputs and fields as its kind has them, and reads only the input and tensors of
@@ -679,6 +690,7 @@ static status check_constants(const node *n) {
         if (n->factor0 < 1 || n->factor0 >= (int64_t)1 << 24) return LAYER;
         return requantization_is_sound(n) ? OK : LAYER;
     case PAD: /* lo is the byte to pad with */
+        if ((n->flags & EDGE) != 0 && n->lo != 0) return LAYER;
         return n->factor0 == 0 && n->mult == 0 && n->shift == 0 && n->hi == 255 ? OK : LAYER;
     default:
         return n->factor0 == 0 && requantization_is_absent(n) ? OK : LAYER;
@@ -1058,6 +1070,14 @@ static status find_shape(const blob *b, const node *n, uint64_t shape[3]) {
     } else if (n->kind == PAD) {
         shape[1] += (uint64_t)n->pad_top + n->pad_bottom;
         shape[2] += (uint64_t)n->pad_left + n->pad_right;
+    } else if (n->kind == UPSAMPLE) {
+        uint64_t pixels = (uint64_t)n->stride_h * n->stride_w;
+        uint64_t height = shape[1] * n->stride_h, width = shape[2] * n->stride_w;
+        if (shape[0] != n->out_channels && shape[0] != n->out_channels * pixels) return TOPOLOGY;
+        if (n->pad_bottom >= height || n->pad_right >= width) return TOPOLOGY;
+        shape[0] = n->out_channels;
+        shape[1] = height - n->pad_bottom;
+        shape[2] = width - n->pad_right;
     } else if (n->kind == SCORES && (n->flags & RAW) != 0) {
         shape[1] = shape[2] = 1;
     }
@@ -1071,9 +1091,9 @@ static status find_shape(const blob *b, const node *n, uint64_t shape[3]) {
     return shape[1] > 0 && shape[2] > 0 ? OK : TOPOLOGY;
 }
 
-/* > MAX_POOL, PAD and CONCAT keep scale and zero point. */
+/* > MAX_POOL, PAD, CONCAT and UPSAMPLE keep scale and zero point. */
 static status check_scales(const blob *b, const node *n, const tensor *output) {
-    if (n->kind != MAX_POOL && n->kind != PAD && n->kind != CONCAT) return OK;
+    if (n->kind != MAX_POOL && n->kind != PAD && n->kind != CONCAT && n->kind != UPSAMPLE) return OK;
     for (uint32_t i = 0; i < n->n_inputs; i++) {
         const tensor *input = &b->tensors[n->inputs[i]];
         if (input->scale != output->scale || input->zero_point != output->zero_point) return TOPOLOGY;

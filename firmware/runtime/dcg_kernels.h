@@ -28,6 +28,9 @@ dcg_status dcg_mul(const struct dcg_job *job);
 /* What a table has at each byte of the input. */
 dcg_status dcg_table(const struct dcg_job *job);
 
+/* Each pixel of the input as a block of pixels. */
+dcg_status dcg_upsample(const struct dcg_job *job);
+
 /* The input inside a larger plane. */
 dcg_status dcg_pad(const struct dcg_job *job);
 

@@ -17,6 +17,7 @@ class Kind(IntEnum):
     SCORES = 7  # the input's bytes as int32 scores
     MUL = 8  # the product of two tensors
     TABLE = 9  # what a table has at each byte
+    UPSAMPLE = 10  # each pixel as a block of pixels
 
 
 class Cause(IntEnum):

@@ -3,12 +3,26 @@
 import numpy as np
 import pytest
 
-from dcgen.compress.fold import canonical, flatten_late, fold_affines, fold_pads, merge_flattens
+from dcgen.compress.fold import before_blocks, canonical, flatten_late, fold_affines, fold_pads, merge_flattens
 from dcgen.compress.share import share
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.ir.evaluate import evaluate
 from dcgen.ir.functions import Step
-from dcgen.ir.graph import Add, Affine, Clip, Conv, Flatten, Function, Graph, Input, MaxPool, Node, Pad, Weight
+from dcgen.ir.graph import (
+    Add,
+    Affine,
+    Clip,
+    Conv,
+    Flatten,
+    Function,
+    Graph,
+    Input,
+    MaxPool,
+    Node,
+    Pad,
+    Upsample,
+    Weight,
+)
 from dcgen.pictures import explicit, preset
 from tests.graphs import conv
 
@@ -154,3 +168,15 @@ def test_levels_need_one_deviation_for_all_channels():
     g = net(Node("c", Conv(Weight.of(share(op.weight.values, 4, "linear", RNG)), op.bias), ("x",)))
     with pytest.raises(ConfigError, match="needs one deviation for all channels"):
         canonical(g, PRE)
+
+
+def test_what_each_pixel_goes_through_behind_blocks_is_done_before_them():
+    graph = net(
+        Node("c", conv(RNG, 8, 3, (1, 1)), ("x",)),
+        Node("u", Upsample((2, 2), 2), ("c",)),
+        Node("a", affine(2), ("u",)),
+        Node("r", Clip(), ("a",)),
+    )
+    found = fold_affines(before_blocks(graph))
+    assert operators(found) == ["Conv", "Clip", "Upsample"]
+    same(graph, found)

@@ -104,9 +104,11 @@ class Writer:
         bias = self.rng.normal(size=outputs) / 4
         return self.add("Conv", source, self.constant(weight), self.constant(bias), **attributes)
 
-    def model(self, opset: int = 18, outputs: Sequence[str] = ()) -> onnx.ModelProto:
+    def model(
+        self, opset: int = 18, shape: tuple[int, ...] = (3, 16, 16), outputs: Sequence[str] = ()
+    ) -> onnx.ModelProto:
         """The model; its outputs are the last tensor where none are named."""
-        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 16, 16])
+        x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", *shape])
         ys = [helper.make_tensor_value_info(y, TensorProto.FLOAT, None) for y in outputs or (self.last,)]
         graph = helper.make_graph(self.nodes, "net", [x], ys, self.constants)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
@@ -216,6 +218,64 @@ def test_squeeze_and_excite(reshaped: bool, tmp_path: Path) -> None:
     w.conv(w.last, 12, 5, 1)
     found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
     assert [type(n.op).__name__ for n in found.nodes].count("QMul") == 1
+
+
+def test_convolutions_along_one_axis(tmp_path: Path) -> None:
+    """Signals are planes of one row."""
+    w = Writer()
+
+    def conv(inputs: int, outputs: int, kernel: int, **attributes: object) -> None:
+        weight = w.rng.normal(size=(outputs, inputs // int(attributes.get("group", 1)), kernel))
+        w.add("Conv", w.last, w.constant(weight / np.sqrt(weight[0].size)), **attributes)
+
+    conv(3, 12, 5, strides=[2], pads=[2, 2])
+    w.add("BatchNormalization", w.last, *(w.constant(w.rng.uniform(0.5, 1.5, 12)) for _ in range(4)))
+    w.add("Relu")
+    w.add("MaxPool", kernel_shape=[3], strides=[2], pads=[1, 1])
+    conv(12, 12, 3, group=12, pads=[2, 2], dilations=[2])
+    w.add("AveragePool", kernel_shape=[2], strides=[2])
+    conv(12, 8, 1)
+    w.add("HardSwish")
+    w.add("GlobalAveragePool")
+    conv(8, 5, 1)
+    graph = import_onnx(w.model(shape=(3, 50)), "net").graph
+    assert graph.inputs[0].shape == (3, 1, 50)
+    goes_through_every_stage(graph, tmp_path)
+
+
+def test_a_decoder(tmp_path: Path) -> None:
+    """Transposed convolutions and shuffled pixels, with batch normalisation and rectifiers, and a shortcut."""
+    w = Writer()
+    first = w.conv("x", 3, 8, 3, pads=[1, 1, 1, 1])
+    w.conv(first, 8, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    weight = w.constant(w.rng.normal(size=(12, 8, 4, 4)) / 7)
+    w.add("ConvTranspose", w.last, weight, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("BatchNormalization", w.last, *(w.constant(w.rng.uniform(0.5, 1.5, 8)) for _ in range(4)))
+    w.add("Relu")
+    w.add("Concat", w.last, first, axis=1)
+    w.conv(w.last, 16, 16, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("DepthToSpace", blocksize=2)
+    w.add("HardSwish")
+    w.conv(w.last, 4, 2, 3, pads=[1, 1, 1, 1])
+    w.add("ConvTranspose", w.last, w.constant(w.rng.normal(size=(2, 1, 3, 3))), strides=[2, 2], pads=[0, 1, 2, 1])
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    kinds = [type(n.op).__name__ for n in found.nodes]
+    assert kinds.count("QUpsample") == 3 and "QAdd" not in kinds, "a rectifier is part of the convolution"
+    assert kinds.index("QTable") < len(kinds) - 1 - kinds[::-1].index("QUpsample")
+
+
+def test_planes_are_enlarged(tmp_path: Path) -> None:
+    """By repeated pixels, and between pixels, with the nearest one beyond the edge."""
+    w = Writer()
+    first = w.conv("x", 3, 8, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.conv(first, 8, 6, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    scales = w.constant([1.0, 1.0, 2.0, 2.0])
+    w.add("Resize", w.last, "", scales, mode="nearest", coordinate_transformation_mode="asymmetric")
+    w.add("Concat", w.last, first, axis=1)
+    w.conv(w.last, 14, 4, 3, pads=[1, 1, 1, 1])
+    w.add("Resize", w.last, "", scales, mode="linear")
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    assert [type(n.op).__name__ for n in found.nodes].count("QUpsample") == 2
 
 
 def shuffled(w: Writer, groups: int) -> str:

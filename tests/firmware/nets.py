@@ -22,6 +22,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from dcgen.quant.verify import verify
@@ -107,6 +108,8 @@ def every_operator(seed: int) -> QGraph:
     gate = b.node(b.conv(gate, b.tensors[x].shape[0], (1, 1)), gate)
     gated = b.node(QMul(1 << b.pick(0, 3), b.requant()), x, gate)
     x = b.node(QMul(b.pick(1, 9), b.requant()), gated, x)
+    blocks = (QUpsample((2, 3), 2, (1, 2)), QUpsample((1, 2), 12, (0, 0)))[seed % 2]
+    x = b.keeping(blocks, x)
     last: QOp = QScores(seed % 3 == 1)
     if seed % 3 == 0:
         last = b.conv(x, 10, b.tensors[x].shape[1:], scores=True)

@@ -41,7 +41,7 @@ NO_NODE = 0xFFFF
 OUTCOME = np.dtype([("status", "<i4"), ("wrong_node", "<u2"), ("overrun", "<u2")])
 OPERATORS = {
     *("dcg_conv", "dcg_conv_packed", "dcg_conv_scores", "dcg_max_pool", "dcg_avg_pool"),
-    *("dcg_add", "dcg_mul", "dcg_table", "dcg_pad", "dcg_scores"),
+    *("dcg_add", "dcg_mul", "dcg_table", "dcg_pad", "dcg_upsample", "dcg_scores"),
 }
 """The functions that a plan refers to."""
 

@@ -272,3 +272,21 @@ def test_published_networks(shared: Path, file: str) -> None:
     if imported.head == "softmax":
         found = np.exp(found) / np.exp(found).sum()
     np.testing.assert_allclose(found, expected.ravel(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("keepdims", [0, 1])
+@pytest.mark.parametrize("perm", [(0, 1, 2, 3), (0, 2, 3, 1)])
+@pytest.mark.parametrize("axes", [[1], [2], [3], [1, 2], [-1, 2], [1, 3], [1, 2, 3]])
+def test_a_mean_over_any_axes(axes: list[int], perm: tuple[int, ...], keepdims: int) -> None:
+    """Of planes in either order; a mean over channels is a convolution."""
+    size = np.zeros((2, 3, 4, 5)).transpose(perm).mean(tuple(axes))[0].size
+    nodes = [
+        node("Relu", "x a"),
+        node("Conv", "a k p"),
+        node("Transpose", "p b", perm=perm),
+        node("ReduceMean", "b axes c", keepdims=keepdims),
+        node("Reshape", "c flat d"),
+        node("MatMul", "d matrix y"),
+    ]
+    constants = {"k": weights(3, 2, 1, 1), "axes": axes, "flat": [-1, size], "matrix": weights(size, 6)}
+    same(model(nodes, (2, 2, 4, 5), opset=18, **constants), channel_last=False)

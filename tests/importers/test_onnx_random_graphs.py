@@ -17,15 +17,15 @@ OPSETS = (7, 8, 9, 10, 11, 12, 13, 15, 17, 18, 20, 22)
 
 
 class Writer:
-    """Appends ONNX nodes to a chain; ``last`` is its end, of NCHW shape ``shape`` without N."""
+    """Appends ONNX nodes to a chain; ``last`` is its end, of NCHW or NCL shape ``shape`` without N."""
 
-    def __init__(self, draw: st.DrawFn, opset: int, shape: tuple[int, int, int]) -> None:
+    def __init__(self, draw: st.DrawFn, opset: int, shape: tuple[int, ...]) -> None:
         self.draw, self.opset, self.shape, self.last = draw, opset, shape, "picture"
-        self.rank = 4
+        self.rank = 1 + len(shape)
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.nodes: list[onnx.NodeProto] = []
         self.initialisers: list[onnx.TensorProto] = []
-        self.seen: list[tuple[str, tuple[int, int, int]]] = [(self.last, shape)]
+        self.seen: list[tuple[str, tuple[int, ...]]] = [(self.last, shape)]
 
     def floats(self, *size: int) -> np.ndarray:
         return self.rng.normal(size=size).astype(np.float32)
@@ -90,7 +90,7 @@ def window(w: Writer, pool: bool) -> dict[str, Any]:
 
 
 def layer(w: Writer, kind: str) -> None:
-    draw, channels = w.draw, w.shape[0]
+    draw, channels, plane = w.draw, w.shape[0], (1,) * len(w.shape[1:])
     match kind:
         case "Conv":
             attributes = window(w, pool=False)
@@ -104,6 +104,22 @@ def layer(w: Writer, kind: str) -> None:
             weights = [w.constant(w.floats(out, channels // groups, *kernel))]
             weights += [w.constant(w.floats(out))] if draw(st.booleans()) else []
             w.push("Conv", weights, group=groups, **attributes)
+        case "ConvTranspose":
+            stride = [draw(st.integers(1, 2)) for _ in plane]
+            weights = [w.constant(w.floats(channels, draw(st.integers(1, 3)), *(s + 1 for s in stride)))]
+            w.push(kind, weights, strides=stride, pads=[0] * len(plane) + [draw(st.integers(0, 1)) for _ in plane])
+        case "Resize" if w.opset < 11:
+            w.push("Identity")
+        case "Resize":
+            scales = w.constant(np.array([1, 1, *(draw(st.integers(1, 2)) for _ in plane)], np.float32))
+            mode = draw(st.sampled_from(["nearest", "linear"]))
+            places = draw(st.sampled_from(["asymmetric", "half_pixel"]))
+            w.push(
+                kind,
+                [w.constant(np.zeros(0, np.float32)), scales],
+                mode=mode,
+                coordinate_transformation_mode=places,
+            )
         case "BatchNormalization":
             parameters = [w.constant(w.floats(channels)) for _ in range(3)]
             w.push(kind, [*parameters, w.constant(w.floats(channels) ** 2 + 0.5)], epsilon=1e-3)
@@ -117,20 +133,27 @@ def layer(w: Writer, kind: str) -> None:
         case "AveragePool":
             w.push(kind, **window(w, pool=True), count_include_pad=draw(st.integers(0, 1)))
         case "Pad":
-            pads = [0, 0, *(draw(st.integers(0, 2)) for _ in "tl"), 0, 0, *(draw(st.integers(0, 2)) for _ in "br")]
+            begin, end = ([draw(st.integers(0, 2)) for _ in plane] for _ in range(2))
+            pads = [0, 0, *begin, 0, 0, *end]
             if w.opset < 11:
                 w.push("Pad", pads=pads, value=0.5)
             else:
                 w.push("Pad", [w.constant(np.array(pads, np.int64)), w.constant(np.float32(-0.5))])
         case "Add" | "Sub" | "Mul" | "Div":
-            size = draw(st.sampled_from([(), (1,), (channels, 1, 1), (1, channels, 1, 1)]))
+            size = draw(st.sampled_from([(), (1,), (channels, *plane), (1, channels, *plane)]))
             c = w.constant(np.abs(w.floats(*size)) + np.float32(0.5))
             if kind != "Div" and draw(st.booleans()):
                 w.push(kind, [w.last], first=c)
             else:
                 w.push(kind, [c])
+        case "ReduceMean":
+            axes = draw(st.lists(st.integers(1, w.rank - 1), unique=True, min_size=1))
+            if w.opset < 18:
+                w.push(kind, axes=axes)
+            else:
+                w.push(kind, [w.constant(np.array(axes, np.int64))])
         case "PRelu":
-            w.push(kind, [w.constant(w.floats(*draw(st.sampled_from([(1,), (channels, 1, 1)]))))])
+            w.push(kind, [w.constant(w.floats(*draw(st.sampled_from([(1,), (channels, *plane)]))))])
         case "pair":
             other = draw(st.sampled_from([name for name, shape in w.seen if shape == w.shape]))
             w.push(draw(st.sampled_from(["Sub", "Mul", "Max", "Min"])), [other])
@@ -144,7 +167,7 @@ def layer(w: Writer, kind: str) -> None:
             if shape == w.shape and draw(st.booleans()):
                 w.push(draw(st.sampled_from(["Add", "Sum"])), [other])
             else:
-                w.push("Concat", [other], axis=draw(st.sampled_from([1, -3])))
+                w.push("Concat", [other], axis=draw(st.sampled_from([1, 1 - w.rank])))
         case _:
             w.push(kind)
 
@@ -153,7 +176,8 @@ def tail(w: Writer, batch: int | str) -> None:
     """Perhaps a global mean, a flattening in some spelling, a matrix product, a softmax."""
     draw = w.draw
     mean = draw(st.sampled_from(["none", "GlobalAveragePool", "ReduceMean"]))
-    axes = draw(st.sampled_from([[2, 3], [-2, -1], [3, 2]]))
+    planes = w.rank == 4
+    axes = draw(st.sampled_from([[2, 3], [-2, -1], [3, 2]] if planes else [[2], [-1]]))
     if mean == "GlobalAveragePool":
         w.push(mean)
     elif mean == "ReduceMean" and w.opset < 18:
@@ -167,9 +191,9 @@ def tail(w: Writer, batch: int | str) -> None:
     w.rank = 2
     match spelling:
         case "Squeeze" if mean != "none" and w.opset < 13:
-            w.push("Squeeze", axes=[2, 3])
+            w.push("Squeeze", axes=[2, 3] if planes else [2])
         case "Squeeze" if mean != "none":
-            w.push("Squeeze", [w.constant(np.array([2, 3], np.int64))])
+            w.push("Squeeze", [w.constant(np.array([2, 3] if planes else [2], np.int64))])
         case "Reshape":
             first = draw(st.sampled_from([(0, -1), (-1, size), (0, size)]))
             w.push("Reshape", [w.constant(np.array(first, np.int64))])
@@ -199,10 +223,23 @@ def tail(w: Writer, batch: int | str) -> None:
 @st.composite
 def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
     """A model and a batch of pictures for it."""
-    shape = draw(st.tuples(st.integers(1, 3), st.integers(1, 8), st.integers(1, 8)))
+    rank = draw(st.sampled_from([3, 4, 4]))
+    shape = (draw(st.integers(1, 3)), *(draw(st.integers(1, 8)) for _ in range(rank - 2)))
     w = Writer(draw, draw(st.sampled_from(OPSETS)), shape)
     kinds = ["Conv", "BatchNormalization", "Relu", "Clip", "MaxPool", "AveragePool", "Pad", "Add", "Sub"]
-    kinds += ["Mul", "Div", "join", "Identity", "Dropout", "PRelu", "pair", "gate"]
+    kinds += [
+        "Mul",
+        "Div",
+        "join",
+        "Identity",
+        "Dropout",
+        "PRelu",
+        "pair",
+        "gate",
+        "ReduceMean",
+        "ConvTranspose",
+        "Resize",
+    ]
     kinds += ["Abs", "Elu", "LeakyRelu", "Selu", "Sigmoid", "Softplus", "Softsign", "Tanh"]
     for _ in range(draw(st.integers(1, 6))):
         layer(w, draw(st.sampled_from(kinds)))
@@ -227,7 +264,9 @@ def test_the_imported_graph_computes_what_onnxruntime_does(case: tuple[onnx.Mode
     except ort.capi.onnxruntime_pybind11_state.Fail:  # its shape inference contradicts its own ceil_mode
         assume(False)
     imported = import_onnx(model, "random")
-    found = evaluate(imported.graph, {"picture": x})[imported.graph.outputs[0]].reshape(len(x), -1)
+    (picture,) = imported.graph.inputs
+    outputs = evaluate(imported.graph, {"picture": x.reshape(-1, *picture.shape)})
+    found = outputs[imported.graph.outputs[0]].reshape(len(x), -1)
     if imported.head == "sigmoid":
         found = 1 / (1 + np.exp(-found))
     elif imported.head != "none":

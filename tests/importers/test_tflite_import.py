@@ -230,6 +230,75 @@ def test_functions_gates_and_dilated_kernels(tmp_path: Path) -> None:
     assert found == ["Conv", *functions, "GlobalAvgPool"]
 
 
+@pytest.mark.parametrize(
+    ("padding", "made"), [(SAME, (10, 8)), (SAME, (9, 7)), (VALID, (11, 8)), (VALID, (12, 9))]
+)
+def test_a_transposed_convolution(tmp_path: Path, padding: int, made: tuple[int, int]) -> None:
+    window = {"Padding": padding, "StrideW": 2, "StrideH": 2}
+    operators = [
+        Op("TRANSPOSE_CONV", ["s", "w", "x", "b"], ["a"], "TransposeConvOptions", window),
+        Op("MUL", ["a", "k"], ["m"], "MulOptions"),
+        Op("MEAN", ["m", "axes"], ["y"], "ReducerOptions"),
+    ]
+    shape = (1, *made, 4)
+    constants = {"s": np.int32(shape), "w": weights(4, 3, 2, 3), "b": weights(4), "k": weights(4)}
+    constants["axes"] = np.int32([2])
+    tensors = [T("x", (1, 5, 4, 3)), T("y", (1, made[0], 4)), T("a", shape), T("m", shape)]
+    tensors += [constant(n, a) for n, a in constants.items()]
+    data = build(tensors, [*operators[:2], *vector(operators[2], tensors)], ["x"], ["y"])
+    same(tmp_path / "m.tflite", data, (1, 5, 4, 3))
+
+
+def vector(last: Op, tensors: list[T]) -> list[Op]:
+    """The operator, and a matrix that makes a vector of its output, whose axes are in another order."""
+    index = next(i for i, t in enumerate(tensors) if t.name == "y")
+    features = int(np.prod(tensors[index].shape[1:]))
+    tensors += [T("v", tensors[index].shape), constant("matrix", weights(3, features))]
+    tensors[index] = T("y", (1, 3))
+    return [
+        Op(last.kind, last.inputs, ["v"], last.form, last.options),
+        Op("FULLY_CONNECTED", ["v", "matrix", ""], ["y"], "FullyConnectedOptions"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["ResizeBilinear", "ResizeNearestNeighbor"])
+@pytest.mark.parametrize("places", [{}, {"HalfPixelCenters": True}, {"AlignCorners": True}])
+def test_other_sizes(tmp_path: Path, kind: str, places: dict[str, bool]) -> None:
+    tensors = [T("x", (1, 3, 4, 2)), T("y", (1, 6, 8, 2)), constant("size", np.int32([6, 8]))]
+    name = "RESIZE_BILINEAR" if kind == "ResizeBilinear" else "RESIZE_NEAREST_NEIGHBOR"
+    operators = vector(Op(name, ["x", "size"], ["y"], f"{kind}Options", places), tensors)
+    same(tmp_path / "m.tflite", build(tensors, operators, ["x"], ["y"]), (1, 3, 4, 2))
+
+
+@pytest.mark.parametrize("kind", ["DEPTH_TO_SPACE", "SPACE_TO_DEPTH"])
+def test_blocks_of_pixels(tmp_path: Path, kind: str) -> None:
+    shape, made = (1, 4, 6, 8), (1, 8, 12, 2) if kind == "DEPTH_TO_SPACE" else (1, 2, 3, 32)
+    form = {"DEPTH_TO_SPACE": "DepthToSpaceOptions", "SPACE_TO_DEPTH": "SpaceToDepthOptions"}[kind]
+    tensors = [T("x", shape), T("y", made)]
+    operators = vector(Op(kind, ["x"], ["y"], form, {"BlockSize": 2}), tensors)
+    same(tmp_path / "m.tflite", build(tensors, operators, ["x"], ["y"]), shape)
+
+
+@pytest.mark.parametrize("row", [True, False])
+def test_a_convolution_along_one_axis(tmp_path: Path, row: bool) -> None:
+    """Keras spells it as one on planes of one row; one column is a column."""
+    between, size = ((1, 1, 12, 3), {"StrideW": 2, "StrideH": 1}) if row else ((1, 12, 1, 3), {"StrideW": 1})
+    operators = [
+        Op("EXPAND_DIMS", ["x", "axis"], ["a"]),
+        Op("CONV_2D", ["a", "w", "b"], ["c"], "Conv2DOptions", {"Padding": SAME, "StrideH": 2, **size} | RELU),
+        Op("RESHAPE", ["c", "s"], ["d"]),
+        Op("MEAN", ["d", "axes"], ["y"], "ReducerOptions"),
+    ]
+    kernel = (1, 5) if row else (5, 1)
+    tensors = [T("x", (1, 12, 3)), T("a", between), T("c", (1, 1, 6, 4) if row else (1, 6, 1, 4))]
+    tensors += [T("d", (1, 6, 4)), T("y", (1, 4))]
+    constants = {"axis": np.int32(1 if row else 2), "w": weights(4, *kernel, 3), "b": weights(4)}
+    constants |= {"axes": np.int32([1]), "s": np.int32([1, 6, 4])}
+    data = build([*tensors, *(constant(n, a) for n, a in constants.items())], operators, ["x"], ["y"])
+    model = same(tmp_path / "m.tflite", data, (1, 12, 3))
+    assert model.graph.inputs[0].shape == ((3, 1, 12) if row else (3, 12, 1))
+
+
 def load_bytes(path: Path, data: bytes) -> ImportedModel:
     path.write_bytes(data)
     return load(path)
@@ -316,8 +385,8 @@ CONV = {"Padding": SAME, "StrideW": 1, "StrideH": 1}
     ("operators", "problem"),
     [
         (
-            [Op("SPACE_TO_DEPTH", ["x"], ["y"])],
-            r"operator y \(SPACE_TO_DEPTH\): the operator is not supported \(supp",
+            [Op("SPACE_TO_BATCH_ND", ["x"], ["y"])],
+            r"operator y \(SPACE_TO_BATCH_ND\): the operator is not supported \(supp",
         ),
         (
             [Op("CONV_2D", ["x", "x", "b"], ["y"], "Conv2DOptions", CONV)],

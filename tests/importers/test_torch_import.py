@@ -9,7 +9,7 @@ import pytest
 from dcgen.compress.functions import merge_functions
 from dcgen.errors import ConfigError, ModelError, UnsupportedError
 from dcgen.importers import load
-from dcgen.importers.torch_import import import_module
+from dcgen.importers.torch_import import import_module, import_program
 from dcgen.ir.evaluate import evaluate
 from dcgen.models.catalogue import DIGITS
 
@@ -136,9 +136,9 @@ def test_a_squeezenet_from_a_pt2_file(tmp_path: Path) -> None:
 
 def test_modules_beyond_our_operators_are_refused() -> None:
     with pytest.raises(
-        UnsupportedError, match=r"shuffled: node .* \(DepthToSpace\): the operator is not supported"
+        UnsupportedError, match=r"normed: node .* \(LayerNormalization\): the operator is not supported"
     ):
-        import_module(nn.Sequential(nn.Conv2d(1, 4, 3), nn.PixelShuffle(2)), (1, 8, 8), "shuffled")
+        import_module(nn.Sequential(nn.Conv2d(1, 4, 3), nn.LayerNorm(6)), (1, 8, 8), "normed")
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:
@@ -152,3 +152,30 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         load(path, trust=True)
     with pytest.raises(ModelError, match=f"{path}: holds pickles"):
         load(path)
+
+
+@pytest.mark.parametrize("channels_last", [False, True])
+def test_a_signal_is_planes_of_one_row(channels_last: bool) -> None:
+    """Rows [C, L], or [L, C] that the module transposes itself."""
+
+    class Signals(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Sequential(
+                nn.Conv1d(3, 8, 5, 2, 2), nn.BatchNorm1d(8), nn.ReLU(), nn.MaxPool1d(2),
+                nn.Conv1d(8, 8, 3, padding=2, dilation=2, groups=8), nn.AvgPool1d(3, 2, 1),
+            )  # fmt: skip
+            self.linear = nn.Linear(8, 5)
+
+        def forward(self, x: "torch.Tensor") -> "torch.Tensor":
+            x = self.body(x.transpose(1, 2) if channels_last else x)
+            return self.linear(x.mean(-1))
+
+    module = Signals().eval()
+    x = torch.randn(2, 3, 40)
+    row = x.transpose(1, 2) if channels_last else x
+    program = torch.export.export(module, (row[:1].contiguous(),))
+    graph = import_program(program, "signals").graph
+    assert graph.inputs[0].shape == (3, 1, 40)
+    found = evaluate(graph, {graph.inputs[0].name: x.numpy().reshape(2, 3, 1, 40)})[graph.outputs[0]]
+    np.testing.assert_allclose(found.reshape(2, -1), module(row).detach().numpy(), rtol=1e-4, atol=1e-5)

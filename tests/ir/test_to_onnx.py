@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from dcgen.errors import GraphError
@@ -32,6 +32,7 @@ from dcgen.ir.graph import (
     Pairwise,
     Shape,
     Step,
+    Upsample,
     Weight,
     Where,
 )
@@ -55,7 +56,9 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
         return tuple(draw(st.integers(0, limit[i % 2])) for i in range(4))
 
     kind = draw(
-        st.sampled_from(["conv", "affine", "clip", "max", "average", "global", "pad", "flatten", "function"])
+        st.sampled_from(
+            ["conv", "affine", "clip", "max", "average", "global", "pad", "flatten", "function", "blocks"]
+        )
     )
     kernel = (draw(st.integers(1, min(3, height))), draw(st.integers(1, min(3, width))))
     stride = (draw(st.integers(1, 3)), draw(st.integers(1, 3)))
@@ -79,7 +82,12 @@ def operators(draw: st.DrawFn, shape: Shape, rng: np.random.Generator) -> Op:
         case "average":
             return AvgPool(kernel, stride, pads(inner), draw(st.booleans()), draw(st.booleans()))
         case "pad":
-            return Pad(pads((2, 2)), draw(st.sampled_from([0.0, -1.5])))
+            around = pads((2, 2))
+            return draw(st.sampled_from([Pad(around), Pad(around, -1.5), Pad(around, edge=True)]))
+        case "blocks":
+            pixels = stride[0] * stride[1]
+            made = channels // pixels if channels % pixels == 0 else channels
+            return Upsample(stride, made, (draw(st.integers(0, stride[0] - 1)), 0))
         case "function":
             return Function((draw(st.sampled_from(FUNCTIONS)),))
         case "flatten" if (height, width) != (1, 1):
@@ -153,6 +161,7 @@ def test_onnxruntime_computes_what_evaluate_says_in_every_tensor(graph: Graph, b
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graphs())
 def test_the_file_imports_as_the_graph_it_was_made_from(graph: Graph) -> None:
+    assume(not isinstance(graph.nodes[-1].op, Function))  # a Sigmoid at the end is left to the host
     assert_equal(import_onnx(to_onnx(graph), "file").graph, graph)
 
 

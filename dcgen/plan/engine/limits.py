@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -14,7 +15,7 @@ from dcgen.encode.schema import Coding, Kind
 from dcgen.errors import PlanError
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.limits import at_most
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QNode, QTable
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QNode, QOp, QPad, QTable, QUpsample
 
 MAX_INPUT_CHANNELS: Final = 16
 """Channels of the picture: the engine's table of pad bytes has one entry for each."""
@@ -22,13 +23,24 @@ MAX_AVERAGE: Final = 0xFFFF
 """Weight of each pixel of an average: list entries have 17 bits, the sign included."""
 CODINGS: Final = (Coding.JOINT, Coding.GAPS)
 """Weight codings that the front end decodes."""
+WITHOUT_STEP: Final[Mapping[type, str]] = {
+    QMul: "multiplies two tensors",
+    QTable: "is a function that is looked up in a table",
+    QUpsample: "makes blocks of pixels",
+}
+"""What nodes of these operators do, for which the engine has no step."""
 
 _at_most = partial(at_most, "the engine")
 
 
+def has_step(op: QOp) -> bool:
+    """Whether the engine has steps for an operator."""
+    return type(op) not in WITHOUT_STEP and not (isinstance(op, QPad) and op.edge)
+
+
 def without_step(node: QNode) -> PlanError:
-    """The error that refuses a product or a table."""
-    does = "multiplies two tensors" if isinstance(node.op, QMul) else "is a function that is looked up in a table"
+    """The error that refuses a node whose operator has no step."""
+    does = WITHOUT_STEP.get(type(node.op), "pads with the nearest pixel")
     return PlanError(node.name, f"{does}, which the engine cannot do", "microcontrollers can")
 
 
@@ -39,7 +51,7 @@ def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters)
         problem = f"has {len(graph.score_nodes)} outputs, the engine sends one"
         raise PlanError(graph.name, problem, "microcontrollers have several")
     for node in graph.nodes:
-        if isinstance(node.op, QMul | QTable):
+        if not has_step(node.op):
             raise without_step(node)
     _at_most(graph.name, "tensors", len(graph.nodes), p.max_tensors)
     _at_most(graph.input.name, "channels", graph.input.shape[0], MAX_INPUT_CHANNELS)

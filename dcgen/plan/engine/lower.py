@@ -28,6 +28,7 @@ from dcgen.quant.qgraph import (
     QPad,
     QScores,
     QTable,
+    QUpsample,
 )
 
 
@@ -56,6 +57,8 @@ class _Lowering:
                 self._add(index, node, op)
             case QMaxPool():
                 self._pool(index, node, Kind.MAX_POOL, op.kernel, op.stride, op.pads[:2], Fill.LOWEST)
+            case QPad(edge=True) | QMul() | QTable() | QUpsample():
+                raise without_step(node)
             case QPad():
                 self._pool(index, node, Kind.PAD, (1, 1), (1, 1), op.pads[:2], Fill.SECTION)
             case QConcat():
@@ -65,8 +68,6 @@ class _Lowering:
                 channels = self.graph.tensors[node.inputs[0]].shape[0]
                 tensor = self.draft.number[node.inputs[0]]
                 self.draft.ops.append(ScoresOp(index, None, source, op.total, channels, tensor))
-            case QMul() | QTable():
-                raise without_step(node)
             case _:
                 assert_never(op)
 

@@ -30,6 +30,7 @@ from dcgen.quant.qgraph import (
     QScores,
     QTable,
     QTensor,
+    QUpsample,
 )
 from dcgen.targets import Extension, Target
 
@@ -131,6 +132,8 @@ def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
             return {"lookup_row": rows, "lookup": outputs}
         case QPad():
             return {"pad_row": rows, "pad": outputs}
+        case QUpsample():  # each column of a block is copied like a row into a larger plane
+            return {"pad_row": rows * node.op.factor[1], "pad": outputs}
         case QScores():
             c, h, w = source.shape
             return {"score_row": c * h, "score": c * h * w}

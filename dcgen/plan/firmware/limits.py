@@ -7,7 +7,7 @@ from typing import Final
 
 from dcgen.plan.firmware.constants import RUNTIME
 from dcgen.plan.limits import at_most
-from dcgen.quant.qgraph import QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad
+from dcgen.quant.qgraph import QAvgPool, QConcat, QConv, QGraph, QMaxPool, QPad, QUpsample
 
 MAX_KERNEL: Final = (1 << 8) - 1
 """Rows or columns of a kernel: kernel_h and kernel_w are uint8_t, and a place in the kernel has 16 bits."""
@@ -41,6 +41,9 @@ def check_limits(graph: QGraph, blob_bytes: int) -> None:
             _at_most(node.name, "positions of stride", max(op.stride), MAX_SIZE)
         if isinstance(op, QConv | QMaxPool | QAvgPool | QPad):
             _at_most(node.name, "rows or columns of padding", max(op.pads), MAX_SIZE)
+        if isinstance(op, QUpsample):
+            _at_most(node.name, "rows or columns of a block", max(op.factor), MAX_SIZE)
+            _at_most(node.name, "rows or columns that are cut off", max(op.cut), MAX_SIZE)
         if isinstance(op, QConv):
             _at_most(node.name, "weights", op.indices.size, MAX_WEIGHTS)
         if not isinstance(op, QConcat):

@@ -15,7 +15,8 @@ def rows_of(graph: QGraph, node: QNode) -> int:
 def reads(op: QOp, rows: int, height: int) -> int:
     """How many of the ``height`` input rows must exist for the first ``rows`` output rows."""
     kernel, stride, pad = op.vertical
-    return min(max((rows - 1) * stride + kernel - pad, 0), height) if rows else 0
+    made = -(-rows // op.enlarged)
+    return min(max((made - 1) * stride + kernel - pad, 0), height) if rows else 0
 
 
 def holds(op: QOp, rows: int, height: int) -> int:
@@ -23,4 +24,4 @@ def holds(op: QOp, rows: int, height: int) -> int:
     if isinstance(op, QMul) and height == 1:
         return 0  # a gate, which all rows are made of
     _, stride, pad = op.vertical
-    return min(max(rows * stride - pad, 0), height)
+    return min(max(rows // op.enlarged * stride - pad, 0), height)

@@ -25,9 +25,11 @@ from dcgen.quant.qgraph import (
     QGraph,
     QMul,
     QNode,
+    QPad,
     QScores,
     QTable,
     QTensor,
+    QUpsample,
     Requant,
 )
 from tests.plan.engine.engine_run import assert_equal_to_golden, planned
@@ -44,7 +46,9 @@ ENGINES = st.builds(
 ONE = Requant(np.array([1 << 14], np.uint16), np.array([17], np.uint8))
 
 
-def one_node(op: QConv | QAvgPool | QTable, shape: tuple[int, int, int], out: tuple[int, int, int]) -> QGraph:
+def one_node(
+    op: QConv | QAvgPool | QPad | QTable | QUpsample, shape: tuple[int, int, int], out: tuple[int, int, int]
+) -> QGraph:
     """A network of ``op`` alone, from a picture to scores."""
     tensors = {n: QTensor(n, s, 1.0, 0, (0,) * s[0]) for n, s in (("picture", shape), ("node", out))}
     nodes = QNode("node", op, ("picture",)), QNode("scores", QScores(False), ("node",))
@@ -185,6 +189,16 @@ def test_buffers_alive_together_do_not_overlap() -> None:
             one_node(QTable(np.zeros(256, np.uint8)), (1, 5, 5), (1, 5, 5)),
             {},
             ("node: is a function that is looked up in a table, which the engine cannot do",),
+        ),
+        (
+            one_node(QUpsample((2, 2), 1, (0, 0)), (1, 5, 5), (1, 10, 10)),
+            {},
+            ("node: makes blocks of pixels, which the engine cannot do (microcontrollers can)",),
+        ),
+        (
+            one_node(QPad((1, 1, 1, 1), 0, edge=True), (1, 5, 5), (1, 7, 7)),
+            {},
+            ("node: pads with the nearest pixel, which the engine cannot do (microcontrollers can)",),
         ),
         (
             product(),

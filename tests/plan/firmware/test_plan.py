@@ -63,7 +63,7 @@ def test_nodes_carry_kernel_flags_and_geometry(graph: QGraph) -> None:
     assert plan.n_scores == graph.n_scores
     assert {n.kernel for n in plan.nodes} == {
         *("dcg_conv_packed", "dcg_conv", "dcg_conv_scores", "dcg_max_pool", "dcg_avg_pool", "dcg_add"),
-        *("dcg_pad", "dcg_mul", "dcg_table", None),
+        *("dcg_pad", "dcg_mul", "dcg_table", "dcg_upsample", None),
     }
     totals = plan_firmware(every_operator(1), encode(every_operator(1))).nodes[-1]
     assert (totals.kernel, totals.flags) == ("dcg_scores", TopologyFlag.RAW)

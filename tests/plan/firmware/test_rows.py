@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcgen.plan.firmware.rows import holds, reads, rows_of
-from dcgen.quant.qgraph import QAdd, QMaxPool, QMul, QPad, Requant
+from dcgen.quant.qgraph import QAdd, QMaxPool, QMul, QPad, QUpsample, Requant
 from tests.firmware.nets import every_operator
 
 SMALL = st.integers(1, 9)
@@ -32,6 +32,21 @@ def test_a_pad_copies_rows(height: int, top: int) -> None:
     for y in range(height):
         assert (holds(op, top + y, height), reads(op, top + y + 1, height)) == (y, y + 1)
     assert reads(op, top, height) == 0
+
+
+@given(SMALL, st.integers(0, 4), st.integers(0, 4))
+def test_the_rows_at_the_edges_are_held_for_the_padding(height: int, top: int, bottom: int) -> None:
+    op = QPad((top, 0, bottom, 0), 0, edge=True)
+    for y in range(top + height + bottom):
+        nearest = min(max(y - top, 0), height - 1)
+        assert holds(op, y, height) <= nearest < reads(op, y + 1, height)
+
+
+@given(SMALL, SMALL)
+def test_rows_of_a_block_are_made_of_one_row(height: int, factor: int) -> None:
+    op = QUpsample((factor, 1), 1, (0, 0))
+    for y in range(height * factor):
+        assert (holds(op, y, height), reads(op, y + 1, height)) == (y // factor, y // factor + 1)
 
 
 def test_all_else_goes_row_by_row() -> None:
