@@ -38,7 +38,7 @@ from tests.strategies import qgraphs
 
 ENGINES = st.builds(
     lambda lanes, beat: EngineParameters(
-        lanes[0], 1 << 14, lanes[1], max_taps=255, picture_bytes=beat, command_words=1 << 20
+        lanes[0], 1 << 14, lanes[1], max_taps=255, picture_bytes=beat, command_words=1 << 20, list_entries=1 << 12
     ),
     st.sampled_from(((4, 2), (5, 1), (7, 7), (8, 2), (49, 7))),
     st.integers(1, 4),
