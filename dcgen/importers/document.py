@@ -48,6 +48,7 @@ WINDOWED: Final[Mapping[str, tuple[str, str, str]]] = {
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
     "GlobalAveragePool": ("a pool", ANY, ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
+    "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
     "Max": ("sums and a clip", ANY, "tensors of one shape, or one number"),
     "MaxPool": ("a pool", ANY, "dilation 1, pads smaller than the kernel, first output"),

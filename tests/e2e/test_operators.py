@@ -13,6 +13,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from dcgen.compress.fold import canonical
+from dcgen.errors import UnsupportedError
 from dcgen.importers import load
 from dcgen.importers.onnx_import import import_onnx
 from dcgen.ir.graph import Graph
@@ -314,3 +315,26 @@ def test_a_split_a_shuffle_and_a_crop(tmp_path: Path) -> None:
     execute(found, pictures, tensors)
     crop = copies[-2]
     np.testing.assert_array_equal(tensors[crop.name], tensors[crop.inputs[0]][:, :, 1:6, 2::2])
+
+
+def test_channels_that_suppress_each_other(tmp_path: Path) -> None:
+    """Local response normalization as AlexNet and GoogLeNet have it, and a stronger one."""
+    w = Writer()
+    w.conv("x", 3, 12, 3, strides=[2, 2], pads=[1, 1, 1, 1])
+    w.add("Relu")
+    w.add("LRN", size=5, alpha=1e-4, beta=0.75, bias=1.0)
+    w.add("MaxPool", w.last, kernel_shape=[2, 2], strides=[2, 2])
+    w.conv(w.last, 12, 8, 3, pads=[1, 1, 1, 1])
+    w.add("LRN", size=4, alpha=0.5, beta=1.0, bias=2.0)
+    w.conv(w.last, 8, 5, 1)
+    w.add("GlobalAveragePool")
+    found = goes_through_every_stage(import_onnx(w.model(), "net").graph, tmp_path)
+    kinds = [type(n.op).__name__ for n in found.nodes]
+    assert kinds.count("QMul") == 2 and kinds.count("QTable") == 4
+
+
+def test_a_normalization_that_may_divide_by_zero_is_refused() -> None:
+    w = Writer()
+    w.add("LRN", size=3, bias=0.0)
+    with pytest.raises(UnsupportedError, match=r"lrn1 \(LRN\): a size of 1 or more, .* found .* bias 0"):
+        import_onnx(w.model(), "net")

@@ -152,6 +152,13 @@ def layer(w: Writer, kind: str) -> None:
                 w.push(kind, axes=axes)
             else:
                 w.push(kind, [w.constant(np.array(axes, np.int64))])
+        case "LRN":
+            size, alpha, beta = (
+                draw(st.integers(1, 4)),
+                draw(st.sampled_from([1e-4, 0.5])),
+                draw(st.sampled_from([0.75, 1.0])),
+            )
+            w.push(kind, size=size, alpha=alpha, beta=beta, bias=draw(st.sampled_from([1.0, 2.0])))
         case "PRelu":
             w.push(kind, [w.constant(w.floats(*draw(st.sampled_from([(1,), (channels, *plane)]))))])
         case "pair":
@@ -234,6 +241,7 @@ def models(draw: st.DrawFn) -> tuple[onnx.ModelProto, np.ndarray]:
         "Identity",
         "Dropout",
         "PRelu",
+        "LRN",
         "pair",
         "gate",
         "ReduceMean",
