@@ -27,8 +27,8 @@ class Stack:
 
 
 STACK: Final[Mapping[Core, Stack]] = {
-    "helium": Stack(optimised=1280, not_optimised=1280),
+    "helium": Stack(optimised=1344, not_optimised=1280),
     "dsp": Stack(optimised=3008, not_optimised=3008),
-    "other": Stack(optimised=1408, not_optimised=1408),
+    "other": Stack(optimised=1536, not_optimised=1408),
     "wide": Stack(optimised=1728, not_optimised=1664),
 }

@@ -131,11 +131,12 @@ int dcg_has_step(const dcg_net *net) {
 
 /* Calls the trace. Returns DCG_OK, or DCG_ERR_ARGUMENT where it has done anything to the picture at work. */
 static dcg_status trace_step(dcg_net *net, const dcg_job *job, uint16_t node) {
-    const dcg_net before = *net;
+    const dcg_plan *plan = net->plan;
+    const uint32_t next_step = net->next_step, picture_rows = net->picture_rows;
+    const int32_t *scores = net->scores;
     trace_rows(job, node);
-    const int same = net->plan == before.plan && net->scores == before.scores &&
-                     net->picture == before.picture && net->next_step == before.next_step &&
-                     net->picture_rows == before.picture_rows;
+    const int same = net->plan == plan && net->scores == scores && net->next_step == next_step &&
+                     net->picture_rows == picture_rows;
     return same ? DCG_OK : DCG_ERR_ARGUMENT;
 }
 
