@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from dcgen.compress.functions import merge_functions, split_extremes
+from dcgen.compress.rewrite import bypassed, with_replaced
 from dcgen.compress.selections import fold_selections
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.inputs.samples import InputForm
@@ -86,8 +87,7 @@ def flatten_late(graph: Graph) -> Graph:
             continue
         op = _on_planes(users[0].op, graph.shapes[node.inputs[0]][0])
         if op is not None:
-            swapped = {name: replace(node, op=op), users[0].name: replace(users[0], op=Flatten())}
-            graph = graph.with_nodes(swapped.get(n.name, n) for n in graph.nodes)
+            graph = with_replaced(graph, replace(node, op=op), replace(users[0], op=Flatten()))
     return graph
 
 
@@ -118,11 +118,7 @@ def before_blocks(graph: Graph) -> Graph:
         if isinstance(op, Affine):
             times = graph.shapes[before.inputs[0]][0] // before.op.channels
             op = Affine(op.scale.repeat(times), op.shift.repeat(times))
-        swapped = {
-            before.name: Node(before.name, op, before.inputs),
-            name: replace(before, name=name, inputs=(before.name,)),
-        }
-        graph = graph.with_nodes(swapped.get(n.name, n) for n in graph.nodes)
+        graph = with_replaced(graph, replace(before, op=op), replace(node, op=before.op))
     return graph
 
 
@@ -169,7 +165,7 @@ def fold_affines(graph: Graph) -> Graph:
             )
         else:
             depthwise = Conv(Weight(node.op.scale.reshape(-1, 1, 1, 1)), node.op.shift, groups=len(node.op.scale))
-            graph = graph.with_nodes(replace(n, op=depthwise) if n.name == node.name else n for n in graph.nodes)
+            graph = with_replaced(graph, replace(node, op=depthwise))
     return graph
 
 
@@ -199,7 +195,7 @@ def merge_flattens(graph: Graph) -> Graph:
                 replace(n, op=_full_size(n.op, (c, h, w))) if n.name in reads and isinstance(n.op, Conv) else n
                 for n in graph.nodes
             )
-        graph = _bypass(graph, node)
+        graph = bypassed(graph, node)
     return graph
 
 
@@ -277,25 +273,6 @@ def _through_functions(graph: Graph, node: Node) -> list[Node]:
     return found
 
 
-def _bypass(graph: Graph, node: Node) -> Graph:
-    """The graph without a node whose output has the values of its input; where both are outputs, it becomes a
-    copy."""
-    source = node.inputs[0]
-    if node.name in graph.outputs and source in graph.outputs:
-        copy = replace(node, op=Clip(-np.inf, np.inf))
-        return graph.with_nodes(copy if n is node else n for n in graph.nodes)
-    return graph.with_nodes(
-        (
-            replace(n, inputs=tuple(source if i == node.name else i for i in n.inputs))
-            for n in graph.nodes
-            if n.name != node.name
-        ),
-        outputs=tuple(source if o == node.name else o for o in graph.outputs),
-    )
-
-
 def _merge(graph: Graph, node: Node, before: Node, conv: Conv) -> Graph:
     """The graph with ``conv`` in place of ``before``, and without ``node``, its only reader."""
-    return _bypass(
-        graph.with_nodes(replace(n, op=conv) if n.name == before.name else n for n in graph.nodes), node
-    )
+    return bypassed(with_replaced(graph, replace(before, op=conv)), node)

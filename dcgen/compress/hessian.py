@@ -27,7 +27,8 @@ DAMPING = 0.01
 """Least share of the mean variance of a layer's inputs that is added to the variance of each, so that no change of
 a weight is without cost and H has an inverse. Of few patches more is added, see ``shrinkage``."""
 MOST_SHRINKAGE = 0.99
-"""Largest share of a covariance that the identity takes: so that something of what was measured stays."""
+"""Largest share, 0 to 1, of a measured covariance that is replaced by its mean variance times the identity: at
+least a hundredth stays as it was measured."""
 
 
 @dataclass(frozen=True, eq=False)

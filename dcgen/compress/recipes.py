@@ -53,7 +53,8 @@ class Recipe:
 
     name: ClassVar[str] = ""
     own_ranges: ClassVar[bool] = False
-    """Whether activations keep the ranges of a network that comes with integers, where it has them."""
+    """Whether an activation that the source stores as 8-bit integers keeps the interval of real values that these
+    stand for. Otherwise, and for all other activations, calibration pictures give the interval."""
     coding: CodingName = "joint"
     index_bits_conv: int = field(default=4, metadata={"min": 1, "max": 8})
     index_bits_fc: int = field(default=5, metadata={"min": 1, "max": 8})

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from dcgen.compress.rewrite import bypassed, with_replaced
 from dcgen.ir.graph import (
     AvgPool,
     Clip,
@@ -46,7 +47,7 @@ def _in_filters(graph: Graph, name: str) -> Graph:
         if isinstance(at.op, Conv) and at.op.groups == 1 and at.op.weight.levels is None:
             order = list(selection.op.channels)
             conv = replace(at.op, weight=Weight(at.op.weight.values[order]), bias=at.op.bias[order])
-            return _without(_with(graph, replace(at, op=conv)), selection)
+            return bypassed(with_replaced(graph, replace(at, op=conv)), selection)
         if not isinstance(at.op, Clip | Function):
             break
         at = graph.by_name.get(at.inputs[0])
@@ -65,10 +66,10 @@ def _sunk(graph: Graph, name: str) -> Graph:
             break
         if (op := _rearranged(readers[0].op, channels)) is None:
             break
-        # The two change places; the names stay, so that what reads the last one still does.
+        # The selection and its reader change places and names: behind both is the same tensor, called as before.
         first = replace(selection, op=op)
         selection = replace(readers[0], op=selection.op)
-        graph = _with(_with(graph, first), selection)
+        graph = with_replaced(graph, first, selection)
     return graph
 
 
@@ -80,14 +81,14 @@ def _in_readers(graph: Graph, selection: Node) -> Graph:
     for reader in graph.consumers[selection.name]:
         if isinstance(reader.op, Select):
             composed = Select(tuple(channels[c] for c in reader.op.channels))
-            graph = _with(graph, replace(reader, op=composed, inputs=(source,)))
+            graph = with_replaced(graph, replace(reader, op=composed, inputs=(source,)))
         elif isinstance(reader.op, Conv) and reader.op.groups == 1 and reader.op.weight.levels is None:
             old = reader.op.weight.values
             new = np.zeros((len(old), graph.shapes[source][0], *old.shape[2:]), np.float32)
             for channel, weights in zip(channels, np.moveaxis(old, 1, 0), strict=True):
                 new[:, channel] += weights
             conv = replace(reader.op, weight=Weight(new))
-            graph = _with(graph, replace(reader, op=conv, inputs=(source,)))
+            graph = with_replaced(graph, replace(reader, op=conv, inputs=(source,)))
     unread = not graph.consumers[selection.name] and selection.name not in graph.outputs
     return graph.with_nodes(n for n in graph.nodes if n.name != selection.name) if unread else graph
 
@@ -105,19 +106,3 @@ def _rearranged(op: Op, channels: tuple[int, ...]) -> Op | None:
 def _reader(graph: Graph, name: str) -> Node | None:
     """The first node that reads a tensor, None where none does."""
     return next(iter(graph.consumers[name]), None)
-
-
-def _with(graph: Graph, node: Node) -> Graph:
-    """The graph with ``node`` in place of the one of its name."""
-    return graph.with_nodes(node if n.name == node.name else n for n in graph.nodes)
-
-
-def _without(graph: Graph, node: Node) -> Graph:
-    """The graph in which what reads ``node`` reads its input, and ``node`` is gone."""
-    source = node.inputs[0]
-    rest = (
-        replace(n, inputs=tuple(source if i == node.name else i for i in n.inputs))
-        for n in graph.nodes
-        if n.name != node.name
-    )
-    return graph.with_nodes(rest, outputs=tuple(source if o == node.name else o for o in graph.outputs))

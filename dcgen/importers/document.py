@@ -34,7 +34,7 @@ ORDER = "where the planes' order of elements can be undone"
 NO_TABLE = "refused: looks up a table"
 NO_PRODUCT = "refused where both are computed"
 NO_BLOCKS = "refused: makes blocks of pixels"
-WINDOWED: Final[Mapping[str, tuple[str, str, str]]] = {
+ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Add": ("a sum, or part of a convolution", ANY, "terms of one shape, or one number a channel"),
     "AveragePool": ("a pool", "refused where windows meet padding", "dilation 1, pads smaller than the kernel"),
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
@@ -101,8 +101,8 @@ def _rows() -> Iterator[str]:
 
 
 def _row(kind: str) -> tuple[str, str, str]:
-    if kind in WINDOWED:
-        return WINDOWED[kind]
+    if kind in ROWS:
+        return ROWS[kind]
     if kind in HEADS:
         return "left to the host", "left to the host", "the last operators, over all scores"
     if kind == "Sigmoid":

@@ -200,8 +200,8 @@ class Scope:
         return Signal(name, dims, order=order, integers=integers)
 
     def planes(self, call: Call, index: int = 0, rank: int | None = None) -> Signal:
-        """Input ``index``, whose ONNX axes must be batch, channels(, height, width) of its IR tensor, or batch,
-        channels and length.
+        """Input ``index``, whose ONNX axes must be those of its IR tensor: (N, C), (N, C, H, W), or (N, C, L)
+        where its planes have one row.
 
         rank : number of axes that it must have, None for any
         """
@@ -241,7 +241,8 @@ class Scope:
         return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
 
     def _named_length(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
-        """``named`` of a signal of three axes."""
+        """``named`` of a signal (N, C, L) or (N, L, C), L being the width of planes of one row, or the height of
+        planes of one column. Planes of several rows and columns are refused."""
         for names in ((0, 1, 3), (0, 1, 2), (0, 3, 1), (0, 2, 1)):
             axes: list[onnx_order.Axis] = [()] * 4
             for name, axis in zip(names, signal.axes, strict=True):

@@ -19,7 +19,16 @@ import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
-from dcgen.importers.onnx_windows import MAX_EXTENT, dilation_of, on_lengths, pads_of, pair
+from dcgen.importers.onnx_windows import (
+    MAX_EXTENT,
+    bias_of,
+    dilation_of,
+    kernel_of,
+    on_lengths,
+    pads_of,
+    pair,
+    strides_of,
+)
 from dcgen.ir.graph import Conv, Pair, Upsample, Weight
 
 
@@ -60,16 +69,8 @@ def conv_transpose(call: Call, scope: Scope) -> Signal:
     if weight.ndim != 4 or 0 in weight.shape or len(weight) != channels or groups < 1 or channels % groups:
         problem = f"has {weight.shape} in {groups} groups for {channels} channels"
         raise ModelError(call.where, f"a transposed convolution has a weight (I, O / groups, KH, KW), {problem}")
-    outputs, kernel = weight.shape[1] * groups, (int(weight.shape[2]), int(weight.shape[3]))
-    if pair(call, "kernel_shape", kernel) != kernel:
-        raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
-    bias = call.optional(2, "bias")
-    bias = call.parameter(np.zeros(outputs) if bias is None else bias, "bias")
-    if bias.shape != (outputs,):
-        raise ModelError(call.where, f"expected a bias of shape {(outputs,)}, found {bias.shape}")
-    stride, dilation = pair(call, "strides", (1, 1)), dilation_of(call, kernel)
-    if min(stride) < 1:
-        raise ModelError(call.where, f"strides are at least 1, found {stride}")
+    outputs, kernel = weight.shape[1] * groups, kernel_of(call, weight)
+    bias, stride, dilation = bias_of(call, outputs), strides_of(call), dilation_of(call, kernel)
     before, made = _output(call, (size[0], size[1]), kernel, stride, dilation)
     rows, columns = (_Phases.of(size[i], kernel[i], stride[i], dilation[i], before[i], made[i]) for i in (0, 1))
     shape = (outputs, *stride, channels // groups, rows.kernel, columns.kernel)

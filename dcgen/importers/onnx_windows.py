@@ -15,10 +15,11 @@ import numpy as np
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
+from dcgen.ir.graph import F32, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
-"""Attributes of one number for each axis of a plane, or of two."""
+"""ONNX attributes that list a number for each spatial axis, as ``kernel_shape``, or two, as ``pads`` its begin and
+end: 2 or 4 numbers for planes, 1 or 2 for lengths."""
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
 
@@ -53,19 +54,13 @@ def conv(call: Call, scope: Scope) -> Signal:
     weight = call.parameter(call.constant(1, "weight"), "weight")
     if weight.ndim != 4 or 0 in weight.shape:
         raise ModelError(call.where, f"a 2-D convolution has a weight (O, I, KH, KW), found {weight.shape}")
-    bias = call.optional(2, "bias")
-    bias = np.zeros(len(weight)) if bias is None else bias
-    if bias.shape != weight.shape[:1]:
-        raise ModelError(call.where, f"expected a bias of shape {weight.shape[:1]}, found {bias.shape}")
-    kernel = (int(weight.shape[2]), int(weight.shape[3]))
-    if pair(call, "kernel_shape", kernel) != kernel:
-        raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
+    bias, kernel = bias_of(call, len(weight)), kernel_of(call, weight)
     dilation = dilation_of(call, kernel)
     stride, pads = _window(call, scope, x, _extent(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
         raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
-    op = Conv(Weight(weight), call.parameter(bias, "bias"), stride, pads, groups, dilation)
+    op = Conv(Weight(weight), bias, stride, pads, groups, dilation)
     return scope.emit(call, op, x)
 
 
@@ -285,6 +280,31 @@ def pair(call: Call, attribute: str, default: Pair) -> Pair:
     return int(values[0]), int(values[1])
 
 
+def kernel_of(call: Call, weight: F32) -> Pair:
+    """Rows and columns of a convolution's kernel, from its weight [., ., KH, KW]."""
+    kernel = (int(weight.shape[2]), int(weight.shape[3]))
+    if pair(call, "kernel_shape", kernel) != kernel:
+        raise ModelError(call.where, f"kernel_shape {call.get('kernel_shape', ())} is not the weight's {kernel}")
+    return kernel
+
+
+def bias_of(call: Call, outputs: int) -> F32:
+    """The bias float32 [O] of a convolution of so many output channels: its third input, or zeros."""
+    given = call.optional(2, "bias")
+    bias = np.zeros(outputs) if given is None else given
+    if bias.shape != (outputs,):
+        raise ModelError(call.where, f"expected a bias of shape {(outputs,)}, found {bias.shape}")
+    return call.parameter(bias, "bias")
+
+
+def strides_of(call: Call) -> Pair:
+    """Rows and columns from a window to the next one."""
+    stride = pair(call, "strides", (1, 1))
+    if min(stride) < 1:
+        raise ModelError(call.where, f"strides are at least 1, found {stride}")
+    return stride
+
+
 def dilation_of(call: Call, kernel: Pair) -> Pair:
     """Dilation, 1 along an axis of one tap, where it means nothing."""
     dilations = pair(call, "dilations", (1, 1))
@@ -300,9 +320,7 @@ def _extent(kernel: Pair, dilation: Pair) -> Pair:
 
 def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
     """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
-    stride = pair(call, "strides", (1, 1))
-    if min(stride) < 1:
-        raise ModelError(call.where, f"strides are at least 1, found {stride}")
+    stride = strides_of(call)
     return stride, pads_of(call, scope.shapes[x.tensor][1:], kernel, stride)
 
 

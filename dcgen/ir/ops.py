@@ -358,7 +358,8 @@ class Flatten(_Operator):
 
 @dataclass(frozen=True)
 class Upsample(_Operator):
-    """Each pixel becomes a block of ``factor`` rows and columns.
+    """Planes enlarged by whole numbers: each pixel of the input becomes a block of pixels, of factor[0] rows and
+    factor[1] columns.
 
     channels : of the output. Where the input has as many, a block repeats its pixel. Where the input has, for each
         of them, as many as a block has pixels, these are a block's pixels row by row, as in ONNX's DepthToSpace
