@@ -213,7 +213,7 @@ def qgraphs(
 
     channels, max_side : of the picture
     convs : how much likelier a convolution is than each other operator
-    for_engine : whether operators that the engine has no step for, and further outputs, are left out
+    for_engine : whether operators that the engine has no step for are left out
     """
     draft = _Draft(draw)
     shape = draw(channels), draft.pick(1, max_side), draft.pick(1, max_side)
@@ -242,7 +242,7 @@ def qgraphs(
             draft.conv(at, scores=True, whole=True)
         case kind:
             draft.add(QScores(kind == "total"), at, scores=True)
-    more = 0 if for_engine else draw(st.sampled_from((0, 0, 1, 2)))
+    more = draw(st.sampled_from((0, 0, 1, 2)))
     for source in [draw(st.sampled_from(sorted(draft.tensors))) for _ in range(more)]:
         draft.add(QScores(draw(st.booleans())), source, scores=True)
     scale, *scales = (float(s) for s in draft.rng.uniform(1e-3, 1, 1 + more).astype(np.float32))

@@ -18,7 +18,7 @@ What the importers read, what the C firmware computes of it, and what the engine
 line with the node's name, its operator, and what is supported. PyTorch programs (`.pt2`) are written as ONNX by
 PyTorch itself. Tensors are `[N, C, H, W]`, or `[N, C, L]`, which are planes of one row, or have their channels
 last; whatever the firmware computes equals the integer reference in every byte. A network has one input and any
-number of outputs; the engine refuses networks of several."""
+number of outputs."""
 REFUSED = """\
 ## What is refused
 

@@ -60,10 +60,10 @@ STEP_FIELDS: dict[str, Field] = {
     "stride_select": Field(0, 12, 4),  # POOL: index into EngineParameters.strides
     "node": Field(0, 16, 16),  # number of the node, which an error names
     "tensor_in": Field(1, 0, 16),  # number of the input; its zero point pads a CONV, and SCORES subtract it
-    "tensor_out": Field(1, 16, 16),  # number of the output
+    "tensor_out": Field(1, 16, 16),  # number of the output. TENSORS: of the network's last tensor
     "tensor_in2": Field(2, 0, 16),  # addition: number of the second input (of any tensor where there is none)
     "fill_index": Field(2, 16, 16),  # POOL: see Fill
-    "outputs": Field(3, 0, 16),  # channels that the step makes. TENSORS: tensors of the network
+    "outputs": Field(3, 0, 16),  # channels that the step makes. TENSORS: records of its section
     "channels": Field(3, 16, 16),  # CONV: input channels of a group. TENSORS: channels of the network's input
     "taps": Field(4, 0, 8),  # CONV: kernel positions. POOL: rows of a window
     "x_groups": Field(4, 8, 8),  # POOL: reads of a window's row ...

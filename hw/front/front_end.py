@@ -129,6 +129,7 @@ class FrontEnd(wiring.Component):
             conv.header.eq(h),
             conv.outputs.eq(self._step("outputs")),
             tensors.tensors.eq(self._step("outputs")),
+            tensors.last.eq(self._step("tensor_out")),
             tensors.channels.eq(self._step("channels")),
             plain.average.eq(kind == Kind.AVG_POOL),
             *(getattr(plain, name).eq(h[name]) for name in ("factor0", "factor1")),

@@ -60,6 +60,17 @@ def fire_net(seed: int = 1, channels: int = 3, size: int = 14) -> QGraph:
     return verify(QGraph(f"fire {seed}", b.tensors["input"], b.tensors, tuple(b.nodes), 0.25))
 
 
+def heads_net(seed: int = 1) -> QGraph:
+    """A network of three outputs: planes of a convolution, bytes that are read further, sums over planes."""
+    b = _Builder(seed)
+    b.tensor("input", (3, 9, 10), None, tuple(b.rng.integers(0, 256, 3).tolist()))
+    x = b.node(b.conv("input", 6, (3, 3), (2, 2)), "input")
+    y = b.node(b.conv(x, 5, (3, 3), pads=(1, 1, 1, 1)), x)
+    planes = b.conv(x, 4, (1, 1), scores=True)
+    heads = QNode("planes", planes, (x,)), QNode("bytes", QScores(False), (x,)), QNode("sums", QScores(True), (y,))
+    return verify(QGraph(f"heads {seed}", b.tensors["input"], b.tensors, (*b.nodes, *heads), 0.25, (0.5, 0.125)))
+
+
 def lively(graph: QGraph, seed: int = 1) -> QGraph:
     """``graph`` with its convolutions' constants chosen anew, so that every score depends on the picture.
 

@@ -47,13 +47,10 @@ def without_step(node: QNode) -> PlanError:
 def check_engine_limits(graph: QGraph, blob: Blob, parameters: EngineParameters) -> None:
     """Raise PlanError for the first thing of ``graph`` or ``blob`` that an engine has no room for."""
     p = parameters
-    if len(graph.score_nodes) > 1:
-        problem = f"has {len(graph.score_nodes)} outputs, the engine sends one"
-        raise PlanError(graph.name, problem, "microcontrollers have several")
     for node in graph.nodes:
         if not has_step(node.op):
             raise without_step(node)
-    _at_most(graph.name, "tensors", len(graph.nodes), p.max_tensors)
+    _at_most(graph.name, "tensors and outputs behind the first", len(graph.nodes), p.max_tensors)
     _at_most(graph.input.name, "channels", graph.input.shape[0], MAX_INPUT_CHANNELS)
     for node in graph.nodes:
         op = node.op

@@ -219,7 +219,7 @@ class ConvOp(Op):
 
 @dataclass(frozen=True)
 class ScoresOp(Op):
-    """Sends scores: bytes minus the zero point, or with ``total`` their sum over each channel. The last operation.
+    """Sends scores: bytes minus the zero point, or with ``total`` their sum over each channel.
 
     channels : how many channels are read
     tensor_in : the blob's number of the tensor read

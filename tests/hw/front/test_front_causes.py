@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from dcgen.encode.blob import encode
-from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, Record
+from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, TENSOR_SCALE, Record
 from dcgen.hw.contract.blob_format import Cause
 from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.engine.plan import plan_engine
 from dcgen.quant.qgraph import QConv, QGraph, QNode, QTensor, Requant
 from tests.hw.front.run import FrontCase, assert_lists, run_fronts, section_packets
+from tests.hw.nets import heads_net
 from tests.rtl.damaged_packets import seal
 
 PARAMETERS = EngineParameters(
@@ -154,6 +155,22 @@ def test_every_defect_has_its_cause(tmp_path: Path) -> None:
     complete = sum(step.op == Op.POOL for step in plan.steps[:first]) + graph.nodes[0].op.indices.shape[0]
     assert all(len(run.lists) < complete for run in runs[1 : len(DEFECTS) + 1]), "a damaged section's last list"
     assert [Cause(run.cause) for run in runs[len(DEFECTS) + 1 :]] == [Cause.HEADER] * 4
+
+
+def test_scores_have_no_zero_point(tmp_path: Path) -> None:
+    """The section's records behind the tensors' are of the outputs behind the first."""
+    graph = heads_net()
+    parameters = replace(PARAMETERS, max_symbols=512)
+    blob = encode(graph)
+    plan = plan_engine(graph, blob, parameters)
+    sound = section_packets(blob.data, plan)
+    tensors = bytes.fromhex(sound[0])
+    found = []
+    for record in range(len(graph.nodes)):
+        sent = _with(tensors, TENSOR_SCALE.size * record + 4, 7).hex(), *sound[1:]
+        found.append(FrontCase(plan.commands, sent))
+    causes = [run.cause for run in run_fronts(found, parameters, tmp_path)]
+    assert causes == [Cause.NONE] * len(graph.tensors) + [Cause.HEADER] * 2
 
 
 def test_what_does_not_fit_is_a_matter_of_capacity(tmp_path: Path) -> None:
