@@ -31,6 +31,7 @@ ANY, TABLE = "yes", "a table of 256 bytes"
 SELECTION = "part of a convolution, or a convolution that copies"
 SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
 ORDER = "where the planes' order of elements can be undone"
+KERNELS = "kernels of at most `max_taps` positions, zeros of a dilation included"
 NO_TABLE = "refused: looks up a table"
 NO_PRODUCT = "refused where both are computed"
 NO_BLOCKS = "refused: makes blocks of pixels"
@@ -40,13 +41,13 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
     "Concat": ("by placing tensors side by side", ANY, "on channels"),
-    "Conv": ("a convolution", ANY, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
+    "Conv": ("a convolution", KERNELS, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
     "ConvTranspose": ("a convolution, and blocks of pixels", NO_BLOCKS, "constant weights, 2-D and 1-D"),
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),
     "Div": ("part of a convolution, or of a table", ANY, "by a constant; of tensors inside functions of one"),
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
-    "GlobalAveragePool": ("a pool", ANY, ""),
+    "GlobalAveragePool": ("a pool", "planes of at most `max_taps` pixels; at the end any", ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
     "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),

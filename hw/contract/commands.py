@@ -18,6 +18,8 @@ from enum import IntEnum
 
 RECORD_WORDS = 20
 TAP_WORDS = 2
+TAPS_BITS = 10
+"""Width of a number of taps."""
 
 
 class Op(IntEnum):
@@ -65,10 +67,10 @@ STEP_FIELDS: dict[str, Field] = {
     "fill_index": Field(2, 16, 16),  # POOL: see Fill
     "outputs": Field(3, 0, 16),  # channels that the step makes. TENSORS: records of its section
     "channels": Field(3, 16, 16),  # CONV: input channels of a group. TENSORS: channels of the network's input
-    "taps": Field(4, 0, 8),  # CONV: kernel positions. POOL: rows of a window
-    "x_groups": Field(4, 8, 8),  # POOL: reads of a window's row ...
-    "x_step": Field(4, 16, 4),  # ... that are this many columns apart ...
-    "x_window": Field(4, 20, 4),  # ... and take the maximum of 1 to 3 columns each
+    "taps": Field(4, 0, TAPS_BITS),  # CONV: kernel positions. POOL: rows of a window
+    "x_groups": Field(4, 10, 8),  # POOL: reads of a window's row ...
+    "x_step": Field(4, 18, 4),  # ... that are this many columns apart ...
+    "x_window": Field(4, 22, 4),  # ... and take the maximum of 1 to 3 columns each
     "group_outputs": Field(5, 0, 16),  # CONV: output channels of a group
     "group_words": Field(5, 16, 16),  # CONV: words from a group's first input channel to the next one's
     "in_words": Field(6, 0, 16),  # words of a plane of the input

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.hw.contract.blob_format import Kind
-from dcgen.hw.contract.commands import RECORD_WORDS, Op
+from dcgen.hw.contract.commands import RECORD_WORDS, TAPS_BITS, Op
 
 I64 = NDArray[np.int64]
 Fields = dict[str, int]
@@ -43,10 +43,8 @@ AFTER_LAST_LIST = 3
 """Cycles from a step's last publication to the next record."""
 BYTE, UNIT_BITS = 8, 24
 """Bits of a zero point, and of an average's unit; each takes a cycle, as the arithmetic goes bit by bit."""
-PRODUCT = BYTE + 1
-"""Cycles of a product with a zero point."""
-ADD_CYCLES = PRODUCT
-AVERAGE_CYCLES = UNIT_BITS + 1 + 1 + 2 * PRODUCT
+ADD_CYCLES = BYTE + 1
+AVERAGE_CYCLES = UNIT_BITS + 1 + 1 + TAPS_BITS + 1 + BYTE + 1
 """Cycles from the checked header of an addition, of an average, to its constants."""
 
 

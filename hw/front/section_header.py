@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.pipeline import delay
 from dcgen.hw.contract.blob_format import Cause, Kind
+from dcgen.hw.contract.commands import TAPS_BITS
 from dcgen.hw.contract.front_timing import CONV_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -60,8 +61,8 @@ class SectionHeader(wiring.Component):
     Members
     -------
     write, index, word : In(1), In(4), In(32), if ``write``, word number ``index`` of the headers becomes ``word``
-    kind, raw, outputs, taps : In(4), In(1), In(16), In(8), fields of the step's record, steady while the words are
-        written and checked; ``taps`` of an ADD is its number of inputs
+    kind, raw, outputs, taps : In(4), In(1), In(16), In(TAPS_BITS), fields of the step's record, steady while the
+        words are written and checked; ``taps`` of an ADD is its number of inputs
     header : Out(HEADER), the words as fields; those of ConvHeader are the last convolution's
     cause : Out(8), the most important defect, ``Cause.NONE`` if there is none
 
@@ -80,7 +81,7 @@ class SectionHeader(wiring.Component):
                 "kind": In(4),
                 "raw": In(1),
                 "outputs": In(16),
-                "taps": In(8),
+                "taps": In(TAPS_BITS),
                 "header": Out(HEADER),
                 "cause": Out(8),
             }

@@ -62,7 +62,9 @@ class TensorTableReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pad_word = data.ArrayLayout(8, 4)
-        m.submodules.zeros = zeros = Memory(shape=8, depth=self._p.max_tensors, init=[])
+        # Few bytes, which look-up tables hold where block RAMs are scarce.
+        distributed = {"ram_style": "distributed"}
+        m.submodules.zeros = zeros = Memory(shape=8, depth=self._p.max_tensors, init=[], attrs=distributed)
         m.submodules.pads = pads = Memory(shape=pad_word, depth=MAX_CHANNELS // 4, init=[])
         zero_in, zero_out = zeros.write_port(), zeros.read_port()
         pad_in, pad_out = pads.write_port(), pads.read_port()

@@ -91,10 +91,16 @@ def test_less_memory_gives_the_same_bytes_until_it_is_refused(graph: QGraph, eng
         words = min(words - 1, plan.schedule.live_words * 3 // 4)
 
 
-def test_a_dilated_kernel_is_a_larger_one_with_zeros() -> None:
+@pytest.mark.parametrize("dilation", ((2, 3), (10, 10), (1, 63)))
+def test_a_dilated_kernel_is_a_larger_one_with_zeros(dilation: tuple[int, int]) -> None:
     op = conv((2, 1, 3, 3))
-    op = replace(op, indices=dilated(op.indices, (2, 3)), pads=(2, 3, 2, 3))
-    graph = one_node(op, (1, 9, 8), (2, 9, 8))
+    op = replace(op, indices=dilated(op.indices, dilation), pads=dilation * 2)
+    graph = one_node(op, (1, 13, 28), (2, 13, 28))
+    assert_equal_to_golden(graph, planned(graph, EngineParameters(lanes=8, requantizers=2, picture_bytes=8)))
+
+
+def test_an_average_may_have_as_many_pixels_as_a_kernel() -> None:
+    graph = one_node(QAvgPool((22, 22), (1, 1), (0, 0, 0, 0), False, False, 484, ONE), (1, 22, 23), (1, 1, 2))
     assert_equal_to_golden(graph, planned(graph, EngineParameters(lanes=8, requantizers=2, picture_bytes=8)))
 
 
