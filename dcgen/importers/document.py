@@ -31,9 +31,10 @@ ANY, TABLE = "yes", "a table of 256 bytes"
 SELECTION = "part of a convolution, or a convolution that copies"
 SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
 ORDER = "where the planes' order of elements can be undone"
+GATE = "of two computed tensors where one is a gate"
 KERNELS = "kernels of at most `max_taps` positions, zeros of a dilation included"
-NO_TABLE = "refused: looks up a table"
-NO_PRODUCT = "refused where both are computed"
+TABLE_STEP = "yes, a cycle a pixel"
+NO_PRODUCT = "refused: multiplies pixel by pixel"
 NO_BLOCKS = "refused: makes blocks of pixels"
 ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Add": ("a sum, or part of a convolution", ANY, "terms of one shape, or one number a channel"),
@@ -49,14 +50,14 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
     "GlobalAveragePool": ("a pool", "planes of at most `max_taps` pixels; at the end any", ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
-    "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
+    "LRN": ("tables, a convolution and a product", NO_PRODUCT, "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
     "Max": ("sums and a clip", ANY, "tensors of one shape, or one number"),
     "MaxPool": ("a pool", ANY, "dilation 1, pads smaller than the kernel, first output"),
     "Min": ("sums and a clip", ANY, "tensors of one shape, or one number"),
-    "Mul": ("a product, or part of a convolution", NO_PRODUCT, "tensors of one shape, or one number a channel"),
+    "Mul": ("a product, or part of a convolution", GATE, "tensors of one shape, or one number a channel"),
     "Neg": ("part of a convolution", ANY, ""),
-    "PRelu": ("a table, or three operators", "refused with one slope", "one slope, or one each channel"),
+    "PRelu": ("a table, or three operators", ANY, "one slope, or one each channel"),
     "Pad": ("part of a convolution, or a copy", "mode edge is refused", "constant and edge; channels with 0"),
     "ReduceMax": ("a pool", ANY, "over height and width"),
     "ReduceMean": ("a pool, of channels a convolution", ANY, "over all of channels, height or width"),
@@ -72,7 +73,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Sub": ("a difference, or part of a convolution", ANY, "as Add"),
     "Sum": ("sums", ANY, "computed terms of one shape"),
     "Transpose": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
-    "Where": (TABLE, NO_TABLE, "where all depends on one tensor"),
+    "Where": (TABLE, TABLE_STEP, "where all depends on one tensor"),
 }  # fmt: skip
 """What C firmware makes of an operator on planes or two tensors, what the engine does, and the restriction."""
 HEADS = frozenset({"ArgMax", "LogSoftmax", "Softmax", "TopK"})
@@ -107,9 +108,9 @@ def _row(kind: str) -> tuple[str, str, str]:
     if kind in HEADS:
         return "left to the host", "left to the host", "the last operators, over all scores"
     if kind == "Sigmoid":
-        return f"{TABLE}; at the end left to the host", f"{NO_TABLE}; at the end left to the host", ""
+        return f"{TABLE}; at the end left to the host", f"{TABLE_STEP}; at the end left to the host", ""
     if kind in onnx_functions.OPERATORS:
-        return TABLE, NO_TABLE, "one number to one number; further operands are constant"
+        return TABLE, TABLE_STEP, "one number to one number; further operands are constant"
     if kind in onnx_quantized.OPERATORS:
         return "as the operator on real values", "as the operator on real values", "8 and 16 bits"
     if kind in onnx_views.OPERATORS:

@@ -112,6 +112,8 @@ class SectionHeader(wiring.Component):
             with m.Case(Kind.ADD):
                 pair = _is_factor(h.factor1) & (self.taps == 2)
                 m.d.comb += sound.eq(plain & scaled & _is_factor(h.factor0) & (pair | (h.factor1 == 0)))
+            with m.Case(Kind.MUL):
+                m.d.comb += sound.eq(plain & scaled & (h.factor0 == 1) & (h.factor1 == 0))
             with m.Case(Kind.AVG_POOL):
                 unit = (h.factor0 != 0) & (h.factor0.as_unsigned()[24:] == 0)
                 m.d.comb += sound.eq(plain & scaled & unit & (h.factor1 == 0))
@@ -120,7 +122,7 @@ class SectionHeader(wiring.Component):
                 m.d.comb += sound.eq(plain & without_factors & bounds)
 
         conv = self.kind == Kind.CONV
-        listed = conv | (self.kind == Kind.ADD) | (self.kind == Kind.AVG_POOL)
+        listed = conv | (self.kind == Kind.ADD) | (self.kind == Kind.AVG_POOL) | (self.kind == Kind.MUL)
         large = early((self.outputs > self._p.max_outputs) | (self.taps > self._p.max_taps), "large")
         short = early(h.n_entries > h.stream_bits, "short")
         wrong_size = early(h.stream_bytes != _stream_bytes(h.stream_bits), "wrong_size")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import Layout, Section, take_apart
-from dcgen.encode.operators import plain_op
+from dcgen.encode.operators import KINDS, plain_op
 from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, TENSOR_SCALE, Kind
 from dcgen.errors import BlobError
 from dcgen.quant.qgraph import QGraph, QNode, QTensor
@@ -129,10 +129,11 @@ def _tensors(layout: Layout, data: bytes) -> tuple[list[int], tuple[int, ...]]:
 
 def _section(name: str, kind: Kind, data: bytes) -> Section:
     head = NODE_HEADER.size + (CONV_HEADER.size if kind is Kind.CONV else 0)
+    body = KINDS[kind].body_bytes
     if len(data) < head:
         raise BlobError(name, f"has {len(data)} bytes, expected {head}", code="SECTION")
     fields = NODE_HEADER.unpack(data, 0)
-    if fields["section_bytes"] != len(data) or (kind is not Kind.CONV and len(data) != head):
+    if fields["section_bytes"] != len(data) or (body is not None and len(data) != head + body):
         raise BlobError(name, f"says {fields['section_bytes']} bytes, has {len(data)}", code="SECTION")
     if zlib.crc32(data[4:]) != fields["section_crc"]:
         raise BlobError(name, "is damaged", code="SECTION_CRC")
