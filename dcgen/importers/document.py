@@ -16,9 +16,10 @@ DEFAULT_PATH = Path("docs/operators.md")
 INTRODUCTION = """\
 What the importers read, what the C firmware computes of it, and what the engine does. Everything else ends in one
 line with the node's name, its operator, and what is supported. PyTorch programs (`.pt2`) are written as ONNX by
-PyTorch itself. Tensors are `[N, C, H, W]`, or `[N, C, L]`, which are planes of one row, or have their channels
-last; whatever the firmware computes equals the integer reference in every byte. A network has one input and any
-number of outputs; the engine refuses networks of several."""
+PyTorch itself, but for adaptive pools, which are operators of the domain `dcgen`. Tensors are `[N, C, H, W]`, or
+`[N, C, L]`, which are planes of one row, or have their channels last; whatever the firmware computes equals the
+integer reference in every byte. A network has one input and any number of outputs; the engine refuses networks of
+several."""
 REFUSED = """\
 ## What is refused
 
@@ -46,6 +47,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Div": ("part of a convolution, or of a table", ANY, "by a constant; of tensors inside functions of one"),
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
+    "GatherND": ("an adaptive average pool", "refused where bins differ", "as torch.onnx writes that"),
     "GlobalAveragePool": ("a pool", ANY, ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
     "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),

@@ -46,7 +46,11 @@ def add(call: Call, scope: Scope) -> Signal:
     a, b = call.args
     if isinstance(a, Signal) and isinstance(b, Signal):
         return _sum(call, scope, [a, b])
-    x, c = (call.signal(0), call.constant(1, "term")) if isinstance(a, Signal) else (call.signal(1), a)
+    x, c = (
+        (call.signal(0), call.constant(1, "term"))
+        if isinstance(a, Signal)
+        else (call.signal(1), call.constant(0, "term"))
+    )
     return _per_channel(call, scope, x, None, c)
 
 

@@ -21,6 +21,7 @@ from dcgen.importers.onnx_file import (
     opset_of,
     read,
 )
+from dcgen.importers.onnx_gathered import ONLY_AVERAGED, follow
 from dcgen.importers.onnx_inputs import planes_of
 from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_scale_of_input
 from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
@@ -31,7 +32,7 @@ from dcgen.importers.onnx_operators import (
     handler_of,
     is_standard,
 )
-from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
+from dcgen.importers.onnx_scope import Call, Gathered, Scope, Signal, Value
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.ir.verify import verify
 from dcgen.limits import LIMITS, Budget
@@ -140,6 +141,8 @@ def _import_node(
     final, outputs = ends.issuperset(node.output), len(node.output)
     call = Call(source, name_of(node), node.op_type, attributes, args, budget, final, outputs)
     signals = [a for a in args if isinstance(a, Signal)]
+    if any(isinstance(a, Gathered) for a in args):
+        return (follow(call, scope, node, opset),)
     if not signals:
         if (compute := computes_constants(node)) is not None:
             with damage(call.where, ModelError, NOT_COMPUTED), np.errstate(all="ignore"):
@@ -223,6 +226,8 @@ def _outputs(
             raise ModelError(source, f"output {output.name} is made by no node")
         if isinstance(value, np.ndarray):
             raise UnsupportedError(source, f"output {output.name} is computed where supported, found a constant")
+        if isinstance(value, Gathered):
+            raise UnsupportedError(f"{source}: output {output.name}", ONLY_AVERAGED)
         if value.order is not None and value.head not in ("argmax", "topk"):
             raise UnsupportedError(
                 f"{source}: output {output.name}",

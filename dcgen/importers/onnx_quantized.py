@@ -22,6 +22,7 @@ from dcgen.errors import ModelError
 from dcgen.importers import (
     onnx_elementwise,
     onnx_functions,
+    onnx_gathered,
     onnx_normalization,
     onnx_order,
     onnx_resampling,
@@ -35,6 +36,7 @@ from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool
 
 FLOAT: Final[Mapping[str, Handler]] = {
     **onnx_elementwise.OPERATORS,
+    **onnx_gathered.OPERATORS,
     **onnx_functions.OPERATORS,
     **onnx_normalization.OPERATORS,
     **onnx_resampling.OPERATORS,

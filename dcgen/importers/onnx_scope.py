@@ -56,7 +56,21 @@ class Signal:
         return replace(self, dims=dims, order=None if axes == onnx_order.in_order(dims) else axes)
 
 
-Value = Signal | np.ndarray
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Pixels of planes that an ONNX file gathers, and what it makes of them, until they are known as an operator.
+
+    source : the planes
+    drawn : float32 [N, C, H, W], pixels of the planes as they are drawn by chance
+    values : what the ONNX tensor is of these
+    """
+
+    source: Signal
+    drawn: F32
+    values: np.ndarray
+
+
+Value = Signal | Gathered | np.ndarray
 """An ONNX tensor during import: computed, or a constant."""
 
 Handler = Callable[["Call", "Scope"], Value | tuple[Value, ...]]
