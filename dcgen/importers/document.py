@@ -35,8 +35,9 @@ ORDER = "where the planes' order of elements can be undone"
 NO_TABLE = "refused: looks up a table"
 NO_PRODUCT = "refused where both are computed"
 NO_BLOCKS = "refused: makes blocks of pixels"
+REPEATED = "a computed one is repeated along axes of size 1, a constant has one number, or one a channel"
 ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "Add": ("a sum, or part of a convolution", ANY, "terms of one shape, or one number a channel"),
+    "Add": ("a sum, or part of a convolution", ANY, REPEATED),
     "AveragePool": ("a pool", "refused where windows meet padding", "dilation 1, pads smaller than the kernel"),
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
@@ -44,6 +45,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Conv": ("a convolution", ANY, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
     "ConvTranspose": ("a convolution, and blocks of pixels", NO_BLOCKS, "constant weights, 2-D and 1-D"),
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),
+    "Expand": ("a selection of channels, blocks of pixels", "refused where it makes these", "as many axes"),
     "Div": ("part of a convolution, or of a table", ANY, "by a constant; of tensors inside functions of one"),
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
@@ -52,15 +54,16 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "GlobalMaxPool": ("a pool", ANY, ""),
     "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
-    "Max": ("sums and a clip", ANY, "tensors of one shape, or one number"),
+    "Max": ("sums and a clip", ANY, REPEATED),
     "MaxPool": ("a pool", ANY, "dilation 1, pads smaller than the kernel, first output"),
-    "Min": ("sums and a clip", ANY, "tensors of one shape, or one number"),
-    "Mul": ("a product, or part of a convolution", NO_PRODUCT, "tensors of one shape, or one number a channel"),
+    "Min": ("sums and a clip", ANY, REPEATED),
+    "Mul": ("a product, or part of a convolution", NO_PRODUCT, REPEATED),
     "Neg": ("part of a convolution", ANY, ""),
     "PRelu": ("a table, or three operators", "refused with one slope", "one slope, or one each channel"),
     "Pad": ("part of a convolution, or a copy", "mode edge is refused", "constant and edge; channels with 0"),
-    "ReduceMax": ("a pool", ANY, "over height and width"),
+    "ReduceMax": ("a pool, of channels sums and clips", ANY, "over all of channels, height or width"),
     "ReduceMean": ("a pool, of channels a convolution", ANY, "over all of channels, height or width"),
+    "ReduceSum": ("as ReduceMean", ANY, "as ReduceMean"),
     "Relu": ("part of the operator before it", ANY, ""),
     "Reshape": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
     "Resize": (
@@ -71,7 +74,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "SpaceToDepth": ("a convolution", ANY, ""),
     "Split": (SELECTION, ANY, "of channels, rows or columns"),
     "Sub": ("a difference, or part of a convolution", ANY, "as Add"),
-    "Sum": ("sums", ANY, "computed terms of one shape"),
+    "Sum": ("sums", ANY, f"computed terms; {REPEATED}"),
     "Transpose": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
     "Where": (TABLE, NO_TABLE, "where all depends on one tensor"),
 }  # fmt: skip

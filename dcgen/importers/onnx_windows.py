@@ -5,7 +5,6 @@ One function for each operator, listed at the end; see ``onnx_operators``.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
@@ -15,7 +14,7 @@ import numpy as np
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import F32, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
+from dcgen.ir.graph import F32, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
 """ONNX attributes that list a number for each spatial axis, as ``kernel_shape``, or two, as ``pads`` its begin and
@@ -146,77 +145,6 @@ def global_max_pool(call: Call, scope: Scope) -> Signal:
     x = scope.planes(call, rank=4)
     _, height, width = scope.shapes[x.tensor]
     return scope.emit(call, MaxPool((height, width), (1, 1)), x)
-
-
-def reduce_max(call: Call, scope: Scope) -> Signal:
-    """The maximum over height and width: what adaptive maximum pooling to one pixel is exported as."""
-    x, names = scope.named_axes(call)
-    rank, given = len(names), call.optional(1, "axes")
-    axes = [] if given is None else sorted({a % rank for a in call.integers(1, "axes")})
-    if rank < 3 or {names[a] for a in axes} != set(names) - {0, 1}:
-        raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
-    _, height, width = scope.shapes[x.tensor]
-    found = scope.back(scope.emit(call, MaxPool((height, width), (1, 1)), x), names)
-    keep = call.get("keepdims", 1)
-    return found.reordered(tuple(axis for i, axis in enumerate(found.axes) if keep or i not in axes))
-
-
-def reduce_mean(call: Call, scope: Scope) -> Signal:
-    x = call.signal()
-    rank = len(x.dims)
-    given = call.optional(1, "axes")
-    axes = [] if given is None else sorted({a % max(1, rank) for a in call.integers(1, "axes")})
-    if not axes and call.get("noop_with_empty_axes", 0):
-        return x
-    sizes = scope.shapes[x.tensor]
-    steps = (sizes[1] * sizes[2], sizes[2], 1)
-    gone = _whole_axes([factor for i in axes for factor in x.axes[i]], sizes)
-    if not axes or axes[0] == 0 or gone is None:
-        raise call.unsupported(
-            f"the mean over all of channels, height or width is supported, found axes {axes or 'all'} of {x.dims}"
-        )
-    kept = [() if i in axes else axis for i, axis in enumerate(x.axes)]
-    if not call.get("keepdims", 1):
-        kept = [axis for i, axis in enumerate(kept) if i not in axes]
-    if not any(gone):
-        return x.reordered(tuple(kept))
-    found, (channels, rows, columns) = scope.whole(x), gone
-    suffix = ".planes" if channels else ""
-    if (rows or columns) and (rows or sizes[1] == 1) and (columns or sizes[2] == 1):
-        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, found), suffix=suffix)
-    elif rows or columns:
-        kernel = (sizes[1], 1) if rows else (1, sizes[2])
-        found = scope.emit(call, AvgPool(kernel, (1, 1)), found, suffix=suffix)
-    if channels:
-        call.budget.charge(4 * sizes[0], f"node {call.name}", parameters=sizes[0])
-        weight = np.full((1, sizes[0], 1, 1), 1 / sizes[0], np.float32)
-        found = scope.emit(call, Conv(Weight(weight), np.zeros(1, np.float32)), found)
-
-    def closer(stride: int) -> int:
-        """A stride where the axes that are gone are of size 1."""
-        return stride // math.prod(n for n, s, g in zip(sizes, steps, gone, strict=True) if g and s < stride)
-
-    return found.reordered(tuple(tuple((n, closer(s)) for n, s in axis) for axis in kept))
-
-
-def _whole_axes(factors: Sequence[tuple[int, int]], shape: Shape) -> tuple[bool, bool, bool] | None:
-    """Which of (C, H, W) these factors of axes are, as far as they are larger than 1; None where one is a part."""
-    c, h, w = shape
-    found = []
-    for size, step in ((c, h * w), (h, w), (w, 1)):
-        found.append(size > 1 and any(s <= step and step * size <= n * s for n, s in factors))
-    whole = math.prod(size for size, one in zip(shape, found, strict=True) if one)
-    return (found[0], found[1], found[2]) if whole == math.prod(n for n, _ in factors) else None
-
-
-def _before_means(scope: Scope, x: Signal) -> Signal:
-    """What ``x`` is the mean of along one whole axis, if it is that; else ``x``. The mean of both is the same."""
-    node = scope.node(x.tensor)
-    if node is None or not isinstance(node.op, AvgPool) or any(node.op.pads):
-        return x
-    _, height, width = scope.shapes[node.inputs[0]]
-    whole_axis = node.op.kernel in ((height, 1), (1, width)) and node.op.stride == (1, 1)
-    return scope.whole(Signal(node.inputs[0], ())) if whole_axis else x
 
 
 def concat(call: Call, scope: Scope) -> Signal:
@@ -355,6 +283,4 @@ OPERATORS: Final[Mapping[str, Handler]] = {
     "MatMul": matmul,
     "MaxPool": on_lengths(max_pool),
     "Pad": pad,
-    "ReduceMax": reduce_max,
-    "ReduceMean": reduce_mean,
 }
