@@ -18,8 +18,8 @@ What the importers read, what the C firmware computes of it, and what the engine
 line with the node's name, its operator, and what is supported. PyTorch programs (`.pt2`) are written as ONNX by
 PyTorch itself, but for adaptive pools, which are operators of the domain `dcgen`. Tensors are `[N, C, H, W]`, or
 `[N, C, L]`, which are planes of one row, or have their channels last; whatever the firmware computes equals the
-integer reference in every byte. A network has one input and any number of outputs; the engine refuses networks of
-several."""
+integer reference in every byte. A network has one input and any number of outputs, which are planes `[C, H, W]`
+in whatever order a file lists their elements; the engine refuses networks of several."""
 REFUSED = """\
 ## What is refused
 
@@ -109,7 +109,7 @@ def _row(kind: str) -> tuple[str, str, str]:
     if kind in ROWS:
         return ROWS[kind]
     if kind in HEADS:
-        return "left to the host", "left to the host", "the last operators, over all scores"
+        return "left to the host", "left to the host", "the last operators, over all scores or each pixel's"
     if kind == "Sigmoid":
         return f"{TABLE}; at the end left to the host", f"{NO_TABLE}; at the end left to the host", ""
     if kind in onnx_functions.OPERATORS:

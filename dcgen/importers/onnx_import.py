@@ -216,8 +216,8 @@ def _called(graph: Graph, names: Mapping[str, str]) -> Graph:
 def _outputs(
     graph: onnx.GraphProto, values: dict[str, Value], source: str
 ) -> tuple[dict[str, str], tuple[Head, ...]]:
-    """The IR tensors that the outputs are views of, each once, with the outputs' names; and the head that was left
-    out behind each."""
+    """The IR tensors that the outputs are views of, each once and in its own order of elements, with the outputs'
+    names; and the head that was left out behind each."""
     names: dict[str, str] = {}
     heads: dict[str, Head] = {}
     for output in graph.output:
@@ -228,12 +228,6 @@ def _outputs(
             raise UnsupportedError(source, f"output {output.name} is computed where supported, found a constant")
         if isinstance(value, Gathered):
             raise UnsupportedError(f"{source}: output {output.name}", ONLY_AVERAGED)
-        if value.order is not None and value.head not in ("argmax", "topk"):
-            raise UnsupportedError(
-                f"{source}: output {output.name}",
-                "is a transposed tensor",
-                "channels first, or none, are supported",
-            )
         names.setdefault(value.tensor, output.name[: LIMITS.name_characters])
         if heads.get(value.tensor, "none") == "none":
             heads[value.tensor] = value.head
