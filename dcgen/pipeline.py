@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -25,12 +25,12 @@ from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
 from dcgen.emit.golden import Golden
 from dcgen.emit.hdl import emit_driver, emit_hdl
-from dcgen.encode.blob import Blob, encode
-from dcgen.encode.coding import CodingSettings
+from dcgen.encode.blob import Blob
 from dcgen.errors import ConfigError, NumericError, PlanError
 from dcgen.fidelity import Fidelity, fidelity
 from dcgen.files import FileSet, check_writable, listing, temporary_folder, write_folder
 from dcgen.inputs.samples import InputForm, open_samples
+from dcgen.integers import as_integers
 from dcgen.ir.graph import F32, F64, Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.ir.to_onnx import to_onnx
@@ -45,10 +45,8 @@ from dcgen.plan.work import active_shares, work_of_weights
 from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.quant.activity import active_bytes
 from dcgen.quant.execute import execute
-from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
-from dcgen.quant.ranges import Range, calibrate
-from dcgen.quant.scales import clip_owners, with_copies
+from dcgen.quant.ranges import Range
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
 from dcgen.result import Compiled, EngineCompiled, Integers, Job
@@ -129,6 +127,8 @@ class Bench:
         check_training(job.recipe, self._model.graph)
         check_moves(self._model.graph.name, self._reference)
         self.graph, self.units = canonical(self._model.graph, self._preprocess), None
+        if job.source.trained is not None:
+            self.graph = read_point(job.source.trained, self.graph).applied(self.graph)
         if self.kind == "values":
             self.graph, self.units = in_units(self.graph, spreads(self._reference))
         pictures = self._calibration.measure, self._calibration.held_out
@@ -188,17 +188,8 @@ class Bench:
 
         pictures : measured pictures that the ranges are taken from, at most
         """
-        recipe = self.job.recipe
-        compressed = with_copies(candidate)
-        ranges = observe(compressed, self.evidence.measure[:pictures], recipe, self._progress)
-        if recipe.own_ranges:
-            own = self._model.ranges
-            ranges |= {
-                name: replace(r, low=own[name][0], high=own[name][1]) for name, r in ranges.items() if name in own
-            }
-        qgraph = lower(compressed, ranges, self._preprocess.camera_mean)
-        blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
-        return compressed, ranges, qgraph, blob
+        measure, mean = self.evidence.measure[:pictures], self._preprocess.camera_mean
+        return as_integers(candidate, measure, mean, self.job.recipe, self._progress, self._model.ranges)
 
     def check_limits(self) -> None:
         """Raise PlanError where not even a network without weights fits the job's RAM or flash: that takes
@@ -270,20 +261,6 @@ def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | No
     )
     board = target.board
     return EngineCompiled(plan, prediction, pace(board, plan, qgraph, blob, prediction.total) if board else None)
-
-
-def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:
-    """Activation ranges of the compressed network by node, over centred pictures float32 [N, C, H, W]."""
-    fused = set(clip_owners(graph).values())  # a clip is fused into them: their own values are never stored
-    runner = FloatRunner(graph, [n.name for n in graph.nodes if n.name not in fused])
-
-    def run() -> Iterator[Mapping[str, F32]]:
-        step = counted(progress, "observing ranges", len(pictures))
-        for batch in runner.batches(pictures):
-            yield batch
-            step(len(next(iter(batch.values()))))
-
-    return calibrate(run, recipe.ranges, recipe.range_keep)
 
 
 def output_kind(asked: OutputKind | None, model: Graph) -> OutputKind:

@@ -39,6 +39,8 @@ class Source:
     size : input height and width in pixels, or None for the preset's or the model's own
     name : what firmware and report call the model, or None for the name that its file gives it
     trust : whether the model file may run code while it is loaded
+    trained : file of the weights that a training has made of the model's; None where nothing was trained. Figures
+        compare with the model as its file has it.
     """
 
     model: str
@@ -47,6 +49,7 @@ class Source:
     size: int | None = None
     name: str | None = None
     trust: bool = False
+    trained: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

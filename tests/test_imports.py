@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "ir": "errors",
     "models": "ir extras reading",
     "importers": "ir models inputs",
-    "train": "ir extras reading",
+    "train": "ir extras reading inputs",
     "compress": "ir train inputs fidelity progress ahead codings",
     "quant": "ir ahead",
     "encode": "quant codings hw.contract",
@@ -56,14 +56,19 @@ MAY_IMPORT = {
     "config": "compress",
     "output": "importers emit metric",
     "calibration": "result",
-    "pipeline": "calibration report emit synth files",
+    "integers": "compress encode",
+    "methods": "compress",
+    "train.network": "methods",
+    "train.loop": "train.network",
+    "pipeline": "calibration integers report emit synth files",
     "frontier": "pipeline",
-    "command": "config frontier output verify stopping",
+    "run_folder": "result",
+    "training": "run_folder integers train.loop files",
+    "stages": "training",
+    "command": "config frontier output verify stopping stages",
     "__main__": "command stopping",
 }
 """For each part of dcgen, the parts that it may import. It may also import what these may import."""
-TORCH_ONLY = {"models.torch_squeezenet"}
-"""Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
 COCOTB_ONLY = {"hw.sim.play"}
 """Modules that cocotb runs inside of a simulator."""
 NEED_AMARANTH = ("hw", "hw.common", "hw.front", "hw.back", "hw.boards")
@@ -76,6 +81,11 @@ MODULES = {
     if (name := f.relative_to(ROOT if f.is_relative_to(ROOT / "hw") else ROOT / "dcgen").with_suffix(""))
     != Path("__init__")
 }
+TORCH_ONLY = {
+    *("models.torch_lenet", "models.torch_squeezenet", "train.network", "train.loop", "training", "stages"),
+    *(m for m in MODULES if m.startswith("methods.")),
+}
+"""Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
 
 
 def imports(file: Path, at_import_time: bool = False) -> Iterator[str]:

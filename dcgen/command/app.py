@@ -18,6 +18,7 @@ from dcgen.command.frontier import frontier_
 from dcgen.command.inspect import inspect_
 from dcgen.command.model import model_
 from dcgen.command.targets import targets_
+from dcgen.command.train import train_
 from dcgen.command.verify import verify_
 from dcgen.errors import BudgetError, DcgenError
 
@@ -47,7 +48,7 @@ def _main(
 ) -> None: ...
 
 
-for _command in (compile_, frontier_, verify_, eval_, inspect_, model_, targets_):
+for _command in (train_, compile_, frontier_, verify_, eval_, inspect_, model_, targets_):
     app.command(_command.__name__.rstrip("_"))(_command)
 
 

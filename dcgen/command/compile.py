@@ -9,16 +9,24 @@ from typing import Annotated, Any
 from typer import Option
 
 from dcgen.command import arguments, console, options
-from dcgen.compress.recipes import DEFAULT
+from dcgen.compress.recipes import DEFAULT, RECIPES, Keep
 from dcgen.config import load_recipe
 from dcgen.encode.schema import MAX_CODE_BITS
+from dcgen.errors import ConfigError
 from dcgen.pipeline import compile_model
 from dcgen.plan.firmware.needs import Budget
 from dcgen.plan.firmware.tables import MIN_TABLE_BITS
 from dcgen.result import EngineChoices, Job, Limits, Pictures, Source
+from dcgen.run_folder import CALIBRATION, Run
 from dcgen.targets import HOST
 
-RecipeName = Annotated[str, Option(help="second-order, deep-compression, keep, or a TOML file.")]
+RecipeName = Annotated[
+    str | None,
+    Option(
+        help=f"{', '.join(r.name for r in RECIPES)}, or a TOML file. Default: {DEFAULT}; {Keep.name} for a "
+        "trained network whose weights are shared."
+    ),
+]
 MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 365000 or 380K (K is 1,000).")]
 MaxKl = Annotated[
     float | None,
@@ -85,9 +93,9 @@ Bitstream = Annotated[bool, Option("--bitstream", help="Place and route the engi
 
 
 def compile_(
-    model: options.ModelName,
+    model: options.ModelOrRun,
     out: options.NewFolder,
-    calibration: options.Calibration,
+    calibration: options.OwnCalibration = None,
     weights: options.Weights = None,
     trust: options.Trust = False,
     preprocess: options.PreprocessName = None,
@@ -96,7 +104,7 @@ def compile_(
     order: options.Order = None,
     fit: options.Fit = None,
     input_size: options.InputSize = None,
-    recipe: RecipeName = DEFAULT,
+    recipe: RecipeName = None,
     max_bytes: MaxBytes = None,
     max_kl: MaxKl = None,
     max_error: MaxError = None,
@@ -122,7 +130,8 @@ def compile_(
 ) -> None:
     """Compile MODEL into the folder OUT: blob, firmware, golden data, manifest.
 
-    Firmware is emitted for every machine. An engine as --target adds its gateware, in OUT/rtl.
+    MODEL may be a folder of 'dcgen train', whose levels are taken as they were trained. Firmware is emitted for
+    every machine. An engine as --target adds its gateware, in OUT/rtl.
     """
     asked = {
         "max_bytes": arguments.amount_or_none("--max-bytes", max_bytes),
@@ -140,10 +149,18 @@ def compile_(
         arguments.amount_or_none("--flash", flash, 1024),
         arguments.amount_or_none("--max-instructions", max_instructions),
     )
+    source = Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name, trust=trust)
+    if Path(model).is_dir():
+        run = Run.read(Path(model))
+        source, calibration = run.source(source), calibration or run.path / CALIBRATION
+        goals = any(v is not None for v in asked.values())
+        recipe = recipe or (Keep.name if run.shared and not goals else None)
+    if calibration is None:
+        raise ConfigError("`calibration`", "is missing", "name a folder of pictures or a file of arrays")
     job = Job(
-        source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, name=name, trust=trust),
+        source=source,
         pictures=Pictures(folder=calibration, labels=labels),
-        recipe=load_recipe(recipe, settings or (), {k: v for k, v in asked.items() if v is not None}),
+        recipe=load_recipe(recipe or DEFAULT, settings or (), {k: v for k, v in asked.items() if v is not None}),
         point=point,
         checkpoint=checkpoint,
         outputs=outputs,

@@ -21,6 +21,13 @@ ModelName = Annotated[
     str,
     Argument(help="An .onnx, .tflite, .pt2 or .net file, or a name that 'dcgen model' lists.", metavar="MODEL"),
 ]
+ModelOrRun = Annotated[
+    str,
+    Argument(
+        help="An .onnx, .tflite, .pt2 or .net file, a name that 'dcgen model' lists, or a folder of 'train'.",
+        metavar="MODEL",
+    ),
+]
 Weights = Annotated[Path | None, Option(help="State dict for a named model: .npz, .safetensors or .pth.")]
 Trust = Annotated[
     bool,
@@ -33,12 +40,13 @@ InputSize = Annotated[
     int | None, Option(help="Input height and width in pixels; default: the preset's, or the model's own.")
 ]
 NewFolder = Annotated[Path, Option("--out", "-o", help="Folder to write.")]
-Calibration = Annotated[
-    Path,
-    Option(
-        help="Folder of pictures, folder with a folder for each class, or .npy or .npz file. In it x is "
-        "uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; y [N] are classes."
-    ),
+_SAMPLES = (
+    "Folder of pictures, folder with a folder for each class, or .npy or .npz file. In it x is "
+    "uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; y [N] are classes."
+)
+Calibration = Annotated[Path, Option(help=_SAMPLES)]
+OwnCalibration = Annotated[
+    Path | None, Option("--calibration", help=f"{_SAMPLES} A folder of 'dcgen train' brings its own.")
 ]
 Images = Annotated[Path, Option(help="Pictures or values, as for --calibration of 'compile'.")]
 PreprocessName = Annotated[

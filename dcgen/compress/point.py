@@ -61,17 +61,20 @@ def point_arrays(point: Point, graph: Graph) -> dict[str, np.ndarray]:
     graph : the float network that the point was made from
 
     ``graph`` is its fingerprint and ``bits`` is ``Point.bits``. Of each convolution there are ``NAME.levels``,
-    uint8 OIHW, indices into ``NAME.codebook``, int16, multiples of ``NAME.step``, float64; and ``NAME.bias``,
-    float32 [O].
+    uint8 OIHW, indices into ``NAME.codebook``, int16, multiples of ``NAME.step``, float64, or where its weights
+    have no levels ``NAME.weight``, float32 OIHW; and ``NAME.bias``, float32 [O].
     """
     arrays: dict[str, np.ndarray] = {"graph": np.array(fingerprint(graph)), "bits": np.array(point.bits)}
     for name, weight in point.weights.items():
         levels = weight.levels
-        assert levels is not None and levels.step is not None
+        arrays[f"{name}.bias"] = point.biases[name]
+        if levels is None:
+            arrays[f"{name}.weight"] = weight.values
+            continue
+        assert levels.step is not None
         arrays[f"{name}.codebook"] = levels.multiples
         arrays[f"{name}.levels"] = levels.indices
         arrays[f"{name}.step"] = np.array(levels.step)
-        arrays[f"{name}.bias"] = point.biases[name]
     return arrays
 
 
@@ -96,19 +99,27 @@ def read_point(path: Path, graph: Graph) -> Point:
             raise ConfigError(path, "belongs to another model, other weights or other preprocessing")
         weights, biases = {}, {}
         for node, conv in graph.convs():
-            codebook, indices, step, bias = (
-                arrays[f"{node.name}.{key}"] for key in ("codebook", "levels", "step", "bias")
-            )
-            if indices.shape != conv.weight.values.shape or bias.shape != conv.bias.shape:
-                raise ValueError(f"{node.name} has weights {indices.shape} and biases {bias.shape}")
-            if codebook.dtype != np.int16 or codebook.ndim != 1 or not len(codebook) or codebook[0] != 0:
-                raise ValueError(f"{node.name} has no codebook of int16 that begins with 0")
-            if indices.dtype != np.uint8 or indices.max() >= len(codebook):
-                raise ValueError(f"{node.name} has levels outside of its codebook")
-            if bias.dtype != np.float32:
-                raise ValueError(f"{node.name} has biases of {bias.dtype}")
-            if not LEAST_STEP <= (size := float(step)) <= 1 / LEAST_STEP:
-                raise ValueError(f"{node.name} has steps of {size:g}")
-            weights[node.name] = Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))
+            bias = arrays[f"{node.name}.bias"]
+            if bias.shape != conv.bias.shape or bias.dtype != np.float32:
+                raise ValueError(f"{node.name} has biases {bias.dtype} {bias.shape}")
+            weights[node.name] = _weight(arrays, node.name, conv.weight.values.shape)
             biases[node.name] = bias
         return Point(weights, biases, float(arrays["bits"]))
+
+
+def _weight(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...]) -> Weight:
+    """The weight of a convolution in a point's arrays. Raises ValueError or KeyError where they are damaged."""
+    if (values := arrays.get(f"{name}.weight")) is not None:
+        if values.shape != shape or values.dtype != np.float32 or not np.isfinite(values).all():
+            raise ValueError(f"{name} has weights {values.dtype} {values.shape}, or some that are not finite")
+        return Weight(values)
+    codebook, indices, step = (arrays[f"{name}.{key}"] for key in ("codebook", "levels", "step"))
+    if indices.shape != shape:
+        raise ValueError(f"{name} has weights {indices.shape}")
+    if codebook.dtype != np.int16 or codebook.ndim != 1 or not len(codebook) or codebook[0] != 0:
+        raise ValueError(f"{name} has no codebook of int16 that begins with 0")
+    if indices.dtype != np.uint8 or indices.max() >= len(codebook):
+        raise ValueError(f"{name} has levels outside of its codebook")
+    if not LEAST_STEP <= (size := float(step)) <= 1 / LEAST_STEP:
+        raise ValueError(f"{name} has steps of {size:g}")
+    return Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))

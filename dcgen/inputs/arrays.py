@@ -25,8 +25,10 @@ as much."""
 DAMAGED: Final = (*DAMAGE, lzma.LZMAError)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, training: bool = False) -> dict[str, NDArray[Any]]:
     """The arrays x and, where the file has one, y: an .npy file is x alone.
+
+    training : read ``x_train`` and ``y_train`` in their place where the file has these; no other array is opened
 
     Raises PictureError naming the file where it is damaged, holds objects, or has no array x.
     """
@@ -40,10 +42,14 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 return {"x": _array(path, "x", file, size)}
         with zipfile.ZipFile(path) as archive:
             members = {i.filename.removesuffix(".npy"): i for i in archive.infolist()}
-            if "x" not in members:
+            part = "_train" if training and "x_train" in members else ""
+            if f"x{part}" not in members:
                 found = ", ".join(sorted(members)[:8]) or "nothing"
-                raise PictureError(path, f"expected an array named x, found {found}", "np.savez(file, x=...)")
-            wanted = {name: members[name] for name in ("x", "y") if name in members}
+                named = "x_train or x" if training else "x"
+                raise PictureError(
+                    path, f"expected an array named {named}, found {found}", "np.savez(file, x=...)"
+                )
+            wanted = {name: members[f"{name}{part}"] for name in ("x", "y") if f"{name}{part}" in members}
             size = sum(i.file_size for i in wanted.values())
             _check_size(path, size)
             if size > max(FREE_BYTES, MOST_RATIO * path.stat().st_size):

@@ -81,6 +81,13 @@ def load(path: Path, p: Preprocess, size: tuple[int, int], odd: Oddities | None 
         return camera_bytes(path, eight_bit, path.name, p, size, odd)
 
 
+def channels(path: Path) -> int:
+    """Channels of the camera bytes that suit a picture file: 1 of a grey one, else 3. Raises PictureError."""
+    with _readable(path), Image.open(path, formats=FORMATS) as opened:
+        grey = opened.mode in ("1", "L", "LA", "I", "I;16", "F") or (opened.mode == "P" and _grey_palette(opened))
+        return 1 if grey else 3
+
+
 def camera_bytes(
     source: Path, image: Image.Image, name: str, p: Preprocess, size: tuple[int, int], odd: Oddities
 ) -> U8:

@@ -67,6 +67,11 @@ class Samples(ABC):
         own : the network's input where that is of integers, None where it is of floats
         """
 
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Channels of the first sample: 1, 3 or 4 of a picture."""
+
     @abstractmethod
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         """The samples of these indices for an input of (height, width) ``size``.
@@ -105,10 +110,13 @@ class Samples(ABC):
         return [places[name] for name in known], np.array(list(known.values()), np.int64)
 
 
-def open_samples(path: Path, warn: Warn) -> Samples:
-    """The samples in a folder or in a file of arrays. Raises PictureError where there are none."""
+def open_samples(path: Path, warn: Warn, training: bool = False) -> Samples:
+    """The samples in a folder or in a file of arrays. Raises PictureError where there are none.
+
+    training : take the training part of a file that has one; see ``read_arrays``
+    """
     if path.suffix.lower() in ARRAY_SUFFIXES and path.is_file():
-        return ArrayFile(path, warn)
+        return ArrayFile(path, warn, training)
     if not path.is_dir():
         what = f"is not a folder and no file of arrays ({', '.join(ARRAY_SUFFIXES)})"
         raise PictureError(path, what if path.exists() else "is not there", "name a folder of pictures")
@@ -149,6 +157,10 @@ class PictureFolder(Samples):
     def kind(self, own: TensorInput | None) -> Kind:
         return "pictures"
 
+    @property
+    def channels(self) -> int:
+        return picture_files.channels(self._files[0])
+
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         if not isinstance(form, Preprocess):
             problem = f"holds pictures, the network takes {form.name}"
@@ -162,9 +174,9 @@ class PictureFolder(Samples):
 class ArrayFile(Samples):
     """The rows of an array x in an .npy or .npz file, with their classes from an array y."""
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    def __init__(self, path: Path, warn: Warn, training: bool = False) -> None:
         self.path = path
-        arrays = read_arrays(path)
+        arrays = read_arrays(path, training)
         x = arrays["x"]
         if x.ndim < 2 or x.size == 0:
             raise PictureError(path, f"x holds samples as rows, expected shape [N, ...], found {list(x.shape)}")
@@ -190,6 +202,10 @@ class ArrayFile(Samples):
             return "int8"
         as_stated = own is not None and self._x.shape[1:] == own.shape
         return "uint8" if as_stated or not self._holds_pictures() else "pictures"
+
+    @property
+    def channels(self) -> int:
+        return int(self._x.shape[3]) if self._x.ndim == 4 else 1
 
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         x = self._x[list(which)]

@@ -1,0 +1,80 @@
+"""``dcgen train``: labelled samples and an architecture become a network that is ready to be compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from typer import Argument, Option
+
+from dcgen.command import arguments, console, options
+from dcgen.extras import import_torch
+
+Model = Annotated[str, Argument(help="An architecture by name; a wrong name lists all.", metavar="MODEL")]
+Data = Annotated[
+    Path,
+    Option(
+        help="Folder with a folder of pictures for each class, or .npz file with x_train, uint8 [N, H, W(, C)], "
+        "and y_train [N]. x_test is never opened."
+    ),
+]
+RunFolder = Annotated[Path, Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")]
+MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 8000 or 60K (K is 1,000).")]
+Stages = Annotated[Path | None, Option(help="TOML file with a table [[stage]] for each stage.")]
+Seed = Annotated[int, Option(min=0, help="Of every random draw.")]
+
+
+def train_(
+    model: Model,
+    data: Data,
+    out: RunFolder,
+    max_bytes: MaxBytes = None,
+    stages: Stages = None,
+    seed: Seed = 0,
+    preprocess: options.PreprocessName = None,
+    mean: options.Mean = None,
+    std: options.Std = None,
+    order: options.Order = None,
+    fit: options.Fit = None,
+    input_size: options.InputSize = None,
+    json: options.Json = False,
+) -> None:
+    """Train MODEL on labelled pictures, and compress it while it is trained.
+
+    'dcgen compile' takes the folder in place of a model.
+    """
+    import_torch("to train a network")
+    from dcgen.stages import load_stages
+    from dcgen.training import TrainJob, train
+
+    goal = arguments.amount_or_none("--max-bytes", max_bytes)
+    job = TrainJob(
+        model=model,
+        data=data,
+        stages=load_stages(stages, goal),
+        size=input_size,
+        form=arguments.preprocess(preprocess, mean, std, order, fit, input_size),
+        seed=seed,
+    )
+    with console.progress() as progress:
+        found = train(job, out, progress, console.print_warning)
+    if json:
+        console.print_json(found)
+    else:
+        show(found, out)
+
+
+def show(data: Mapping[str, Any], out: Path) -> None:
+    """A table of what a run says of itself."""
+    held = data["held_out"]
+    rows: list[tuple[object, ...]] = [
+        ("float", f"top-1 {100 * held['float']['top1']:.2f} %, loss {held['float']['loss']:.4f} nats"),
+        ("trained", f"top-1 {100 * held['trained']['top1']:.2f} %, loss {held['trained']['loss']:.4f} nats"),
+        ("held-out samples", f"{held['n']:,}, for both"),
+        ("weights that are not zero", f"{100 * data['density']:.2f} %"),
+        *([("blob", f"{data['blob_bytes']:,} bytes")] if data["blob_bytes"] else []),
+        ("written to", str(out)),
+    ]
+    console.print_table(f"{data['job']['model']}, {len(data['job']['stages'])} stages", ("", ""), rows)
+    console.print_line(f"compile it with: dcgen compile {out} -o OUT")

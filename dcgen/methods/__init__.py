@@ -1,0 +1,1 @@
+"""Methods of the literature to train a network that is to be small: one file for each paper or family."""

@@ -1,0 +1,176 @@
+"""The training loop: epochs of one stage on any module, with whatever parametrizations its layers have.
+
+Every epoch draws from a seed of its own, so that a training which goes on from the end of an epoch gives the same
+bytes as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dcgen.methods.method import parametrized
+from dcgen.train.data import Dataset, Part, batches, mirrored, shifted
+from dcgen.train.network import GraphNetwork, scores_of
+from dcgen.train.price import Price
+from dcgen.train.stage import Schedule
+
+MOMENTUM = 0.9
+STEP_RATE = 1e-3
+"""Learning rate of the parameters that a method adds to a layer's weight, at the first step."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What an epoch has shown; a row of ``curves.csv``.
+
+    loss : mean of the steps, in nats, without the price of bytes
+    accuracy : on the held-out samples, 0 to 1
+    held_out_loss : cross entropy on the held-out samples, in nats
+    bytes : estimated size of the coded weights in the last step; 0 where the method does not count them
+    price : of a byte, in nats
+    """
+
+    stage: int
+    epoch: int
+    loss: float
+    accuracy: float
+    held_out_loss: float
+    bytes: float
+    price: float
+
+
+def coded_bits(network: nn.Module) -> Tensor | None:
+    """Bits of all layers whose method counts them, None where none does."""
+    found = [bits for made, original in parametrized(network) if (bits := made.bits(original)) is not None]
+    return torch.stack(found).sum() if found else None
+
+
+class StageTrainer:
+    """One stage of a training.
+
+    network : scores [N, S] of inputs float32 [N, C, H, W]
+    inputs : what the network takes, float32 [N, C, H, W], for camera bytes uint8 [N, H, W, C]
+    teacher : the float network, for ``Schedule.distill``; it takes ``teacher_inputs``
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Dataset,
+        schedule: Schedule,
+        number: int,
+        seed: int,
+        inputs: Callable[[np.ndarray], np.ndarray],
+        teacher: nn.Module | None = None,
+    ) -> None:
+        self.network, self.schedule, self.number = network, schedule, number
+        self._data, self._seed, self._inputs, self._teacher = data, seed, inputs, teacher
+        steps = [p for made, _ in parametrized(network) for p in made.parameters()]
+        own = {id(p) for p in steps}
+        scales = network.scales() if isinstance(network, GraphNetwork) else {}
+        weights = [p for p in network.parameters() if id(p) not in own]
+        groups: list[dict[str, Any]] = []
+        for p in weights:
+            scale = scales.get(id(p), 1.0)
+            rate = schedule.rate * (scale if schedule.optimizer == "adam" else scale**2)
+            groups.append({"params": [p], "base": rate, "weight_decay": schedule.weight_decay / scale})
+        groups += [{"params": [p], "base": STEP_RATE, "weight_decay": 0.0} for p in steps]
+        self._optimizer: torch.optim.Optimizer = (
+            torch.optim.AdamW(groups, lr=schedule.rate)
+            if schedule.optimizer == "adam"
+            else torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM)
+        )
+        self._price = Price(schedule.max_bytes, schedule.squeeze) if schedule.max_bytes else None
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return max(1, len(self._data.train) // self.schedule.batch)
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps besides the network."""
+        price = self._price.state() if self._price else {}
+        return {"optimizer": self._optimizer.state_dict(), "price": price}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what ``state`` gave."""
+        self._optimizer.load_state_dict(state["optimizer"])
+        if self._price:
+            self._price.restore(state["price"])
+
+    def aim(self, coded: float) -> None:
+        """Set the bytes of coded weights at which the whole file has the size that is wanted."""
+        if self._price:
+            self._price.goal = coded
+
+    def epoch(self, number: int, done: Callable[[int, int], None]) -> Epoch:
+        """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done."""
+        schedule, total = self.schedule, 0.0
+        rng = np.random.default_rng([self._seed, 1 + self.number, number])
+        torch.manual_seed(int(rng.integers(2**62)))
+        chosen = batches(len(self._data.train), schedule.batch, rng)
+        size, price = 0.0, 0.0
+        self.network.train()
+        for step, which in enumerate(chosen):
+            progress = (number + step / len(chosen)) / schedule.epochs
+            for group in self._optimizer.param_groups:
+                group["lr"] = group["base"] * _speed(schedule.decay, progress)
+            self._advance(progress)
+            loss = self._loss(which, rng)
+            total += float(loss.detach())
+            if self._price and (bits := coded_bits(self.network)) is not None:
+                size = float(bits.detach()) / 8
+                price = self._price.step(size, progress)
+                loss = loss + price / 8 * bits
+            self._optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self._optimizer.step()
+            done(step + 1, len(chosen))
+        accuracy, held_out = measured(self.network, self._data.held_out, self._inputs)
+        return Epoch(self.number, number, total / len(chosen), accuracy, held_out, size, price)
+
+    def _advance(self, progress: float) -> None:
+        with torch.no_grad():
+            for made, original in parametrized(self.network):
+                made.advance(original, progress)
+
+    def _loss(self, which: np.ndarray, rng: np.random.Generator) -> Tensor:
+        """The loss of a step on the samples of these indices, in nats."""
+        part, schedule = self._data.train, self.schedule
+        fill = np.clip(np.rint(self._data.form.camera_mean), 0, 255).astype(np.uint8)
+        pictures = shifted(part.data[which], rng, schedule.shift, fill)
+        if schedule.mirror:
+            pictures = mirrored(pictures, rng)
+        scores = self.network(torch.from_numpy(self._inputs(pictures)))
+        loss = F.cross_entropy(scores, torch.from_numpy(part.labels[which]))
+        if not (schedule.distill and self._teacher is not None):
+            return loss
+        with torch.no_grad():
+            taught = F.log_softmax(self._teacher(torch.from_numpy(self._inputs(pictures))), 1)
+        divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
+        return (1 - schedule.distill) * loss + schedule.distill * divergence
+
+
+def _speed(decay: str, progress: float) -> float:
+    """Factor of the learning rate when a share ``progress`` of the steps is done."""
+    if decay == "constant":
+        return 1.0
+    return 1 - progress if decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def measured(network: nn.Module, part: Part, inputs: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+    """Accuracy, 0 to 1, and cross entropy, in nats, of a network on samples."""
+    found: list[np.ndarray] = []
+    for i in range(0, len(part), 500):
+        found.append(scores_of(network, inputs(part.data[i : i + 500])))
+    scores, labels = torch.from_numpy(np.concatenate(found)), torch.from_numpy(part.labels)
+    right = float((scores.argmax(1) == labels).float().mean())
+    return right, float(F.cross_entropy(scores, labels))

@@ -1,0 +1,73 @@
+"""A float graph as a PyTorch module: each convolution is a layer whose weight a method may parametrize."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dcgen.ir.graph import F32, Graph
+from dcgen.methods.method import parametrized
+from dcgen.train.torch_runner import TorchRunner
+
+NORMAL = 0.05
+"""Root mean square of a layer's weights that are not zero, for which learning rates are meant."""
+
+
+class Layer(nn.Module):
+    """The weight, float32 OIHW, and the bias, float32 [O], of one convolution.
+
+    scale : size of the weights, where 1 is that of ``NORMAL``. The layer that reads the input takes bytes, and the
+        factors of normalisations are part of weights: these are of any size, and a step is in proportion to it.
+    """
+
+    def __init__(self, weight: F32, bias: F32) -> None:
+        super().__init__()
+        kept = weight[weight != 0]
+        self.scale = float(np.sqrt(np.square(kept, dtype=np.float64).mean())) / NORMAL if len(kept) else 1.0
+        self.weight = nn.Parameter(torch.from_numpy(weight.copy()))
+        self.bias = nn.Parameter(torch.from_numpy(bias.copy()))
+
+
+class GraphNetwork(nn.Module):
+    """The network of ``graph``: pictures float32 [N, C, H, W] to the scores of its first output, float32 [N, S].
+
+    layers : one for each Conv node, in order; ``names`` are the nodes'
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.names = tuple(node.name for node, _ in graph.convs())
+        self.layers = nn.ModuleList(Layer(conv.weight.values, conv.bias) for _, conv in graph.convs())
+        self._runner = TorchRunner(graph)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parameters = {name: (layer.weight, layer.bias) for name, layer in self.named()}
+        return self._runner.run(x, self.graph.outputs[:1], parameters)[0].flatten(1)
+
+    def named(self) -> Iterator[tuple[str, Layer]]:
+        """The layers with their Conv nodes' names."""
+        for name, layer in zip(self.names, self.layers, strict=True):
+            assert isinstance(layer, Layer)
+            yield name, layer
+
+    def scales(self) -> dict[int, float]:
+        """``Layer.scale`` by the id of the parameter that the layer's weight is, or is made of."""
+        found = {}
+        for _, layer in self.named():
+            made = next(parametrized(layer), None)
+            found[id(layer.weight if made is None else made[1])] = layer.scale
+        return found
+
+
+def scores_of(network: nn.Module, x: F32, batch: int = 500) -> F32:
+    """The scores of samples float32 [N, C, H, W]: float32 [N, S]. The network is in evaluation mode meanwhile."""
+    training = network.training
+    network.eval()
+    with torch.no_grad():
+        found = [network(torch.from_numpy(x[i : i + batch])).numpy() for i in range(0, len(x), batch)]
+    network.train(training)
+    return np.concatenate(found)

@@ -1,0 +1,37 @@
+"""A stage of training: one method, for some epochs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How the weights of a stage are trained, whatever the method.
+
+    epochs : passes over the samples
+    batch : samples of a step
+    optimizer : ``adam`` (Kingma & Ba 2015), or ``sgd`` with momentum 0.9
+    rate : learning rate of the first step
+    decay : how it falls: ``linear`` or ``cosine`` to zero, ``constant``
+    weight_decay : factor of half the squared weights in the loss, decoupled where the optimizer is Adam
+    shift : most pixels by which a picture is moved along each axis
+    mirror : whether half of the pictures are mirrored left to right
+    distill : share of the loss that is the divergence from the float network's answers; the rest is the cross
+        entropy of the classes (Hinton et al. 2015, at temperature 1)
+    max_bytes : file size at which the stage ends, 0 for none. The price of a byte rises until it is reached.
+    squeeze : share of the steps in which the size falls to ``max_bytes``; in the others it is held
+    """
+
+    epochs: int = field(default=10, metadata={"min": 1, "max": 100_000})
+    batch: int = field(default=128, metadata={"min": 1, "max": 65_536})
+    optimizer: Literal["adam", "sgd"] = "adam"
+    rate: float = field(default=0.001, metadata={"min": 1e-9, "max": 100.0})
+    decay: Literal["linear", "cosine", "constant"] = "linear"
+    weight_decay: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
+    shift: int = field(default=2, metadata={"min": 0, "max": 64})
+    mirror: bool = False
+    distill: float = field(default=0.0, metadata={"min": 0.0, "max": 1.0})
+    max_bytes: int = field(default=0, metadata={"min": 0, "max": 2**31 - 1})
+    squeeze: float = field(default=0.5, metadata={"min": 0.01, "max": 1.0})
