@@ -41,7 +41,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "AveragePool": ("a pool", "refused where windows meet padding", "dilation 1, pads smaller than the kernel"),
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
-    "Concat": ("by placing tensors side by side", ANY, "on channels"),
+    "Concat": ("by placing tensors side by side; of rows and columns a sum", ANY, "no concatenation of pictures"),
     "Conv": ("a convolution", ANY, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
     "ConvTranspose": ("a convolution, and blocks of pixels", NO_BLOCKS, "constant weights, 2-D and 1-D"),
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),

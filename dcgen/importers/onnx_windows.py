@@ -14,11 +14,12 @@ import numpy as np
 from dcgen.errors import ModelError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import F32, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
+from dcgen.ir.graph import F32, Add, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
 """ONNX attributes that list a number for each spatial axis, as ``kernel_shape``, or two, as ``pads`` its begin and
 end: 2 or 4 numbers for planes, 1 or 2 for lengths."""
+BY_THE_HOST = "what only joins outputs the host can do: make its inputs the network's outputs"
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
 
@@ -61,6 +62,35 @@ def conv(call: Call, scope: Scope) -> Signal:
         raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
     op = Conv(Weight(weight), bias, stride, pads, groups, dilation)
     return scope.emit(call, op, x)
+
+
+def along_channels(handler: Handler) -> Handler:
+    """A handler of convolutions that takes (N, 1, L) too where L are the channels of single pixels, as efficient
+    channel attention has it: there a convolution along L is a matrix, in whose rows the kernel moves on."""
+
+    def handle(call: Call, scope: Scope) -> Value | tuple[Value, ...]:
+        x = call.args[0]
+        if not isinstance(x, Signal) or len(x.dims) != 3 or x.order is not None or x.dims[1] != 1:
+            return handler(call, scope)
+        kernel, channels = call.constant(1, "weight"), x.dims[2]
+        if scope.shapes[x.tensor] != (channels, 1, 1) or channels == 1 or kernel.shape[:2] != (1, 1):
+            return handler(call, scope)
+        more = {k: [n for n in v for _ in range(2)] if k in SPATIAL else v for k, v in call.attributes.items()}
+        one, taps = replace(call, attributes=more), kernel.shape[2]
+        (step, _), (distance, _) = strides_of(one), dilation_of(one, (taps, taps))
+        extent = (taps - 1) * distance + 1
+        begin, _, end, _ = pads_of(one, (channels, channels), (extent, extent), (step, step))
+        made = max(0, (channels + begin + end - extent) // step + 1)
+        call.budget.charge(8 * made * channels, f"node {call.name}", parameters=made * channels)
+        matrix = np.zeros((made, channels, 1, 1))
+        for row in range(made):
+            places = row * step - begin + distance * np.arange(taps)
+            inside = (places >= 0) & (places < channels)
+            matrix[row, places[inside], 0, 0] = kernel[0, 0, inside]
+        bias = call.parameter(np.broadcast_to(bias_of(call, 1), made), "bias")
+        return scope.emit(call, Conv(Weight(call.parameter(matrix, "weight")), bias), x, dims=(x.dims[0], 1, made))
+
+    return handle
 
 
 def gemm(call: Call, scope: Scope) -> Signal:
@@ -151,11 +181,29 @@ def concat(call: Call, scope: Scope) -> Signal:
     signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
     rank = len(names[0])
     axis = int(call.get("axis", 1))
-    if not -rank <= axis < rank or names[0][axis] != 1 or len(set(names)) != 1:
-        raise call.unsupported(f"concatenation on channels (axis 1) is supported, found axis {axis}")
+    if not -rank <= axis < rank or names[0][axis] == 0 or len(set(names)) != 1:
+        problem = f"found axis {axis} of {[s.dims for s in signals]}"
+        raise call.unsupported(f"concatenation of channels, rows or columns is supported, {problem}", BY_THE_HOST)
     if len(signals) == 1:
         return call.signal()
-    return scope.back(scope.emit(call, Concat(), *signals), names[0])
+    if names[0][axis] == 1:
+        return scope.back(scope.emit(call, Concat(), *signals), names[0])
+    return scope.back(_side_by_side(call, scope, signals, names[0][axis] - 2), names[0])
+
+
+def _side_by_side(call: Call, scope: Scope, parts: Sequence[Signal], axis: int) -> Signal:
+    """Planes joined along their rows, axis 0, or columns, axis 1: the sum of all, each with zeros beside it."""
+    sizes = [scope.shapes[part.tensor][1 + axis] for part in parts]
+    total, end = None, 0
+    for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+        end += size
+        before, after = end - size, sum(sizes) - end
+        pads = (0, before, 0, after) if axis else (before, 0, after, 0)
+        placed = scope.emit(call, Pad(pads), part, suffix=f".part{number}")
+        suffix = "" if number == len(parts) - 1 else f".sum{number}"
+        total = placed if total is None else scope.emit(call, Add(), total, placed, suffix=suffix)
+    assert total is not None
+    return total
 
 
 def pad(call: Call, scope: Scope) -> Signal:
@@ -276,7 +324,7 @@ def pads_of(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
 OPERATORS: Final[Mapping[str, Handler]] = {
     "AveragePool": on_lengths(average_pool),
     "Concat": concat,
-    "Conv": on_lengths(conv),
+    "Conv": along_channels(on_lengths(conv)),
     "Gemm": gemm,
     "GlobalAveragePool": on_lengths(global_average_pool),
     "GlobalMaxPool": on_lengths(global_max_pool),

@@ -90,6 +90,31 @@ def test_maxima_and_sums(kind: str, axes: list[int], keep: int) -> None:
     read(w.model(shape=(7, 5, 6)), (7, 5, 6))
 
 
+@pytest.mark.parametrize("axis", [2, -1])
+def test_rows_or_columns_are_joined(axis: int, tmp_path: Path) -> None:
+    w = Writer()
+    parts = [w.conv("x", 3, 6, 3, strides=[2, 2]), w.conv("x", 3, 6, 4, strides=[2, 2])]
+    w.add("Concat", *parts, parts[0], axis=axis)
+    w.conv(w.last, 6, 4, 3, strides=[3, 3])
+    goes_through_every_stage(read(w.model()), tmp_path)
+
+
+def test_what_only_the_batch_joins_is_left_to_the_host() -> None:
+    w = Writer()
+    w.add("Concat", "x", "x", axis=0)
+    with pytest.raises(UnsupportedError, match=r"concatenation of channels, rows or columns .* \(what only joins"):
+        import_onnx(w.model(), "net")
+
+
+@pytest.mark.parametrize("attributes", [{"pads": [1, 1]}, {"strides": [2], "pads": [0, 2]}, {"dilations": [2]}])
+def test_a_convolution_along_channels(attributes: dict[str, object]) -> None:
+    w = Writer()
+    w.add("GlobalAveragePool", w.conv("x", 3, 9, 1))
+    w.add("Reshape", w.last, w.constant([0, 1, 9], np.int64))
+    w.add("Conv", w.last, w.constant(w.rng.normal(size=(1, 1, 3))), w.constant([0.5]), **attributes)
+    read(w.model())
+
+
 def test_a_batch_is_not_repeated() -> None:
     w = Writer()
     w.add("Expand", "x", w.constant([4, 3, 16, 16], np.int64))
