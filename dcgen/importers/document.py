@@ -29,6 +29,7 @@ REFUSED = """\
 - Tensors of integers or bfloat16, but for integers that stand for real values, as QuantizeLinear makes them."""
 
 ANY, TABLE = "yes", "a table of 256 bytes"
+WINDOWS = "pads smaller than the kernel; dilated with a stride of 1 or of whole dilations"
 SELECTION = "part of a convolution, or a convolution that copies"
 SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
 ORDER = "where the planes' order of elements can be undone"
@@ -38,7 +39,7 @@ NO_BLOCKS = "refused: makes blocks of pixels"
 REPEATED = "a computed one is repeated along axes of size 1, a constant has one number, or one a channel"
 ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Add": ("a sum, or part of a convolution", ANY, REPEATED),
-    "AveragePool": ("a pool", "refused where windows meet padding", "dilation 1, pads smaller than the kernel"),
+    "AveragePool": ("a pool", "refused where windows meet padding", WINDOWS),
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
     "Concat": ("by placing tensors side by side; of rows and columns a sum", ANY, "no concatenation of pictures"),
@@ -55,7 +56,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
     "Max": ("sums and a clip", ANY, REPEATED),
-    "MaxPool": ("a pool", ANY, "dilation 1, pads smaller than the kernel, first output"),
+    "MaxPool": ("a pool", ANY, "as AveragePool; first output"),
     "Min": ("sums and a clip", ANY, REPEATED),
     "Mul": ("a product, or part of a convolution", NO_PRODUCT, REPEATED),
     "Neg": ("part of a convolution", ANY, ""),

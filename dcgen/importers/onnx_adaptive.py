@@ -17,11 +17,11 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
+from dcgen.importers.onnx_pools import blocks
 from dcgen.importers.onnx_resampling import MOST_PIXELS, Taps, axis_of, resampled
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
-from dcgen.importers.onnx_selections import BYTES_OF_INDEX
 from dcgen.importers.onnx_windows import MAX_EXTENT
-from dcgen.ir.graph import AvgPool, Concat, Crop, GlobalAvgPool, MaxPool, Pair, Select, Upsample
+from dcgen.ir.graph import AvgPool, Crop, GlobalAvgPool, MaxPool, Pair
 
 DOMAIN: Final = "dcgen"
 Pool = type[AvgPool] | type[MaxPool]
@@ -74,7 +74,7 @@ def _along(call: Call, scope: Scope, x: Signal, axis: int, made: int, pool: Pool
 
 def _maxima(call: Call, scope: Scope, x: Signal, axis: int, made: int) -> Signal:
     """``_along`` of maxima of bins that differ: those of one place in each period are a pool."""
-    channels, *sizes = scope.shapes[x.tensor]
+    sizes = scope.shapes[x.tensor][1:]
     count = math.gcd(sizes[axis], made)
     step, period, every, found = sizes[axis] // count, made // count, (0, sizes[1 - axis], 1), []
     if period > MOST_PIXELS:
@@ -84,10 +84,7 @@ def _maxima(call: Call, scope: Scope, x: Signal, axis: int, made: int) -> Signal
         part = scope.emit(call, Crop(every, span) if axis else Crop(span, every), x, suffix=f".part{number}")
         windows = MaxPool(_pair(axis, end - start), _pair(axis, step))
         found.append(scope.emit(call, windows, part, suffix=f".bin{number}"))
-    call.budget.charge(BYTES_OF_INDEX * channels * period, f"node {call.name}")
-    order = tuple(number * channels + c for c in range(channels) for number in range(period))
-    blocks = scope.emit(call, Select(order), scope.emit(call, Concat(), *found, suffix=".bins"), suffix=".blocks")
-    return scope.emit(call, Upsample(_pair(axis, period), channels), blocks)
+    return blocks(call, scope, found, _pair(axis, period))
 
 
 def _pair(axis: int, along: int) -> Pair:

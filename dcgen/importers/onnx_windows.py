@@ -1,4 +1,4 @@
-"""ONNX operators on planes: convolution, matrix product, pools, padding, concatenation.
+"""ONNX operators on planes: convolution, matrix product, padding, concatenation.
 
 One function for each operator, listed at the end; see ``onnx_operators``.
 """
@@ -11,10 +11,10 @@ from typing import Final
 
 import numpy as np
 
-from dcgen.errors import ModelError
+from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import F32, Add, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Weight
+from dcgen.ir.graph import F32, Add, Concat, Conv, Pad, Pads, Pair, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
 """ONNX attributes that list a number for each spatial axis, as ``kernel_shape``, or two, as ``pads`` its begin and
@@ -56,7 +56,7 @@ def conv(call: Call, scope: Scope) -> Signal:
         raise ModelError(call.where, f"a 2-D convolution has a weight (O, I, KH, KW), found {weight.shape}")
     bias, kernel = bias_of(call, len(weight)), kernel_of(call, weight)
     dilation = dilation_of(call, kernel)
-    stride, pads = _window(call, scope, x, _extent(kernel, dilation))
+    stride, pads = window_of(call, scope, x, extent_of(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
         raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
@@ -142,43 +142,12 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
     return scope.back(scope.emit(call, Conv(Weight(weight), call.parameter(spread, "bias")), x), names)
 
 
-def max_pool(call: Call, scope: Scope) -> Signal:
-    x, kernel, stride, pads, ceil = _pool(call, scope)
-    return scope.emit(call, MaxPool(kernel, stride, pads, ceil), x)
-
-
-def average_pool(call: Call, scope: Scope) -> Signal:
-    x, kernel, stride, pads, ceil = _pool(call, scope)
-    return scope.emit(call, AvgPool(kernel, stride, pads, ceil, bool(call.get("count_include_pad", 0))), x)
-
-
-def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
-    """Input, kernel, stride, pads and ceil mode of a pool."""
-    x = scope.planes(call, rank=4)
-    kernel = pair(call, "kernel_shape", (0, 0))
-    if min(kernel) < 1:
-        raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
-    dilation = dilation_of(call, kernel)
-    if dilation != (1, 1):
-        raise call.unsupported(f"dilation 1 is supported, found {dilation}")
-    stride, pads = _window(call, scope, x, kernel)
-    if any(p >= kernel[i % 2] for i, p in enumerate(pads)):
-        raise call.unsupported(f"pads smaller than the kernel {kernel} are supported, found {pads}")
-    return x, kernel, stride, pads, bool(call.get("ceil_mode", 0))
-
-
-def global_average_pool(call: Call, scope: Scope) -> Signal:
-    return scope.emit(call, GlobalAvgPool(), scope.planes(call, rank=4))
-
-
-def global_max_pool(call: Call, scope: Scope) -> Signal:
-    x = scope.planes(call, rank=4)
-    _, height, width = scope.shapes[x.tensor]
-    return scope.emit(call, MaxPool((height, width), (1, 1)), x)
-
-
 def concat(call: Call, scope: Scope) -> Signal:
-    signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
+    try:
+        signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
+    except UnsupportedError:
+        found = f"found {[call.signal(i).dims for i in range(len(call.args))]}"
+        raise call.unsupported(f"planes are joined where supported, {found} of other axes", BY_THE_HOST) from None
     rank = len(names[0])
     axis = int(call.get("axis", 1))
     if not -rank <= axis < rank or names[0][axis] == 0 or len(set(names)) != 1:
@@ -289,12 +258,12 @@ def dilation_of(call: Call, kernel: Pair) -> Pair:
     return dilations[0] if kernel[0] > 1 else 1, dilations[1] if kernel[1] > 1 else 1
 
 
-def _extent(kernel: Pair, dilation: Pair) -> Pair:
+def extent_of(kernel: Pair, dilation: Pair) -> Pair:
     """Rows and columns from a kernel's first tap to its last."""
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
 
 
-def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
+def window_of(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
     """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
     stride = strides_of(call)
     return stride, pads_of(call, scope.shapes[x.tensor][1:], kernel, stride)
@@ -322,13 +291,9 @@ def pads_of(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
 
 
 OPERATORS: Final[Mapping[str, Handler]] = {
-    "AveragePool": on_lengths(average_pool),
     "Concat": concat,
     "Conv": along_channels(on_lengths(conv)),
     "Gemm": gemm,
-    "GlobalAveragePool": on_lengths(global_average_pool),
-    "GlobalMaxPool": on_lengths(global_max_pool),
     "MatMul": matmul,
-    "MaxPool": on_lengths(max_pool),
     "Pad": pad,
 }

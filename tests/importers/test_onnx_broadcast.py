@@ -106,6 +106,19 @@ def test_what_only_the_batch_joins_is_left_to_the_host() -> None:
         import_onnx(w.model(), "net")
 
 
+def test_predictions_of_all_boxes_are_left_to_the_host() -> None:
+    """As detectors make them of the planes of several sizes."""
+    w = Writer()
+    rows = []
+    for stride in (2, 4):
+        w.add("Transpose", w.conv("x", 3, 12, stride, strides=[stride] * 2), perm=[0, 2, 3, 1])
+        rows.append(w.add("Reshape", w.last, w.constant([0, -1, 4], np.int64)))
+    w.add("Concat", *rows, axis=1)
+    said = r"planes are joined where supported, found .*\(1, 192, 4\).* \(what only joins outputs the host can do"
+    with pytest.raises(UnsupportedError, match=said):
+        import_onnx(w.model(), "net")
+
+
 @pytest.mark.parametrize("attributes", [{"pads": [1, 1]}, {"strides": [2], "pads": [0, 2]}, {"dilations": [2]}])
 def test_a_convolution_along_channels(attributes: dict[str, object]) -> None:
     w = Writer()

@@ -291,9 +291,9 @@ def test_operators_of_other_domains_are_named() -> None:
     ("nodes", "constants", "message"),
     [
         (
-            [node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2])],
+            [node("MaxPool", "x", "y", kernel_shape=[2, 2], dilations=[1, 2], strides=[1, 3])],
             {},
-            "dilation 1 is supported, found (1, 2)",
+            "a stride of 1 or of multiples of dilation 2 is supported, without partial windows, found stride 3",
         ),
         (
             [node("ReduceMax", "x c", "y")],
