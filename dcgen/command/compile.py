@@ -197,10 +197,9 @@ def show(data: Mapping[str, Any], out: Path) -> None:
 
 
 def _head_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the model does with the scores that are the network's output here, and where it was cut."""
-    if data["head"] == "none":
-        return []
-    return [("left to the host", f"{data['head']} of the scores that {data['outputs'][0]['name']} makes")]
+    """What the model does with the scores that are the network's outputs here, and where it was cut."""
+    heads = [(o.get("head", data["head"]), o["name"]) for o in data["outputs"]]
+    return [("left to the host", f"{head} of the scores that {o} makes") for head, o in heads if head != "none"]
 
 
 def _fidelity_rows(held: Mapping[str, Any]) -> list[tuple[object, ...]]:

@@ -59,6 +59,7 @@ def samples(model: Path) -> Path:
 def out(model: Path, samples: Path) -> Path:
     done = dcgen("compile", model, "--calibration", samples, *QUICKEST, "-o", model.parent / "out")
     assert done.returncode == 0, done.stderr
+    assert "softmax of the scores that classes makes" in done.stdout
     return model.parent / "out"
 
 
