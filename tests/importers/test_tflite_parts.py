@@ -11,7 +11,8 @@ import pytest
 import tflite
 
 from dcgen.errors import ModelError, UnsupportedError
-from tests.importers.test_tflite_import import kinds, load_bytes, same, vector, weights
+from dcgen.ir.evaluate import evaluate
+from tests.importers.test_tflite_import import interpreted, kinds, load_bytes, same, vector, weights
 from tests.importers.tflite_files import Op, T, build, constant
 
 SHAPE = (1, 4, 5, 6)
@@ -149,6 +150,35 @@ def test_a_pixel_is_mirrored(tmp_path: Path) -> None:
     reflecting = Op("MIRROR_PAD", ["x", "padding"], ["y"], form, {"Mode": tflite.MirrorPadMode.REFLECT})
     with pytest.raises(UnsupportedError, match=r"y \(MIRROR_PAD\): symmetric padding .* found reflecting one"):
         load_bytes(tmp_path / "n.tflite", written(reflecting, padding=padding))
+
+
+def test_a_network_that_segments(tmp_path: Path) -> None:
+    """Its output has channels last, with a softmax for each pixel; here it is planes, and the host applies that."""
+    same_size, two = {"Padding": tflite.Padding.SAME}, {"StrideW": 2, "StrideH": 2}
+    one = {"StrideW": 1, "StrideH": 1}
+    operators = [
+        Op("CONV_2D", ["x", "w", "b"], ["a"], "Conv2DOptions", same_size | two),
+        Op("RESIZE_NEAREST_NEIGHBOR", ["a", "size"], ["r"], "ResizeNearestNeighborOptions"),
+        Op("CONCATENATION", ["r", "x"], ["c"], "ConcatenationOptions", {"Axis": -1}),
+        Op("CONV_2D", ["c", "v", "b"], ["l"], "Conv2DOptions", same_size | one),
+        Op("SOFTMAX", ["l"], ["y"], "SoftmaxOptions", {"Beta": 1.0}),
+    ]
+    tensors = [
+        T("x", (1, 4, 6, 3)),
+        T("a", (1, 2, 3, 5)),
+        T("c", (1, 4, 6, 8)),
+        constant("size", np.int32([4, 6])),
+    ]
+    tensors += [T(n, (1, 4, 6, 5)) for n in "rly"]
+    tensors += [constant("w", weights(5, 3, 3, 3)), constant("v", weights(5, 3, 3, 8)), constant("b", weights(5))]
+    path = tmp_path / "m.tflite"
+    model = load_bytes(path, build(tensors, operators, ["x"], ["y"]))
+    assert (model.head, model.graph.shapes[model.graph.outputs[0]]) == ("softmax", (5, 4, 6))
+    rows = np.random.default_rng(0).standard_normal((2, 4, 6, 3)).astype(np.float32)
+    planes = evaluate(model.graph, {"x": rows.transpose(0, 3, 1, 2)})[model.graph.outputs[0]]
+    shares = np.exp(planes) / np.exp(planes).sum(1, keepdims=True)
+    found = shares.transpose(0, 2, 3, 1).reshape(2, -1)
+    np.testing.assert_allclose(found, interpreted(path, rows), rtol=1e-4, atol=1e-5)
 
 
 def written(operator: Op, outputs: Sequence[str] = ("y",), **constants: np.ndarray) -> bytes:
