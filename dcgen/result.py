@@ -97,7 +97,8 @@ class Job:
     recipe : how the network is compressed
     point : file of a point that ``frontier`` wrote; its levels are taken instead of those the recipe would find
     checkpoint : folder in which a training keeps its state; None to keep it in memory only
-    outputs : whether the outputs are the scores of classes or values; None for what the model and labels suggest
+    outputs : whether the outputs are the scores of classes or values, once for all or for each; None for what
+        their shapes suggest
     target : the machine that the network is compiled for
     weigh : whether work on the target counts beside the bytes of the file when levels are chosen
     """
@@ -107,7 +108,7 @@ class Job:
     recipe: Recipe
     point: Path | None = None
     checkpoint: Path | None = None
-    outputs: OutputKind | None = None
+    outputs: tuple[OutputKind, ...] | None = None
     target: Target | EngineTarget
     weigh: bool = False
     limits: Limits = Limits()
@@ -172,7 +173,7 @@ class Compiled:
     needs : what the firmware takes of the target; None where that cannot be predicted
     engine : None where the target is no engine
     said : what the recipe's passes reported, by key of the manifest
-    kind : what the outputs are
+    kinds : what each output is
     units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
     """
 
@@ -186,14 +187,13 @@ class Compiled:
     needs: Needs | None
     engine: EngineCompiled | None
     said: Mapping[str, Mapping[str, Any]]
-    kind: OutputKind
+    kinds: tuple[OutputKind, ...]
     units: NDArray[np.float64] | None
 
     @property
     def scales(self) -> list[float] | None:
-        """Real value of a unit of each score where outputs are values; None where they are classes, whose scores
-        have one scale."""
-        if self.kind == "classes":
+        """Real value of a unit of each score; None where the only output is classes, whose scores share one."""
+        if self.kinds == ("classes",):
             return None
         graph = self.integers.qgraph
         units = np.ones(graph.n_scores) if self.units is None else self.units

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 from dcgen import pictures as host
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
 from dcgen.inputs.samples import InputForm
+from dcgen.metric import OutputKind
 from dcgen.plan.engine.lanes import with_lanes
 from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.result import Job
@@ -41,6 +42,16 @@ NOTHING_ASKED: Asked = (None, None, None, None, None, None)
 def with_flags(message: str) -> str:
     """A message with the settings that stand in backquotes replaced by their flags."""
     return re.sub("`([a-z0-9_]+)`", lambda name: FLAGS.get(name[1], name[0]), message)
+
+
+def outputs(text: str | None) -> tuple[OutputKind, ...] | None:
+    """What ``--outputs`` says: one kind for all outputs, or one for each. Raises ConfigError for another word."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [w for w in words if w not in get_args(OutputKind)]:
+        raise ConfigError("--outputs", f"is made of the words classes and values, found {unknown[0]!r}")
+    return tuple(cast(OutputKind, word) for word in words)
 
 
 def check(job: Job) -> None:
