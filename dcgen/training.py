@@ -102,7 +102,9 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str,
     folder = TrainingFolder(out, _key(job, data))
     if (done := folder.finished()) is not None:
         return done
-    return _Training(job, data, folder, progress).run(network.build(data.form.channels, size, data.classes), size)
+    torch.manual_seed(job.seed)
+    module = network.build(data.form.channels, size, data.classes)
+    return _Training(job, data, folder, progress).run(module, size)
 
 
 def _key(job: TrainJob, data: Dataset) -> str:
@@ -120,7 +122,6 @@ class _Training:
         self._float_top1 = 0.0
 
     def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        torch.manual_seed(self._job.seed)
         stages, form = self._job.stages, self._data.form
         dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
         for number in range(dense):
@@ -166,7 +167,6 @@ class _Training:
             last = number == len(self._job.stages) - 1
             if last and stage.method.arrived((epoch + 1) / schedule.epochs):
                 best = self._better(best, network, row)
-            self._folder.write(CURVES, _csv(self._curves))
             self._save(trainer, epoch, best)
         if not schedule.epochs:
             trainer.advance(1.0)
@@ -212,6 +212,7 @@ class _Training:
             trainer=trainer.state(),
             curves=[asdict(row) for row in self._curves],
         )
+        self._folder.write(CURVES, _csv(self._curves))
 
     def _report(self, number: int, before: int, step: int, steps: int) -> None:
         """Say how far stage ``number`` is: ``step`` of an epoch's ``steps``, and ``before`` in earlier ones."""
@@ -239,6 +240,7 @@ class _Training:
         buffer = io.BytesIO()
         np.savez(buffer, x=held.data[:CALIBRATION_SAMPLES], y=held.labels[:CALIBRATION_SAMPLES])
         self._folder.write(CALIBRATION, buffer.getvalue())
+        self._folder.write(CURVES, _csv(self._curves))
         point = _point(network)
         self._folder.write(TRAINED, point_bytes(point, graph))
         found = self._reached(network, measured(network, held, self._data.form.centred), encoded=True)
