@@ -46,11 +46,13 @@ def test_common_integers_cost_less_and_all_have_a_finite_price() -> None:
     assert bool(torch.isfinite(lengths).all())
 
 
-def test_bits_have_a_gradient_towards_cheaper_integers() -> None:
-    weight = weights()
-    found = made(weight, RateAware(start=1.0))
+def test_bits_are_those_of_the_rounded_weights_and_pull_all_weights_that_may_move_towards_zero() -> None:
+    weight = weights(0.5)
+    found = made(weight, RateAware())
     original = weight.clone().requires_grad_()
-    found.bits(original).backward()
-    assert original.grad is not None
-    inside = (weight.abs() > 0.05) & (weight.abs() < found.log_step.exp() * 0.95)
-    assert bool((original.grad[inside].sign() == weight[inside].sign()).all())
+    bits = found.bits(original)
+    whole = found.steps(weight).detach().abs().round()
+    assert bits.item() == pytest.approx(float(code_lengths(whole)[whole.long()].sum()), rel=1e-5)
+    bits.backward()
+    assert original.grad is not None and torch.equal(original.grad.sign(), weight.sign())
+    assert found.log_step.grad is None
