@@ -25,8 +25,8 @@ is not in use has a finite price."""
 
 LEAST_SLOPE, LEAST_FIRST_SLOPE = 0.1, 1.0
 """Bits, at least, by which a level's code is longer than the next smaller one's, where gradients are computed; and
-by which that of the first level is longer than that of zero. Weights of a dense layer are as often one step as none:
-without a slope there, none would ever become zero."""
+by which that of the first level is longer than that of zero. Weights of a dense layer are as often one step as
+none: without a slope there, none would ever become zero."""
 
 
 @dataclass(frozen=True)
