@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from dcgen.methods.method import Method, weight_levels
 from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
-from dcgen.run_folder import CALIBRATION, CURVES, FLOAT, RUN, TRAINED
+from dcgen.run_folder import CALIBRATION, CURVES, FLOAT, RUN, TRAINED, Run
 from dcgen.train.data import Dataset, read_dataset
 from dcgen.train.goal import ANY_DROP, EPSILON, Goal, Reached
 from dcgen.train.loop import Epoch, StageTrainer, coded_bits, measured
@@ -91,8 +91,11 @@ class TrainJob:
         return {**own, "stages": [s.to_json() for s in self.stages]}
 
 
-def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str, Any]:
+def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path | None = None) -> dict[str, Any]:
     """Train ``job``, or go on with it where ``out`` holds a part of it, and return what ``run.json`` says.
+
+    begun : folder of a training that has ended and differs from ``job`` only in that it ends some stages earlier:
+        where nothing is in ``out``, these stages are taken from there
 
     Raises a DcgenError; what was trained until then is kept in ``out``.
     """
@@ -102,6 +105,10 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str,
     folder = TrainingFolder(out, _key(job, data))
     if (done := folder.finished()) is not None:
         return done
+    if begun is not None and not folder.state():
+        earlier = replace(job, stages=job.stages[: len(Run.read(begun).data["job"]["stages"])])
+        state = TrainingFolder(begun, _key(earlier, data)).state()
+        folder.save(**{**state, "best": None, "finished": False})
     torch.manual_seed(job.seed)
     module = network.build(data.form.channels, size, data.classes)
     return _Training(job, data, folder, progress).run(module, size)

@@ -66,7 +66,7 @@ class TrainingFolder:
 
     def save(self, **state: Any) -> None:
         """Write the checkpoint."""
-        self._kept = {"key": self.key, **state}
+        self._kept = {**state, "key": self.key}
         buffer = io.BytesIO()
         torch.save(self._kept, buffer)
         self.write(CHECKPOINT, buffer.getvalue())

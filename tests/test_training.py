@@ -195,6 +195,17 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(data: Path, tmp_pa
     assert_same(tmp_path / "stopped", tmp_path / "whole")
 
 
+def test_stages_are_taken_from_a_training_that_ends_earlier(data: Path, tmp_path: Path) -> None:
+    trained(job(data, DENSE, PRUNING), tmp_path / "first")
+    asked = job(data, DENSE, PRUNING, SHARING)
+    train(asked, tmp_path / "run", lambda *_: None, unheard, begun=tmp_path / "first")
+    trained(asked, tmp_path / "whole")
+    assert_same(tmp_path / "run", tmp_path / "whole")
+    with pytest.raises(OutputError, match="first: holds a training of other data or settings"):
+        other = job(data, DENSE, PRUNING | {"density": 0.3}, SHARING)
+        train(other, tmp_path / "other", lambda *_: None, unheard, begun=tmp_path / "first")
+
+
 def test_a_kill_before_the_first_checkpoint_was_whole_leaves_nothing_in_the_way(
     data: Path, tmp_path: Path
 ) -> None:
