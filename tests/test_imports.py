@@ -63,7 +63,8 @@ MAY_IMPORT = {
     "pipeline": "calibration integers report emit synth files",
     "frontier": "pipeline",
     "run_folder": "result",
-    "training": "run_folder integers train.loop files",
+    "training_folder": "run_folder",
+    "training": "training_folder integers train.loop files",
     "stages": "training",
     "command": "config frontier output verify stopping stages",
     "__main__": "command stopping",
@@ -83,6 +84,7 @@ MODULES = {
 }
 TORCH_ONLY = {
     *("models.torch_lenet", "models.torch_squeezenet", "train.network", "train.loop", "training", "stages"),
+    "training_folder",
     *(m for m in MODULES if m.startswith("methods.")),
 }
 """Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
