@@ -14,6 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from dcgen.compress.joined import routes, sources
 from dcgen.compress.rewrite import with_replaced
 from dcgen.errors import UnsupportedError
 from dcgen.ir.graph import (
@@ -44,8 +45,6 @@ from dcgen.ir.verify import verify
 
 Marks = dict[str, NDArray[np.bool_]]
 """By tensor, whether each of its channels has a property: bool [C]."""
-Route = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Which channels of an input make which channels of the output: a pair of channels at each place of the two."""
 
 
 def shrunk(graph: Graph) -> Graph:
@@ -88,20 +87,13 @@ def _without_constants(conv: Conv, known: F64) -> Conv:
     known : float64 [I], the values of its input's channels, NaN where they are not constant
     """
     exact = (known == 0) | (np.isfinite(known) & (not any(conv.pads)))
-    source = _read(conv)
+    source = sources(conv)
     moved = exact[source] & conv.weight.values.any((2, 3))
     if not moved.any():
         return conv
     sums = conv.weight.values.sum((2, 3), dtype=np.float64)
     bias = conv.bias + (sums * np.where(moved, known[source], 0)).sum(1)
     return replace(conv, weight=_masked(conv.weight, ~moved), bias=bias.astype(np.float32))
-
-
-def _read(conv: Conv) -> NDArray[np.intp]:
-    """The input channel that each weight reads: [O, I/groups]."""
-    outputs, inputs = conv.weight.values.shape[:2]
-    every = np.arange(inputs * conv.groups).reshape(conv.groups, inputs)
-    return np.repeat(every, outputs // conv.groups, 0)
 
 
 def _constants(name: str, op: Op, inputs: list[F64]) -> F64:
@@ -159,7 +151,7 @@ def _filled(graph: Graph, needed: Marks) -> Marks:
 
 def _spread(graph: Graph, marks: Marks, reads: bool = True) -> None:
     """Mark the channels, too, that those which are marked are joined to, and where ``reads``, depend on."""
-    joined = {node.name: _routes(graph, node) for node in graph.nodes}
+    joined = {node.name: routes(graph, node) for node in graph.nodes}
     dense = [(node.name, conv.weight.values) for node, conv in graph.convs() if conv.groups == 1 and reads]
     taps: Marks = {name: np.asarray(values.any((2, 3))) for name, values in dense}
     before = -1
@@ -171,25 +163,6 @@ def _spread(graph: Graph, marks: Marks, reads: bool = True) -> None:
             for name, (inputs, outputs) in zip(node.inputs, joined[node.name], strict=False):
                 marks[name][inputs[output[outputs]]] = True
                 output[outputs[marks[name][inputs]]] = True
-
-
-def _routes(graph: Graph, node: Node) -> list[Route]:
-    """How the channels of each input and of the output of a node are joined; nothing where every output channel is
-    made of all input channels. A convolution of groups loses a group as a whole."""
-    op, counts = node.op, [graph.shapes[i][0] for i in node.inputs]
-    match op:
-        case Conv():
-            source = _read(op)
-            return [(source.ravel(), np.arange(len(source)).repeat(source.shape[1]))] if op.groups > 1 else []
-        case Concat():
-            ends = np.cumsum(counts)
-            return [(np.arange(n), np.arange(n) + end - n) for n, end in zip(counts, ends, strict=True)]
-        case Select():
-            return [(np.array(op.channels), np.arange(len(op.channels)))]
-        case Upsample():
-            return [(np.arange(counts[0]), np.arange(counts[0]) // (counts[0] // op.channels))]
-        case _:
-            return [(np.arange(n), np.arange(n)) for n in counts]
 
 
 def _sliced(node: Node, kept: Marks, needed: Marks) -> Node:
