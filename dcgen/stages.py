@@ -10,6 +10,7 @@ from typing import Any
 from dcgen.compress.settings import configured
 from dcgen.errors import ConfigError
 from dcgen.methods.dense import Dense
+from dcgen.methods.fused import Diverse, Similar
 from dcgen.methods.group_lasso import GroupLasso
 from dcgen.methods.magnitude import Magnitude
 from dcgen.methods.method import Method
@@ -22,7 +23,8 @@ from dcgen.train.goal import Goal
 from dcgen.train.stage import Schedule
 from dcgen.training import Stage
 
-METHODS: tuple[type[Method], ...] = (Dense, Magnitude, Surgery, Filters, Zeros, GroupLasso, Sharing, RateAware)
+STRUCTURED: tuple[type[Method], ...] = (Filters, Zeros, GroupLasso, Similar, Diverse)
+METHODS: tuple[type[Method], ...] = (Dense, Magnitude, Surgery, *STRUCTURED, Sharing, RateAware)
 DENSE: Mapping[str, Any] = {"method": Dense.name}
 """The only stage without a goal, the first one with any."""
 PRUNING: Mapping[str, Any] = {"method": Magnitude.name, "epochs": 10}

@@ -28,17 +28,19 @@ class Structured(Method):
     keep: float = field(default=0.5, metadata={"min": 0.001, "max": 1.0})
 
     def parametrizations(self, layers: Sequence[Given]) -> list[Parametrization | None]:
-        kept = self.kept(layers)
-        return [
-            Cut(layer, weight, kept) for layer, weight in zip(layers, self.adjusted(layers, kept), strict=True)
-        ]
+        kept, weights = self.begin(layers)
+        return [Cut(layer, weight, kept) for layer, weight in zip(layers, weights, strict=True)]
+
+    def begin(self, layers: Sequence[Given]) -> tuple[Tensor, list[Tensor]]:
+        """Whether each group of channels is kept, bool [G], and each layer's weight, float32 OIHW, that training
+        starts from, before channels are removed."""
+        return self.kept(layers), [layer.weight for layer in layers]
 
     def kept(self, layers: Sequence[Given]) -> Tensor:
         """Whether each group of channels is kept: bool [G]."""
         scores = total(layers, self.scores(layers))
-        kept = alive(layers)
-        for family in families(layers):
-            members = family[kept[family]]
+        kept = every(layers)
+        for members in families(layers):
             kept[members[self.order(scores[members])]] = False
         return kept
 
@@ -51,11 +53,11 @@ class Structured(Method):
         same, they tell nothing, and all channels stay."""
         if len(scores) == 0 or scores.min() == scores.max():
             return torch.zeros(0, dtype=torch.int64)
-        return scores.argsort(stable=True)[: len(scores) - max(1, round(self.keep * len(scores)))]
+        return scores.argsort(stable=True)[: len(scores) - self.left(len(scores))]
 
-    def adjusted(self, layers: Sequence[Given], kept: Tensor) -> list[Tensor]:
-        """The layers' weights at the start of training, before channels are removed: float32 OIHW each."""
-        return [layer.weight for layer in layers]
+    def left(self, channels: int) -> int:
+        """How many of a tensor's channels are kept."""
+        return max(1, round(self.keep * channels))
 
 
 @dataclass(frozen=True)
@@ -152,19 +154,20 @@ def total(layers: Sequence[Given], scores: Sequence[Tensor]) -> Tensor:
     return found
 
 
+def every(layers: Sequence[Given]) -> Tensor:
+    """A mark on each group of channels: bool [G]."""
+    return torch.ones(count(layers), dtype=torch.bool)
+
+
 def count(layers: Sequence[Given]) -> int:
     """Number of groups of channels."""
     return 1 + max((int(wiring(layer).makes.max()) for layer in layers), default=-1)
 
 
-def alive(layers: Sequence[Given]) -> Tensor:
-    """Whether each group has a weight that is not zero in one of its filters: bool [G]."""
-    return total(layers, [(layer.weight != 0).flatten(1).any(1) for layer in layers]) > 0
-
-
 def families(layers: Sequence[Given]) -> Iterator[Tensor]:
-    """For each layer, the groups that no earlier one makes channels of: int64 each."""
-    seen = torch.zeros(count(layers), dtype=torch.bool)
+    """For each layer, the groups that no earlier one makes channels of, and whose filters are not all zero: int64
+    each."""
+    seen = total(layers, [layer.weight.flatten(1).any(1) for layer in layers]) == 0
     for layer in layers:
         makes = wiring(layer).makes
         new = torch.unique(makes[makes >= 0])
