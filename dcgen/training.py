@@ -13,7 +13,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from dcgen.methods.method import Method, weight_levels
 from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
-from dcgen.run_folder import CALIBRATION, CURVES, FLOAT, RUN, TRAINED
+from dcgen.run_folder import CALIBRATION, CURVES, FLOAT, RUN, TRAINED, Run
 from dcgen.train.data import Dataset, read_dataset
 from dcgen.train.goal import ANY_DROP, EPSILON, Goal, Reached
 from dcgen.train.loop import Epoch, StageTrainer, coded_bits, measured
@@ -93,8 +93,11 @@ class TrainJob:
         return {**own, "stages": [s.to_json() for s in self.stages]}
 
 
-def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str, Any]:
+def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path | None = None) -> dict[str, Any]:
     """Train ``job``, or go on with it where ``out`` holds a part of it, and return what ``run.json`` says.
+
+    begun : folder of a training that has ended and differs from ``job`` only in that it ends some stages earlier:
+        where nothing is in ``out``, these stages are taken from there
 
     Raises a DcgenError; what was trained until then is kept in ``out``.
     """
@@ -104,7 +107,13 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str,
     folder = TrainingFolder(out, _key(job, data))
     if (done := folder.finished()) is not None:
         return done
-    return _Training(job, data, folder, progress).run(network.build(data.form.channels, size, data.classes), size)
+    if begun is not None and not folder.state():
+        earlier = replace(job, stages=job.stages[: len(Run.read(begun).data["job"]["stages"])])
+        state = TrainingFolder(begun, _key(earlier, data)).state()
+        folder.save(**{**state, "best": None, "finished": False})
+    torch.manual_seed(job.seed)
+    module = network.build(data.form.channels, size, data.classes)
+    return _Training(job, data, folder, progress).run(module, size)
 
 
 def _key(job: TrainJob, data: Dataset) -> str:
@@ -122,7 +131,6 @@ class _Training:
         self._float_top1 = 0.0
 
     def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        torch.manual_seed(self._job.seed)
         stages, form = self._job.stages, self._data.form
         dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
         for number in range(dense):
@@ -169,7 +177,6 @@ class _Training:
             last = number == len(self._job.stages) - 1
             if last and stage.method.arrived((epoch + 1) / schedule.epochs):
                 best = self._better(best, network, row)
-            self._folder.write(CURVES, _csv(self._curves))
             self._save(trainer, epoch, best)
         if not schedule.epochs:
             trainer.advance(1.0)
@@ -215,6 +222,7 @@ class _Training:
             trainer=trainer.state(),
             curves=[asdict(row) for row in self._curves],
         )
+        self._folder.write(CURVES, _csv(self._curves))
 
     def _report(self, number: int, before: int, step: int, steps: int) -> None:
         """Say how far stage ``number`` is: ``step`` of an epoch's ``steps``, and ``before`` in earlier ones."""
@@ -242,6 +250,7 @@ class _Training:
         buffer = io.BytesIO()
         np.savez(buffer, x=held.data[:CALIBRATION_SAMPLES], y=held.labels[:CALIBRATION_SAMPLES])
         self._folder.write(CALIBRATION, buffer.getvalue())
+        self._folder.write(CURVES, _csv(self._curves))
         point = _point(network)
         self._folder.write(TRAINED, point_bytes(point, graph))
         found = self._reached(network, measured(network, held, self._data.form.centred), encoded=True)

@@ -27,7 +27,8 @@ class TrainingFolder:
         self.path, self.key = path, key
         if path.exists() and not path.is_dir():
             raise OutputError(path, "exists and is not a folder", "name another folder")
-        if path.is_dir() and any(path.iterdir()) and not (path / CHECKPOINT).exists():
+        unfinished = {f"{CHECKPOINT}.new"}
+        if path.is_dir() and not (path / CHECKPOINT).exists() and {p.name for p in path.iterdir()} - unfinished:
             raise OutputError(path, "exists, is not empty and holds no training", "name another folder")
         self._kept = self._read()
 
@@ -65,7 +66,7 @@ class TrainingFolder:
 
     def save(self, **state: Any) -> None:
         """Write the checkpoint."""
-        self._kept = {"key": self.key, **state}
+        self._kept = {**state, "key": self.key}
         buffer = io.BytesIO()
         torch.save(self._kept, buffer)
         self.write(CHECKPOINT, buffer.getvalue())

@@ -20,6 +20,10 @@ from dcgen.methods.method import Given, Method, Parametrization
 UPDATES = 100
 """Times in a stage at which the cubic curve is followed; Zhu & Gupta prune every 100 to 1,000 steps."""
 
+LEAST = 0.25
+"""Share of the network's density that every layer has, however its weights are spread: of weights that are spread
+evenly, as random ones at the start of training, none is far from zero in deviations."""
+
 
 @dataclass(frozen=True)
 class Magnitude(Method):
@@ -28,8 +32,8 @@ class Magnitude(Method):
     density : share of the network's weights that are kept
     deviations : in place of ``density``: weights are kept that are larger than so many standard deviations of
         their layer's weights, as these are when the stage begins; 0 for ``density``
-    spread : how ``density`` is shared out: ``deviations``, as by one threshold in deviations for all layers, or
-        ``uniform``, the same density in each
+    spread : how ``density`` is shared out: ``deviations``, as by one threshold in deviations for all layers, of
+        which each keeps at least a share ``LEAST`` of ``density``; or ``uniform``, the same density in each
     curve : ``cubic``, a little at a time (Zhu & Gupta), or ``rounds`` of pruning and retraining (Han et al.), each
         of which keeps the same share of what is left
     rounds : number of these
@@ -58,6 +62,8 @@ class Magnitude(Method):
         sizes = [w.abs() / w.std(correction=0).clamp(min=1e-30) for w in weights]
         limit = self.deviations
         if not limit:
+            for s in sizes:
+                s.view(-1)[s.flatten().topk(max(1, whole(LEAST * self.density * s.numel()))).indices] = torch.inf
             ordered = torch.cat([s.flatten() for s in sizes]).sort(descending=True).values
             last = whole(self.density * len(ordered))
             limit = float(ordered[last]) if last < len(ordered) else -1.0

@@ -71,7 +71,7 @@ class SizePrice(Price):
         return self.nats
 
     def aim(self, size: float) -> None:
-        self.goal = size
+        self.goal = max(1.0, size)
 
 
 @dataclass
