@@ -70,7 +70,7 @@ def _places(groups: Tensor, numbers: Sequence[Tensor]) -> list[tuple[int, Tensor
 @dataclass(frozen=True)
 class Similar(Structured):
     """Channels whose filters are alike are merged, without a look at any sample: what reads the one that goes
-    reads the one that stays (equation 4)."""
+    reads the one that stays (equation 4). Settings are those of ``Structured``."""
 
     name: ClassVar[str] = "similar"
     source: ClassVar[str] = "Srinivas & Babu 2015, section 3"
@@ -96,7 +96,7 @@ class Similar(Structured):
 @dataclass(frozen=True)
 class Diverse(Structured):
     """DivNet: a determinantal point process draws channels whose values differ, and the others are made up for by
-    those that are kept, with the least squared error on calibration samples.
+    those that are kept, with the least squared error on calibration samples. Settings besides ``keep``:
 
     seed : of the draw
     """

@@ -86,6 +86,7 @@ class Filters(Structured):
 @dataclass(frozen=True)
 class Zeros(Structured):
     """APoZ: channels are removed that are zero most often behind their rectifier. Layers without one stay whole.
+    Settings besides ``keep``:
 
     deviations : in place of ``keep``: channels are removed whose share of zeros is more than so many standard
         deviations above the mean of their tensor's; 0 for ``keep``
