@@ -136,7 +136,8 @@ class Calibration:
 class Integers:
     """A compressed network as integers, and what it is worth.
 
-    compressed : canonical float graph, every convolution with its levels
+    compressed : canonical float graph, every convolution with its levels, and without channels that make no
+        difference
     ranges : activation range of each node of ``compressed`` whose values a machine stores
     scores : int32 [N, S], of the held-out samples
     trial : the figures on the held-out samples that goals are about
@@ -168,6 +169,7 @@ class EngineCompiled:
 class Compiled:
     """All that a compilation knows; manifest and report say nothing that is not from here.
 
+    graph : the float network in canonical form, with all its channels
     held_out : fidelity of the integer network to the float model on the held-out samples
     plan : of the firmware, which is emitted for every target
     needs : what the firmware takes of the target; None where that cannot be predicted
@@ -181,6 +183,7 @@ class Compiled:
     model: ImportedModel
     preprocess: InputForm
     calibration: Calibration
+    graph: Graph
     integers: Integers
     held_out: Fidelity
     plan: FirmwarePlan

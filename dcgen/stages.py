@@ -10,17 +10,21 @@ from typing import Any
 from dcgen.compress.settings import configured
 from dcgen.errors import ConfigError
 from dcgen.methods.dense import Dense
+from dcgen.methods.fused import Diverse, Similar
+from dcgen.methods.group_lasso import GroupLasso
 from dcgen.methods.magnitude import Magnitude
 from dcgen.methods.method import Method
 from dcgen.methods.rate_aware import RateAware
 from dcgen.methods.sharing import Sharing
+from dcgen.methods.structured import Filters, Zeros
 from dcgen.methods.surgery import Surgery
 from dcgen.reading import read_toml
 from dcgen.train.goal import Goal
 from dcgen.train.stage import Schedule
 from dcgen.training import Stage
 
-METHODS: tuple[type[Method], ...] = (Dense, Magnitude, Surgery, Sharing, RateAware)
+STRUCTURED: tuple[type[Method], ...] = (Filters, Zeros, GroupLasso, Similar, Diverse)
+METHODS: tuple[type[Method], ...] = (Dense, Magnitude, Surgery, *STRUCTURED, Sharing, RateAware)
 DENSE: Mapping[str, Any] = {"method": Dense.name}
 """The only stage without a goal, the first one with any."""
 PRUNING: Mapping[str, Any] = {"method": Magnitude.name, "epochs": 10}

@@ -46,6 +46,8 @@ from dcgen.training_folder import TrainingFolder
 
 CALIBRATION_SAMPLES = 1_000
 """Most held-out samples that a run keeps for calibration."""
+METHOD_SAMPLES = 256
+"""Samples, of those that are trained on, on which methods look at activations."""
 RANGE_SAMPLES = 64
 """Held-out samples from which activation ranges are taken where the file's size is counted during training."""
 
@@ -140,9 +142,10 @@ class _Training:
         network = teacher = GraphNetwork(graph)
         floats = measured(teacher, self._data.held_out, form.centred)
         self._float_top1 = floats[0]
+        samples = form.centred(self._data.train.data[:METHOD_SAMPLES])
         for number in range(dense, len(stages)):
             network = GraphNetwork(_point(network).applied(graph))
-            network.parametrize(stages[number].method)
+            network.parametrize(stages[number].method, samples)
             self._stage(number, network, form.centred, teacher)
         return self._finish(graph, network, floats)
 

@@ -71,7 +71,7 @@ RATE = 'method = "rate"'
         ("", r"has no \[\[stage\]\] tables"),
         ("stage = 3", r"has no \[\[stage\]\] tables"),
         ('seed = 3\n[[stage]]\nmethod = "dense"', "has 'seed' outside of stages"),
-        (tables("epochs = 3"), "stage 1: has no method .there are dense, magnitude, surgery, sharing, rate"),
+        (tables("epochs = 3"), "stage 1: has no method .there are dense, magnitude, surgery, filters, apoz, "),
         (tables('method = "dense"', 'method = "x"'), "stage 2: is of method 'x', which does not exist"),
         (
             tables('method = "dense"', 'method = "sharing"\nbits = 3'),

@@ -6,7 +6,7 @@ A method makes each weight of parameters: ``Parametrization`` is registered on a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,15 +17,35 @@ from dcgen.ir.weights import Levels
 
 
 @dataclass(frozen=True, eq=False)
+class Channels:
+    """A layer's channels, for methods that remove whole ones.
+
+    makes : int64 [O], the number of the group of joined channels that each output channel belongs to
+        (``dcgen.compress.joined``), negative for one that has to stay
+    reads : int64 [I], the same of the input's channels; empty for a convolution of groups, whose filters and their
+        inputs are removed together
+    bias : float32 [O]
+    outputs : float32 [N, O, H, W] for calibration samples, behind the clip that is the only one to read them
+    """
+
+    makes: Tensor
+    reads: Tensor
+    bias: Tensor
+    outputs: Callable[[], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
 class Given:
     """What a method is given of a layer.
 
     weight : float32 OIHW; what earlier stages have pruned is zero, what they have shared is equal
     fully_connected : whether its kernel covers its whole input
+    channels : None where the layer is not part of a network
     """
 
     weight: Tensor
     fully_connected: bool = False
+    channels: Channels | None = None
 
 
 class Parametrization(nn.Module):
@@ -53,6 +73,10 @@ class Parametrization(nn.Module):
 
     def bits(self, original: Tensor) -> Tensor | None:
         """Bits that the weight takes when coded, differentiable; None where a method does not count them."""
+        return None
+
+    def penalty(self, original: Tensor) -> Tensor | None:
+        """What is added to the loss, in nats; None for nothing."""
         return None
 
     def levels(self, original: Tensor) -> Levels | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
+from dcgen.compress.joined import I64, numbered
 from dcgen.compress.recipes import fully_connected
-from dcgen.ir.graph import F32, Graph
-from dcgen.methods.method import Given, Method, parametrized
+from dcgen.ir.graph import F32, Clip, Conv, Graph
+from dcgen.methods.method import Channels, Given, Method, parametrized
 from dcgen.train.torch_runner import TorchRunner
 
 NORMAL = 0.05
@@ -56,16 +57,41 @@ class GraphNetwork(nn.Module):
             assert isinstance(layer, Layer)
             yield name, layer
 
-    def parametrize(self, method: Method) -> None:
-        """Make each layer's weight as ``method`` says."""
+    def parametrize(self, method: Method, samples: F32) -> None:
+        """Make each layer's weight as ``method`` says, which may look at what the network gives for ``samples``,
+        float32 [N, C, H, W]."""
+        numbers = numbered(self.graph)
         layers = [
-            (layer, Given(layer.weight.detach().clone(), fully_connected(self.graph, name)))
+            (
+                layer,
+                Given(
+                    layer.weight.detach().clone(),
+                    fully_connected(self.graph, name),
+                    self._channels(name, layer, numbers, samples),
+                ),
+            )
             for name, layer in self.named()
         ]
         made = method.parametrizations([given for _, given in layers])
         for (layer, _), parametrization in zip(layers, made, strict=True):
             if parametrization is not None:
                 parametrize.register_parametrization(layer, "weight", parametrization)
+
+    def _channels(self, name: str, layer: Layer, numbers: Mapping[str, I64], samples: F32) -> Channels:
+        """What methods are told of the channels of layer ``name``."""
+        node = self.graph.by_name[name]
+        assert isinstance(node.op, Conv)
+        reads = numbers[node.inputs[0]] if node.op.groups == 1 else np.zeros(0, np.int64)
+        users = self.graph.consumers[name]
+        end = users[0].name if len(users) == 1 and isinstance(users[0].op, Clip) else name
+
+        def outputs() -> Tensor:
+            given = {n: (w.weight.detach(), w.bias.detach()) for n, w in self.named()}
+            return self._runner.run(torch.from_numpy(samples), [end], given)[0]
+
+        return Channels(
+            torch.from_numpy(numbers[name]), torch.from_numpy(reads), layer.bias.detach().clone(), outputs
+        )
 
     def scales(self) -> dict[int, float]:
         """``Layer.scale`` by the id of each parameter that is the layer's weight, or that values of weights are
