@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
+from dcgen.inputs import idx, picture_files, picture_zip
 from dcgen.inputs import labels as label_files
-from dcgen.inputs import picture_files
 from dcgen.inputs.arrays import SUFFIXES as ARRAY_SUFFIXES
 from dcgen.inputs.arrays import read_arrays
 from dcgen.inputs.picture_files import MODES, Oddities
+from dcgen.inputs.picture_zip import ZipEntry
 from dcgen.inputs.tensor import F32, U8, TensorInput
 from dcgen.limits import LIMITS
 from dcgen.pictures import Preprocess
@@ -29,6 +30,8 @@ InputForm = Preprocess | TensorInput
 """How users' pictures or values become the bytes that a network takes."""
 Kind = Literal["pictures", "float32", "int8", "uint8"]
 """What samples are: pictures, or values of a type."""
+Entry = Path | ZipEntry
+"""A file or a folder, on disk or in an archive."""
 LABEL_FILES = ("labels.txt", "labels.csv")
 """Files of a folder that are expected among its pictures."""
 _TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.IGNORECASE)
@@ -111,24 +114,40 @@ class Samples(ABC):
 
 
 def open_samples(path: Path, warn: Warn, training: bool = False) -> Samples:
-    """The samples in a folder or in a file of arrays. Raises PictureError where there are none.
+    """The samples in a folder, in a zip archive of one, or in a file of arrays. Raises PictureError where it holds
+    none.
 
-    training : take the training part of a file that has one; see ``read_arrays``
+    training : take the training part of a file or a folder that has one; see ``read_arrays`` and ``idx``
     """
-    if path.suffix.lower() in ARRAY_SUFFIXES and path.is_file():
-        return ArrayFile(path, warn, training)
+    if path.is_file():
+        if path.suffix.lower() in ARRAY_SUFFIXES:
+            return ArrayFile(path, read_arrays(path, training), warn)
+        if path.suffix.lower() == picture_zip.SUFFIX:
+            return PictureFolder(path, picture_zip.open_zip(path), warn)
+        if idx.is_idx(path):
+            return ArrayFile(path, idx.read_idx(path), warn)
     if not path.is_dir():
-        what = f"is not a folder and no file of arrays ({', '.join(ARRAY_SUFFIXES)})"
+        forms = ", ".join((*ARRAY_SUFFIXES, picture_zip.SUFFIX))
+        what = f"is not a folder and no file of arrays or pictures ({forms})"
         raise PictureError(path, what if path.exists() else "is not there", "name a folder of pictures")
-    return PictureFolder(path, warn)
+    if (found := idx.training_file(path)) is not None:
+        if not training:
+            raise PictureError(path, "holds IDX files of several sets", f"name one of them, such as {found}")
+        return ArrayFile(found, idx.read_idx(found), warn)
+    return PictureFolder(path, path, warn)
 
 
 class PictureFolder(Samples):
-    """The picture files of a folder; or where it holds none itself, those of its folders, one for each class."""
+    """The picture files of a folder; or where it holds none itself, those of its folders, one for each class.
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    path : what the user named
+    root : the folder, on disk or in an archive
+    """
+
+    def __init__(self, path: Path, root: Entry, warn: Warn) -> None:
         self.path = path
-        files, skipped = _pictures_among(_entries(path))
+        files, skipped = _pictures_among(_entries(root))
+        within = [""] * len(files)
         if not files:
             folders = [f for f in skipped if f.is_dir() and not f.name.startswith(".")]
             skipped = [f for f in skipped if not f.is_dir() or f.name.startswith(".")]
@@ -137,6 +156,7 @@ class PictureFolder(Samples):
             skipped += [f for _, others in held for f in others]
             self.classes = tuple(folder.name for folder in folders)
             self.labels = np.array([i for i, (pictures, _) in enumerate(held) for _ in pictures], np.int64)
+            within = [f"{self.classes[i]}/" for i in self.labels]
             if files and (
                 empty := [f.name for f, (pictures, _) in zip(folders, held, strict=True) if not pictures]
             ):
@@ -152,31 +172,33 @@ class PictureFolder(Samples):
             said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             warn(f"{path}: {len(skipped)} entries are no pictures and are skipped ({said})")
         self._files = files
-        self.names = tuple(f.relative_to(path).as_posix() for f in files)
+        self.names = tuple(f"{folder}{f.name}" for folder, f in zip(within, files, strict=True))
 
     def kind(self, own: TensorInput | None) -> Kind:
         return "pictures"
 
     @property
     def channels(self) -> int:
-        return picture_files.channels(self._files[0])
+        return picture_files.channels(*_opened(self._files[0]))
 
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         if not isinstance(form, Preprocess):
             problem = f"holds pictures, the network takes {form.name}"
             raise PictureError(self.path, problem, "give an .npy or .npz file")
         odd = Oddities()
-        loaded = np.stack([picture_files.load(self._files[i], form, size, odd) for i in which])
+        loaded = np.empty((len(which), *size, form.channels), np.uint8)
+        for row, i in zip(loaded, which, strict=True):
+            path, file = _opened(self._files[i])
+            row[:] = picture_files.load(path, form, size, odd, file)
         odd.say(self.path, len(loaded), warn)
         return Inputs(loaded)
 
 
 class ArrayFile(Samples):
-    """The rows of an array x in an .npy or .npz file, with their classes from an array y."""
+    """The rows of an array x of a file, with their classes from an array y where the file has one."""
 
-    def __init__(self, path: Path, warn: Warn, training: bool = False) -> None:
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]], warn: Warn) -> None:
         self.path = path
-        arrays = read_arrays(path, training)
         x = arrays["x"]
         if x.ndim < 2 or x.size == 0:
             raise PictureError(path, f"x holds samples as rows, expected shape [N, ...], found {list(x.shape)}")
@@ -325,18 +347,23 @@ def own_preprocess(own: TensorInput) -> Preprocess | None:
     return Preprocess("own", order, (own.byte_zero,) * channels, own.std, "squash", size, size)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(folder: Entry) -> list[Entry]:
     try:
-        return sorted(folder.iterdir())
+        return sorted(folder.iterdir(), key=lambda entry: entry.name)
     except OSError as e:
         raise PictureError(folder, f"cannot be listed: {e.strerror or e}") from e
 
 
-def _pictures_among(entries: list[Path]) -> tuple[list[Path], list[Path]]:
+def _pictures_among(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
     """The entries of a folder that are picture files, and the others, each in their order."""
-    pictures: list[Path] = []
-    others: list[Path] = []
+    pictures: list[Entry] = []
+    others: list[Entry] = []
     for entry in entries:
         named = entry.suffix.lower() in picture_files.SUFFIXES and not entry.name.startswith(".")
         (pictures if named and entry.is_file() else others).append(entry)
     return pictures, others
+
+
+def _opened(entry: Entry) -> tuple[Path, IO[bytes] | None]:
+    """The path that names a picture's file, and its contents where it lies in an archive."""
+    return (entry, None) if isinstance(entry, Path) else (entry.path, entry.open())

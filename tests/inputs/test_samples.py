@@ -11,7 +11,6 @@ from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
 from dcgen.inputs.samples import (
-    ArrayFile,
     check_classes,
     choose_form,
     open_samples,
@@ -48,7 +47,9 @@ def test_an_empty_or_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"none: is not there \(name a folder of pictures\)"):
         open_samples(tmp_path / "none", unheard)
     (tmp_path / "x.txt").write_text("")
-    with pytest.raises(PictureError, match=r"x.txt: is not a folder and no file of arrays \(.npy, .npz\)"):
+    with pytest.raises(
+        PictureError, match=r"x.txt: is not a folder and no file of arrays or pictures \(.npy, .npz, .zip\)"
+    ):
         open_samples(tmp_path / "x.txt", unheard)
 
 
@@ -265,7 +266,7 @@ def test_pictures_are_no_values(tmp_path: Path) -> None:
         open_samples(tmp_path, unheard).load([0], INT8, (2, 3), unheard)
     x = array(tmp_path, np.zeros((2, 6), np.float32))
     with pytest.raises(PictureError, match=r"x is float32 of shape \[2, 6\], the network takes pictures"):
-        ArrayFile(x, unheard).load([0], DIGITS, (16, 16), unheard)
+        open_samples(x, unheard).load([0], DIGITS, (16, 16), unheard)
 
 
 def test_more_rows_than_names_fit_the_memory(tmp_path: Path) -> None:
