@@ -28,7 +28,7 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     not suit the model.
     """
     chosen = source.preprocess
-    default = chosen.size if chosen else None
+    default = chosen.size if isinstance(chosen, host.Preprocess) else None
     model = load(
         source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
     )

@@ -1,9 +1,9 @@
 """From labelled samples to a trained network: the stages of a training in order, and what its folder keeps.
 
-The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``,
-and, once the training has ended, what ``dcgen compile`` takes: ``float.onnx``, the network at the end of its dense
-stages, ``trained.npz``, its weights and levels after all stages, and ``calibration.npz``, samples that gradients
-were never computed on.
+The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``
+and ``curves.png``, a drawing of it, and, once the training has ended, what ``dcgen compile`` takes:
+``float.onnx``, the network at the end of its dense stages, ``trained.npz``, its weights and levels after all
+stages, and ``calibration.npz``, samples that gradients were never computed on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,19 +27,21 @@ from torch.nn.utils import parametrize
 from dcgen import __version__
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import Point, point_bytes
+from dcgen.curves import curves_png
 from dcgen.errors import OutputError
+from dcgen.extras import Device
 from dcgen.importers.onnx_import import load_onnx
 from dcgen.importers.torch_import import import_module
-from dcgen.inputs.samples import open_samples
+from dcgen.inputs.samples import InputForm
 from dcgen.integers import coded_size
 from dcgen.ir.graph import Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.methods.method import Method, weight_levels
-from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
-from dcgen.run_folder import CALIBRATION, CHECKPOINT, CURVES, FLOAT, RUN, TRAINED, Run
-from dcgen.train.data import Dataset, read_dataset
+from dcgen.run_folder import CALIBRATION, CHECKPOINT, CURVES, DRAWING, FLOAT, RUN, TRAINED, Run
+from dcgen.start import Beginning, Start, begin
+from dcgen.train.augmenting import suited
 from dcgen.train.loop import Epoch, StageTrainer, coded_bits, measured
 from dcgen.train.network import GraphNetwork
 from dcgen.train.stage import Schedule
@@ -65,25 +67,18 @@ class Stage:
 class TrainJob:
     """What a user asks to be trained.
 
-    model : name of an architecture
-    data : folder of class folders, or file of arrays
-    stages : in order; the first ones, of method ``dense``, make the float network that others are compared with
-    size : height and width of the pictures; None for the architecture's
-    form : preprocessing; None for the samples' own mean and deviation
-    seed : of every random draw
+    beginning : the network and the samples
+    stages : in order. The first ones, of method ``dense``, make the float network that others are compared with,
+        unless a model file holds it.
+    device : where it is trained; its results differ in their last bits from those of another one
     """
 
-    model: str
-    data: Path
+    beginning: Beginning
     stages: tuple[Stage, ...]
-    size: int | None = None
-    form: Preprocess | None = None
-    seed: int = 0
+    device: Device = "cpu"
 
     def to_json(self) -> dict[str, Any]:
-        form = None if self.form is None else self.form.to_json()
-        own = {"model": self.model, "size": self.size, "form": form, "seed": self.seed}
-        return {**own, "stages": [s.to_json() for s in self.stages]}
+        return {**self.beginning.to_json(), "stages": [s.to_json() for s in self.stages], "device": self.device}
 
 
 def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str, Any]:
@@ -91,19 +86,20 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str,
 
     Raises a DcgenError; what was trained until then is kept in ``out``.
     """
-    network = find_trainable(job.model)
-    size = job.size or network.size
-    data = read_dataset(open_samples(job.data, warn, training=True), job.form, (size, size), job.seed, warn)
-    folder = _Folder(out, _key(job, data))
+    torch.manual_seed(job.beginning.seed)
+    start = begin(job.beginning, warn)
+    stages = tuple(replace(s, schedule=suited(s.schedule, start.data.form)) for s in job.stages)
+    job = replace(job, stages=stages)
+    folder = _Folder(out, _key(job, start))
     if (done := folder.finished()) is not None:
         return done
-    return _Training(job, data, folder, progress).run(network.build(data.form.channels, size, data.classes), size)
+    return _Training(job, start, folder, progress).run()
 
 
-def _key(job: TrainJob, data: Dataset) -> str:
+def _key(job: TrainJob, start: Start) -> str:
     """Hash of all that a training's result depends on, but the machine."""
-    text = json.dumps([__version__, torch.__version__, job.to_json(), data.to_json()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    facts = [__version__, torch.__version__, job.to_json(), start.data.to_json(), start.files]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class _Folder:
@@ -160,27 +156,30 @@ class _Folder:
 class _Training:
     """The stages of one job."""
 
-    def __init__(self, job: TrainJob, data: Dataset, folder: _Folder, progress: Progress) -> None:
-        self._job, self._data, self._folder, self._progress = job, data, folder, progress
+    def __init__(self, job: TrainJob, start: Start, folder: _Folder, progress: Progress) -> None:
+        self._job, self._start, self._folder, self._progress = job, start, folder, progress
+        self._data = start.data
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
 
-    def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        torch.manual_seed(self._job.seed)
-        stages = self._job.stages
-        dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
-        for number in range(dense):
-            self._stage(number, module, self._data.form.normalise, None)
-        shape = (self._data.form.channels, size, size)
-        model = to_onnx(import_module(module, shape, self._job.model).graph).SerializeToString()
-        self._folder.write(FLOAT, model)
+    def run(self) -> dict[str, Any]:
+        stages, network = self._job.stages, self._start.network
+        dense = 0
+        if isinstance(network, nn.Module):
+            dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
+            network.to(self._job.device)
+            for number in range(dense):
+                self._stage(number, network, self._data.form.normalise, None)
+            shape = (self._data.form.channels, *self._data.size)
+            network = import_module(network.cpu(), shape, self._start.name).graph
+        self._folder.write(FLOAT, to_onnx(network).SerializeToString())
         graph = canonical(load_onnx(self._folder.path / FLOAT, None, None).graph, self._data.form)
-        teacher = GraphNetwork(graph)
+        teacher = GraphNetwork(graph).to(self._job.device)
         floats = measured(teacher, self._data.held_out, self._data.form.centred)
-        network = GraphNetwork(graph)
-        point, kept = _point(network), floats
+        student = GraphNetwork(graph)
+        point, kept = _point(student), floats
         for number in range(dense, len(stages)):
-            point, kept = self._compressed(number, network, teacher)
-            network = GraphNetwork(point.applied(graph))
+            point, kept = self._compressed(number, student, teacher)
+            student = GraphNetwork(point.applied(graph))
         return self._finish(graph, point, floats, kept)
 
     def _compressed(
@@ -191,6 +190,7 @@ class _Training:
         for _, layer in network.named():
             if (made := method.parametrization(layer.weight.detach())) is not None:
                 parametrize.register_parametrization(layer, "weight", made)
+        network.to(self._job.device)
         self._stage(number, network, self._data.form.centred, teacher)
         return _point(network), measured(network, self._data.held_out, self._data.form.centred)
 
@@ -203,7 +203,9 @@ class _Training:
     ) -> None:
         """Train ``network`` by stage ``number``, from where the checkpoint stands."""
         stage, state = self._job.stages[number], self._folder.state()
-        trainer = StageTrainer(network, self._data, stage.schedule, number, self._job.seed, inputs, teacher)
+        trainer = StageTrainer(
+            network, self._data, stage.schedule, number, self._job.beginning.seed, inputs, teacher
+        )
         first = 0
         if state.get("stage", -1) > number:
             network.load_state_dict(state["networks"][number])
@@ -218,6 +220,8 @@ class _Training:
                 trainer.aim(limit - self._overhead(network))
             self._curves.append(trainer.epoch(epoch, partial(self._report, number, epoch * trainer.steps)))
             self._folder.write(CURVES, _csv(self._curves))
+            if (drawing := curves_png(self._curves)) is not None:
+                self._folder.write(DRAWING, drawing)
             self._folder.save(
                 stage=number,
                 epoch=epoch,
@@ -250,15 +254,21 @@ class _Training:
     ) -> dict[str, Any]:
         held = self._data.held_out
         buffer = io.BytesIO()
-        np.savez(buffer, x=held.data[:CALIBRATION_SAMPLES], y=held.labels[:CALIBRATION_SAMPLES])
+        x, form = held.data[:CALIBRATION_SAMPLES], self._data.form
+        np.savez(
+            buffer,
+            x=x if isinstance(form, Preprocess) else form.values_of(x),
+            y=held.labels[:CALIBRATION_SAMPLES],
+        )
         self._folder.write(CALIBRATION, buffer.getvalue())
         self._folder.write(TRAINED, point_bytes(point, graph))
         shared = all(w.levels is not None for w in point.weights.values())
         data = {
             "dcgen": __version__,
+            "name": self._start.name,
             "job": self._job.to_json(),
             "data": self._data.to_json(),
-            "preprocess": self._data.form.to_json(),
+            "preprocess": _form_json(self._data.form),
             "shared": shared,
             "density": point.density,
             "blob_bytes": self._bytes(point.applied(graph)) if shared else None,
@@ -275,13 +285,21 @@ class _Training:
 
 def _point(network: GraphNetwork) -> Point:
     """The network's weights, with their levels where a method shares them, and biases."""
+    device = next(network.parameters()).device
+    network.cpu()
     weights, biases = {}, {}
     for name, layer in network.named():
         levels = weight_levels(layer)
         values = layer.weight.detach().numpy().copy()
         weights[name] = Weight(values) if levels is None else Weight.of(levels)
         biases[name] = layer.bias.detach().numpy().copy()
+    network.to(device)
     return Point(weights, biases, 0.0)
+
+
+def _form_json(form: InputForm) -> dict[str, Any]:
+    """How samples become the network's input, with the shape of those that are no pictures."""
+    return form.to_json() if isinstance(form, Preprocess) else {**form.to_json(), "shape": form.shape}
 
 
 def _csv(rows: Sequence[Epoch]) -> bytes:

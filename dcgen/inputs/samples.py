@@ -229,6 +229,20 @@ class ArrayFile(Samples):
     def channels(self) -> int:
         return int(self._x.shape[3]) if self._x.ndim == 4 else 1
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a sample, whose row is [H, W, C], [H, W] or [C]. Raises PictureError for more axes."""
+        match self._x.shape[1:]:
+            case (high, wide, channels):
+                return channels, high, wide
+            case (high, wide):
+                return 1, high, wide
+            case (channels,):
+                return channels, 1, 1
+            case row:
+                problem = f"a row of x has shape {list(row)}, expected [H, W, C], [H, W] or [C]"
+                raise PictureError(self.path, problem)
+
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         x = self._x[list(which)]
         if isinstance(form, Preprocess):
@@ -313,17 +327,21 @@ def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Wa
 
 
 def choose_form(
-    path: Path, kind: Kind, chosen: Preprocess | None, default: Preprocess | None, own: TensorInput | None
+    path: Path, kind: Kind, chosen: InputForm | None, default: Preprocess | None, own: TensorInput | None
 ) -> InputForm | None:
     """How samples of a ``kind`` become the bytes of a network; None where real values are still to be calibrated.
 
     path : names the samples in errors
-    chosen : preprocessing that the user asks for
+    chosen : preprocessing that the user asks for, or the form of values that a training has fixed
     default : preprocessing that the model states, for pictures
     own : the network's own input where that is of integers
 
     Raises ConfigError or PictureError where the kind does not suit the network or the preprocessing.
     """
+    if isinstance(chosen, TensorInput):
+        if kind != chosen.given:
+            raise PictureError(path, f"holds {kind}, the network takes {chosen.name}", "give these")
+        return chosen
     if kind == "pictures":
         if chosen or default or own is None:
             return chosen or default
