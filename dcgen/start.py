@@ -85,6 +85,8 @@ def begin(asked: Beginning, warn: Warn) -> Start:
     network = _architecture(asked)
     size = (asked.size, asked.size) if asked.size else network.size
     data = read_dataset(samples, asked.form, size, asked.seed, warn)
+    if asked.size and not isinstance(data.form, Preprocess):
+        raise ConfigError("`input_size`", f"is for pictures, {asked.data} holds {data.form.name}", "leave it out")
     _check_classes(samples, data.classes)
     module = started(network, data.form.channels, data.size, data.classes, asked.weights)
     return Start(network.name, module, data, files)

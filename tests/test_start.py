@@ -62,6 +62,12 @@ def test_real_values_are_bytes_of_their_range(tmp_path: Path) -> None:
     assert len(real) == 36 and nearest.max() < 0.51 * form.scale
 
 
+def test_values_are_of_no_size_in_pixels(tmp_path: Path) -> None:
+    data = arrays(tmp_path, RNG.normal(size=(40, 9, 6)))
+    with pytest.raises(ConfigError, match=r"`input_size`: is for pictures, .*x.npz holds float32 values"):
+        begin(Beginning(model="dscnn", data=data, size=8), unheard)
+
+
 def test_a_model_file_is_begun_with_as_it_is(tmp_path: Path) -> None:
     asked = Beginning(model=model(tmp_path), data=arrays(tmp_path), form=COLOUR)
     start = begin(asked, unheard)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcgen.errors import ConfigError, PictureError
+from dcgen.errors import PictureError
 from dcgen.inputs import idx, picture_files, picture_zip
 from dcgen.inputs import labels as label_files
 from dcgen.inputs.arrays import SUFFIXES as ARRAY_SUFFIXES
 from dcgen.inputs.arrays import read_arrays
+from dcgen.inputs.entries import Entry, entries_of, opened, pictures_among
 from dcgen.inputs.picture_files import MODES, Oddities
-from dcgen.inputs.picture_zip import ZipEntry
 from dcgen.inputs.tensor import F32, U8, TensorInput
 from dcgen.limits import LIMITS
 from dcgen.pictures import Preprocess
@@ -30,11 +29,8 @@ InputForm = Preprocess | TensorInput
 """How users' pictures or values become the bytes that a network takes."""
 Kind = Literal["pictures", "float32", "int8", "uint8"]
 """What samples are: pictures, or values of a type."""
-Entry = Path | ZipEntry
-"""A file or a folder, on disk or in an archive."""
 LABEL_FILES = ("labels.txt", "labels.csv")
 """Files of a folder that are expected among its pictures."""
-_TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +142,12 @@ class PictureFolder(Samples):
 
     def __init__(self, path: Path, root: Entry, warn: Warn) -> None:
         self.path = path
-        files, skipped = _pictures_among(_entries(root))
+        files, skipped = pictures_among(entries_of(root))
         within = [""] * len(files)
         if not files:
             folders = [f for f in skipped if f.is_dir() and not f.name.startswith(".")]
             skipped = [f for f in skipped if not f.is_dir() or f.name.startswith(".")]
-            held = [_pictures_among(_entries(folder)) for folder in folders]
+            held = [pictures_among(entries_of(folder)) for folder in folders]
             files = [f for pictures, _ in held for f in pictures]
             skipped += [f for _, others in held for f in others]
             self.classes = tuple(folder.name for folder in folders)
@@ -179,7 +175,7 @@ class PictureFolder(Samples):
 
     @property
     def channels(self) -> int:
-        return picture_files.channels(*_opened(self._files[0]))
+        return picture_files.channels(*opened(self._files[0]))
 
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         if not isinstance(form, Preprocess):
@@ -188,7 +184,7 @@ class PictureFolder(Samples):
         odd = Oddities()
         loaded = np.empty((len(which), *size, form.channels), np.uint8)
         for row, i in zip(loaded, which, strict=True):
-            path, file = _opened(self._files[i])
+            path, file = opened(self._files[i])
             row[:] = picture_files.load(path, form, size, odd, file)
         odd.say(self.path, len(loaded), warn)
         return Inputs(loaded)
@@ -280,30 +276,6 @@ class ArrayFile(Samples):
         return np.stack(made)
 
 
-def warn_of_training(path: Path, warn: Warn) -> None:
-    """A warning where a path names a training set, such as ``data/train``: a network answers right more often on
-    what it was trained on than on anything else, and so does what is made from it."""
-    if found := _TRAINING.search(str(path)):
-        warn(f"{path}: by its name ({found[0]}) a training set, on which accuracy may be better than elsewhere")
-
-
-def check_classes(
-    path: Path, found: label_files.I64 | None, scores: int, *, asked: bool
-) -> label_files.I64 | None:
-    """Classes of samples of a network with that many scores; None where they say nothing of it.
-
-    asked : whether the user named a file of labels; else they come with the samples, and are left out where the
-        network has one score, and so no classes
-
-    Raises PictureError naming ``path`` for a class that the network does not have.
-    """
-    if found is None or (scores == 1 and not asked):
-        return None
-    if len(found) and found.max() >= scores:
-        raise PictureError(path, f"names class {found.max()}, the network has {scores}")
-    return found
-
-
 def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Warn) -> NDArray[Any]:
     """Rows [N, ...] in C order as [N, C, H, W], (C, H, W) being ``shape``. Rows [N, H, W, C] are transposed.
 
@@ -324,64 +296,3 @@ def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Wa
         order = " x ".join(map(str, shape))
         warn(f"{path}: rows of shape {list(row)} are read as {order} (channels, height, width) without reordering")
     return x.reshape(len(x), *shape)
-
-
-def choose_form(
-    path: Path, kind: Kind, chosen: InputForm | None, default: Preprocess | None, own: TensorInput | None
-) -> InputForm | None:
-    """How samples of a ``kind`` become the bytes of a network; None where real values are still to be calibrated.
-
-    path : names the samples in errors
-    chosen : preprocessing that the user asks for, or the form of values that a training has fixed
-    default : preprocessing that the model states, for pictures
-    own : the network's own input where that is of integers
-
-    Raises ConfigError or PictureError where the kind does not suit the network or the preprocessing.
-    """
-    if isinstance(chosen, TensorInput):
-        if kind != chosen.given:
-            raise PictureError(path, f"holds {kind}, the network takes {chosen.name}", "give these")
-        return chosen
-    if kind == "pictures":
-        if chosen or default or own is None:
-            return chosen or default
-        return own_preprocess(own)
-    if chosen is not None:
-        problem = f"holds {kind} values, which go to the network as they are"
-        raise ConfigError(path, problem, "leave out `preprocess`, `mean`, `std` and `order`")
-    if kind == "float32" or (own is not None and own.given == kind):
-        return own
-    takes = "float values" if own is None else f"{own.given} values"
-    raise PictureError(path, f"x is {kind}, the network takes {takes}", "give float32 values, or uint8 pictures")
-
-
-def own_preprocess(own: TensorInput) -> Preprocess | None:
-    """The preprocessing of pictures for a network that takes integers; None where these can be no picture."""
-    channels = own.channels
-    if channels not in MODES:
-        return None
-    order: Literal["grey", "rgb", "as-is"] = "grey" if channels == 1 else "rgb" if channels == 3 else "as-is"
-    size = max(own.shape[1:])
-    return Preprocess("own", order, (own.byte_zero,) * channels, own.std, "squash", size, size)
-
-
-def _entries(folder: Entry) -> list[Entry]:
-    try:
-        return sorted(folder.iterdir(), key=lambda entry: entry.name)
-    except OSError as e:
-        raise PictureError(folder, f"cannot be listed: {e.strerror or e}") from e
-
-
-def _pictures_among(entries: list[Entry]) -> tuple[list[Entry], list[Entry]]:
-    """The entries of a folder that are picture files, and the others, each in their order."""
-    pictures: list[Entry] = []
-    others: list[Entry] = []
-    for entry in entries:
-        named = entry.suffix.lower() in picture_files.SUFFIXES and not entry.name.startswith(".")
-        (pictures if named and entry.is_file() else others).append(entry)
-    return pictures, others
-
-
-def _opened(entry: Entry) -> tuple[Path, IO[bytes] | None]:
-    """The path that names a picture's file, and its contents where it lies in an archive."""
-    return (entry, None) if isinstance(entry, Path) else (entry.path, entry.open())

@@ -10,13 +10,8 @@ import pytest
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
-from dcgen.inputs.samples import (
-    check_classes,
-    choose_form,
-    open_samples,
-    own_preprocess,
-    warn_of_training,
-)
+from dcgen.inputs.forms import check_classes, choose_form, own_preprocess, warn_of_training
+from dcgen.inputs.samples import open_samples
 from dcgen.inputs.tensor import TensorInput
 from dcgen.limits import LIMITS
 from dcgen.pictures import explicit, preset
@@ -256,6 +251,12 @@ def test_the_form_follows_from_samples_and_network() -> None:
     for kind, network, takes in (("int8", None, "float values"), ("uint8", INT8, "int8 values")):
         with pytest.raises(PictureError, match=f"x: x is {kind}, the network takes {takes}"):
             choose_form(path, kind, None, None, network)  # type: ignore[arg-type]
+
+
+def test_the_form_that_a_training_has_fixed_is_kept(tmp_path: Path) -> None:
+    assert choose_form(tmp_path, "float32", VECTOR, None, None) is VECTOR
+    with pytest.raises(PictureError, match=r"holds pictures, the network takes float32 values"):
+        choose_form(tmp_path, "pictures", VECTOR, None, None)
 
 
 def test_pictures_are_no_values(tmp_path: Path) -> None:
