@@ -2,8 +2,8 @@
 
 A weight is an integer times its layer's step; both are trained. What an integer costs is its code length under
 the layer's own histogram, which has a gradient between integers: weights move to zero, and to integers that are
-common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a
-histogram in place of a learned density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
+common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a histogram in place of a learned
+density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ is not in use has a finite price."""
 
 LEAST_SLOPE, LEAST_FIRST_SLOPE = 0.1, 1.0
 """Bits, at least, by which a level's code is longer than the next smaller one's, where gradients are computed; and
-by which that of the first level is longer than that of zero. Weights of a dense layer are as often one step as none:
-without a slope there, none would ever become zero."""
+by which that of the first level is longer than that of zero. Weights of a dense layer are as often one step as
+none: without a slope there, none would ever become zero."""
 
 
 @dataclass(frozen=True)
