@@ -12,13 +12,15 @@ import numpy as np
 from torch import nn
 
 from dcgen.calibration import import_model
+from dcgen.compress.fold import canonical
 from dcgen.errors import ConfigError, ModelError, PictureError
 from dcgen.importers import LOADERS
+from dcgen.importers.torch_import import import_module
 from dcgen.inputs.samples import Samples, open_samples
 from dcgen.ir.graph import Graph
 from dcgen.models import python_file
 from dcgen.models.starting import started
-from dcgen.models.trainable import Trainable, find_trainable
+from dcgen.models.trainable import NAMES, Trainable, find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Warn
 from dcgen.reading import read_bytes
@@ -77,7 +79,8 @@ def schedule_of(asked: Beginning) -> Schedule | None:
 
 
 def begin(asked: Beginning, warn: Warn) -> Start:
-    """Read the samples and make the network. Raises a DcgenError for what is wrong with either."""
+    """Read the samples and make the network. Raises a DcgenError for what is wrong with either, also where a
+    user's network has operators that dcgen does not compile."""
     samples = open_samples(asked.data, warn, training=True)
     files = {str(f): _digest(f) for f in (Path(asked.model), asked.weights) if f is not None and f.is_file()}
     if _is_model_file(asked.model):
@@ -89,6 +92,8 @@ def begin(asked: Beginning, warn: Warn) -> Start:
         raise ConfigError("`input_size`", f"is for pictures, {asked.data} holds {data.form.name}", "leave it out")
     _check_classes(samples, data.classes)
     module = started(network, data.form.channels, data.size, data.classes, asked.weights)
+    if network.name not in NAMES:  # whether it can be compiled is to be known before it is trained
+        canonical(import_module(module, (data.form.channels, *data.size), network.name).graph, data.form)
     return Start(network.name, module, data, files)
 
 

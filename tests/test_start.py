@@ -103,6 +103,16 @@ def test_a_model_file_has_a_score_for_each_class(tmp_path: Path) -> None:
         begin(Beginning(model=model(tmp_path, 1), data=data, form=COLOUR), unheard)
 
 
+def test_a_python_file_of_other_operators_is_refused_before_it_is_trained(tmp_path: Path) -> None:
+    path = tmp_path / "own.py"
+    body = "nn.Flatten(), nn.Linear(channels * size * size, classes), nn.Softmax(0)"
+    path.write_text(
+        f"from torch import nn\ndef network(channels, size, classes):\n    return nn.Sequential({body})\n"
+    )
+    with pytest.raises(ModelError, match="own: "):
+        begin(Beginning(model=str(path), data=arrays(tmp_path), size=8), unheard)
+
+
 @pytest.mark.parametrize(
     ("x", "y", "problem"),
     [

@@ -138,6 +138,7 @@ TRAINABLE = (
     ),
     *(Trainable(m.name, m.description, _squeezenet, (m.spec.size, m.spec.size), m.spec, PLAIN) for m in MODELS),
 )
+NAMES = tuple(t.name for t in TRAINABLE)
 
 
 def find_trainable(name: str, settings: Mapping[str, str]) -> Trainable:
@@ -154,6 +155,5 @@ def find_trainable(name: str, settings: Mapping[str, str]) -> Trainable:
             if fixed:
                 raise ConfigError(fixed[0], "follows from what is trained on", "leave it out")
             return replace(found, settings=configured(found.settings, name, settings))
-    names = ", ".join(t.name for t in TRAINABLE)
-    problem = f"is not a network that can be trained by name, expected one of {names}"
+    problem = f"is not a network that can be trained by name, expected one of {', '.join(NAMES)}"
     raise ConfigError(name, problem, "or name a Python file or a model file")
