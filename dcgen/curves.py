@@ -32,8 +32,9 @@ def curves_png(rows: Sequence[Epoch]) -> bytes | None:
     if sized:
         parts[2].plot(x, [row.bytes or np.nan for row in rows])
         parts[2].set_ylabel("coded weights, bytes")
+    if sized:
+        parts[2].set_yscale("log")
     for part in parts:
-        part.set_yscale("log" if part is not parts[0] else "linear")
         for number in np.flatnonzero(np.diff([row.stage for row in rows])):
             part.axvline(x[number] + 0.5, color="grey", linestyle=":")
     parts[-1].set_xlabel("epochs of all stages")

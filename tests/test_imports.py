@@ -66,7 +66,8 @@ MAY_IMPORT = {
     "run_folder": "result",
     "start": "calibration train.loop",
     "curves": "train.loop",
-    "training": "start curves run_folder integers files",
+    "training_folder": "run_folder",
+    "training": "start curves training_folder integers files",
     "stages": "training",
     "command": "config frontier output verify stopping stages",
     "__main__": "command stopping",
@@ -86,7 +87,7 @@ MODULES = {
 }
 TORCH_ONLY = {
     *("models.trainable", "models.python_file", "models.starting", "train.augmenting", "train.network"),
-    *("train.loop", "start", "curves", "training", "stages"),
+    *("train.loop", "training_folder", "start", "curves", "training", "stages"),
     *(m for m in MODULES if m.startswith("models.torch_")),
     *(m for m in MODULES if m.startswith("methods.")),
 }

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, Option
 
 from dcgen.command import arguments, console, options
+from dcgen.errors import GoalError
 from dcgen.extras import import_torch
 from dcgen.run_folder import DRAWING
 
@@ -30,6 +31,18 @@ Data = Annotated[
 ]
 RunFolder = Annotated[Path, Option("--out", "-o", help="Folder of the run; one that was interrupted goes on.")]
 MaxBytes = Annotated[str | None, Option(help="Goal: most bytes of model.dcb, e.g. 8000 or 60K (K is 1,000).")]
+Density = Annotated[
+    float | None, Option(min=0.0001, max=1.0, help="Goal: largest share of weights that are not zero, e.g. 0.1.")
+]
+MaxTop1Drop = Annotated[
+    float | None,
+    Option(
+        min=0.0,
+        max=100.0,
+        help="Goal: most percentage points of top-1 accuracy lost on held-out samples; the smallest file within "
+        "it is kept.",
+    ),
+]
 Stages = Annotated[Path | None, Option(help="TOML file with a table [[stage]] for each stage.")]
 Settings = Annotated[
     list[str] | None,
@@ -57,6 +70,8 @@ def train_(
     data: Data,
     out: RunFolder,
     max_bytes: MaxBytes = None,
+    density: Density = None,
+    max_top1_drop: MaxTop1Drop = None,
     stages: Stages = None,
     settings: Settings = None,
     weights: Weights = None,
@@ -73,14 +88,21 @@ def train_(
 ) -> None:
     """Train MODEL on labelled samples, and compress it while it is trained.
 
-    'dcgen compile' takes the folder in place of a model.
+    'dcgen compile' takes the folder in place of a model. Without a goal and --stages, nothing is compressed. Of
+    the last stage the best epoch that keeps to the goals is kept; where none does, the exit code is 1.
     """
     torch = import_torch("to train a network", device or "cpu")
     from dcgen.stages import load_stages
     from dcgen.start import Beginning, schedule_of
+    from dcgen.train.goal import Goal
     from dcgen.training import TrainJob, train
 
-    goal = arguments.amount_or_none("--max-bytes", max_bytes)
+    given = {
+        "max_bytes": arguments.amount_or_none("--max-bytes", max_bytes),
+        "max_density": density,
+        "max_top1_drop": max_top1_drop,
+    }
+    goal = Goal(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     beginning = Beginning(
         model=model,
         data=data,
@@ -92,7 +114,7 @@ def train_(
         seed=seed,
     )
     job = TrainJob(
-        beginning=beginning,
+        **vars(beginning),
         stages=load_stages(stages, goal, schedule_of(beginning)),
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
     )
@@ -104,6 +126,10 @@ def train_(
         console.print_json(found)
     else:
         show(found, out)
+    if found["missed"]:
+        raise GoalError(
+            out, "; ".join(found["missed"]), "the best network is kept there; loosen the goal or train longer"
+        )
 
 
 def show(data: Mapping[str, Any], out: Path) -> None:

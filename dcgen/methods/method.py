@@ -6,7 +6,7 @@ A method makes each weight of parameters: ``Parametrization`` is registered on a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -16,8 +16,25 @@ from torch.nn.utils.parametrize import is_parametrized
 from dcgen.ir.weights import Levels
 
 
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a method is given of a layer.
+
+    weight : float32 OIHW; what earlier stages have pruned is zero, what they have shared is equal
+    fully_connected : whether its kernel covers its whole input
+    """
+
+    weight: Tensor
+    fully_connected: bool = False
+
+
 class Parametrization(nn.Module):
-    """How a layer's weight is made of a tensor ``original``, which training moves, and parameters of its own."""
+    """How a layer's weight is made of a tensor ``original``, which training moves, and parameters of its own.
+
+    like_weights : whether its own parameters are values of weights, so that they learn at the weights' rate
+    """
+
+    like_weights: ClassVar[bool] = False
 
     def forward(self, original: Tensor) -> Tensor:
         """The weight, float32 OIHW."""
@@ -28,7 +45,8 @@ class Parametrization(nn.Module):
         return weight
 
     def advance(self, original: Tensor, progress: float) -> None:
-        """Change what gradients do not move, such as masks. It is called before each step, without gradients.
+        """Change what gradients do not move, such as masks. It is called before each step and at the end of each
+        epoch, without gradients.
 
         progress : share of the stage's steps that are done, 0 to 1
         """
@@ -48,14 +66,28 @@ class Method:
 
     name : what a stage calls it
     source : the paper, and its section
+    counts_bits : whether its parametrizations count bits, so that a price of bytes can lead to a file size
+    shares : whether its weights have levels at the end
     """
 
     name: ClassVar[str] = ""
     source: ClassVar[str] = ""
+    counts_bits: ClassVar[bool] = False
+    shares: ClassVar[bool] = False
 
-    def parametrization(self, weight: Tensor) -> Parametrization | None:
-        """How a layer of ``weight``, float32 OIHW, is made in training; None for the weight itself."""
+    def parametrizations(self, layers: Sequence[Given]) -> list[Parametrization | None]:
+        """How each layer's weight is made in training, in the order of ``layers``, all those of the network; None
+        for the weight itself."""
+        return [self.parametrization(layer) for layer in layers]
+
+    def parametrization(self, layer: Given) -> Parametrization | None:
+        """``parametrizations`` of one layer, for methods that treat each alone."""
         raise AssertionError("a method defines its parametrization")
+
+    def arrived(self, progress: float) -> bool:
+        """Whether a network is what the method was asked for when a share ``progress`` of the stage is done;
+        before, it may be larger."""
+        return True
 
 
 def parametrized(network: nn.Module) -> Iterator[tuple[Parametrization, nn.Parameter]]:

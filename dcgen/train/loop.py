@@ -60,7 +60,8 @@ class StageTrainer:
 
     network : scores [N, S] of inputs float32 [N, C, H, W]
     inputs : what the network takes, float32 [N, C, H, W], for camera bytes uint8 [N, H, W, C]
-    teacher : the float network, for ``Schedule.distill``; it takes ``teacher_inputs``
+    teacher : the float network, for ``Schedule.distill``
+    price : of a byte of the coded weights; None where bytes are free
     """
 
     def __init__(
@@ -72,12 +73,13 @@ class StageTrainer:
         seed: int,
         inputs: Callable[[np.ndarray], np.ndarray],
         teacher: nn.Module | None = None,
+        price: Price | None = None,
     ) -> None:
         self.network, self.schedule, self.number = network, schedule, number
         self._device = next(network.parameters()).device
         self._mixed = self._device.type == "cuda" and not isinstance(network, GraphNetwork)
         self._data, self._seed, self._inputs, self._teacher = data, seed, inputs, teacher
-        steps = [p for made, _ in parametrized(network) for p in made.parameters()]
+        steps = [p for made, _ in parametrized(network) if not made.like_weights for p in made.parameters()]
         own = {id(p) for p in steps}
         scales = network.scales() if isinstance(network, GraphNetwork) else {}
         weights = [p for p in network.parameters() if id(p) not in own]
@@ -92,7 +94,7 @@ class StageTrainer:
             if schedule.optimizer == "adam"
             else torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM)
         )
-        self._price = Price(schedule.max_bytes, schedule.squeeze) if schedule.max_bytes else None
+        self._price = price
 
     @property
     def steps(self) -> int:
@@ -111,9 +113,9 @@ class StageTrainer:
             self._price.restore(state["price"])
 
     def aim(self, coded: float) -> None:
-        """Set the bytes of coded weights at which the whole file has the size that is wanted."""
+        """Tell the price the bytes of coded weights at which the whole file has the size that is wanted."""
         if self._price:
-            self._price.goal = coded
+            self._price.aim(coded)
 
     def epoch(self, number: int, done: Callable[[int, int], None]) -> Epoch:
         """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done."""
@@ -127,7 +129,7 @@ class StageTrainer:
             progress = (number + step / len(chosen)) / schedule.epochs
             for group in self._optimizer.param_groups:
                 group["lr"] = group["base"] * speed(schedule, progress)
-            self._advance(progress)
+            self.advance(progress)
             loss = self._loss(x.to(self._device), classes.to(self._device))
             total += float(loss.detach())
             if self._price and (bits := coded_bits(self.network)) is not None:
@@ -138,10 +140,14 @@ class StageTrainer:
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             done(step + 1, len(chosen))
+        self.advance((number + 1) / schedule.epochs)
         accuracy, held_out = measured(self.network, self._data.held_out, self._inputs)
+        if self._price:
+            self._price.judge(accuracy)
         return Epoch(self.number, number, total / len(chosen), accuracy, held_out, size, price)
 
-    def _advance(self, progress: float) -> None:
+    def advance(self, progress: float) -> None:
+        """Change what gradients do not move, when a share ``progress`` of the stage's steps is done."""
         with torch.no_grad():
             for made, original in parametrized(self.network):
                 made.advance(original, progress)

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
+from dcgen.compress.recipes import fully_connected
 from dcgen.ir.graph import F32, Graph
-from dcgen.methods.method import parametrized
+from dcgen.methods.method import Given, Method, parametrized
 from dcgen.train.torch_runner import TorchRunner
 
 NORMAL = 0.05
@@ -54,12 +56,29 @@ class GraphNetwork(nn.Module):
             assert isinstance(layer, Layer)
             yield name, layer
 
+    def parametrize(self, method: Method) -> None:
+        """Make each layer's weight as ``method`` says."""
+        layers = [
+            (layer, Given(layer.weight.detach().clone(), fully_connected(self.graph, name)))
+            for name, layer in self.named()
+        ]
+        made = method.parametrizations([given for _, given in layers])
+        for (layer, _), parametrization in zip(layers, made, strict=True):
+            if parametrization is not None:
+                parametrize.register_parametrization(layer, "weight", parametrization)
+
     def scales(self) -> dict[int, float]:
-        """``Layer.scale`` by the id of the parameter that the layer's weight is, or is made of."""
+        """``Layer.scale`` by the id of each parameter that is the layer's weight, or that values of weights are
+        made of."""
         found = {}
         for _, layer in self.named():
-            made = next(parametrized(layer), None)
-            found[id(layer.weight if made is None else made[1])] = layer.scale
+            own = next(parametrized(layer), None)
+            if own is None:
+                found[id(layer.weight)] = layer.scale
+                continue
+            made, original = own
+            like = made.parameters() if made.like_weights else ()
+            found |= {id(p): layer.scale for p in (original, *like)}
         return found
 
 
