@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from dcgen.errors import ConfigError
 from dcgen.stages import METHODS, load_stages
 from dcgen.train.goal import Goal
+from tests.process import ROOT
 
 
 def written(folder: Path, text: str) -> Path:
@@ -100,6 +102,8 @@ def test_what_makes_no_sense_is_refused_by_name(tmp_path: Path, text: str, probl
 
 def test_every_method_names_its_paper_and_bounds_its_numbers() -> None:
     assert len({m.name for m in METHODS}) == len(METHODS)
+    table = (ROOT / "docs" / "methods.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [m.name for m in METHODS]
     for method in METHODS:
         assert (method.source and "Settings" in (method.__doc__ or "")) or method.name == "dense"
         for field in vars(method()).items():

@@ -20,10 +20,6 @@ from dcgen.methods.method import Given, Method, Parametrization
 UPDATES = 100
 """Times in a stage at which the cubic curve is followed; Zhu & Gupta prune every 100 to 1,000 steps."""
 
-LEAST = 0.25
-"""Share of the network's density that every layer has, however its weights are spread: of weights that are spread
-evenly, as random ones at the start of training, none is far from zero in deviations."""
-
 
 @dataclass(frozen=True)
 class Magnitude(Method):
@@ -32,8 +28,9 @@ class Magnitude(Method):
     density : share of the network's weights that are kept
     deviations : in place of ``density``: weights are kept that are larger than so many standard deviations of
         their layer's weights, as these are when the stage begins; 0 for ``density``
-    spread : how ``density`` is shared out: ``deviations``, as by one threshold in deviations for all layers, of
-        which each keeps at least a share ``LEAST`` of ``density``; or ``uniform``, the same density in each
+    spread : how ``density`` is shared out: ``lamp``, by each weight's share of the squares of its layer's weights
+        that are no smaller (Lee et al. 2021, section 2), by which small layers keep more; ``deviations``, by one
+        threshold in deviations for all layers; or ``uniform``, the same density in each
     curve : ``cubic``, a little at a time (Zhu & Gupta), or ``rounds`` of pruning and retraining (Han et al.), each
         of which keeps the same share of what is left
     rounds : number of these
@@ -41,10 +38,10 @@ class Magnitude(Method):
     """
 
     name: ClassVar[str] = "magnitude"
-    source: ClassVar[str] = "Han et al. 2015, section 3; Zhu & Gupta 2017, section 3"
+    source: ClassVar[str] = "Han et al. 2015, section 3; Zhu & Gupta 2017, section 3; Lee et al. 2021, section 2"
     density: float = field(default=0.1, metadata={"min": 0.0001, "max": 1.0})
     deviations: float = field(default=0.0, metadata={"min": 0.0, "max": 10.0})
-    spread: Literal["deviations", "uniform"] = "deviations"
+    spread: Literal["lamp", "deviations", "uniform"] = "lamp"
     curve: Literal["cubic", "rounds"] = "cubic"
     rounds: int = field(default=5, metadata={"min": 1, "max": 1_000})
     until: float = field(default=0.6, metadata={"min": 0.0, "max": 1.0})
@@ -59,15 +56,16 @@ class Magnitude(Method):
         """How many weights of each layer are left at the end, at least one."""
         if self.spread == "uniform" and not self.deviations:
             return [max(1, whole(self.density * w.numel())) for w in weights]
-        sizes = [w.abs() / w.std(correction=0).clamp(min=1e-30) for w in weights]
+        if self.spread == "lamp" and not self.deviations:
+            scores = [lamp(w) for w in weights]
+        else:
+            scores = [w.abs().flatten() / w.std(correction=0).clamp(min=1e-30) for w in weights]
         limit = self.deviations
         if not limit:
-            for s in sizes:
-                s.view(-1)[s.flatten().topk(max(1, whole(LEAST * self.density * s.numel()))).indices] = torch.inf
-            ordered = torch.cat([s.flatten() for s in sizes]).sort(descending=True).values
+            ordered = torch.cat(scores).sort(descending=True).values
             last = whole(self.density * len(ordered))
             limit = float(ordered[last]) if last < len(ordered) else -1.0
-        return [max(1, int((s > limit).sum())) for s in sizes]
+        return [max(1, int((s > limit).sum())) for s in scores]
 
     def share(self, progress: float) -> float:
         """How far a layer is on its way, 0 to 1, when a share ``progress`` of the steps is done. Of ``rounds`` it
@@ -121,3 +119,10 @@ class Pruned(Parametrization):
 def whole(count: float) -> int:
     """``count`` rounded down, where float64 has not just missed a whole number."""
     return math.floor(count + 1e-6)
+
+
+def lamp(weight: Tensor) -> Tensor:
+    """The square of each weight over the sum of those of the weights that are no smaller, in descending order:
+    float32 [N], 1 for the largest."""
+    squares = weight.double().square().flatten().sort(descending=True).values
+    return (squares / squares.cumsum(0).clamp(min=1e-300)).float()

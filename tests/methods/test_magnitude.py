@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from dcgen.methods.magnitude import Magnitude, Pruned
+from dcgen.methods.magnitude import Magnitude, Pruned, lamp
 from dcgen.methods.method import Given
 
 
@@ -40,7 +40,7 @@ def test_a_threshold_is_in_deviations_of_the_layer() -> None:
 
 def test_one_threshold_shares_a_density_out_and_uniform_gives_each_layer_the_same() -> None:
     narrow, wide = drawn(10, 100, 1, 1), 10 * drawn(10, 100, 1, 1, seed=1) ** 3
-    kept = Magnitude(density=0.1).kept([narrow, wide])
+    kept = Magnitude(density=0.1, spread="deviations").kept([narrow, wide])
     assert sum(kept) == 200
     least, most = [], []  # in deviations, of what is kept and of what is not
     for weight, count in zip((narrow, wide), kept, strict=True):
@@ -51,9 +51,16 @@ def test_one_threshold_shares_a_density_out_and_uniform_gives_each_layer_the_sam
     assert Magnitude(density=0.1, spread="uniform").kept([narrow, wide]) == [100, 100]
 
 
-def test_a_layer_without_large_weights_keeps_a_quarter_of_the_density() -> None:
-    even, normal = torch.linspace(-1, 1, 1000).reshape(10, 100, 1, 1), drawn(10, 100, 1, 1)
-    assert Magnitude(density=0.02).kept([even, normal]) == [5, 35]
+def test_lamp_is_the_share_of_the_weights_that_are_no_smaller() -> None:
+    scores = lamp(torch.tensor([[1.0, -4.0], [2.0, 0.0]])[:, :, None, None])
+    assert scores.tolist() == pytest.approx([1.0, 4 / 20, 1 / 21, 0.0])
+
+
+def test_by_lamp_a_small_layer_keeps_more_whatever_the_size_of_its_weights() -> None:
+    small, large = drawn(10, 10, 1, 1), 100 * drawn(100, 100, 1, 1)
+    kept = Magnitude(density=0.05).kept([small, large])
+    assert sum(kept) == 505 and kept[0] > 0.3 * 100
+    assert kept == Magnitude(density=0.05).kept([100 * small, large])
 
 
 @given(
