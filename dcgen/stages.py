@@ -32,30 +32,42 @@ PRUNING: Mapping[str, Any] = {"method": Magnitude.name, "epochs": 10}
 """The stage that a limit of the density adds; its density is that limit."""
 FILE: Mapping[str, Any] = {"method": RateAware.name, "epochs": 40, "rate": 0.002}
 """The last stage with any goal: it makes levels, at the price that the goal allows."""
+SCHEDULE = Schedule()
 _SCHEDULE = {f.name for f in fields(Schedule)}
 
 
-def load_stages(file: Path | None, goal: Goal) -> tuple[Stage, ...]:
+def load_stages(file: Path | None, goal: Goal, dense: Schedule | None = SCHEDULE) -> tuple[Stage, ...]:
     """The stages in a TOML file, or the default ones for ``goal``, whose limits are then those of the last stage.
+
+    dense : how dense stages are trained unless they say otherwise; None where a model file is compressed, which is
+        trained already
 
     Raises ConfigError naming what is wrong.
     """
-    tables = default_tables(goal) if file is None else _tables(file)
+    trained = dense is None
+    tables = default_tables(goal, trained) if file is None else _tables(file)
     limits = {name: value for name, value in asdict(goal).items() if value != getattr(Goal(), name)}
     tables[-1] = {**tables[-1], **limits}
-    return checked([stage(table, number) for number, table in enumerate(tables, 1)])
+    return checked([stage(table, number, dense or SCHEDULE) for number, table in enumerate(tables, 1)], trained)
 
 
-def default_tables(goal: Goal) -> list[dict[str, Any]]:
-    """The stages that suit a goal, without its limits."""
+def default_tables(goal: Goal, trained: bool = False) -> list[dict[str, Any]]:
+    """The stages that suit a goal, without its limits. Raises ConfigError where there is nothing to do: neither a
+    goal nor, as the network is ``trained``, a dense stage."""
+    first = [] if trained else [dict(DENSE)]
     if goal == Goal():
-        return [dict(DENSE)]
+        if trained:
+            raise ConfigError(
+                "the network", "is trained already", "give `max_bytes`, or `stages` that compress it"
+            )
+        return first
     pruning = [{**PRUNING, "density": goal.max_density}] if goal.max_density < 1 else []
-    return [dict(DENSE), *pruning, dict(FILE)]
+    return [*first, *pruning, dict(FILE)]
 
 
-def stage(settings: Mapping[str, Any], number: int) -> Stage:
-    """Stage ``number``, from 1, of a table: ``method``, settings of that method, and of the schedule."""
+def stage(settings: Mapping[str, Any], number: int, dense: Schedule = SCHEDULE) -> Stage:
+    """Stage ``number``, from 1, of a table: ``method``, settings of that method, and of the schedule, of which a
+    dense stage takes what the table does not say from ``dense``."""
     name, thing = settings.get("method"), f"stage {number}"
     for kind in METHODS:
         if kind.name == name:
@@ -70,16 +82,20 @@ def stage(settings: Mapping[str, Any], number: int) -> Stage:
             there = ", ".join(["method", *(f.name for f in fields(kind)), *(f.name for f in fields(Schedule))])
             raise ConfigError(thing, f"has no setting {key!r}; with method {name} there are {there}")
     method = configured(kind(), name, {k: v for k, v in settings.items() if k in own})
-    return Stage(method, configured(Schedule(), thing, {k: v for k, v in settings.items() if k in _SCHEDULE}))
+    base = dense if kind is Dense else SCHEDULE
+    return Stage(method, configured(base, thing, {k: v for k, v in settings.items() if k in _SCHEDULE}))
 
 
-def checked(stages: Sequence[Stage]) -> tuple[Stage, ...]:
-    """The stages, if all of them make sense where they stand, else ConfigError."""
+def checked(stages: Sequence[Stage], trained: bool = False) -> tuple[Stage, ...]:
+    """The stages, if all of them make sense where they stand, else ConfigError.
+
+    trained : whether the network is, so that no stage has to be dense
+    """
     counting = ", ".join(m.name for m in METHODS if m.counts_bits)
-    if stages[0].method.name != Dense.name:
+    if not trained and stages[0].method.name != Dense.name:
         problem = f"is of method {stages[0].method.name}, expected dense: nothing is trained yet that it could use"
         raise ConfigError("stage 1", problem)
-    behind = False  # whether a stage that is not dense came before
+    behind = trained  # whether the float network is made
     for number, found in enumerate(stages, 1):
         thing, name, limits = f"stage {number}", found.method.name, found.schedule
         behind |= name != Dense.name

@@ -1,9 +1,9 @@
 """From labelled samples to a trained network: the stages of a training in order, and what its folder keeps.
 
-The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``,
-and, once the training has ended, what ``dcgen compile`` takes: ``float.onnx``, the network at the end of its dense
-stages, ``trained.npz``, its weights and levels after all stages, and ``calibration.npz``, samples that gradients
-were never computed on.
+The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``
+and ``curves.png``, a drawing of it, and, once the training has ended, what ``dcgen compile`` takes:
+``float.onnx``, the network at the end of its dense stages, ``trained.npz``, its weights and levels after all
+stages, and ``calibration.npz``, samples that gradients were never computed on.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -25,18 +26,20 @@ from torch import nn
 from dcgen import __version__
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import Point, point_bytes
+from dcgen.curves import curves_png
+from dcgen.extras import Device
 from dcgen.importers.onnx_import import load_onnx
 from dcgen.importers.torch_import import import_module
-from dcgen.inputs.samples import open_samples
+from dcgen.inputs.samples import InputForm
 from dcgen.integers import coded_size
 from dcgen.ir.graph import Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.methods.method import Method, weight_levels
-from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
-from dcgen.run_folder import CALIBRATION, CURVES, FLOAT, RUN, TRAINED, Run
-from dcgen.train.data import Dataset, read_dataset
+from dcgen.run_folder import CALIBRATION, CURVES, DRAWING, FLOAT, RUN, TRAINED, Run
+from dcgen.start import Beginning, Start, begin
+from dcgen.train.augmenting import suited
 from dcgen.train.goal import ANY_DROP, EPSILON, Goal, Reached
 from dcgen.train.loop import Epoch, StageTrainer, coded_bits, measured
 from dcgen.train.network import GraphNetwork
@@ -48,6 +51,8 @@ CALIBRATION_SAMPLES = 1_000
 """Most held-out samples that a run keeps for calibration."""
 METHOD_SAMPLES = 256
 """Samples, of those that are trained on, on which methods look at activations."""
+DRAWN_EVERY = 60.0
+"""Seconds after which the curves are drawn anew while the training goes on: drawing takes a second."""
 RANGE_SAMPLES = 64
 """Held-out samples from which activation ranges are taken where the file's size is counted during training."""
 
@@ -64,23 +69,16 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainJob:
-    """What a user asks to be trained.
+class TrainJob(Beginning):
+    """What a user asks to be trained, beside what it begins with.
 
-    model : name of an architecture
-    data : folder of class folders, or file of arrays
-    stages : in order; the first ones, of method ``dense``, make the float network that others are compared with
-    size : height and width of the pictures; None for the architecture's
-    form : preprocessing; None for the samples' own mean and deviation
-    seed : of every random draw
+    stages : in order. The first ones, of method ``dense``, make the float network that others are compared with,
+        unless a model file holds it.
+    device : where it is trained; results differ in their last bits from those of another one
     """
 
-    model: str
-    data: Path
     stages: tuple[Stage, ...]
-    size: int | None = None
-    form: Preprocess | None = None
-    seed: int = 0
+    device: Device = "cpu"
 
     @property
     def goal(self) -> Goal:
@@ -88,9 +86,7 @@ class TrainJob:
         return self.stages[-1].schedule.goal
 
     def to_json(self) -> dict[str, Any]:
-        form = None if self.form is None else self.form.to_json()
-        own = {"model": self.model, "size": self.size, "form": form, "seed": self.seed}
-        return {**own, "stages": [s.to_json() for s in self.stages]}
+        return {**super().to_json(), "stages": [s.to_json() for s in self.stages], "device": self.device}
 
 
 def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path | None = None) -> dict[str, Any]:
@@ -101,51 +97,54 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path 
 
     Raises a DcgenError; what was trained until then is kept in ``out``.
     """
-    network = find_trainable(job.model)
-    size = job.size or network.size
-    data = read_dataset(open_samples(job.data, warn, training=True), job.form, (size, size), job.seed, warn)
-    folder = TrainingFolder(out, _key(job, data))
+    torch.manual_seed(job.seed)
+    start = begin(job, warn)
+    stages = tuple(replace(s, schedule=suited(s.schedule, start.data.form)) for s in job.stages)
+    job = replace(job, stages=stages)
+    folder = TrainingFolder(out, _key(job, start))
     if (done := folder.finished()) is not None:
         return done
     if begun is not None and not folder.state():
         earlier = replace(job, stages=job.stages[: len(Run.read(begun).data["job"]["stages"])])
-        state = TrainingFolder(begun, _key(earlier, data)).state()
+        state = TrainingFolder(begun, _key(earlier, start)).state()
         folder.save(**{**state, "best": None, "finished": False})
-    torch.manual_seed(job.seed)
-    module = network.build(data.form.channels, size, data.classes)
-    return _Training(job, data, folder, progress).run(module, size)
+    return _Training(job, start, folder, progress).run()
 
 
-def _key(job: TrainJob, data: Dataset) -> str:
+def _key(job: TrainJob, start: Start) -> str:
     """Hash of all that a training's result depends on, but the machine."""
-    text = json.dumps([__version__, torch.__version__, job.to_json(), data.to_json()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    facts = [__version__, torch.__version__, job.to_json(), start.data.to_json(), dict(start.files)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class _Training:
     """The stages of one job."""
 
-    def __init__(self, job: TrainJob, data: Dataset, folder: TrainingFolder, progress: Progress) -> None:
-        self._job, self._data, self._folder, self._progress = job, data, folder, progress
+    def __init__(self, job: TrainJob, start: Start, folder: TrainingFolder, progress: Progress) -> None:
+        self._job, self._start, self._folder, self._progress = job, start, folder, progress
+        self._data = start.data
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
-        self._float_top1 = 0.0
+        self._float_top1, self._drawn = 0.0, time.monotonic()
 
-    def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        stages, form = self._job.stages, self._data.form
-        dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
-        for number in range(dense):
-            self._stage(number, module, form.normalise, None)
-        shape = (form.channels, size, size)
-        model = to_onnx(import_module(module, shape, self._job.model).graph).SerializeToString()
-        self._folder.write(FLOAT, model)
+    def run(self) -> dict[str, Any]:
+        stages, form, device, dense = self._job.stages, self._data.form, self._job.device, 0
+        model = self._start.network
+        if isinstance(model, nn.Module):
+            dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
+            model.to(device)
+            for number in range(dense):
+                self._stage(number, model, form.normalise, None)
+            model = import_module(model.cpu(), (form.channels, *self._data.size), self._start.name).graph
+        self._folder.write(FLOAT, to_onnx(model).SerializeToString())
         graph = canonical(load_onnx(self._folder.path / FLOAT, None, None).graph, form)
-        network = teacher = GraphNetwork(graph)
+        network = teacher = GraphNetwork(graph).to(device)
         floats = measured(teacher, self._data.held_out, form.centred)
         self._float_top1 = floats[0]
         samples = form.centred(self._data.train.data[:METHOD_SAMPLES])
         for number in range(dense, len(stages)):
             network = GraphNetwork(_point(network).applied(graph))
             network.parametrize(stages[number].method, samples)
+            network.to(device)
             self._stage(number, network, form.centred, teacher)
         return self._finish(graph, network, floats)
 
@@ -223,6 +222,14 @@ class _Training:
             curves=[asdict(row) for row in self._curves],
         )
         self._folder.write(CURVES, _csv(self._curves))
+        if time.monotonic() - self._drawn > DRAWN_EVERY:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw the curves so far."""
+        self._drawn = time.monotonic()
+        if (drawing := curves_png(self._curves)) is not None:
+            self._folder.write(DRAWING, drawing)
 
     def _report(self, number: int, before: int, step: int, steps: int) -> None:
         """Say how far stage ``number`` is: ``step`` of an epoch's ``steps``, and ``before`` in earlier ones."""
@@ -248,17 +255,21 @@ class _Training:
         held out, are ``floats``."""
         held, goal = self._data.held_out, self._job.goal
         buffer = io.BytesIO()
-        np.savez(buffer, x=held.data[:CALIBRATION_SAMPLES], y=held.labels[:CALIBRATION_SAMPLES])
+        x, form = held.data[:CALIBRATION_SAMPLES], self._data.form
+        x = x if isinstance(form, Preprocess) else form.values_of(x)
+        np.savez(buffer, x=x, y=held.labels[:CALIBRATION_SAMPLES])
         self._folder.write(CALIBRATION, buffer.getvalue())
         self._folder.write(CURVES, _csv(self._curves))
+        self._draw()
         point = _point(network)
         self._folder.write(TRAINED, point_bytes(point, graph))
-        found = self._reached(network, measured(network, held, self._data.form.centred), encoded=True)
+        found = self._reached(network, measured(network, held, form.centred), encoded=True)
         data = {
             "dcgen": __version__,
+            "name": self._start.name,
             "job": self._job.to_json(),
             "data": self._data.to_json(),
-            "preprocess": self._data.form.to_json(),
+            "preprocess": _form_json(form),
             "shared": _shared(point),
             "density": found.density,
             "blob_bytes": found.bytes,
@@ -281,13 +292,21 @@ def _shared(point: Point) -> bool:
 
 def _point(network: GraphNetwork) -> Point:
     """The network's weights, with their levels where a method shares them, and biases."""
+    device = next(network.parameters()).device
+    network.cpu()
     weights, biases = {}, {}
     for name, layer in network.named():
         levels = weight_levels(layer)
         values = layer.weight.detach().numpy().copy()
         weights[name] = Weight(values) if levels is None else Weight.of(levels)
         biases[name] = layer.bias.detach().numpy().copy()
+    network.to(device)
     return Point(weights, biases, 0.0)
+
+
+def _form_json(form: InputForm) -> dict[str, Any]:
+    """How samples become the network's input, with the shape of those that are no pictures."""
+    return form.to_json() if isinstance(form, Preprocess) else {**form.to_json(), "shape": form.shape}
 
 
 def _csv(rows: Sequence[Epoch]) -> bytes:

@@ -2,8 +2,8 @@
 
 A weight is an integer times its layer's step; both are trained. What an integer costs is its code length under
 the layer's own histogram, which has a gradient between integers: weights move to zero, and to integers that are
-common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a
-histogram in place of a learned density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
+common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a histogram in place of a learned
+density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
 """
 
 from __future__ import annotations

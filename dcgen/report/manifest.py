@@ -109,16 +109,17 @@ def _input_facts(form: InputForm) -> dict[str, Any]:
 def _outputs(compiled: Compiled) -> Iterator[dict[str, Any]]:
     """What each output is. Where there are several, also which of all scores are its own, and its own head."""
     outputs, first = compiled.held_out.outputs, 0
-    for output, head in zip(outputs, compiled.model.heads, strict=True):
+    for output, head, kind in zip(outputs, compiled.model.heads, compiled.kinds, strict=True):
         last = first + math.prod(output.shape)
         yield {
             "name": output.name,
             "shape": list(output.shape),
-            "kind": compiled.kind,
+            "kind": kind,
             **({} if len(outputs) == 1 else {"head": head, "first_score": first}),
             # Real values of the integer network's outputs of 1, where not all are 1.
             **({} if compiled.units is None else {"units": compiled.units[first:last].tolist()}),
-            # Real value of a unit of each score, as the firmware's header has it, where outputs are values.
+            # Real value of a unit of each score, as the firmware's header has it; of the only output, if it is
+            # classes, it stands with the scores.
             **({} if compiled.scales is None else {"scales": compiled.scales[first:last]}),
         }
         first = last

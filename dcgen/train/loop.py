@@ -7,7 +7,7 @@ bytes as one that was never stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dcgen.ahead import ahead
 from dcgen.methods.method import parametrized
-from dcgen.train.data import Dataset, Part, batches, mirrored, shifted
+from dcgen.train.augmenting import varied
+from dcgen.train.data import Dataset, Part, batches
 from dcgen.train.network import GraphNetwork, scores_of
 from dcgen.train.price import Price
 from dcgen.train.stage import Schedule
@@ -74,6 +76,8 @@ class StageTrainer:
         price: Price | None = None,
     ) -> None:
         self.network, self.schedule, self.number = network, schedule, number
+        self._device = next(network.parameters()).device
+        self._mixed = self._device.type == "cuda" and not isinstance(network, GraphNetwork)
         self._data, self._seed, self._inputs, self._teacher = data, seed, inputs, teacher
         steps = [p for made, _ in parametrized(network) if not made.like_weights for p in made.parameters()]
         own = {id(p) for p in steps}
@@ -121,12 +125,12 @@ class StageTrainer:
         chosen = batches(len(self._data.train), schedule.batch, rng)
         size, price = 0.0, 0.0
         self.network.train()
-        for step, which in enumerate(chosen):
+        for step, (x, classes) in enumerate(ahead(self._batches(chosen, rng))):
             progress = (number + step / len(chosen)) / schedule.epochs
             for group in self._optimizer.param_groups:
-                group["lr"] = group["base"] * _speed(schedule.decay, progress)
+                group["lr"] = group["base"] * speed(schedule, progress)
             self.advance(progress)
-            loss = self._loss(which, rng)
+            loss = self._loss(x.to(self._device), classes.to(self._device))
             total += float(loss.detach())
             if self._price and (bits := coded_bits(self.network)) is not None:
                 size = float(bits.detach()) / 8
@@ -149,21 +153,27 @@ class StageTrainer:
             for made, original in parametrized(self.network):
                 made.advance(original, progress)
 
-    def _loss(self, which: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """The loss of a step on the samples of these indices, in nats."""
-        part, schedule = self._data.train, self.schedule
-        fill = np.clip(np.rint(self._data.form.camera_mean), 0, 255).astype(np.uint8)
-        pictures = shifted(part.data[which], rng, schedule.shift, fill)
-        if schedule.mirror:
-            pictures = mirrored(pictures, rng)
-        scores = self.network(torch.from_numpy(self._inputs(pictures)))
-        loss = F.cross_entropy(scores, torch.from_numpy(part.labels[which]))
-        if not (schedule.distill and self._teacher is not None):
+    def _batches(self, chosen: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs, float32 [N, C, H, W], and classes, int64 [N], of the steps on samples of these indices."""
+        part, mean = self._data.train, self._data.form.camera_mean
+        fill = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+        for which in chosen:
+            x = self._inputs(varied(part.data[which], rng, self.schedule, fill))
+            yield torch.from_numpy(x), torch.from_numpy(part.labels[which])
+
+    def _loss(self, x: Tensor, classes: Tensor) -> Tensor:
+        """The loss of a step, in nats."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            scores = self.network(x)
+        scores = scores.float()
+        loss = F.cross_entropy(scores, classes)
+        share = self.schedule.distill
+        if not (share and self._teacher is not None):
             return loss
         with torch.no_grad():
-            taught = F.log_softmax(self._teacher(torch.from_numpy(self._inputs(pictures))), 1)
+            taught = F.log_softmax(self._teacher(x), 1)
         divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
-        return (1 - schedule.distill) * loss + schedule.distill * divergence
+        return (1 - share) * loss + share * divergence
 
 
 def _penalties(network: nn.Module) -> Tensor:
@@ -172,11 +182,18 @@ def _penalties(network: nn.Module) -> Tensor:
     return torch.stack([torch.zeros(()), *(p for p in found if p is not None)]).sum()
 
 
-def _speed(decay: str, progress: float) -> float:
+def speed(schedule: Schedule, progress: float) -> float:
     """Factor of the learning rate when a share ``progress`` of the steps is done."""
-    if decay == "constant":
-        return 1.0
-    return 1 - progress if decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    left = 1 - (progress - schedule.warmup) / (1 - schedule.warmup)
+    match schedule.decay:
+        case "constant":
+            return 1.0
+        case "linear":
+            return left
+        case "cosine":
+            return 0.5 * (1 - math.cos(math.pi * left))
 
 
 def measured(network: nn.Module, part: Part, inputs: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:

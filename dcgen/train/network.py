@@ -110,9 +110,10 @@ class GraphNetwork(nn.Module):
 
 def scores_of(network: nn.Module, x: F32, batch: int = 500) -> F32:
     """The scores of samples float32 [N, C, H, W]: float32 [N, S]. The network is in evaluation mode meanwhile."""
-    training = network.training
+    training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        found = [network(torch.from_numpy(x[i : i + batch])).numpy() for i in range(0, len(x), batch)]
+        parts = (torch.from_numpy(x[i : i + batch]).to(device) for i in range(0, len(x), batch))
+        found = [network(part).cpu().numpy() for part in parts]
     network.train(training)
     return np.concatenate(found)

@@ -14,14 +14,16 @@ MOST = 1.0
 FIRST = 0.02
 """Loss, in nats, that all bytes of the network together are worth at the first step."""
 STRIDE = math.log(2)
-"""Change of the logarithm of a price after an epoch, before any has lost too much accuracy."""
-LEAST_STRIDE = 0.1
-"""Least such change: what the network can bear changes as the learning rate falls."""
+"""Change of the logarithm of a price after the first epoch."""
+LEAST_STRIDE, MOST_STRIDE = 0.1, 1.0
+"""Bounds of such a change: what the network can bear changes as the learning rate falls."""
+SLOWER, FASTER = 0.5, 1.3
+"""Factors of the change where the price turns and where it goes on (Riedmiller & Braun 1993)."""
 
 
 @dataclass
 class Price:
-    """A price that knows one for each step.
+    """What a controller of the price is.
 
     nats : the price now; 0 before the first step
     """
@@ -30,9 +32,7 @@ class Price:
 
     def step(self, size: float, progress: float) -> float:
         """The price for a step of a network of ``size`` bytes; ``progress`` is the share of steps done."""
-        if not self.nats:
-            self.nats = FIRST / size
-        return self.nats
+        raise AssertionError("a price defines its step")
 
     def judge(self, accuracy: float) -> None:
         """Learn what an epoch has come to: the accuracy on held-out samples, 0 to 1."""
@@ -76,21 +76,27 @@ class SizePrice(Price):
 
 @dataclass
 class AccuracyPrice(Price):
-    """A controller: the price rises epoch by epoch as long as the accuracy holds, falls while it does not, and by
-    half as much after each turn.
+    """A controller: the price rises epoch by epoch as long as the accuracy holds, and falls while it does not, but
+    not below the first step's: the accuracy may not hold because levels are new.
 
     least : accuracy that holds, 0 to 1
     stride : change of the price's logarithm in an epoch
     held : whether the accuracy held in the last epoch
+    floor : price of the first step
     """
 
     least: float = 0.0
     stride: float = STRIDE
     held: bool = True
+    floor: float = 0.0
+
+    def step(self, size: float, progress: float) -> float:
+        self.floor = self.floor or FIRST / size
+        self.nats = self.nats or self.floor
+        return self.nats
 
     def judge(self, accuracy: float) -> None:
         holds = accuracy >= self.least
-        if holds != self.held:
-            self.stride = max(LEAST_STRIDE, self.stride / 2)
-        self.held = holds
-        self.nats *= math.exp(self.stride if holds else -self.stride)
+        changed = self.stride * (FASTER if holds == self.held else SLOWER)
+        self.stride, self.held = max(LEAST_STRIDE, min(MOST_STRIDE, changed)), holds
+        self.nats = max(self.floor, self.nats * math.exp(self.stride if holds else -self.stride))

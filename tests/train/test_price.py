@@ -29,12 +29,20 @@ def test_the_accuracy_is_led_to_its_limit() -> None:
     assert held[0] and False in held and True in held[-4:]
 
 
-def test_a_price_rises_while_the_accuracy_holds_and_falls_by_half_as_much() -> None:
+def test_a_price_rises_faster_while_the_accuracy_holds_and_turns_slowly() -> None:
     price = AccuracyPrice(nats=1.0, least=0.9)
     price.judge(0.9)
-    assert price.nats == pytest.approx(2.0)
+    assert math.log(price.nats) == pytest.approx(1.3 * math.log(2))
     price.judge(0.8)
-    assert price.nats == pytest.approx(2.0 / math.sqrt(2))
+    assert math.log(price.nats) == pytest.approx(0.65 * math.log(2))
+
+
+def test_a_price_does_not_fall_below_that_of_the_first_step() -> None:
+    price = AccuracyPrice(least=0.9)
+    first = price.step(1_000.0, 0.0)
+    for _ in range(5):
+        price.judge(0.5)
+    assert price.step(900.0, 0.5) == first == FIRST / 1_000
 
 
 @pytest.mark.parametrize("price", [SizePrice(goal=10.0), AccuracyPrice(least=0.5)])
