@@ -185,8 +185,8 @@ class StageTrainer:
 
 def _penalties(network: nn.Module) -> Tensor:
     """What methods add to the loss, in nats."""
-    found = [made.penalty(original) for made, original in parametrized(network)]
-    return torch.stack([torch.zeros(()), *(p for p in found if p is not None)]).sum()
+    found = [p for made, original in parametrized(network) if (p := made.penalty(original)) is not None]
+    return torch.stack(found).sum() if found else torch.zeros(())
 
 
 def speed(schedule: Schedule, progress: float) -> float:
