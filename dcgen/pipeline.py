@@ -20,6 +20,7 @@ from dcgen.compress.honest import check_answers, doubts
 from dcgen.compress.point import read_point
 from dcgen.compress.readout import in_units
 from dcgen.compress.recipes import Recipe, SecondOrder
+from dcgen.compress.shrink import shrunk
 from dcgen.compress.uniform import levels_of
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
@@ -180,12 +181,13 @@ class Bench:
         return [prod(model.shapes[o]) for o in model.outputs]
 
     def integers(self, candidate: Graph) -> Integers:
-        """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
+        """Lower, encode and run a graph whose every convolution has levels, without the channels that make no
+        difference; the same graph is run once."""
         for known, result in self._made:
             if known is candidate:
                 return result
         calibration = self._calibration
-        compressed, ranges, qgraph, blob = self._encoded(candidate, RANGE_PICTURES)
+        compressed, ranges, qgraph, blob = self._encoded(shrunk(candidate), RANGE_PICTURES)
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
         labels = calibration.labels if self._classifies else None
@@ -210,8 +212,9 @@ class Bench:
         limits = self.job.limits
         if limits.ram is None and limits.budget.flash is None:
             return
-        zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in self.graph.convs()}
-        empty = self.graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
+        graph = shrunk(self.graph)
+        zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in graph.convs()}
+        empty = graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
         _, _, qgraph, blob = self._encoded(empty, 1)
         plan = firmware_plan_for(self.job, qgraph, blob, {})
         needs = predict_needs(plan, qgraph, blob, self.job.target, {})
@@ -246,7 +249,9 @@ class Bench:
             reference=self._reference,
         )
         inputs = self.job, self._model, self._preprocess, self._calibration
-        return Compiled(*inputs, made, held_out, plan, needs, engine, self.said, self.kinds, self.units)
+        return Compiled(
+            *inputs, self.graph, made, held_out, plan, needs, engine, self.said, self.kinds, self.units
+        )
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
         """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""

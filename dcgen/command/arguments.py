@@ -7,6 +7,7 @@ Library code knows no flags: in its messages the name of a setting stands in bac
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -20,12 +21,12 @@ from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, EngineTarget, Target, find
 
-FLAGS = {
+FLAGS = {"settings": "--set"} | {
     name: "--" + name.replace("_", "-")
     for name in (
         *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
         *("max_bytes", "max_error", "density", "distill", "target", "ram", "flash", "max_instructions"),
-        *("lanes", "trust"),
+        *("lanes", "trust", "stages"),
     )
 }
 """Settings that library code names in its messages, and their flags."""
@@ -136,6 +137,17 @@ def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarg
     if not lanes.isdecimal() or len(lanes) > MOST_DIGITS:
         raise ConfigError("--lanes", f"expected a number or auto, found {lanes[:40]!r}")
     return with_lanes(found, int(lanes))
+
+
+def named(settings: Sequence[str]) -> dict[str, str]:
+    """Values by name, from texts such as ``name=value``."""
+    found = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(setting, "is not a setting, expected name=value")
+        found[key] = value
+    return found
 
 
 def amount(flag: str, text: str, kilo: int = 1000) -> int:

@@ -184,6 +184,7 @@ def show(data: Mapping[str, Any], out: Path) -> None:
         ("blob", f"{data['blob_bytes']:,} bytes"),
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
+        *([("removed channels", f"{removed:,}")] if (removed := data["removed_channels"]) else []),
         ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
         *_head_rows(data),
         *_fidelity_rows(data["held_out"]),

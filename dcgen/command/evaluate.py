@@ -14,7 +14,8 @@ from dcgen import pictures as host
 from dcgen.command import arguments, console, options
 from dcgen.errors import ConfigError
 from dcgen.fidelity import Agreement, Fidelity
-from dcgen.inputs.samples import InputForm, check_classes, open_samples, warn_of_training
+from dcgen.inputs.forms import check_classes, warn_of_training
+from dcgen.inputs.samples import InputForm, open_samples
 from dcgen.intervals import CONFIDENCE
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import OutputKind

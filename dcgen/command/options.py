@@ -42,8 +42,9 @@ InputSize = Annotated[
 ]
 NewFolder = Annotated[Path, Option("--out", "-o", help="Folder to write.")]
 _SAMPLES = (
-    "Folder of pictures, folder with a folder for each class, or .npy or .npz file. In it x is "
-    "uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; y [N] are classes."
+    "Folder of pictures, folder with a folder for each class, .zip of either, IDX file of pictures, or .npy or "
+    ".npz file. In it x is uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; "
+    "y [N] are classes."
 )
 Calibration = Annotated[Path, Option(help=_SAMPLES)]
 OwnCalibration = Annotated[
