@@ -1,5 +1,5 @@
 /* Depthwise convolution with kernels of 5x5 for cores with a Cortex-M4's DSP instructions that may load words
- * from any address: two outputs at a time, a row of the kernel in eleven or thirteen instructions.
+ * from any address: two outputs at a time, a row of the kernel in 14 or 16 instructions.
  *
  * As in dcg_conv_depthwise_dsp.c, UXTB16 makes halfwords of two columns that lie two apart, and SMLAD
  * multiplies them with as many weights. Those of a row of the kernel are kept as the pairs 0 and 2, 1 and 3,
