@@ -136,7 +136,9 @@ class StageTrainer:
                 size = float(bits.detach()) / 8
                 price = self._price.step(size, progress)
                 loss = loss + price / 8 * bits
-            loss = loss + _penalties(self.network)
+            for made, original in parametrized(self.network):
+                if (penalty := made.penalty(original)) is not None:
+                    loss = loss + penalty
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -174,12 +176,6 @@ class StageTrainer:
             taught = F.log_softmax(self._teacher(x), 1)
         divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
         return (1 - share) * loss + share * divergence
-
-
-def _penalties(network: nn.Module) -> Tensor:
-    """What methods add to the loss, in nats."""
-    found = [made.penalty(original) for made, original in parametrized(network)]
-    return torch.stack([torch.zeros(()), *(p for p in found if p is not None)]).sum()
 
 
 def speed(schedule: Schedule, progress: float) -> float:
