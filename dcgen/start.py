@@ -75,7 +75,9 @@ class Start:
 
 def schedule_of(asked: Beginning) -> Schedule | None:
     """How the network is trained unless a stage says otherwise; None for a model file, which is trained."""
-    return None if _is_model_file(asked.model) else _architecture(asked).schedule
+    if _is_model_file(asked.model):
+        return None
+    return python_file.SCHEDULE if _is_python_file(asked.model) else _architecture(asked).schedule
 
 
 def begin(asked: Beginning, warn: Warn) -> Start:
@@ -101,14 +103,17 @@ def _is_model_file(model: str) -> bool:
     return Path(model).suffix.lower() in LOADERS
 
 
+def _is_python_file(model: str) -> bool:
+    return Path(model).suffix.lower() == python_file.SUFFIX
+
+
 def _architecture(asked: Beginning) -> Trainable:
     """Raises ConfigError for an unknown name, ModelError for a Python file that cannot be run."""
-    path = Path(asked.model)
-    if path.suffix.lower() != python_file.SUFFIX:
+    if not _is_python_file(asked.model):
         return find_trainable(asked.model, asked.settings)
     if asked.settings:
-        raise ConfigError(path, "has no settings", "leave out `settings`")
-    return python_file.read_network(path)
+        raise ConfigError(asked.model, "has no settings", "leave out `settings`")
+    return python_file.read_network(Path(asked.model))
 
 
 def _from_file(asked: Beginning, samples: Samples, files: Mapping[str, str], warn: Warn) -> Start:

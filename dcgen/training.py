@@ -98,7 +98,9 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path 
     Raises a DcgenError; what was trained until then is kept in ``out``.
     """
     torch.manual_seed(job.seed)
+    progress("reading samples", 0, 1)
     start = begin(job, warn)
+    progress("reading samples", 1, 1)
     stages = tuple(replace(s, schedule=suited(s.schedule, start.data.form)) for s in job.stages)
     job = replace(job, stages=stages)
     folder = TrainingFolder(out, _key(job, start))

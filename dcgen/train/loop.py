@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dcgen.ahead import ahead
+from dcgen.errors import NumericError
 from dcgen.methods.method import parametrized
 from dcgen.train.augmenting import varied
 from dcgen.train.data import Dataset, Part, batches
@@ -118,7 +119,10 @@ class StageTrainer:
             self._price.aim(coded)
 
     def epoch(self, number: int, done: Callable[[int, int], None]) -> Epoch:
-        """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done."""
+        """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done.
+
+        Raises NumericError where the training diverges.
+        """
         schedule, total = self.schedule, 0.0
         rng = np.random.default_rng([self._seed, 1 + self.number, number])
         torch.manual_seed(int(rng.integers(2**62)))
@@ -132,6 +136,9 @@ class StageTrainer:
             self.advance(progress)
             loss = self._loss(x.to(self._device), classes.to(self._device))
             total += float(loss.detach())
+            if not math.isfinite(total):
+                problem = f"has a loss that is not finite, in step {step + 1} of epoch {number + 1}"
+                raise NumericError(f"stage {self.number + 1}", problem, "lower its rate, or warm up for longer")
             if self._price and (bits := coded_bits(self.network)) is not None:
                 size = float(bits.detach()) / 8
                 price = self._price.step(size, progress)
