@@ -14,7 +14,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,13 @@ from dcgen.compress.point import Point, point_bytes
 from dcgen.errors import OutputError
 from dcgen.importers.onnx_import import load_onnx
 from dcgen.importers.torch_import import import_module
-from dcgen.inputs.samples import open_samples
+from dcgen.inputs.samples import Samples, open_samples
 from dcgen.integers import coded_size
 from dcgen.ir.graph import Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.methods.method import Method, weight_levels
+from dcgen.models.spec import SqueezeNetSpec
+from dcgen.models.torch_squeezenet import SqueezeNet
 from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
@@ -65,12 +67,15 @@ class Stage:
 class TrainJob:
     """What a user asks to be trained.
 
-    model : name of an architecture
+    model : name of an architecture, or what the network of ``spec`` is called
     data : folder of class folders, or file of arrays
     stages : in order; the first ones, of method ``dense``, make the float network that others are compared with
     size : height and width of the pictures; None for the architecture's
     form : preprocessing; None for the samples' own mean and deviation
     seed : of every random draw
+    spec : the SqueezeNet that is trained, for pictures of its ``size``; channels and classes are the data's. None
+        for the architecture called ``model``
+    split : seed by which samples are held out, where several seeds are to be compared; None for ``seed``
     """
 
     model: str
@@ -79,25 +84,55 @@ class TrainJob:
     size: int | None = None
     form: Preprocess | None = None
     seed: int = 0
+    spec: SqueezeNetSpec | None = None
+    split: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         form = None if self.form is None else self.form.to_json()
         own = {"model": self.model, "size": self.size, "form": form, "seed": self.seed}
+        if self.spec is not None:
+            own |= {"spec": asdict(self.spec)}
+        if self.split is not None:
+            own |= {"split": self.split}
         return {**own, "stages": [s.to_json() for s in self.stages]}
 
+    def dataset(self, samples: Samples, warn: Warn) -> Dataset:
+        """The job's ``samples``, split, at the size of its network."""
+        size, seed = self.picture_size, self.seed if self.split is None else self.split
+        return read_dataset(samples, self.form, (size, size), seed, warn)
 
-def train(job: TrainJob, out: Path, progress: Progress, warn: Warn) -> dict[str, Any]:
+    @property
+    def picture_size(self) -> int:
+        """Height and width of the pictures that the network takes."""
+        return self.spec.size if self.spec is not None else self.size or find_trainable(self.model).size
+
+    def network(self, channels: int, classes: int) -> nn.Module:
+        """The network with random weights."""
+        if self.spec is None:
+            return find_trainable(self.model).build(channels, self.picture_size, classes)
+        return SqueezeNet(replace(self.spec, channels=channels, classes=classes))
+
+
+Watch = Callable[[Sequence[Epoch]], None]
+"""Called after each epoch with all epochs so far. What it raises ends the training, which can go on from there."""
+
+
+def unwatched(epochs: Sequence[Epoch]) -> None:
+    """A ``Watch`` that lets every training go on."""
+
+
+def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, watch: Watch = unwatched) -> dict[str, Any]:
     """Train ``job``, or go on with it where ``out`` holds a part of it, and return what ``run.json`` says.
 
-    Raises a DcgenError; what was trained until then is kept in ``out``.
+    Raises a DcgenError, or what ``watch`` raises; what was trained until then is kept in ``out``.
     """
-    network = find_trainable(job.model)
-    size = job.size or network.size
-    data = read_dataset(open_samples(job.data, warn, training=True), job.form, (size, size), job.seed, warn)
+    data = job.dataset(open_samples(job.data, warn, training=True), warn)
     folder = _Folder(out, _key(job, data))
     if (done := folder.finished()) is not None:
         return done
-    return _Training(job, data, folder, progress).run(network.build(data.form.channels, size, data.classes), size)
+    torch.manual_seed(job.seed)
+    module = job.network(data.form.channels, data.classes)
+    return _Training(job, data, folder, progress, watch).run(module, job.picture_size)
 
 
 def _key(job: TrainJob, data: Dataset) -> str:
@@ -160,12 +195,11 @@ class _Folder:
 class _Training:
     """The stages of one job."""
 
-    def __init__(self, job: TrainJob, data: Dataset, folder: _Folder, progress: Progress) -> None:
-        self._job, self._data, self._folder, self._progress = job, data, folder, progress
+    def __init__(self, job: TrainJob, data: Dataset, folder: _Folder, progress: Progress, watch: Watch) -> None:
+        self._job, self._data, self._folder, self._progress, self._watch = job, data, folder, progress, watch
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
 
     def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        torch.manual_seed(self._job.seed)
         stages = self._job.stages
         dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
         for number in range(dense):
@@ -225,6 +259,7 @@ class _Training:
                 trainer=trainer.state(),
                 curves=[asdict(row) for row in self._curves],
             )
+            self._watch(self._curves)
 
     def _report(self, number: int, before: int, step: int, steps: int) -> None:
         """Say how far stage ``number`` is: ``step`` of an epoch's ``steps``, and ``before`` in earlier ones."""

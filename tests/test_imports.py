@@ -65,7 +65,9 @@ MAY_IMPORT = {
     "run_folder": "result",
     "training": "run_folder integers train.loop files",
     "stages": "training",
-    "command": "config frontier output verify stopping stages",
+    "amounts": "errors",
+    "explore": "config pipeline stages amounts escape",
+    "command": "config frontier output verify stopping stages explore",
     "__main__": "command stopping",
 }
 """For each part of dcgen, the parts that it may import. It may also import what these may import."""
@@ -83,7 +85,7 @@ MODULES = {
 }
 TORCH_ONLY = {
     *("models.torch_lenet", "models.torch_squeezenet", "train.network", "train.loop", "training", "stages"),
-    *(m for m in MODULES if m.startswith("methods.")),
+    *(m for m in MODULES if m.startswith(("methods.", "explore."))),
 }
 """Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
 

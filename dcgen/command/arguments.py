@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from dcgen import pictures as host
+from dcgen.amounts import amount as amount
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
 from dcgen.inputs.samples import InputForm
@@ -24,7 +25,7 @@ FLAGS = {
     for name in (
         *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
         *("max_bytes", "max_error", "density", "distill", "target", "ram", "flash", "max_instructions"),
-        *("lanes", "trust"),
+        *("lanes", "trust", "storage"),
     )
 }
 """Settings that library code names in its messages, and their flags."""
@@ -125,18 +126,6 @@ def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarg
     if not lanes.isdecimal() or len(lanes) > MOST_DIGITS:
         raise ConfigError("--lanes", f"expected a number or auto, found {lanes[:40]!r}")
     return with_lanes(found, int(lanes))
-
-
-def amount(flag: str, text: str, kilo: int = 1000) -> int:
-    """A number such as ``365000``, ``380K`` or ``1.2M``.
-
-    kilo : what K stands for: 1000 for sizes of files and counts, 1024 for memories
-    """
-    unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
-    try:
-        return int(float(text if unit == 1 else text[:-1]) * unit)
-    except (ValueError, OverflowError):
-        raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
 
 
 def amount_or_none(flag: str, text: str | None, kilo: int = 1000) -> int | None:
