@@ -33,6 +33,8 @@ COARSEST = 8.0
 """Step at which no stand-in weight is left but a few."""
 HALVINGS = 12
 """Steps of the search for the coarseness that gives a number of bytes: the last changes them by 0.1 %."""
+CORRECTIONS = 3
+"""How often the bytes of a whole file correct those that are wanted of its weights: tables grow with them."""
 PICTURES = 4
 """Random pictures that activation ranges are taken from."""
 
@@ -81,19 +83,20 @@ def predict(study: Study, candidate: Candidate, progress: Progress) -> Predictio
     def integers(made: Graph) -> tuple[QGraph, Blob]:
         return as_integers(made, pictures, form.camera_mean, Keep(), lambda *_: None, {})[2:]
 
-    made = _rounded(graph, COARSEST)
-    qgraph, blob = integers(made)
     last = candidate.stages[-1]
-    density = getattr(last.method, "density", 0.0)
-    if limit := last.schedule.max_bytes:
-        least = len(blob.data) - round(_coded_bytes(made))
+    limit, density = last.schedule.max_bytes, getattr(last.method, "density", 0.0)
+    made = _rounded(graph, COARSEST if limit else _step_of_density(graph, density) if density else STEP)
+    qgraph, blob = integers(made)
+    if limit:
+        coded = _coded_bytes(made)
+        least = len(blob.data) - round(coded)
         if limit <= least:
             problem = f"is a file of {least:,} bytes without any weight, `max_bytes` allows {limit:,}"
             raise PlanError(spec.name, problem, "larger files, or networks of fewer layers")
-        made = _rounded(graph, _step_of_bytes(graph, limit - least))
-    else:
-        made = _rounded(graph, _step_of_density(graph, density) if density else STEP)
-    qgraph, blob = integers(made)
+        for _ in range(CORRECTIONS):
+            coded += limit - len(blob.data)
+            made = _rounded(graph, _step_of_bytes(graph, coded))
+            qgraph, blob = integers(made)
     plan = firmware_plan_for(study.limits, study.target, qgraph, blob, {})
     needs = predict_needs(plan, qgraph, blob, study.target, {})
     progress("predicting", 1, 1)
@@ -132,7 +135,7 @@ def _coded_bytes(graph: Graph) -> float:
 
 def _density(graph: Graph) -> float:
     weights = [c.weight.values for _, c in graph.convs()]
-    return sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights)
+    return sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)
 
 
 def _step_of_bytes(graph: Graph, wanted: float) -> float:

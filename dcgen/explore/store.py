@@ -73,6 +73,7 @@ class Store:
     def __init__(self, study: Study, folder: Path, url: str | None) -> None:
         hush()
         self._study, self._locks = study, folder / "workers"
+        self._locks.mkdir(parents=True, exist_ok=True)
         self._storage = _opened(url or f"sqlite:///{folder.resolve() / 'study.db'}", self._again)
         seed, name = study.settings.seed, study.settings.sampler
         chosen = Grid(study.space.grid(), _place) if name == "grid" else sampler(name, seed)
@@ -97,7 +98,6 @@ class Store:
             problem = f"holds a study called {study.name} with other settings than this file's"
             raise ConfigError(url or folder, problem, "name another folder, or give the study another name")
         self._worker = secrets.token_hex(8)
-        self._locks.mkdir(parents=True, exist_ok=True)
         self._lock = (self._locks / self._worker).open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
 

@@ -57,7 +57,8 @@ class Outcome:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Outcome:
         found = data["predicted"]
-        return cls(**{**data, "predicted": None if found is None else Prediction(**found)})
+        predicted = None if found is None else Prediction(**found)
+        return cls(**{**data, "curve": tuple(data["curve"]), "predicted": predicted})
 
 
 class Stopped(Exception):
@@ -174,7 +175,7 @@ class Tester:
         figures = {
             "accuracy": float((scores.argmax(1) == held.labels[:most]).mean()),
             "bytes": len(made.blob.data),
-            "density": sum(np.count_nonzero(w) for w in weights) / sum(w.size for w in weights),
+            "density": sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights),
             "arena_bytes": plan.arena_bytes,
         }
         if needs is None:
