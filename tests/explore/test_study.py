@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import optuna
@@ -94,6 +96,16 @@ def test_the_committed_studies_can_be_read(file: Path) -> None:
     for point in study.space.grid() if study.settings.sampler == "grid" else []:
         values = study.space.suggest(optuna.trial.FixedTrial(point))  # type: ignore[arg-type]
         assert study.candidate(values, 1, 10).spec.layers()
+
+
+def test_the_documented_study_can_be_read_and_states_the_defaults(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "explore.md").read_text(), re.DOTALL)
+    documented = study_of(tmp_path, text.replace("epochs = 12 ", "# "))
+    least = study_of(tmp_path, 'data = "mnist.npz"\ntrials = 100\n')
+    assert documented.settings == replace(least.settings, stop_after=0.333)
+    same = ("data", "target", "limits", "objectives")
+    assert [getattr(documented, n) for n in same] == [getattr(least, n) for n in same]
+    assert f"epochs = {least.settings.epochs} " in text and documented.candidate({}, 3, 10).epochs == 30
 
 
 def test_the_paper_s_sweeps_are_grids_over_its_ratios() -> None:
