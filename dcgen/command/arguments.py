@@ -25,7 +25,7 @@ FLAGS = {
     for name in (
         *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
         *("max_bytes", "max_error", "density", "distill", "target", "ram", "flash", "max_instructions"),
-        *("lanes", "trust", "storage"),
+        *("lanes", "trust"),
     )
 }
 """Settings that library code names in its messages, and their flags."""

@@ -91,7 +91,7 @@ def predict(study: Study, candidate: Candidate, progress: Progress) -> Predictio
         coded = _coded_bytes(made)
         least = len(blob.data) - round(coded)
         if limit <= least:
-            problem = f"is a file of {least:,} bytes without any weight, `max_bytes` allows {limit:,}"
+            problem = f"is a file of {least:,} bytes without any weight, max_bytes allows {limit:,}"
             raise PlanError(spec.name, problem, "larger files, or networks of fewer layers")
         for _ in range(CORRECTIONS):
             coded += limit - len(blob.data)

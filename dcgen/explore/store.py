@@ -252,7 +252,7 @@ def _opened(url: str, again: Any) -> RDBStorage:
     try:
         known = sqlalchemy.engine.make_url(url)
     except sqlalchemy.exc.ArgumentError:
-        raise ConfigError("`storage`", "is no address of a database", "e.g. postgresql://user@host/name") from None
+        raise ConfigError("storage", "is no address of a database", "e.g. postgresql://user@host/name") from None
     if known.drivername == "postgresql":
         known = known.set(drivername="postgresql+psycopg")
     arguments = {"connect_args": {"timeout": 60}} if known.drivername.startswith("sqlite") else {}

@@ -43,7 +43,7 @@ def test_what_cannot_fit_is_refused(study: Study) -> None:
     point = {"size": 8, "fires": 1, "pool_after": [1]}
     with pytest.raises(PlanError, match="bytes of RAM, `ram` gives 16,384"):
         predict(study, study.candidate({**point, "base_e": 400}, 1, 2), silent)
-    with pytest.raises(PlanError, match=r"is a file of [0-9,]+ bytes without any weight, `max_bytes` allows 300"):
+    with pytest.raises(PlanError, match=r"is a file of [0-9,]+ bytes without any weight, max_bytes allows 300"):
         predict(study, study.candidate({**point, "max_bytes": 300}, 1, 2), silent)
     with pytest.raises(ConfigError, match="pictures of 8x8 are too small for it"):
         predict(study, study.candidate({**point, "conv1_kernel": 11}, 1, 2), silent)

@@ -140,7 +140,7 @@ def test_more_networks_can_be_asked_for_later_but_no_other_study(tmp_path: Path)
 @pytest.mark.parametrize(
     ("url", "error", "message"),
     [
-        ("postgres", ConfigError, "`storage`: is no address of a database (e.g. postgresql://"),
+        ("postgres", ConfigError, "storage: is no address of a database (e.g. postgresql://"),
         ("oracle://me:secret@host/name", ToolError, "is needed for this database (pip install dcgen[explore])"),
         ("sqlite:////nowhere/study.db", ToolError, "sqlite:////nowhere/study.db: cannot be used as a database:"),
     ],
