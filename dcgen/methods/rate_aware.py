@@ -1,9 +1,9 @@
 """Rate-aware training: the bits that the weights will take are part of the loss.
 
 A weight is an integer times its layer's step; both are trained. What an integer costs is its code length under
-the layer's own histogram, interpolated linearly between integers, so that it has a gradient: weights move to zero,
-and to integers that are common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a
-histogram in place of a learned density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
+the layer's own histogram, which has a gradient between integers: weights move to zero, and to integers that are
+common, as far as the loss of the task allows (Oktay et al. 2020, section 2, with a histogram in place of a learned
+density; the gradient passes the rounding unchanged, as in Choi et al. 2020).
 """
 
 from __future__ import annotations
@@ -23,6 +23,11 @@ UNSEEN = 0.02
 """Share of the weights that are not zero that is spread over all integers, by halves from 1 on, so that one which
 is not in use has a finite price."""
 
+LEAST_SLOPE, LEAST_FIRST_SLOPE = 0.1, 1.0
+"""Bits, at least, by which a level's code is longer than the next smaller one's, where gradients are computed; and
+by which that of the first level is longer than that of zero. Weights of a dense layer are as often one step as
+none: without a slope there, none would ever become zero."""
+
 
 @dataclass(frozen=True)
 class RateAware(Method):
@@ -34,7 +39,7 @@ class RateAware(Method):
 
     name: ClassVar[str] = "rate"
     source: ClassVar[str] = "Oktay et al. 2020, section 2; Choi et al. 2020"
-    start: float = field(default=0.5, metadata={"min": 0.01, "max": 10.0})
+    start: float = field(default=1.0, metadata={"min": 0.01, "max": 10.0})
 
     def parametrization(self, weight: Tensor) -> Parametrization:
         kept = weight[weight != 0]
@@ -58,11 +63,15 @@ class Quantized(Parametrization):
         return ((x.round() - x).detach() + x) * self.log_step.exp()
 
     def bits(self, original: Tensor) -> Tensor:
-        size = self.steps(original).abs()
-        lengths = code_lengths(size.detach().round())
-        below = size.detach().floor()
-        index = below.long()
-        return (lengths[index] + (lengths[index + 1] - lengths[index]) * (size - below)).sum()
+        """The value is that of the rounded weights; the gradient is the slope between the two nearest levels. The
+        step has none: with it, every weight could be made zero at once."""
+        size = (original / self.log_step.detach().exp()).abs().clamp(max=MAX_LEVEL)
+        whole = size.detach().round().long()
+        lengths = code_lengths(whole)
+        slopes = lengths.diff().clamp(min=LEAST_SLOPE)
+        slopes[0] = slopes[0].clamp(min=LEAST_FIRST_SLOPE)
+        moved = (slopes[size.detach().long()] * size).sum()
+        return lengths[whole].sum() + moved - moved.detach()
 
     def levels(self, original: Tensor) -> Levels:
         integers = self.steps(original).detach().round().to(torch.int16).numpy()
