@@ -20,10 +20,11 @@ from dcgen.explore.study import Candidate, Study
 from dcgen.inputs.samples import Samples, open_samples
 from dcgen.pipeline import Bench, compressed, firmware_plan_for
 from dcgen.plan.firmware.needs import predict_needs
-from dcgen.progress import Progress, Warn
+from dcgen.progress import Progress, Warn, counted
 from dcgen.quant.execute import execute
 from dcgen.result import Job, Pictures, Source
 from dcgen.run_folder import CALIBRATION, Run
+from dcgen.train.data import Part
 from dcgen.train.loop import Epoch
 from dcgen.training import TrainJob, train
 
@@ -86,6 +87,7 @@ class Tester:
             hint = "give class folders, or x_train and y_train in an .npz file"
             raise PictureError(study.data, "says no classes of its samples", hint)
         self._classes = int(labels.max()) + 1
+        self._held: dict[int, Part] = {}
 
     def try_(self, number: int, values: Values) -> Outcome:
         """The trial ``number`` of a point of the space. Raises a DcgenError where no trial could do better."""
@@ -148,6 +150,13 @@ class Tester:
         train(job, folder, self._progress, self._warn, watch)
         return self._compiled(folder, job)
 
+    def _held_out(self, job: TrainJob) -> Part:
+        """The samples that compiled networks are run on, kept for each size of pictures."""
+        if (size := job.picture_size) not in self._held:
+            found, most = job.dataset(self.samples, lambda _: None).held_out, self._study.settings.pictures
+            self._held[size] = Part(found.data[:most].copy(), found.labels[:most])
+        return self._held[size]
+
     def _compiled(self, folder: Path, job: TrainJob) -> tuple[dict[str, Any], dict[str, float], str]:
         """What ``dcgen compile`` makes of a run: figures, excess over the limits and the reason for that."""
         study, run = self._study, Run.read(folder)
@@ -162,9 +171,9 @@ class Tester:
             lambda _: None,
         )
         made = bench.integers(compressed(bench.job, bench))
-        held = job.dataset(self.samples, lambda _: None).held_out
-        most = min(len(held), study.settings.pictures)
-        scores = execute(made.qgraph, held.data[:most])
+        held = self._held_out(job)
+        step = counted(self._progress, "running the integer network", len(held))
+        scores = execute(made.qgraph, held.data, progress=step)
         active, reason = bench.active(made.qgraph), ""
         try:
             plan = firmware_plan_for(study.limits, study.target, made.qgraph, made.blob, active)
@@ -173,7 +182,7 @@ class Tester:
         needs = predict_needs(plan, made.qgraph, made.blob, study.target, active)
         weights = [c.weight.values for _, c in made.compressed.convs()]
         figures = {
-            "accuracy": float((scores.argmax(1) == held.labels[:most]).mean()),
+            "accuracy": float((scores.argmax(1) == held.labels).mean()),
             "bytes": len(made.blob.data),
             "density": sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights),
             "arena_bytes": plan.arena_bytes,

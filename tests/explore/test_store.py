@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from dcgen.errors import ConfigError, DcgenError, ToolError
 from dcgen.explore import store as module
+from dcgen.explore.samplers import FIRST
 from dcgen.explore.store import Store, Task
 from dcgen.explore.study import Study
 from tests.explore.made import outcome, tiny_study
@@ -55,6 +57,20 @@ def test_a_study_gives_the_same_points_however_often_it_stops(tmp_path: Path, sa
             assert parameters(study, task) == whole[number]
             store.tell(task, outcome(number))
     assert all_tried(study, tmp_path / "parts") == whole
+
+
+def test_points_that_cannot_fit_are_proposed_less_often(tmp_path: Path) -> None:
+    study = tiny_study(tmp_path, trials="30", sampler='"tpe"', base_e="{ low = 1, high = 100 }")
+    sizes = []
+    with closing(Store(study, tmp_path / "out", None)) as store:
+        while (task := store.next()) is not None:
+            sizes.append(study.space.suggest(task.trial)["base_e"])
+            found = outcome(task.number, "trained" if sizes[-1] <= 40 else "infeasible")
+            excess = {"flash": sizes[-1] / 40 - 1}
+            store.tell(task, replace(found, excess=excess, figures=found.figures if sizes[-1] <= 40 else {}))
+    drawn, proposed = sizes[:FIRST], sizes[FIRST:]
+    assert sum(n > 40 for n in drawn) > len(drawn) / 3, "they are drawn at random at first"
+    assert sum(n > 40 for n in proposed) < len(proposed) / 5
 
 
 def test_what_was_found_comes_back_as_it_was(tmp_path: Path) -> None:
