@@ -16,7 +16,7 @@ from dcgen.explore.dominance import Rival
 from dcgen.explore.store import Store
 from dcgen.explore.study import Study
 from dcgen.explore.tables import Row, by_cost, csv_bytes, plots, rows_of
-from dcgen.explore.trial import Tester, costs_of
+from dcgen.explore.trial import Trials, costs_of
 from dcgen.files import write_file
 from dcgen.progress import Progress, Warn
 from dcgen.run_folder import CHECKPOINT
@@ -41,11 +41,11 @@ def explore(study: Study, out: Path, url: str | None, progress: Progress, warn: 
                 if (found := t.outcome) is not None and found.status == "trained" and found.predicted is not None:
                     yield Rival(t.number, found.recipe, found.curve, costs_of(study, found.predicted))
 
-        tester = Tester(study, out / "runs", rivals, progress, warn)
+        trials = Trials(study, out / "runs", rivals, progress, warn)
         while (task := store.next()) is not None:
             progress("networks", task.number, study.budget)
             with store.alive(task):
-                outcome = tester.try_(task.number, study.space.suggest(task.trial))
+                outcome = trials.run(task.number, study.space.suggest(task.trial))
             store.tell(task, outcome)
             _write(study, out, rows_of(study, store.tried()))
         progress("networks", study.budget, study.budget)

@@ -66,7 +66,7 @@ class Stopped(Exception):
     """A training was stopped as hopeless."""
 
 
-class Tester:
+class Trials:
     """Tries the networks of a study.
 
     runs : folder of the trainings' folders
@@ -89,7 +89,7 @@ class Tester:
         self._classes = int(labels.max()) + 1
         self._held: dict[int, Part] = {}
 
-    def try_(self, number: int, values: Values) -> Outcome:
+    def run(self, number: int, values: Values) -> Outcome:
         """The trial ``number`` of a point of the space. Raises a DcgenError where no trial could do better."""
         study, began = self._study, time.monotonic()
         try:

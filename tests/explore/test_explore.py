@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -54,7 +55,14 @@ def test_networks_are_trained_where_they_fit_and_the_front_can_be_compiled(
     compiled = dcgen("compile", tmp_path / "out" / "runs" / "0000", "--target", "cortex-m4", "-o", tmp_path / "c")
     assert compiled.returncode == 0, compiled.stderr
     assert (tmp_path / "c" / "model.dcb").stat().st_size == int(found[0]["bytes"])
-    assert explore(study, tmp_path / "out", None, silent, silent) == rows and trained == ["0000"]
+    again = dcgen("explore", tmp_path / "tiny.toml", "-o", tmp_path / "out", "--json")
+    assert again.returncode == 0, again.stderr
+    told = json.loads(again.stdout)["networks"]
+    assert [(n["number"], n["status"], n["on_front"]) for n in told] == [
+        (0, "trained", True),
+        (1, "infeasible", False),
+    ]
+    assert told[0]["figures"]["bytes"] == int(found[0]["bytes"]), "nothing was trained again"
 
 
 def test_folders_and_data_of_no_use_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from dcgen.errors import NumericError, PictureError
 from dcgen.explore import trial
 from dcgen.explore.dominance import Rival
-from dcgen.explore.trial import Outcome, Tester
+from dcgen.explore.trial import Outcome, Trials
 from tests.explore.made import tiny_study
 
 
@@ -26,7 +26,7 @@ POINT = {"size": 8, "fires": 1, "pool_after": [1], "incr_e": 0, "conv1_channels"
 
 def tried(folder: Path, point: dict[str, Any], rivals: Iterable[Rival] = (), **changes: str) -> Outcome:
     study = tiny_study(folder, **changes)
-    found = Tester(study, folder / "runs", lambda: rivals, silent, silent).try_(0, point)
+    found = Trials(study, folder / "runs", lambda: rivals, silent, silent).run(0, point)
     assert Outcome.from_json(found.to_json()) == found
     return found
 
@@ -79,7 +79,7 @@ def test_data_without_classes_end_the_study(tmp_path: Path) -> None:
     study = tiny_study(tmp_path)
     np.save(tmp_path / "bare.npy", np.zeros((4, 8, 8), np.uint8))
     with pytest.raises(PictureError, match=r"bare\.npy: says no classes of its samples"):
-        Tester(replace(study, data=tmp_path / "bare.npy"), tmp_path, lambda: (), silent, silent)
+        Trials(replace(study, data=tmp_path / "bare.npy"), tmp_path, lambda: (), silent, silent)
 
 
 @pytest.mark.slow
