@@ -9,7 +9,8 @@ import numpy as np
 from dcgen import pictures as host
 from dcgen.errors import ConfigError
 from dcgen.importers import ImportedModel, load
-from dcgen.inputs.samples import ArrayFile, InputForm, Samples, check_classes, choose_form, warn_of_training
+from dcgen.inputs.forms import check_classes, choose_form, warn_of_training
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples
 from dcgen.inputs.tensor import calibrated
 from dcgen.ir.graph import Graph
 from dcgen.ir.verify import of_one_input
@@ -28,7 +29,7 @@ def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, Input
     not suit the model.
     """
     chosen = source.preprocess
-    default = chosen.size if chosen else None
+    default = chosen.size if isinstance(chosen, host.Preprocess) else None
     model = load(
         source.model, weights=source.weights, input_size=source.size, default_size=default, trust=source.trust
     )

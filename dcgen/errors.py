@@ -52,6 +52,10 @@ class ConfigError(DcgenError):
     """A recipe, setting or command-line value that is unknown or out of its range."""
 
 
+class GoalError(DcgenError):
+    """A training that has ended with a network which does not keep to its goal."""
+
+
 class NumericError(DcgenError):
     """A network that integers cannot stand for: its values are not finite, or its sums could overflow."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -41,20 +41,6 @@ class Change:
 
 
 @dataclass(frozen=True)
-class OutputError:
-    """The error of one output, where a softmax or argmax behind it was left to the host, of what is in front.
-
-    shape : of the output for one picture
-    relative_error : for each element, the root mean square of the difference from the float network over that
-        element's standard deviation across pictures; the largest of these
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    relative_error: float
-
-
-@dataclass(frozen=True)
 class Agreement:
     """Figures of scores whose order counts, with 95 % intervals (see ``intervals``).
 
@@ -72,27 +58,56 @@ class Agreement:
     compressed: Accuracy | None = None
     top1_change: Change | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """The figures that are known, under stable keys."""
+        known = {key.rstrip("_"): value for key, value in asdict(self).items() if value is not None}
+        if "top1_change" in known:
+            known["top1_change"]["mcnemar_p"] = known["top1_change"].pop("p")
+        return known
+
+
+@dataclass(frozen=True)
+class OutputFigures:
+    """Figures of one output, where a softmax or argmax behind it was left to the host, of what is in front.
+
+    shape : of the output for one picture
+    relative_error : for each element, the root mean square of the difference from the float network over that
+        element's standard deviation across pictures; the largest of these
+    classes : None where the output is values
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    relative_error: float
+    classes: Agreement | None = None
+
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Figures over n pictures.
-
-    classes : None where the outputs are values
-    """
+    """Figures over n pictures."""
 
     n: int
-    outputs: tuple[OutputError, ...]
-    classes: Agreement | None
+    outputs: tuple[OutputFigures, ...]
+
+    @property
+    def classes(self) -> Agreement | None:
+        """The figures of the only output, None where it is values or there are several."""
+        return self.outputs[0].classes if len(self.outputs) == 1 else None
 
     def to_json(self) -> dict[str, Any]:
-        """The figures that are known, under stable keys."""
-        known: dict[str, Any] = {"n": self.n}
-        if self.classes is not None:
-            figures = asdict(self.classes).items()
-            known |= {key.rstrip("_"): value for key, value in figures if value is not None}
-        if "top1_change" in known:
-            known["top1_change"]["mcnemar_p"] = known["top1_change"].pop("p")
-        known["outputs"] = [{**asdict(o), "shape": list(o.shape)} for o in self.outputs]
+        """The figures that are known, under stable keys: those of the classes of the only output stand alone, of
+        several each output has its own."""
+        known: dict[str, Any] = {"n": self.n, **(self.classes.to_json() if self.classes else {})}
+        known["outputs"] = [
+            {
+                "name": o.name,
+                "shape": list(o.shape),
+                "kind": "values" if o.classes is None else "classes",
+                "relative_error": o.relative_error,
+                **(o.classes.to_json() if o.classes and len(self.outputs) > 1 else {}),
+            }
+            for o in self.outputs
+        ]
         return known
 
 
@@ -107,7 +122,7 @@ def fidelity(
     score_scale: float | NDArray[np.float64],
     labels: NDArray[np.int64] | None = None,
     *,
-    kind: OutputKind = "classes",
+    kinds: Sequence[OutputKind] = ("classes",),
     outputs: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Fidelity:
     """Compare the float network's outputs with a compressed network's, on the same N >= 1 pictures.
@@ -115,18 +130,22 @@ def fidelity(
     reference : float32 [N, S], the outputs one behind the other
     scores : integers or real numbers [N, S]
     score_scale : real value of one unit of a score, or of each score, float64 [S]
-    labels : int64 [N], class of each picture, or None if accuracies are not asked for
-    kind : whether outputs are classes or values
+    labels : int64 [N], class of each picture in the outputs that are classes, or None if accuracies are not asked
+        for
+    kinds : of each output, whether it is classes or values
     outputs : by name, the shape of each for one picture; None for one output (S,)
     """
     given = (scores * score_scale).astype(np.float32)
     errors, start, found = relative_errors(reference, given), 0, []
-    for name, shape in (outputs or {"scores": reference.shape[1:]}).items():
-        end = start + prod(shape)
-        found.append(OutputError(name, shape, float(errors[start:end].max())))
-        start = end
-    classes = agreement(reference, scores, given, labels) if kind == "classes" else None
-    return Fidelity(len(reference), tuple(found), classes)
+    named = (outputs or {"scores": reference.shape[1:]}).items()
+    for (name, shape), kind in zip(named, kinds, strict=True):
+        own = slice(start, start + prod(shape))
+        classes = None
+        if kind == "classes":
+            classes = agreement(reference[:, own], scores[:, own], given[:, own], labels)
+        found.append(OutputFigures(name, shape, float(errors[own].max()), classes))
+        start = own.stop
+    return Fidelity(len(reference), tuple(found))
 
 
 def agreement(

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dcgen.compress.recipes import Keep, Recipe
+from dcgen.compress.shrink import shrunk
 from dcgen.encode.blob import Blob, encode
 from dcgen.encode.coding import CodingSettings
 from dcgen.ir.graph import F32, F64, Graph
@@ -43,8 +44,9 @@ def as_integers(
 
 
 def coded_size(candidate: Graph, pictures: F32, camera_mean: F64) -> int:
-    """Bytes of the blob of a graph whose every convolution has levels; arguments as ``as_integers`` has them."""
-    return len(as_integers(candidate, pictures, camera_mean, Keep(), lambda *_: None, {})[3].data)
+    """Bytes of the blob of a graph whose every convolution has levels, without the channels that make no
+    difference; arguments as ``as_integers`` has them."""
+    return len(as_integers(shrunk(candidate), pictures, camera_mean, Keep(), lambda *_: None, {})[3].data)
 
 
 def observe(graph: Graph, pictures: F32, recipe: Recipe, progress: Progress) -> dict[str, Range]:

@@ -32,7 +32,7 @@ class Output:
 
     preprocess : how pictures or values become the bytes that the network takes
     qgraph : the integer network, read from the blob; its names are from the manifest
-    kind : what the outputs are; those of versions that did not say are classes
+    kinds : what each output is; those of versions that did not say are classes
     units : real values of the integer network's outputs of 1: float64 [S]; None where all are 1
     calibrated_on : for each purpose (``measured``, ``held_out``) the digests of its calibration pictures; empty if
         the manifest was written by a version that did not list them
@@ -42,7 +42,7 @@ class Output:
     manifest: dict[str, Any]
     preprocess: InputForm
     qgraph: QGraph
-    kind: OutputKind
+    kinds: tuple[OutputKind, ...]
     units: F64 | None
     calibrated_on: dict[str, frozenset[str]]
 
@@ -88,11 +88,15 @@ def open_output(path: Path) -> Output:
             preprocess = TensorInput.from_json(manifest["input"], qgraph.input.shape)
         else:
             preprocess = Preprocess.from_json(manifest["preprocess"])
-        stated = manifest.get("outputs", [{}])[0]
-        kind: OutputKind = "values" if stated.get("kind") == "values" else "classes"
-        units = None if stated.get("units") is None else np.array(stated["units"], np.float64)
+        stated = manifest.get("outputs", [{}])
+        kinds = tuple[OutputKind, ...](
+            "values" if output.get("kind") == "values" else "classes" for output in stated
+        )
+        if len(kinds) != len(qgraph.score_nodes):
+            raise ValueError(f"it states {len(kinds)} outputs, the blob has {len(qgraph.score_nodes)}")
+        units = None if stated[0].get("units") is None else np.array(stated[0]["units"], np.float64)
         if units is not None and not (units.shape == (qgraph.n_scores,) and (units > 0).all()):
-            raise ValueError(f"its outputs have units {stated['units']}")
+            raise ValueError(f"its outputs have units {stated[0]['units']}")
         calibration = manifest["calibration"]
         listed = "measured_pictures" in calibration
         calibrated_on = {p: frozenset(calibration[f"{p}_pictures"]) for p in PURPOSES if listed}
@@ -105,4 +109,4 @@ def open_output(path: Path) -> Output:
     if (channels := qgraph.input.shape[0]) != preprocess.channels:
         problem = f"is damaged: pictures have {preprocess.channels} channels, the network takes {channels}"
         raise OutputError(path / MARKER, problem, "compile it again")
-    return Output(path, manifest, preprocess, qgraph, kind, units, calibrated_on)
+    return Output(path, manifest, preprocess, qgraph, kinds, units, calibrated_on)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from math import prod
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from dcgen.ahead import one_blas_thread
 from dcgen.calibration import draw, import_model
-from dcgen.compress.evidence import Evidence, trial_of
+from dcgen.compress.evidence import Evidence, Judged, judged_by_output, trial_of
 from dcgen.compress.fold import canonical
 from dcgen.compress.honest import check_answers, doubts
 from dcgen.compress.point import read_point
 from dcgen.compress.readout import in_units
 from dcgen.compress.recipes import Recipe, SecondOrder
+from dcgen.compress.shrink import shrunk
 from dcgen.compress.uniform import levels_of
 from dcgen.emit.fileset import below, merged
 from dcgen.emit.firmware import emit_firmware
@@ -123,13 +124,13 @@ class Bench:
         progress("importing", 1, 1)
         self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
         self.job, self._progress, self._warn = job, progress, warn
-        self.kind = output_kind(job.outputs, self._model.graph)
+        self.kinds = output_kinds(job.outputs, self._model.graph)
         check_training(job.recipe, self._model.graph)
         check_moves(self._model.graph.name, self._reference)
         self.graph, self.units = canonical(self._model.graph, self._preprocess), None
         if job.source.trained is not None:
             self.graph = read_point(job.source.trained, self.graph).applied(self.graph)
-        if self.kind == "values":
+        if not self._classifies:
             self.graph, self.units = in_units(self.graph, spreads(self._reference))
         pictures = self._calibration.measure, self._calibration.held_out
         measure, held_out = (self._preprocess.centred(x) for x in pictures)
@@ -143,13 +144,18 @@ class Bench:
             progress=progress,
             trial=lambda candidate: self.integers(candidate).trial,
             metric=self.metric,
-            classes=self._reference.shape[1] if self.kind == "classes" else 0,
+            classes=self._reference.shape[1] if self._classifies else 0,
             work=work,
             weighed=job.weigh,
             tell=self.said.__setitem__,
             checkpoint=job.checkpoint,
         )
         self._made: list[tuple[Graph, Integers]] = []
+
+    @property
+    def _classifies(self) -> bool:
+        """Whether the only output is classes. Several are weighed like values, and judged each by its kind."""
+        return self.kinds == ("classes",)
 
     @cached_property
     def _reference(self) -> F32:
@@ -166,20 +172,29 @@ class Bench:
     @cached_property
     def metric(self) -> Metric:
         """What differences of the outputs of ``graph`` are worth."""
+        return metric_of(self._wanted, "classes" if self._classifies else "values", self._sizes)
+
+    @property
+    def _sizes(self) -> list[int]:
+        """How many elements each output has."""
         model = self._model.graph
-        return metric_of(self._wanted, self.kind, [prod(model.shapes[o]) for o in model.outputs])
+        return [prod(model.shapes[o]) for o in model.outputs]
 
     def integers(self, candidate: Graph) -> Integers:
-        """Lower, encode and run a graph whose every convolution has levels; the same graph is run once."""
+        """Lower, encode and run a graph whose every convolution has levels, without the channels that make no
+        difference; the same graph is run once."""
         for known, result in self._made:
             if known is candidate:
                 return result
         calibration = self._calibration
-        compressed, ranges, qgraph, blob = self._encoded(candidate, RANGE_PICTURES)
+        compressed, ranges, qgraph, blob = self._encoded(shrunk(candidate), RANGE_PICTURES)
         step = counted(self._progress, "running the integer network", len(calibration.held_out))
         scores = execute(qgraph, calibration.held_out, progress=step)
-        labels = calibration.labels if self.kind == "classes" else None
+        labels = calibration.labels if self._classifies else None
         trial = trial_of(len(blob.data), self.metric, self._wanted, scores, qgraph.scales, labels)
+        if len(self.kinds) > 1:
+            outputs = [Judged(*o) for o in zip(self._model.graph.outputs, self.kinds, self._sizes, strict=True)]
+            trial = judged_by_output(trial, outputs, self._wanted, scores * qgraph.scales)
         self._made.append((candidate, Integers(compressed, ranges, qgraph, blob, scores, trial)))
         return self._made[-1][1]
 
@@ -197,8 +212,9 @@ class Bench:
         limits = self.job.limits
         if limits.ram is None and limits.budget.flash is None:
             return
-        zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in self.graph.convs()}
-        empty = self.graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
+        graph = shrunk(self.graph)
+        zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in graph.convs()}
+        empty = graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
         _, _, qgraph, blob = self._encoded(empty, 1)
         plan = firmware_plan_for(limits, self.job.target, qgraph, blob, {})
         needs = predict_needs(plan, qgraph, blob, self.job.target, {})
@@ -209,7 +225,7 @@ class Bench:
     def compiled(self, candidate: Graph) -> Compiled:
         """The graph with its plans for the target. Raises PlanError or BudgetError where it does not fit."""
         made = self.integers(candidate)
-        check_answers(made.qgraph.name, self._reference, made.scores, self.kind == "classes")
+        check_answers(made.qgraph.name, self._reference, made.scores, self._classifies)
         for doubt in doubts(self.graph, candidate, made.trial, self.job.recipe.goal()):
             self._warn(doubt)
         self._progress("planning", 0, 1)
@@ -227,13 +243,15 @@ class Bench:
             self._calibration.held_out,
             self._calibration.labels,
             self._progress,
-            kind=self.kind,
+            kinds=self.kinds,
             units=self.units,
             scores=made.scores,
             reference=self._reference,
         )
         inputs = self.job, self._model, self._preprocess, self._calibration
-        return Compiled(*inputs, made, held_out, plan, needs, engine, self.said, self.kind, self.units)
+        return Compiled(
+            *inputs, self.graph, made, held_out, plan, needs, engine, self.said, self.kinds, self.units
+        )
 
     def active(self, qgraph: QGraph) -> dict[str, NDArray[np.float64]]:
         """Non-zero bytes in each channel of each tensor: float64 [C], mean over some of the held-out pictures."""
@@ -264,18 +282,25 @@ def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | No
     return EngineCompiled(plan, prediction, pace(board, plan, qgraph, blob, prediction.total) if board else None)
 
 
-def output_kind(asked: OutputKind | None, model: Graph) -> OutputKind:
-    """What a network's outputs are: what a user says, else classes where one output has two scores or more, and
-    values where there is a single score or there are several outputs, each of which counts.
+def output_kinds(asked: Sequence[OutputKind] | None, model: Graph) -> tuple[OutputKind, ...]:
+    """What each of a network's outputs is.
 
-    Raises ConfigError where a single score or several outputs are said to be of classes.
+    asked : what a user says, one for all outputs or one for each. Else an output is classes where it has two
+        scores or more, and values where it has one, or planes of several pixels
+
+    Raises ConfigError where there are not as many outputs, or a single score is said to be of classes.
     """
-    outputs, count = len(model.outputs), model.n_scores
-    if asked == "classes" and outputs > 1:
-        raise ConfigError("outputs", f"classes are scores of one output, the network has {outputs}", "say values")
-    if asked == "classes" and count < 2:
-        raise ConfigError("outputs", "classes need two scores or more, the network has one", "say values")
-    return asked or ("classes" if outputs == 1 and count >= 2 else "values")
+    outputs, shapes = model.outputs, model.shapes
+    if asked is None:
+        return tuple("classes" if shapes[o][0] > 1 and shapes[o][1:] == (1, 1) else "values" for o in outputs)
+    if len(asked) not in (1, len(outputs)):
+        problem = f"says what {len(asked)} outputs are, the network has {len(outputs)}: {', '.join(outputs)}"
+        raise ConfigError("outputs", problem, "say classes or values once for all, or for each")
+    kinds = tuple(asked) if len(asked) > 1 else tuple(asked) * len(outputs)
+    for output, kind in zip(outputs, kinds, strict=True):
+        if kind == "classes" and prod(shapes[output]) < 2:
+            raise ConfigError("outputs", f"classes need two scores or more, {output} has one", "say values")
+    return kinds
 
 
 def check_training(recipe: Recipe, model: Graph) -> None:
@@ -308,15 +333,16 @@ def compare(
     labels: NDArray[np.int64] | None,
     progress: Progress,
     *,
-    kind: OutputKind = "classes",
+    kinds: Sequence[OutputKind] = ("classes",),
     units: F64 | None = None,
     scores: NDArray[np.int32] | None = None,
     reference: F32 | None = None,
 ) -> Fidelity:
     """The integer network against the float model before any pass, on input bytes uint8 [N, H, W, C].
 
-    labels : int64 [N], the samples' classes, or None where accuracy is not asked for
-    kind : what the outputs are
+    labels : int64 [N], the samples' classes in the only output that is classes; None where accuracy is not asked
+        for
+    kinds : what each output is
     units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
     scores : int32 [N, S], the integer network's scores; None to compute them with the golden model
     reference : float32 [N, S], the float model's outputs; None to compute them
@@ -331,8 +357,8 @@ def compare(
         scores = execute(qgraph, samples, progress=step)
     outputs = {o: s if (s := model.shapes[o])[1:] != (1, 1) else s[:1] for o in model.outputs}
     reference = reference if units is None else (reference / units).astype(np.float32)
-    labels = labels if kind == "classes" else None
-    return fidelity(reference, scores, qgraph.scales, labels, kind=kind, outputs=outputs)
+    labels = labels if kinds.count("classes") == 1 else None
+    return fidelity(reference, scores, qgraph.scales, labels, kinds=kinds, outputs=outputs)
 
 
 def output_files(compiled: Compiled, data: Mapping[str, Any]) -> FileSet:

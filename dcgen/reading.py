@@ -28,7 +28,8 @@ from dcgen.limits import LIMITS
 Error = Callable[..., DcgenError]
 """A class of ``dcgen.errors``, to be called with a thing and a problem."""
 
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How members of an archive may be compressed."""
 NPY_HEADERS: dict[tuple[int, int], Callable[..., tuple[Any, ...]]] = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
@@ -107,7 +108,7 @@ def read_archive(path: Path, error: Error, problem: str, hint: str = "") -> dict
                     raise refused(f"{entry.filename} is there twice")
                 if entry.flag_bits & 1:
                     raise refused(f"{entry.filename} is encrypted")
-                if entry.compress_type not in _METHODS:
+                if entry.compress_type not in METHODS:
                     raise refused(f"{entry.filename} is compressed by method {entry.compress_type}")
                 files[entry.filename] = archive.read(entry)
             return files

@@ -18,7 +18,6 @@ from dcgen.importers.model import ImportedModel
 from dcgen.inputs.samples import InputForm
 from dcgen.ir.graph import Graph
 from dcgen.metric import OutputKind
-from dcgen.pictures import Preprocess
 from dcgen.plan.engine.cycles import Prediction
 from dcgen.plan.engine.pace import Pace
 from dcgen.plan.engine.plan import EnginePlan
@@ -35,7 +34,7 @@ class Source:
 
     model : path of a model file, or name in the catalogue
     weights : file of weights for a named model; None for a model file, or for the weights that ship with the name
-    preprocess : None for the preprocessing that the model states itself
+    preprocess : how samples become its input; None for what the model states itself
     size : input height and width in pixels, or None for the preset's or the model's own
     name : what firmware and report call the model, or None for the name that its file gives it
     trust : whether the model file may run code while it is loaded
@@ -45,7 +44,7 @@ class Source:
 
     model: str
     weights: Path | None = None
-    preprocess: Preprocess | None = None
+    preprocess: InputForm | None = None
     size: int | None = None
     name: str | None = None
     trust: bool = False
@@ -97,7 +96,8 @@ class Job:
     recipe : how the network is compressed
     point : file of a point that ``frontier`` wrote; its levels are taken instead of those the recipe would find
     checkpoint : folder in which a training keeps its state; None to keep it in memory only
-    outputs : whether the outputs are the scores of classes or values; None for what the model and labels suggest
+    outputs : whether the outputs are the scores of classes or values, once for all or for each; None for what
+        their shapes suggest
     target : the machine that the network is compiled for
     weigh : whether work on the target counts beside the bytes of the file when levels are chosen
     """
@@ -107,7 +107,7 @@ class Job:
     recipe: Recipe
     point: Path | None = None
     checkpoint: Path | None = None
-    outputs: OutputKind | None = None
+    outputs: tuple[OutputKind, ...] | None = None
     target: Target | EngineTarget
     weigh: bool = False
     limits: Limits = Limits()
@@ -135,7 +135,8 @@ class Calibration:
 class Integers:
     """A compressed network as integers, and what it is worth.
 
-    compressed : canonical float graph, every convolution with its levels
+    compressed : canonical float graph, every convolution with its levels, and without channels that make no
+        difference
     ranges : activation range of each node of ``compressed`` whose values a machine stores
     scores : int32 [N, S], of the held-out samples
     trial : the figures on the held-out samples that goals are about
@@ -167,12 +168,13 @@ class EngineCompiled:
 class Compiled:
     """All that a compilation knows; manifest and report say nothing that is not from here.
 
+    graph : the float network in canonical form, with all its channels
     held_out : fidelity of the integer network to the float model on the held-out samples
     plan : of the firmware, which is emitted for every target
     needs : what the firmware takes of the target; None where that cannot be predicted
     engine : None where the target is no engine
     said : what the recipe's passes reported, by key of the manifest
-    kind : what the outputs are
+    kinds : what each output is
     units : float64 [S], real values of the integer network's outputs of 1; None where all are 1
     """
 
@@ -180,20 +182,20 @@ class Compiled:
     model: ImportedModel
     preprocess: InputForm
     calibration: Calibration
+    graph: Graph
     integers: Integers
     held_out: Fidelity
     plan: FirmwarePlan
     needs: Needs | None
     engine: EngineCompiled | None
     said: Mapping[str, Mapping[str, Any]]
-    kind: OutputKind
+    kinds: tuple[OutputKind, ...]
     units: NDArray[np.float64] | None
 
     @property
     def scales(self) -> list[float] | None:
-        """Real value of a unit of each score where outputs are values; None where they are classes, whose scores
-        have one scale."""
-        if self.kind == "classes":
+        """Real value of a unit of each score; None where the only output is classes, whose scores share one."""
+        if self.kinds == ("classes",):
             return None
         graph = self.integers.qgraph
         units = np.ones(graph.n_scores) if self.units is None else self.units

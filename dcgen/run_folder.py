@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from dcgen.errors import ConfigError, ModelError
+from dcgen.inputs.samples import InputForm
+from dcgen.inputs.tensor import TensorInput
 from dcgen.pictures import Preprocess
 from dcgen.reading import damage, read_json
 from dcgen.result import Source
 
 RUN, FLOAT, TRAINED = "run.json", "float.onnx", "trained.npz"
-CALIBRATION, CHECKPOINT, CURVES = "calibration.npz", "checkpoint.pt", "curves.csv"
+CALIBRATION, CHECKPOINT = "calibration.npz", "checkpoint.pt"
+CURVES, DRAWING = "curves.csv", "curves.png"
 
 
 @dataclass(frozen=True)
@@ -46,8 +49,8 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The architecture's name."""
-        return str(self.data["job"]["model"])
+        """The network's name."""
+        return str(self.data["name"])
 
     @property
     def shared(self) -> bool:
@@ -67,6 +70,10 @@ class Run:
         return Source(model=model, preprocess=self.preprocess, name=name, trained=trained)
 
     @property
-    def preprocess(self) -> Preprocess:
-        """How camera bytes become the network's input."""
-        return Preprocess.from_json(self.data["preprocess"])
+    def preprocess(self) -> InputForm:
+        """How samples become the network's input."""
+        data = self.data["preprocess"]
+        if "shape" not in data:
+            return Preprocess.from_json(data)
+        channels, high, wide = data["shape"]
+        return TensorInput.from_json(data, (channels, high, wide))

@@ -1,9 +1,9 @@
 """From labelled samples to a trained network: the stages of a training in order, and what its folder keeps.
 
-The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``,
-and, once the training has ended, what ``dcgen compile`` takes: ``float.onnx``, the network at the end of its dense
-stages, ``trained.npz``, its weights and levels after all stages, and ``calibration.npz``, samples that gradients
-were never computed on.
+The folder holds ``checkpoint.pt``, from which an interrupted training goes on to the same bytes, ``curves.csv``
+and ``curves.png``, a drawing of it, and, once the training has ended, what ``dcgen compile`` takes:
+``float.onnx``, the network at the end of its dense stages, ``trained.npz``, its weights and levels after all
+stages, and ``calibration.npz``, samples that gradients were never computed on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import csv
 import hashlib
 import io
 import json
-import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
@@ -22,32 +22,37 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
 from dcgen import __version__
 from dcgen.compress.fold import canonical
 from dcgen.compress.point import Point, point_bytes
-from dcgen.errors import OutputError
+from dcgen.curves import curves_png
+from dcgen.extras import Device
 from dcgen.importers.onnx_import import load_onnx
 from dcgen.importers.torch_import import import_module
-from dcgen.inputs.samples import Samples, open_samples
+from dcgen.inputs.samples import InputForm
 from dcgen.integers import coded_size
 from dcgen.ir.graph import Graph, Weight
 from dcgen.ir.to_onnx import to_onnx
 from dcgen.methods.method import Method, weight_levels
-from dcgen.models.spec import SqueezeNetSpec
-from dcgen.models.torch_squeezenet import SqueezeNet
-from dcgen.models.trainable import find_trainable
 from dcgen.pictures import Preprocess
 from dcgen.progress import Progress, Warn
-from dcgen.run_folder import CALIBRATION, CHECKPOINT, CURVES, FLOAT, RUN, TRAINED, Run
-from dcgen.train.data import Dataset, read_dataset
+from dcgen.run_folder import CALIBRATION, CURVES, DRAWING, FLOAT, RUN, TRAINED, Run
+from dcgen.start import Beginning, Start, begin
+from dcgen.train.augmenting import suited
+from dcgen.train.goal import ANY_DROP, EPSILON, Goal, Reached
 from dcgen.train.loop import Epoch, StageTrainer, coded_bits, measured
 from dcgen.train.network import GraphNetwork
+from dcgen.train.price import AccuracyPrice, Price, SizePrice
 from dcgen.train.stage import Schedule
+from dcgen.training_folder import TrainingFolder
 
 CALIBRATION_SAMPLES = 1_000
 """Most held-out samples that a run keeps for calibration."""
+METHOD_SAMPLES = 256
+"""Samples, of those that are trained on, on which methods look at activations."""
+DRAWN_EVERY = 60.0
+"""Seconds after which the curves are drawn anew while the training goes on: drawing takes a second."""
 RANGE_SAMPLES = 64
 """Held-out samples from which activation ranges are taken where the file's size is counted during training."""
 
@@ -64,53 +69,24 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainJob:
-    """What a user asks to be trained.
+class TrainJob(Beginning):
+    """What a user asks to be trained, beside what it begins with.
 
-    model : name of an architecture, or what the network of ``spec`` is called
-    data : folder of class folders, or file of arrays
-    stages : in order; the first ones, of method ``dense``, make the float network that others are compared with
-    size : height and width of the pictures; None for the architecture's
-    form : preprocessing; None for the samples' own mean and deviation
-    seed : of every random draw
-    spec : the SqueezeNet that is trained, for pictures of its ``size``; channels and classes are the data's. None
-        for the architecture called ``model``
-    split : seed by which samples are held out, where several seeds are to be compared; None for ``seed``
+    stages : in order. The first ones, of method ``dense``, make the float network that others are compared with,
+        unless a model file holds it.
+    device : where it is trained; results differ in their last bits from those of another one
     """
 
-    model: str
-    data: Path
     stages: tuple[Stage, ...]
-    size: int | None = None
-    form: Preprocess | None = None
-    seed: int = 0
-    spec: SqueezeNetSpec | None = None
-    split: int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        form = None if self.form is None else self.form.to_json()
-        own = {"model": self.model, "size": self.size, "form": form, "seed": self.seed}
-        if self.spec is not None:
-            own |= {"spec": asdict(self.spec)}
-        if self.split is not None:
-            own |= {"split": self.split}
-        return {**own, "stages": [s.to_json() for s in self.stages]}
-
-    def dataset(self, samples: Samples, warn: Warn) -> Dataset:
-        """The job's ``samples``, split, at the size of its network."""
-        size, seed = self.picture_size, self.seed if self.split is None else self.split
-        return read_dataset(samples, self.form, (size, size), seed, warn)
+    device: Device = "cpu"
 
     @property
-    def picture_size(self) -> int:
-        """Height and width of the pictures that the network takes."""
-        return self.spec.size if self.spec is not None else self.size or find_trainable(self.model).size
+    def goal(self) -> Goal:
+        """The limits of the last stage, by which the best of its epochs is chosen."""
+        return self.stages[-1].schedule.goal
 
-    def network(self, channels: int, classes: int) -> nn.Module:
-        """The network with random weights."""
-        if self.spec is None:
-            return find_trainable(self.model).build(channels, self.picture_size, classes)
-        return SqueezeNet(replace(self.spec, channels=channels, classes=classes))
+    def to_json(self) -> dict[str, Any]:
+        return {**super().to_json(), "stages": [s.to_json() for s in self.stages], "device": self.device}
 
 
 Watch = Callable[[Sequence[Epoch]], None]
@@ -121,112 +97,73 @@ def unwatched(epochs: Sequence[Epoch]) -> None:
     """A ``Watch`` that lets every training go on."""
 
 
-def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, watch: Watch = unwatched) -> dict[str, Any]:
+def train(
+    job: TrainJob,
+    out: Path,
+    progress: Progress,
+    warn: Warn,
+    begun: Path | None = None,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
     """Train ``job``, or go on with it where ``out`` holds a part of it, and return what ``run.json`` says.
+
+    begun : folder of a training that has ended and differs from ``job`` only in that it ends some stages earlier:
+        where nothing is in ``out``, these stages are taken from there
 
     Raises a DcgenError, or what ``watch`` raises; what was trained until then is kept in ``out``.
     """
-    data = job.dataset(open_samples(job.data, warn, training=True), warn)
-    folder = _Folder(out, _key(job, data))
+    torch.manual_seed(job.seed)
+    start = begin(job, warn)
+    stages = tuple(replace(s, schedule=suited(s.schedule, start.data.form)) for s in job.stages)
+    job = replace(job, stages=stages)
+    folder = TrainingFolder(out, _key(job, start))
     if (done := folder.finished()) is not None:
         return done
-    torch.manual_seed(job.seed)
-    module = job.network(data.form.channels, data.classes)
-    return _Training(job, data, folder, progress, watch).run(module, job.picture_size)
+    if begun is not None and not folder.state():
+        earlier = replace(job, stages=job.stages[: len(Run.read(begun).data["job"]["stages"])])
+        state = TrainingFolder(begun, _key(earlier, start)).state()
+        folder.save(**{**state, "best": None, "finished": False})
+    return _Training(job, start, folder, progress, watch).run()
 
 
-def _key(job: TrainJob, data: Dataset) -> str:
+def _key(job: TrainJob, start: Start) -> str:
     """Hash of all that a training's result depends on, but the machine."""
-    text = json.dumps([__version__, torch.__version__, job.to_json(), data.to_json()], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-class _Folder:
-    """The folder of a run, written file by file, each as a whole."""
-
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key
-        if path.exists() and not path.is_dir():
-            raise OutputError(path, "exists and is not a folder", "name another folder")
-        if path.is_dir() and any(path.iterdir()) and not (path / CHECKPOINT).exists():
-            raise OutputError(path, "exists, is not empty and holds no training", "name another folder")
-        self._kept = self._read()
-
-    def _read(self) -> dict[str, Any]:
-        if not (self.path / CHECKPOINT).exists():
-            return {}
-        try:
-            state: dict[str, Any] = torch.load(self.path / CHECKPOINT, map_location="cpu", weights_only=True)
-            if state["key"] != self.key:
-                problem = "holds a training of other data or settings"
-                raise OutputError(self.path, problem, "name another folder")
-        except OutputError:
-            raise
-        except Exception as e:  # torch documents none of the exceptions that a damaged file raises
-            raise OutputError(self.path / CHECKPOINT, f"is damaged ({type(e).__name__})", "remove it") from None
-        return state
-
-    def finished(self) -> dict[str, Any] | None:
-        """What ``run.json`` says of a training that has ended."""
-        return Run.read(self.path).data if self._kept.get("finished") else None
-
-    def state(self) -> dict[str, Any]:
-        """What the last checkpoint kept; empty before the first."""
-        return self._kept
-
-    def write(self, name: str, data: bytes) -> None:
-        """Replace a file."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            new = self.path / f"{name}.new"
-            new.write_bytes(data)
-            os.replace(new, self.path / name)
-        except OSError as e:
-            raise OutputError(self.path / name, f"cannot be written: {e.strerror or e}") from e
-
-    def save(self, **state: Any) -> None:
-        """Write the checkpoint."""
-        self._kept = {"key": self.key, **state}
-        buffer = io.BytesIO()
-        torch.save(self._kept, buffer)
-        self.write(CHECKPOINT, buffer.getvalue())
+    facts = [__version__, torch.__version__, job.to_json(), start.data.to_json(), dict(start.files)]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 class _Training:
     """The stages of one job."""
 
-    def __init__(self, job: TrainJob, data: Dataset, folder: _Folder, progress: Progress, watch: Watch) -> None:
-        self._job, self._data, self._folder, self._progress, self._watch = job, data, folder, progress, watch
+    def __init__(
+        self, job: TrainJob, start: Start, folder: TrainingFolder, progress: Progress, watch: Watch
+    ) -> None:
+        self._job, self._start, self._folder, self._progress, self._watch = job, start, folder, progress, watch
+        self._data = start.data
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
+        self._float_top1, self._drawn = 0.0, time.monotonic()
 
-    def run(self, module: nn.Module, size: int) -> dict[str, Any]:
-        stages = self._job.stages
-        dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
-        for number in range(dense):
-            self._stage(number, module, self._data.form.normalise, None)
-        shape = (self._data.form.channels, size, size)
-        model = to_onnx(import_module(module, shape, self._job.model).graph).SerializeToString()
-        self._folder.write(FLOAT, model)
-        graph = canonical(load_onnx(self._folder.path / FLOAT, None, None).graph, self._data.form)
-        teacher = GraphNetwork(graph)
-        floats = measured(teacher, self._data.held_out, self._data.form.centred)
-        network = GraphNetwork(graph)
-        point, kept = _point(network), floats
+    def run(self) -> dict[str, Any]:
+        stages, form, device, dense = self._job.stages, self._data.form, self._job.device, 0
+        model = self._start.network
+        if isinstance(model, nn.Module):
+            dense = next((i for i, s in enumerate(stages) if s.method.name != "dense"), len(stages))
+            model.to(device)
+            for number in range(dense):
+                self._stage(number, model, form.normalise, None)
+            model = import_module(model.cpu(), (form.channels, *self._data.size), self._start.name).graph
+        self._folder.write(FLOAT, to_onnx(model).SerializeToString())
+        graph = canonical(load_onnx(self._folder.path / FLOAT, None, None).graph, form)
+        network = teacher = GraphNetwork(graph).to(device)
+        floats = measured(teacher, self._data.held_out, form.centred)
+        self._float_top1 = floats[0]
+        samples = form.centred(self._data.train.data[:METHOD_SAMPLES])
         for number in range(dense, len(stages)):
-            point, kept = self._compressed(number, network, teacher)
-            network = GraphNetwork(point.applied(graph))
-        return self._finish(graph, point, floats, kept)
-
-    def _compressed(
-        self, number: int, network: GraphNetwork, teacher: nn.Module
-    ) -> tuple[Point, tuple[float, float]]:
-        """Train a stage behind the dense ones; the network of its last epoch, its accuracy and loss, held out."""
-        method = self._job.stages[number].method
-        for _, layer in network.named():
-            if (made := method.parametrization(layer.weight.detach())) is not None:
-                parametrize.register_parametrization(layer, "weight", made)
-        self._stage(number, network, self._data.form.centred, teacher)
-        return _point(network), measured(network, self._data.held_out, self._data.form.centred)
+            network = GraphNetwork(_point(network).applied(graph))
+            network.parametrize(stages[number].method, samples)
+            network.to(device)
+            self._stage(number, network, form.centred, teacher)
+        return self._finish(graph, network, floats)
 
     def _stage(
         self,
@@ -235,31 +172,82 @@ class _Training:
         inputs: Callable[[np.ndarray], np.ndarray],
         teacher: nn.Module | None,
     ) -> None:
-        """Train ``network`` by stage ``number``, from where the checkpoint stands."""
+        """Train ``network`` by stage ``number``, from where the checkpoint stands. After the last stage it is that
+        of the best epoch, after others that of the last."""
         stage, state = self._job.stages[number], self._folder.state()
-        trainer = StageTrainer(network, self._data, stage.schedule, number, self._job.seed, inputs, teacher)
-        first = 0
+        schedule, price = stage.schedule, self._price(stage.schedule)
+        trainer = StageTrainer(network, self._data, schedule, number, self._job.seed, inputs, teacher, price)
+        if state.get("stage", -1) >= number:
+            network.load_state_dict(state["networks"][number])
         if state.get("stage", -1) > number:
-            network.load_state_dict(state["networks"][number])
             return
+        first, best = 0, None
         if state.get("stage") == number:
-            network.load_state_dict(state["networks"][number])
             trainer.restore(state["trainer"])
-            first = state["epoch"] + 1
-        limit = stage.schedule.max_bytes
-        for epoch in range(first, stage.schedule.epochs):
-            if limit and isinstance(network, GraphNetwork):
-                trainer.aim(limit - self._overhead(network))
-            self._curves.append(trainer.epoch(epoch, partial(self._report, number, epoch * trainer.steps)))
-            self._folder.write(CURVES, _csv(self._curves))
-            self._folder.save(
-                stage=number,
-                epoch=epoch,
-                networks={**state.get("networks", {}), number: network.state_dict()},
-                trainer=trainer.state(),
-                curves=[asdict(row) for row in self._curves],
-            )
+            first, best = state["epoch"] + 1, state["best"]
+        for epoch in range(first, schedule.epochs):
+            if schedule.max_bytes and isinstance(network, GraphNetwork):
+                trainer.aim(schedule.max_bytes - self._overhead(network))
+            row = trainer.epoch(epoch, partial(self._report, number, epoch * trainer.steps))
+            self._curves.append(row)
+            last = number == len(self._job.stages) - 1
+            if last and stage.method.arrived((epoch + 1) / schedule.epochs):
+                best = self._better(best, network, row)
+            self._save(trainer, epoch, best)
             self._watch(self._curves)
+        if not schedule.epochs:
+            trainer.advance(1.0)
+            self._save(trainer, -1, None)
+        if best is not None:
+            network.load_state_dict(best["network"])
+
+    def _price(self, schedule: Schedule) -> Price | None:
+        """What leads to the limits of a schedule."""
+        if schedule.max_bytes:
+            return SizePrice(goal=schedule.max_bytes, squeeze=schedule.squeeze)
+        if schedule.max_top1_drop < ANY_DROP:
+            return AccuracyPrice(least=self._float_top1 - schedule.max_top1_drop / 100 - EPSILON)
+        return None
+
+    def _better(self, best: dict[str, Any] | None, network: nn.Module, row: Epoch) -> dict[str, Any]:
+        """The better one of the network of ``row``'s epoch and of the ``best`` before."""
+        goal = self._job.goal
+        encoded = bool(goal.max_bytes) or goal.max_top1_drop < ANY_DROP
+        order = goal.order(self._reached(network, (row.accuracy, row.held_out_loss), encoded), self._float_top1)
+        if best is not None and tuple(best["order"]) <= order:
+            return best
+        state = {name: value.clone() for name, value in network.state_dict().items()}
+        return {"epoch": row.epoch, "order": order, "network": state}
+
+    def _reached(self, network: nn.Module, found: tuple[float, float], encoded: bool) -> Reached:
+        """What a network has come to, whose accuracy and loss are ``found``; its file's size where it is to be
+        ``encoded`` and its weights have levels."""
+        if not isinstance(network, GraphNetwork):
+            return Reached(*found, density=1.0, bytes=None)
+        point = _point(network)
+        size = self._bytes(point.applied(network.graph)) if encoded and _shared(point) else None
+        return Reached(*found, density=point.density, bytes=size)
+
+    def _save(self, trainer: StageTrainer, epoch: int, best: dict[str, Any] | None) -> None:
+        """Write the checkpoint of an epoch."""
+        networks = {**self._folder.state().get("networks", {}), trainer.number: trainer.network.state_dict()}
+        self._folder.save(
+            stage=trainer.number,
+            epoch=epoch,
+            best=best,
+            networks=networks,
+            trainer=trainer.state(),
+            curves=[asdict(row) for row in self._curves],
+        )
+        self._folder.write(CURVES, _csv(self._curves))
+        if time.monotonic() - self._drawn > DRAWN_EVERY:
+            self._draw()
+
+    def _draw(self) -> None:
+        """Draw the curves so far."""
+        self._drawn = time.monotonic()
+        if (drawing := curves_png(self._curves)) is not None:
+            self._folder.write(DRAWING, drawing)
 
     def _report(self, number: int, before: int, step: int, steps: int) -> None:
         """Say how far stage ``number`` is: ``step`` of an epoch's ``steps``, and ``before`` in earlier ones."""
@@ -272,7 +260,7 @@ class _Training:
         with torch.no_grad():
             bits = coded_bits(network)
         point = _point(network)
-        if bits is None or any(w.levels is None for w in point.weights.values()):
+        if bits is None or not _shared(point):
             return 0.0
         return self._bytes(point.applied(network.graph)) - float(bits) / 8
 
@@ -280,43 +268,63 @@ class _Training:
         form, samples = self._data.form, self._data.held_out.data[:RANGE_SAMPLES]
         return coded_size(graph, form.centred(samples), form.camera_mean)
 
-    def _finish(
-        self, graph: Graph, point: Point, floats: tuple[float, float], kept: tuple[float, float]
-    ) -> dict[str, Any]:
-        held = self._data.held_out
+    def _finish(self, graph: Graph, network: GraphNetwork, floats: tuple[float, float]) -> dict[str, Any]:
+        """Write what is kept of ``network``, made from the float network of ``graph``, whose accuracy and loss,
+        held out, are ``floats``."""
+        held, goal = self._data.held_out, self._job.goal
         buffer = io.BytesIO()
-        np.savez(buffer, x=held.data[:CALIBRATION_SAMPLES], y=held.labels[:CALIBRATION_SAMPLES])
+        x, form = held.data[:CALIBRATION_SAMPLES], self._data.form
+        x = x if isinstance(form, Preprocess) else form.values_of(x)
+        np.savez(buffer, x=x, y=held.labels[:CALIBRATION_SAMPLES])
         self._folder.write(CALIBRATION, buffer.getvalue())
+        self._folder.write(CURVES, _csv(self._curves))
+        self._draw()
+        point = _point(network)
         self._folder.write(TRAINED, point_bytes(point, graph))
-        shared = all(w.levels is not None for w in point.weights.values())
+        found = self._reached(network, measured(network, held, form.centred), encoded=True)
         data = {
             "dcgen": __version__,
+            "name": self._start.name,
             "job": self._job.to_json(),
             "data": self._data.to_json(),
-            "preprocess": self._data.form.to_json(),
-            "shared": shared,
-            "density": point.density,
-            "blob_bytes": self._bytes(point.applied(graph)) if shared else None,
+            "preprocess": _form_json(form),
+            "shared": _shared(point),
+            "density": found.density,
+            "blob_bytes": found.bytes,
             "held_out": {
                 "n": len(held),
                 "float": {"top1": floats[0], "loss": floats[1]},
-                "trained": {"top1": kept[0], "loss": kept[1]},
+                "trained": {"top1": found.top1, "loss": found.loss},
             },
+            "missed": [sentence for sentence, _ in goal.strains(found, floats[0])],
         }
         self._folder.write(RUN, json.dumps(data, indent=1).encode())
         self._folder.save(**{**self._folder.state(), "finished": True})
         return data
 
 
+def _shared(point: Point) -> bool:
+    """Whether every weight has levels."""
+    return all(w.levels is not None for w in point.weights.values())
+
+
 def _point(network: GraphNetwork) -> Point:
     """The network's weights, with their levels where a method shares them, and biases."""
+    device = next(network.parameters()).device
+    network.cpu()
     weights, biases = {}, {}
     for name, layer in network.named():
         levels = weight_levels(layer)
         values = layer.weight.detach().numpy().copy()
         weights[name] = Weight(values) if levels is None else Weight.of(levels)
         biases[name] = layer.bias.detach().numpy().copy()
+    network.to(device)
     return Point(weights, biases, 0.0)
+
+
+def _form_json(form: InputForm) -> dict[str, Any]:
+    """How samples become the network's input, with the shape of those that are no pictures."""
+    return form.to_json() if isinstance(form, Preprocess) else {**form.to_json(), "shape": form.shape}
 
 
 def _csv(rows: Sequence[Epoch]) -> bytes:

@@ -72,18 +72,37 @@ def test_values_have_an_error_each_of_which_the_largest_is_given_and_no_figures_
     deviations = np.array([1e-3, 1.0, 500.0])
     reference = (rng.normal(size=(200, 3)) * deviations + 100).astype(np.float32)
     off = np.array([0.02, 0.08, 0.01]) * reference.std(0)  # each output is off by this share of its deviation
-    found = fidelity(reference, (reference + off).astype(np.float32), 1.0, kind="values", outputs={"boxes": (3,)})
+    found = fidelity(
+        reference, (reference + off).astype(np.float32), 1.0, kinds=("values",), outputs={"boxes": (3,)}
+    )
     (output,) = found.outputs
     assert (output.name, output.shape) == ("boxes", (3,)) and output.relative_error == pytest.approx(
         0.08, rel=0.01
     )
     assert found.classes is None and set(found.to_json()) == {"n", "outputs"}
-    expected = {"name": "boxes", "shape": [3], "relative_error": output.relative_error}
+    expected = {"name": "boxes", "shape": [3], "kind": "values", "relative_error": output.relative_error}
     assert found.to_json()["outputs"] == [expected]
 
 
 def test_one_output_has_an_error_though_its_softmax_could_not_differ():
     reference = np.arange(10, dtype=np.float32)[:, None]
-    found = fidelity(reference, 0 * reference, 1.0, kind="values")
+    found = fidelity(reference, 0 * reference, 1.0, kinds=("values",))
     assert mean_kl(reference, 0 * reference) == 0
     assert found.outputs[0].relative_error > 1.8
+
+
+def test_each_of_several_outputs_is_judged_as_what_it_is():
+    rng = np.random.default_rng(5)
+    reference = rng.normal(size=(50, 7)).astype(np.float32)
+    given = (reference + rng.normal(size=(50, 7)) * 0.3).astype(np.float32)
+    labels = reference[:, :4].argmax(1)
+    kinds, outputs = ("classes", "values"), {"class": (4,), "box": (3,)}
+    found = fidelity(reference, given, 1.0, labels, kinds=kinds, outputs=outputs)
+    alone = of_classes(fidelity(reference[:, :4], given[:, :4], 1.0, labels))
+    assert found.classes is None and [o.classes for o in found.outputs] == [alone, None]
+    assert alone.float_.top1 == 1 and 0 < alone.agreement < 1
+    one, other = found.to_json()["outputs"]
+    assert (one["kind"], other["kind"]) == ("classes", "values")
+    assert one["agreement"] == alone.agreement and one["mean_kl"] == alone.mean_kl
+    assert set(other) == {"name", "shape", "kind", "relative_error"}
+    assert set(found.to_json()) == {"n", "outputs"}

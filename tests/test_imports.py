@@ -39,10 +39,11 @@ MAY_IMPORT = {
     "hw.boards": "hw hw.boards.board",
     "targets": "errors hw.boards.board",
     "ir": "errors",
-    "models": "ir extras reading",
+    "models": "ir extras reading train compress.settings",
     "importers": "ir models inputs",
     "train": "ir extras reading inputs",
-    "compress": "ir train inputs fidelity progress ahead codings",
+    "compress.settings": "errors",
+    "compress": "compress.settings ir train inputs fidelity progress ahead codings",
     "quant": "ir ahead",
     "encode": "quant codings hw.contract",
     "plan": "quant encode targets",
@@ -59,11 +60,14 @@ MAY_IMPORT = {
     "integers": "compress encode",
     "methods": "compress",
     "train.network": "methods",
-    "train.loop": "train.network",
+    "train.loop": "train.network ahead",
     "pipeline": "calibration integers report emit synth files",
     "frontier": "pipeline",
     "run_folder": "result",
-    "training": "run_folder integers train.loop files",
+    "start": "calibration train.loop",
+    "curves": "train.loop",
+    "training_folder": "run_folder",
+    "training": "start curves training_folder integers files",
     "stages": "training",
     "amounts": "errors",
     "explore": "config pipeline stages amounts escape",
@@ -84,7 +88,9 @@ MODULES = {
     != Path("__init__")
 }
 TORCH_ONLY = {
-    *("models.torch_lenet", "models.torch_squeezenet", "train.network", "train.loop", "training", "stages"),
+    *("models.trainable", "models.python_file", "models.starting", "train.augmenting", "train.network"),
+    *("train.loop", "training_folder", "start", "curves", "training", "stages"),
+    *(m for m in MODULES if m.startswith("models.torch_")),
     *(m for m in MODULES if m.startswith(("methods.", "explore."))),
 }
 """Modules that import torch when they are imported; others import these, or torch, only inside of functions."""

@@ -11,7 +11,7 @@ from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, NumericError
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.pictures import preset
-from dcgen.pipeline import check_moves, check_training, compare, output_kind
+from dcgen.pipeline import check_moves, check_training, compare, output_kinds
 from dcgen.progress import unheard
 from tests.compress.nets import net
 from tests.graphs import conv
@@ -22,15 +22,24 @@ def one_output() -> Graph:
     return Graph("one", (Input("x", (3, 4, 4)),), (node,), ("a",))
 
 
-def test_one_output_is_a_value_more_are_classes_unless_a_user_says_otherwise() -> None:
-    assert output_kind(None, one_output()) == "values" and output_kind(None, net()) == "classes"
-    assert output_kind("values", net()) == "values"
-    with pytest.raises(ConfigError, match=r"outputs: classes need two scores or more, .* has one \(say values\)"):
-        output_kind("classes", one_output())
+def test_each_output_is_what_its_shape_suggests_unless_a_user_says_otherwise() -> None:
+    assert output_kinds(None, one_output()) == ("values",) and output_kinds(None, net()) == ("classes",)
+    assert output_kinds(("values",), net()) == ("values",)
+    with pytest.raises(ConfigError, match=r"outputs: classes need two scores or more, a has one \(say values\)"):
+        output_kinds(("classes",), one_output())
+    planes, scores = net().nodes[0].name, net().outputs[0]
+    several = replace(net(), outputs=(planes, scores))
+    assert output_kinds(None, several) == ("values", "classes")
+    assert output_kinds(None, replace(net(), outputs=(planes,))) == ("values",)
+    assert output_kinds(("classes",), several) == ("classes", "classes")
+    assert output_kinds(("classes", "values"), several) == ("classes", "values")
+    said = rf"outputs: says what 3 outputs are, the network has 2: {planes}, {scores} \(say classes or"
+    with pytest.raises(ConfigError, match=said):
+        output_kinds(("classes", "values", "values"), several)
+
+
+def test_a_network_of_several_outputs_is_not_trained() -> None:
     several = replace(net(), outputs=(net().nodes[0].name, *net().outputs))
-    assert output_kind(None, several) == "values"
-    with pytest.raises(ConfigError, match=r"outputs: classes are scores of one output, .* has 2 \(say values\)"):
-        output_kind("classes", several)
     with pytest.raises(ConfigError, match=r"distill: trains networks of one output, .* has 2"):
         check_training(SecondOrder(distill=True), several)
 

@@ -154,7 +154,7 @@ def _arguments() -> argparse.Namespace:
 
 def _check_classes(outputs: Sequence[Output]) -> None:
     for output in outputs:
-        if output.kind != "classes":
+        if output.kinds != ("classes",):
             raise OutputError(output.path, "has values as outputs", "rivals are compared by scores of classes")
 
 

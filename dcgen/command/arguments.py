@@ -7,25 +7,27 @@ Library code knows no flags: in its messages the name of a setting stands in bac
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast, get_args
 
 from dcgen import pictures as host
 from dcgen.amounts import amount as amount
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
 from dcgen.inputs.samples import InputForm
+from dcgen.metric import OutputKind
 from dcgen.plan.engine.lanes import with_lanes
 from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.result import Job
 from dcgen.targets import DEFAULT_TARGET, EngineTarget, Target, find
 
-FLAGS = {
+FLAGS = {"settings": "--set"} | {
     name: "--" + name.replace("_", "-")
     for name in (
         *("weights", "preprocess", "mean", "std", "order", "fit", "input_size", "name", "calibration", "labels"),
         *("max_bytes", "max_error", "density", "distill", "target", "ram", "flash", "max_instructions"),
-        *("lanes", "trust"),
+        *("lanes", "trust", "stages"),
     )
 }
 """Settings that library code names in its messages, and their flags."""
@@ -42,6 +44,16 @@ NOTHING_ASKED: Asked = (None, None, None, None, None, None)
 def with_flags(message: str) -> str:
     """A message with the settings that stand in backquotes replaced by their flags."""
     return re.sub("`([a-z0-9_]+)`", lambda name: FLAGS.get(name[1], name[0]), message)
+
+
+def outputs(text: str | None) -> tuple[OutputKind, ...] | None:
+    """What ``--outputs`` says: one kind for all outputs, or one for each. Raises ConfigError for another word."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    if unknown := [w for w in words if w not in get_args(OutputKind)]:
+        raise ConfigError("--outputs", f"is made of the words classes and values, found {unknown[0]!r}")
+    return tuple(cast(OutputKind, word) for word in words)
 
 
 def check(job: Job) -> None:
@@ -126,6 +138,17 @@ def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarg
     if not lanes.isdecimal() or len(lanes) > MOST_DIGITS:
         raise ConfigError("--lanes", f"expected a number or auto, found {lanes[:40]!r}")
     return with_lanes(found, int(lanes))
+
+
+def named(settings: Sequence[str]) -> dict[str, str]:
+    """Values by name, from texts such as ``name=value``."""
+    found = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(setting, "is not a setting, expected name=value")
+        found[key] = value
+    return found
 
 
 def amount_or_none(flag: str, text: str | None, kilo: int = 1000) -> int | None:

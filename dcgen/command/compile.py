@@ -163,7 +163,7 @@ def compile_(
         recipe=load_recipe(recipe or DEFAULT, settings or (), {k: v for k, v in asked.items() if v is not None}),
         point=point,
         checkpoint=checkpoint,
-        outputs=outputs,
+        outputs=arguments.outputs(outputs),
         target=machine,
         weigh=target is not None and machine is not HOST,
         limits=Limits(ram=arguments.amount_or_none("--ram", ram, 1024), table_bits=table_bits, budget=budget),
@@ -184,6 +184,7 @@ def show(data: Mapping[str, Any], out: Path) -> None:
         ("blob", f"{data['blob_bytes']:,} bytes"),
         ("non-zero weights", f"{data['nonzeros']:,} of {data['parameters']:,} parameters"),
         ("multiply-accumulates", f"{data['nonzero_macs']:,} of {data['macs']:,} dense"),
+        *([("removed channels", f"{removed:,}")] if (removed := data["removed_channels"]) else []),
         ("arena", f"{data['arena_bytes']:,} bytes" + (", picture pushed row by row" if data["streamed"] else "")),
         *_head_rows(data),
         *_fidelity_rows(data["held_out"]),
@@ -197,22 +198,21 @@ def show(data: Mapping[str, Any], out: Path) -> None:
 
 
 def _head_rows(data: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What the model does with the scores that are the network's output here, and where it was cut."""
-    if data["head"] == "none":
-        return []
-    return [("left to the host", f"{data['head']} of the scores that {data['outputs'][0]['name']} makes")]
+    """What the model does with the scores that are the network's outputs here, and where it was cut."""
+    heads = [(o.get("head", data["head"]), o["name"]) for o in data["outputs"]]
+    return [("left to the host", f"{head} of the scores that {o} makes") for head, o in heads if head != "none"]
 
 
 def _fidelity_rows(held: Mapping[str, Any]) -> list[tuple[object, ...]]:
     """The rows with figures on the held-out samples."""
     rows: list[tuple[object, ...]] = [("held-out samples", f"{held['n']:,} of the calibration, for all below")]
-    if "agreement" in held:
-        low, high = held["agreement_interval"]
-        share = f"{100 * held['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}]"
-        rows.append(("agreement with float", share))
-        rows.append(
-            ("mean KL from float", f"{held['mean_kl']:.4f} nats [{console.interval(held['mean_kl_interval'])}]")
-        )
+    several = [(o, f"{o['name']}: ") for o in held["outputs"]]
+    for figures, whose in [(held, ""), *several]:
+        if "agreement" in figures:
+            low, high = figures["agreement_interval"]
+            share = f"{100 * figures['agreement']:.1f} % [{100 * low:.1f} .. {100 * high:.1f}]"
+            divergence = f"{figures['mean_kl']:.4f} nats [{console.interval(figures['mean_kl_interval'])}]"
+            rows += [(f"{whose}agreement with float", share), (f"{whose}mean KL from float", divergence)]
     if "top1_change" in held:
         low, high = (100 * bound for bound in held["top1_change"]["interval"])
         points = f"{100 * held['top1_change']['value']:+.2f} points [{low:+.2f} .. {high:+.2f}]"

@@ -11,7 +11,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 from rich.text import Text
 
@@ -39,8 +47,8 @@ def progress() -> Iterator[Report]:
         yield _plain_lines(time.monotonic)
         return
     description = TextColumn("{task.description}", markup=False)
-    columns = (description, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=stderr) as bars:
+    times = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    with Progress(description, BarColumn(), MofNCompleteColumn(), *times, console=stderr) as bars:
         tasks: dict[str, TaskID] = {}
 
         def report(stage: str, done: int, total: int) -> None:
@@ -52,18 +60,24 @@ def progress() -> Iterator[Report]:
 
 
 def _plain_lines(clock: Callable[[], float]) -> Report:
-    """A callback that prints a stage, how far it is, and the seconds so far.
+    """A callback that prints a stage, how far it is, the seconds so far, and those that the stage still takes if
+    it goes on as fast.
 
     clock : seconds
     """
     begun = last = clock()
+    firsts: dict[str, tuple[float, int]] = {}
 
     def report(stage: str, done: int, total: int) -> None:
         nonlocal last
-        if clock() - last >= PLAIN_SECONDS:
-            last = clock()
-            text = plain(f"dcgen: {last - begun:.0f} s, {stage}, {done} of {total}")
-            stderr.print(text, markup=False, highlight=False, soft_wrap=True)
+        now = clock()
+        since, before = firsts.setdefault(stage, (now, done))
+        if now - last >= PLAIN_SECONDS:
+            last = now
+            left = (now - since) / (done - before) * (total - done) if done > before else None
+            text = plain(f"dcgen: {now - begun:.0f} s, {stage}, {done} of {total}")
+            more = "" if left is None else f", {left:.0f} s left"
+            stderr.print(text + more, markup=False, highlight=False, soft_wrap=True)
 
     return report
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +13,14 @@ from typer import Option
 from dcgen import pictures as host
 from dcgen.command import arguments, console, options
 from dcgen.errors import ConfigError
-from dcgen.fidelity import Fidelity
-from dcgen.inputs.samples import InputForm, check_classes, open_samples, warn_of_training
+from dcgen.fidelity import Agreement, Fidelity
+from dcgen.inputs.forms import check_classes, warn_of_training
+from dcgen.inputs.samples import InputForm, open_samples
 from dcgen.intervals import CONFIDENCE
 from dcgen.ir.runner import FloatRunner
 from dcgen.metric import OutputKind
 from dcgen.output import Output, open_output
-from dcgen.pipeline import compare, output_kind
+from dcgen.pipeline import compare, output_kinds
 from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.verify import host_scores
 
@@ -61,7 +64,8 @@ def eval_(
     output = open_output(out)
     form = arguments.preprocess_of_output(output.preprocess, (preprocess, mean, std, order, fit, input_size))
     with console.progress() as progress:
-        found = evaluate(output, form, images, labels, on, outputs, progress, console.print_warning)
+        asked = arguments.outputs(outputs)
+        found = evaluate(output, form, images, labels, on, asked, progress, console.print_warning)
     warn_of_overlap(found, images)
     if json:
         console.print_json(found.to_json())
@@ -75,7 +79,7 @@ def evaluate(
     images: Path,
     labels: Path | None,
     on: str,
-    kind: OutputKind | None,
+    asked: Sequence[OutputKind] | None,
     progress: Progress,
     warn: Warn = unheard,
 ) -> Evaluation:
@@ -83,23 +87,25 @@ def evaluate(
 
     form : how samples become the bytes that the output takes
     on : ``golden`` to run the Python reference, ``host`` to run the emitted C
-    kind : what the outputs are; None for what they were compiled as
+    asked : what the outputs are, one kind for all or one for each; None for what they were compiled as
 
-    Raises ConfigError for another ``on`` or a ``kind`` that the outputs cannot be, PictureError where a label or a
-    sample cannot be used.
+    Raises ConfigError for another ``on`` or a kind that an output cannot be, PictureError where a label or a
+    sample cannot be used. Labels are classes of the only output that is classes.
     """
     if on not in ("golden", "host"):
         raise ConfigError("--on", f"must be golden or host, not {on!r}")
     samples = open_samples(images, warn)
     which, indices = samples.labelled(labels)
-    kind = output.kind if kind is None else kind
-    if kind == "classes":
-        indices = check_classes(labels or images, indices, output.qgraph.n_scores, asked=labels is not None)
+    graph = output.float_graph()
+    kinds = output.kinds if asked is None else output_kinds(asked, graph)
+    sizes = [prod(s) for s in output.qgraph.score_shapes.values()]
+    classes = [size for size, kind in zip(sizes, kinds, strict=True) if kind == "classes"]
+    if len(classes) == 1:
+        indices = check_classes(labels or images, indices, classes[0], asked=labels is not None)
         if indices is not None:
             warn_of_training(images, warn)
     inputs = samples.load(which, form, output.size, warn)
-    graph, scores, reference = output.float_graph(), None, None
-    output_kind(kind, graph)
+    scores, reference = None, None
     if on == "host":
         step = counted(progress, "running the emitted C", len(inputs.data))
         scores = host_scores(output.path, inputs.data, step)
@@ -112,7 +118,7 @@ def evaluate(
         inputs.data,
         indices,
         progress,
-        kind=kind,
+        kinds=kinds,
         units=output.units,
         scores=scores,
         reference=reference,
@@ -132,17 +138,24 @@ def show(found: Evaluation) -> None:
     """A table of agreement, divergence and accuracy, with the number of pictures and intervals."""
     f = found.fidelity
     rows: list[tuple[object, ...]] = []
-    if (classes := f.classes) is not None:
-        rows.append(("agreement", classes.agreement, console.interval(classes.agreement_interval)))
-        rows.append(("mean KL, nats", classes.mean_kl, console.interval(classes.mean_kl_interval)))
-        for name, accuracy in (("float", classes.float_), ("compressed", classes.compressed)):
-            if accuracy is not None:
-                rows += [(f"{name} top-1", accuracy.top1, ""), (f"{name} top-5", accuracy.top5, "")]
-        if (change := classes.top1_change) is not None:
-            rows.append(("change of top-1", change.value, console.interval(change.interval)))
-            rows.append((f"  {change.lost} lost, {change.gained} gained: p (McNemar)", change.p, ""))
+    for o in f.outputs:
+        if o.classes is not None:
+            rows += _rows_of_classes(o.classes, f" of {o.name}" if len(f.outputs) > 1 else "")
     rows += [(f"relative error of {o.name}", o.relative_error, "") for o in f.outputs]
     console.print_table(f"On {f.n} pictures", ("", "", f"{100 * CONFIDENCE:.0f} % interval"), rows)
+
+
+def _rows_of_classes(classes: Agreement, of: str) -> Iterator[tuple[object, ...]]:
+    """The figures of an output that is classes; ``of`` says which of several it is."""
+    yield f"agreement{of}", classes.agreement, console.interval(classes.agreement_interval)
+    yield f"mean KL{of}, nats", classes.mean_kl, console.interval(classes.mean_kl_interval)
+    for name, accuracy in (("float", classes.float_), ("compressed", classes.compressed)):
+        if accuracy is not None:
+            yield f"{name} top-1{of}", accuracy.top1, ""
+            yield f"{name} top-5{of}", accuracy.top5, ""
+    if (change := classes.top1_change) is not None:
+        yield f"change of top-1{of}", change.value, console.interval(change.interval)
+        yield f"  {change.lost} lost, {change.gained} gained: p (McNemar)", change.p, ""
 
 
 def warn_of_overlap(found: Evaluation, images: Path) -> None:

@@ -44,7 +44,7 @@ def frontier_(
         source=Source(model=model, weights=weights, preprocess=chosen, size=input_size, trust=trust),
         pictures=Pictures(folder=calibration),
         recipe=load_recipe(DEFAULT, settings or ()),
-        outputs=outputs,
+        outputs=arguments.outputs(outputs),
         target=machine,
         weigh=target is not None and machine is not HOST,
     )

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from typer import Argument, Option
 
 Outputs = Annotated[
-    Literal["classes", "values"] | None,
+    str | None,
     Option(
-        help="What the outputs are: scores of classes, of which the highest counts, or values that count each for "
-        "itself. Default: values where there is one number or several outputs, else classes."
+        help="What the outputs are: classes, scores of which the highest counts, or values that count each for "
+        "itself; for several outputs once, or one for each, e.g. classes,values. Default: values where an output "
+        "is one number or planes of pixels, else classes."
     ),
 ]
 Json = Annotated[bool, Option("--json", help="Print one JSON object on stdout.")]
@@ -41,8 +42,9 @@ InputSize = Annotated[
 ]
 NewFolder = Annotated[Path, Option("--out", "-o", help="Folder to write.")]
 _SAMPLES = (
-    "Folder of pictures, folder with a folder for each class, or .npy or .npz file. In it x is "
-    "uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; y [N] are classes."
+    "Folder of pictures, folder with a folder for each class, .zip of either, IDX file of pictures, or .npy or "
+    ".npz file. In it x is uint8 [N, H, W(, C)] for pictures, float32 [N, ...] for the network's own values; "
+    "y [N] are classes."
 )
 Calibration = Annotated[Path, Option(help=_SAMPLES)]
 OwnCalibration = Annotated[

@@ -3,8 +3,8 @@ network's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,43 @@ from dcgen.fidelity import ranking
 from dcgen.intervals import NORMAL_QUANTILE
 from dcgen.ir.graph import F32, F64, Graph, Weight
 from dcgen.ir.runner import FloatRunner
-from dcgen.metric import Classes, Metric, Values, expected_changes, expected_losses, mean_kl, relative_errors
+from dcgen.metric import (
+    Classes,
+    Metric,
+    OutputKind,
+    Values,
+    expected_changes,
+    expected_losses,
+    mean_kl,
+    metric_of,
+    relative_errors,
+)
 from dcgen.progress import Progress
 
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Figures of one of several outputs, which is classes; ``loss`` is that of its own metric, the others are as
+    ``Trial`` has them for the only output."""
+
+    name: str
+    classes: int
+    loss: float
+    mean_kl: float
+    agreement: float
+    expected_changes: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One of several outputs: what it is, and how many elements it has."""
+
+    name: str
+    kind: OutputKind
+    size: int
 
 
 @dataclass(frozen=True)
@@ -32,7 +64,7 @@ class Trial:
     blob_bytes : size of the blob
     pictures : number of held-out pictures
     classes : number of classes, 0 where outputs are values
-    relative_error : the largest of the outputs' errors, as ``fidelity.OutputError`` has it
+    relative_error : the largest of the outputs' errors, as ``fidelity.OutputFigures`` has it
     loss : ``loss`` of the network's metric
     score_error : ``score_error`` of the network's metric
     mean_kl : mean divergence from the float network in nats; None where outputs are values
@@ -41,6 +73,8 @@ class Trial:
     top1_drop : percentage points of accuracy lost; None without labels
     expected_drop : percentage points of accuracy that are expected to be lost, and the upper end of their 95 %
         interval; None without labels
+    answers : of those of several outputs that are classes
+    has_values : whether one of several outputs is values
     """
 
     blob_bytes: int
@@ -54,6 +88,8 @@ class Trial:
     expected_changes: float | None = None
     top1_drop: float | None = None
     expected_drop: tuple[float, float] | None = None
+    answers: tuple[Answers, ...] = ()
+    has_values: bool = True
 
 
 def trial_of(
@@ -80,6 +116,28 @@ def trial_of(
         mean, sure = float(losses.mean()), NORMAL_QUANTILE * float(losses.std()) / sqrt(len(losses))
         expected = mean, mean + sure
     return Trial(blob_bytes, len(reference), reference.shape[1], *figures, *told, drop, expected)
+
+
+def judged_by_output(trial: Trial, outputs: Sequence[Judged], reference: F32, given: F64) -> Trial:
+    """The figures of a network of several outputs, each judged as what it is: the relative error is that of those
+    that are values, where there are any.
+
+    reference, given : float [N, S], the float network's outputs and its own, one behind the other
+    """
+    start, answers, errors = 0, [], []
+    for output in outputs:
+        own = slice(start, start + output.size)
+        theirs, ours = reference[:, own], given[:, own].astype(np.float32)
+        start = own.stop
+        if output.kind == "values":
+            errors.append(float(relative_errors(theirs, ours).max()))
+            continue
+        metric = metric_of(theirs, "classes")
+        alike = float((theirs.argmax(1) == ours.argmax(1)).mean())
+        figures = metric.loss(theirs, ours), mean_kl(theirs, ours), alike, expected_changes(theirs, ours)
+        answers.append(Answers(output.name, output.size, *figures))
+    error = max(errors, default=trial.relative_error)
+    return replace(trial, relative_error=error, answers=tuple(answers), has_values=bool(errors))
 
 
 @dataclass(frozen=True)

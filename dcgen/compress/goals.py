@@ -152,11 +152,11 @@ class Goal:
             case "fidelity":
                 return _default_parts(trial)
             case "max_kl":
-                if trial.mean_kl is None:
-                    raise ConfigError(
-                        "max_kl", "needs outputs that are classes, these are values", "give `max_error`"
-                    )
-                return (Part("mean_kl", trial.mean_kl, self.limit, trial.mean_kl, self.limit),)
+                found = [a.mean_kl for a in trial.answers] if trial.mean_kl is None else [trial.mean_kl]
+                if not found:
+                    problem = "needs outputs that are classes, these are values"
+                    raise ConfigError("max_kl", problem, "give `max_error`")
+                return (Part("mean_kl", max(found), self.limit, max(found), self.limit),)
             case "max_error":
                 error = trial.relative_error
                 return (Part("relative_error", error, self.limit, error, self.limit),)
@@ -179,20 +179,30 @@ def _default_parts(trial: Trial) -> tuple[Part, ...]:
     if trial.expected_changes is None or trial.agreement is None:
         # A root mean square over n inputs is known to a share of 1 / sqrt(2 n).
         error = trial.relative_error
-        return (Part("relative_error", error * (1 + 1.5 / math.sqrt(2 * n)), DEFAULT_ERROR, error, DEFAULT_ERROR),)
-    share = min(1.0, FEW_SHARE + (1 - FEW_SHARE) * n / FEW)
-    loss, changes = (share * of_classes(limit, trial.classes) for limit in (DEFAULT_LOSS, DEFAULT_CHANGES))
-    allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n) + 1 / n
-    parts = [
-        Part("loss", trial.loss, loss, trial.loss, loss * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),
-        Part("changes", trial.expected_changes, changes, 1 - trial.agreement, allowed),
-    ]
+        value = error * (1 + 1.5 / math.sqrt(2 * n))
+        parts = [Part("relative_error", value, DEFAULT_ERROR, error, DEFAULT_ERROR)] if trial.has_values else []
+        for a in trial.answers:
+            parts += _parts_of_classes(a.classes, n, a.loss, a.expected_changes, a.agreement, f" of {a.name}")
+        return tuple(parts)
+    parts = _parts_of_classes(trial.classes, n, trial.loss, trial.expected_changes, trial.agreement)
     if trial.expected_drop is not None and trial.top1_drop is not None:
-        limit = max(DEFAULT_DROP, 100 / n)
-        parts.append(
-            Part("top1_drop", trial.expected_drop[1], limit, trial.top1_drop, limit + 100 * (allowed - changes))
-        )
+        changes, limit = parts[1], max(DEFAULT_DROP, 100 / n)
+        allowed = limit + 100 * (changes.allowed - changes.limit)
+        parts.append(Part("top1_drop", trial.expected_drop[1], limit, trial.top1_drop, allowed))
     return tuple(parts)
+
+
+def _parts_of_classes(
+    classes: int, n: int, loss: float, expected_changes: float, agreement: float, suffix: str = ""
+) -> list[Part]:
+    """The default's limits of the loss and of the changes of an output that is classes, on ``n`` pictures."""
+    share = min(1.0, FEW_SHARE + (1 - FEW_SHARE) * n / FEW)
+    most, changes = (share * of_classes(limit, classes) for limit in (DEFAULT_LOSS, DEFAULT_CHANGES))
+    allowed = changes + DOUBT * math.sqrt(changes * (1 - changes) / n) + 1 / n
+    return [
+        Part(f"loss{suffix}", loss, most, loss, most * (1 + DOUBT * LOSS_SCATTER / math.sqrt(n))),
+        Part(f"changes{suffix}", expected_changes, changes, 1 - agreement, allowed),
+    ]
 
 
 def meet(quantizer: Quantizer, goal: Goal, density: float) -> Try:
@@ -351,7 +361,8 @@ def chosen(placed: Sequence[Placed[Try]], goal: Goal, work: bool) -> Try:
 def described(trial: Trial) -> str:
     """The fidelity of a trial in a few words."""
     if trial.mean_kl is None or trial.agreement is None:
-        return f"relative error {trial.relative_error:.4f}"
+        told = [f"relative error {trial.relative_error:.4f}"] if trial.has_values else []
+        return ", ".join(told + [f"mean KL of {a.name} {a.mean_kl:.4f}" for a in trial.answers])
     return f"mean KL {trial.mean_kl:.4f}, agreement {100 * trial.agreement:.1f} %"
 
 

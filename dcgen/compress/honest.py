@@ -51,7 +51,7 @@ def doubts(before: Graph, after: Graph, trial: Trial, goal: Goal | None) -> tupl
     if goal is not None and goal.name == "fidelity":
         for part in goal.parts(trial):
             # The search judged the loss by what all tries let expect; of one trial only the measured one is known.
-            quiet = part.name != "loss"
+            quiet = not part.name.startswith("loss")
             if (quiet and part.value > part.limit) or part.measured > part.allowed:
                 figure = f"{part.name} is {part.value:.3g} (measured {part.measured:.3g})"
                 said.append(f"no network keeps to the default's limit: {figure}, the limit {part.limit:.3g}")

@@ -16,7 +16,8 @@ from dcgen.ir.verify import verify
 from dcgen.reading import damage, read_npz
 
 LEAST_STEP = 2.0**-100
-"""Least step of a codebook in a file, and 1 / the largest: float32 holds its multiples and products."""
+"""Least step of a codebook in a file, and 1 / the largest: float32 holds its multiples and products. Levels on no
+uniform grid have magnitudes between these, too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +62,9 @@ def point_arrays(point: Point, graph: Graph) -> dict[str, np.ndarray]:
     graph : the float network that the point was made from
 
     ``graph`` is its fingerprint and ``bits`` is ``Point.bits``. Of each convolution there are ``NAME.levels``,
-    uint8 OIHW, indices into ``NAME.codebook``, int16, multiples of ``NAME.step``, float64, or where its weights
-    have no levels ``NAME.weight``, float32 OIHW; and ``NAME.bias``, float32 [O].
+    uint8 OIHW, indices into ``NAME.codebook``: int16, multiples of ``NAME.step``, float64; or float64, the levels
+    themselves, where there is no ``NAME.step`` as they lie on no uniform grid. Where weights have no levels there
+    is ``NAME.weight``, float32 OIHW. ``NAME.bias`` is float32 [O].
     """
     arrays: dict[str, np.ndarray] = {"graph": np.array(fingerprint(graph)), "bits": np.array(point.bits)}
     for name, weight in point.weights.items():
@@ -71,9 +73,12 @@ def point_arrays(point: Point, graph: Graph) -> dict[str, np.ndarray]:
         if levels is None:
             arrays[f"{name}.weight"] = weight.values
             continue
-        assert levels.step is not None
-        arrays[f"{name}.codebook"] = levels.multiples
+        assert levels.channel_scale is None
         arrays[f"{name}.levels"] = levels.indices
+        if levels.step is None:
+            arrays[f"{name}.codebook"] = levels.codebook
+            continue
+        arrays[f"{name}.codebook"] = levels.multiples
         arrays[f"{name}.step"] = np.array(levels.step)
     return arrays
 
@@ -113,13 +118,20 @@ def _weight(arrays: Mapping[str, np.ndarray], name: str, shape: tuple[int, ...])
         if values.shape != shape or values.dtype != np.float32 or not np.isfinite(values).all():
             raise ValueError(f"{name} has weights {values.dtype} {values.shape}, or some that are not finite")
         return Weight(values)
-    codebook, indices, step = (arrays[f"{name}.{key}"] for key in ("codebook", "levels", "step"))
+    codebook, indices = (arrays[f"{name}.{key}"] for key in ("codebook", "levels"))
+    step = arrays.get(f"{name}.step")
+    kind = np.float64 if step is None else np.int16
     if indices.shape != shape:
         raise ValueError(f"{name} has weights {indices.shape}")
-    if codebook.dtype != np.int16 or codebook.ndim != 1 or not len(codebook) or codebook[0] != 0:
-        raise ValueError(f"{name} has no codebook of int16 that begins with 0")
-    if indices.dtype != np.uint8 or indices.max() >= len(codebook):
+    if codebook.dtype != kind or codebook.ndim != 1 or not 1 <= len(codebook) <= 256 or codebook[0] != 0:
+        raise ValueError(f"{name} has no codebook of {kind.__name__} that begins with 0")
+    if indices.dtype != np.uint8 or indices.max(initial=0) >= len(codebook):
         raise ValueError(f"{name} has levels outside of its codebook")
+    if step is None:
+        sizes = np.abs(codebook[codebook != 0])
+        if not ((sizes >= LEAST_STEP) & (sizes <= 1 / LEAST_STEP)).all():
+            raise ValueError(f"{name} has levels that are not finite, too small or too large")
+        return Weight.of(Levels(codebook, indices))
     if not LEAST_STEP <= (size := float(step)) <= 1 / LEAST_STEP:
         raise ValueError(f"{name} has steps of {size:g}")
     return Weight.of(Levels(codebook.astype(np.float64) * size, indices, step=size))

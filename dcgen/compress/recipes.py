@@ -88,7 +88,8 @@ class Searched(Recipe):
     """The goals of recipes that search: at most one of them is set; 0 is unset.
 
     max_kl : largest mean divergence, in nats, of the integer network on the held-out pictures
-    max_error : largest relative error of any output on the held-out pictures (``fidelity.OutputError``)
+    max_error : largest relative error of any output that is values, on the held-out pictures
+        (``fidelity.OutputFigures``)
     max_bytes : largest size of the blob in bytes
     max_top1_drop : most percentage points of accuracy lost on the held-out pictures; needs their labels
     """

@@ -37,9 +37,11 @@ def fold_selections(graph: Graph) -> Graph:
 
 def _in_filters(graph: Graph, name: str) -> Graph:
     """The graph with the filters of a convolution in the order in which selection ``name``, its only reader behind
-    clips and functions, wants them."""
+    clips and functions, wants them; not where it wants one more than once, which would be computed as often."""
     selection = graph.by_name[name]
     assert isinstance(selection.op, Select)
+    if len(set(selection.op.channels)) < len(selection.op.channels):
+        return graph
     at = graph.by_name.get(selection.inputs[0])
     while (
         at is not None and graph.consumers[at.name] == (_reader(graph, at.name),) and at.name not in graph.outputs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -36,7 +37,15 @@ def configured(base: Settings, name: str, settings: Mapping[str, Any]) -> Settin
 
 
 def _value(key: str, value: Any, kind: Any, low: float | None, high: float | None) -> Any:
-    """The value as ``kind``: a Literal, bool, int, float, or a mapping of names to floats. Raises ConfigError."""
+    """The value as ``kind``: a Literal, bool, int, float, one of these or None, a tuple of ints, or a mapping of
+    names to floats. Raises ConfigError."""
+    if get_origin(kind) is UnionType:
+        kind = next(k for k in get_args(kind) if k is not NoneType)
+    if kind == tuple[int, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, Sequence) or isinstance(parts, str):
+            raise ConfigError(key, f"must be whole numbers separated by commas, not {value!r}")
+        return tuple(_value(key, part, int, low, high) for part in parts)
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise ConfigError(key, f"must be one of {', '.join(get_args(kind))}, not {value!r}")

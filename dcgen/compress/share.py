@@ -56,13 +56,14 @@ def initial(samples: F64, k: int, init: Init, rng: np.random.Generator) -> F64:
 def share(values: F32, bits: int, init: Init, rng: np.random.Generator) -> Levels:
     """Weights replaced by at most 2**bits levels. Zero is one of them, for pruned weights.
 
-    values : float32 OIHW; zeros stay zero, every other weight takes its nearest centroid
+    values : float32 OIHW; zeros stay zero, every other weight takes its nearest centroid. Weights that have no
+        more levels already keep these
     """
+    if (found := existing(values)) is not None and len(found.codebook) <= 2**bits:
+        return found
     flat = values.astype(np.float64).ravel()
     kept = flat[flat != 0]
-    k = min(2**bits - 1, len(np.unique(kept)))
-    if k == 0:
-        return Levels(np.zeros(1), np.zeros(values.shape, np.uint8))
+    k = 2**bits - 1
     centroids = np.unique(kmeans(kept, initial(kept, k, init, rng)))
     nearest = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, flat) + 1
     nearest[flat == 0] = 0

@@ -18,6 +18,7 @@ from dcgen.errors import PlanError
 from dcgen.explore.study import Candidate, Study
 from dcgen.integers import as_integers
 from dcgen.ir.graph import F32, Graph, Weight
+from dcgen.methods.magnitude import Magnitude
 from dcgen.models.build import build_graph
 from dcgen.pictures import Preprocess
 from dcgen.pipeline import firmware_plan_for
@@ -83,8 +84,8 @@ def predict(study: Study, candidate: Candidate, progress: Progress) -> Predictio
     def integers(made: Graph) -> tuple[QGraph, Blob]:
         return as_integers(made, pictures, form.camera_mean, Keep(), lambda *_: None, {})[2:]
 
-    last = candidate.stages[-1]
-    limit, density = last.schedule.max_bytes, getattr(last.method, "density", 0.0)
+    limit = candidate.stages[-1].schedule.max_bytes
+    density = min((s.method.density for s in candidate.stages if isinstance(s.method, Magnitude)), default=0.0)
     made = _rounded(graph, COARSEST if limit else _step_of_density(graph, density) if density else STEP)
     qgraph, blob = integers(made)
     if limit:

@@ -25,7 +25,7 @@ _DEFAULTS = {f.name: f.default for f in fields(SqueezeNetSpec) if f.name not in 
 CONV1 = {f"conv1_{name}": name for name in ("channels", "kernel", "stride", "pad")}
 """Metaparameters that a table ``conv1`` sets together, and their names in it."""
 GOALS = ("max_bytes", "density")
-"""Settings of a recipe's last stage that a space may vary."""
+"""Settings of a recipe's stages that a space may vary."""
 NAMES = (*_DEFAULTS, "conv1", *GOALS, "recipe")
 MOST_POINTS = 100_000
 """Most points of a grid."""

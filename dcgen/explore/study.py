@@ -11,19 +11,23 @@ from dcgen.amounts import amount
 from dcgen.compress.settings import configured
 from dcgen.errors import ConfigError
 from dcgen.explore.space import GOALS, Space, Values, metaparameters
+from dcgen.methods.magnitude import Magnitude
 from dcgen.methods.rate_aware import RateAware
 from dcgen.models.catalogue import find as find_model
 from dcgen.models.spec import SqueezeNetSpec
+from dcgen.models.trainable import find_trainable
 from dcgen.plan.firmware.instructions import is_predicted
 from dcgen.plan.firmware.needs import Budget
 from dcgen.reading import read_toml
 from dcgen.result import Limits
-from dcgen.stages import stage
+from dcgen.stages import checked, stage
 from dcgen.targets import DEFAULT_TARGET, Target, find
 from dcgen.training import Stage
 
 Objective = Literal["accuracy", "bytes", "instructions"]
 OBJECTIVES: tuple[Objective, ...] = ("accuracy", "bytes", "instructions")
+ARCHITECTURE = "squeezenet"
+"""The architecture of ``dcgen train`` that candidates are settings of."""
 _AMOUNTS = {"ram": 1024, "flash": 1024, "max_instructions": 1000}
 """Settings that may be written as 192K or 40M, and what K stands for."""
 
@@ -110,9 +114,26 @@ class Study:
             spec, **{**metaparameters(values), "name": self.name, "channels": channels, "classes": classes}
         )
         recipe = values.get("recipe", next(iter(self.recipes)))
-        *first, last = self.recipes[recipe]
-        goals = {name: values[name] for name in GOALS if name in values}
-        return Candidate(made, recipe, (*map(stage, first), stage({**last, **goals})))
+        return Candidate(made, recipe, stages_of(self.recipes[recipe], values))
+
+
+def stages_of(tables: Sequence[Mapping[str, Any]], values: Values) -> tuple[Stage, ...]:
+    """The stages of a recipe with the goals of a point: ``density`` is a setting of each stage that prunes by
+    magnitude, ``max_bytes`` of the last one.
+
+    Raises ConfigError where stages make no sense, or a goal has no stage.
+    """
+    made = [dict(table) for table in tables]
+    if "density" in values:
+        pruning = [t for t in made if t.get("method") == Magnitude.name]
+        if not pruning:
+            raise ConfigError("density", f"needs a stage of method {Magnitude.name} in the recipe")
+        for table in pruning:
+            table["density"] = values["density"]
+    if "max_bytes" in values:
+        made[-1]["max_bytes"] = values["max_bytes"]
+    dense = find_trainable(ARCHITECTURE, {}).schedule
+    return checked([stage(table, number, dense) for number, table in enumerate(made, 1)])
 
 
 def read_study(file: Path, data: Path | None = None) -> Study:
@@ -182,9 +203,7 @@ def _check(study: Study) -> None:
         raise ConfigError("recipe", f"names {lost[0]!r}, but the recipes are {', '.join(study.recipes)}")
     goals = {n: 0.5 if n == "density" else 1 for n in GOALS if n in study.space.options}
     for name in asked or [next(iter(study.recipes))]:
-        *first, last = study.recipes[name]
-        for table in (*first, {**last, **goals}):
-            stage(table)
+        stages_of(study.recipes[name], goals)
 
 
 def _default_recipes(epochs: int) -> dict[str, Any]:

@@ -16,15 +16,17 @@ from dcgen.errors import ConfigError, NumericError, PictureError, PlanError
 from dcgen.explore.dominance import Rival, Rule
 from dcgen.explore.predict import Prediction, predict
 from dcgen.explore.space import Values
-from dcgen.explore.study import Candidate, Study
+from dcgen.explore.study import ARCHITECTURE, Candidate, Study
 from dcgen.inputs.samples import Samples, open_samples
+from dcgen.models.spec import SqueezeNetSpec
+from dcgen.models.trainable import FROM_DATA
 from dcgen.pipeline import Bench, compressed, firmware_plan_for
 from dcgen.plan.firmware.needs import predict_needs
-from dcgen.progress import Progress, Warn, counted
+from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.quant.execute import execute
 from dcgen.result import Job, Pictures, Source
 from dcgen.run_folder import CALIBRATION, Run
-from dcgen.train.data import Part
+from dcgen.train.data import Part, read_dataset
 from dcgen.train.loop import Epoch
 from dcgen.training import TrainJob, train
 
@@ -86,6 +88,8 @@ class Trials:
         if (labels := self.samples.labels) is None:
             hint = "give class folders, or x_train and y_train in an .npz file"
             raise PictureError(study.data, "says no classes of its samples", hint)
+        if self.samples.kind(None) != "pictures":
+            raise PictureError(study.data, "holds no pictures", "expected uint8 [N, H, W] or [N, H, W, C]")
         self._classes = int(labels.max()) + 1
         self._held: dict[int, Part] = {}
 
@@ -140,24 +144,27 @@ class Trials:
         study, folder = self._study, self._runs / f"{number:04d}"
         seed = study.settings.seed
         job = TrainJob(
-            model=study.name,
+            model=ARCHITECTURE,
             data=study.data,
+            settings=settings_of(candidate.spec),
+            size=candidate.spec.size,
             stages=candidate.stages,
             seed=int(np.random.default_rng([seed, number]).integers(2**31)),
-            spec=candidate.spec,
             split=seed,
         )
-        train(job, folder, self._progress, self._warn, watch)
-        return self._compiled(folder, job)
+        train(job, folder, self._progress, self._warn, watch=watch)
+        return self._compiled(folder, candidate.spec.size)
 
-    def _held_out(self, job: TrainJob) -> Part:
+    def _held_out(self, size: int) -> Part:
         """The samples that compiled networks are run on, kept for each size of pictures."""
-        if (size := job.picture_size) not in self._held:
-            found, most = job.dataset(self.samples, lambda _: None).held_out, self._study.settings.pictures
+        if size not in self._held:
+            settings = self._study.settings
+            found = read_dataset(self.samples, None, (size, size), settings.seed, unheard).held_out
+            most = settings.pictures
             self._held[size] = Part(found.data[:most].copy(), found.labels[:most])
         return self._held[size]
 
-    def _compiled(self, folder: Path, job: TrainJob) -> tuple[dict[str, Any], dict[str, float], str]:
+    def _compiled(self, folder: Path, size: int) -> tuple[dict[str, Any], dict[str, float], str]:
         """What ``dcgen compile`` makes of a run: figures, excess over the limits and the reason for that."""
         study, run = self._study, Run.read(folder)
         bench = Bench(
@@ -168,10 +175,10 @@ class Trials:
                 target=study.target,
             ),
             self._progress,
-            lambda _: None,
+            unheard,
         )
         made = bench.integers(compressed(bench.job, bench))
-        held = self._held_out(job)
+        held = self._held_out(size)
         step = counted(self._progress, "running the integer network", len(held))
         scores = execute(made.qgraph, held.data, progress=step)
         active, reason = bench.active(made.qgraph), ""
@@ -197,6 +204,12 @@ class Trials:
         excess = taken.excess(study.limits)
         over = [name for name, share in excess.items() if share > 0]
         return figures, excess, f"takes {excess[over[0]]:.1%} more than {over[0]} allows" if over else ""
+
+
+def settings_of(spec: SqueezeNetSpec) -> dict[str, str]:
+    """A candidate as settings of ``ARCHITECTURE``."""
+    own = {name: value for name, value in asdict(spec).items() if name not in FROM_DATA}
+    return {name: ",".join(map(str, v)) if isinstance(v, tuple) else str(v) for name, v in own.items()}
 
 
 def costs_of(study: Study, predicted: Prediction) -> tuple[float, ...]:

@@ -16,9 +16,10 @@ DEFAULT_PATH = Path("docs/operators.md")
 INTRODUCTION = """\
 What the importers read, what the C firmware computes of it, and what the engine does. Everything else ends in one
 line with the node's name, its operator, and what is supported. PyTorch programs (`.pt2`) are written as ONNX by
-PyTorch itself. Tensors are `[N, C, H, W]`, or `[N, C, L]`, which are planes of one row, or have their channels
-last; whatever the firmware computes equals the integer reference in every byte. A network has one input and any
-number of outputs; the engine refuses networks of several."""
+PyTorch itself, but for adaptive pools, which are operators of the domain `dcgen`. Tensors are `[N, C, H, W]`, or
+`[N, C, L]`, which are planes of one row, or have their channels last; whatever the firmware computes equals the
+integer reference in every byte. A network has one input and any number of outputs, which are planes `[C, H, W]`
+in whatever order a file lists their elements."""
 REFUSED = """\
 ## What is refused
 
@@ -28,37 +29,44 @@ REFUSED = """\
 - Tensors of integers or bfloat16, but for integers that stand for real values, as QuantizeLinear makes them."""
 
 ANY, TABLE = "yes", "a table of 256 bytes"
+WINDOWS = "pads smaller than the kernel; dilated with a stride of 1 or of whole dilations"
 SELECTION = "part of a convolution, or a convolution that copies"
 SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
 ORDER = "where the planes' order of elements can be undone"
-NO_TABLE = "refused: looks up a table"
-NO_PRODUCT = "refused where both are computed"
+GATE = "of two computed tensors where one is a gate"
+KERNELS = "kernels of at most `max_taps` positions, zeros of a dilation included"
+TABLE_STEP = "yes, a cycle a pixel"
+NO_PRODUCT = "refused: multiplies pixel by pixel"
 NO_BLOCKS = "refused: makes blocks of pixels"
+REPEATED = "a computed one is repeated along axes of size 1, a constant has one number, or one a channel"
 ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
-    "Add": ("a sum, or part of a convolution", ANY, "terms of one shape, or one number a channel"),
-    "AveragePool": ("a pool", "refused where windows meet padding", "dilation 1, pads smaller than the kernel"),
+    "Add": ("a sum, or part of a convolution", ANY, REPEATED),
+    "AveragePool": ("a pool", "refused where windows meet padding", WINDOWS),
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
-    "Concat": ("by placing tensors side by side", ANY, "on channels"),
-    "Conv": ("a convolution", ANY, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
+    "Concat": ("by placing tensors side by side; of rows and columns a sum", ANY, "no concatenation of pictures"),
+    "Conv": ("a convolution", KERNELS, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
     "ConvTranspose": ("a convolution, and blocks of pixels", NO_BLOCKS, "constant weights, 2-D and 1-D"),
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),
+    "Expand": ("a selection of channels, blocks of pixels", "refused where it makes these", "as many axes"),
     "Div": ("part of a convolution, or of a table", ANY, "by a constant; of tensors inside functions of one"),
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
-    "GlobalAveragePool": ("a pool", ANY, ""),
+    "GatherND": ("an adaptive average pool", "refused where bins differ", "as torch.onnx writes that"),
+    "GlobalAveragePool": ("a pool", "planes of at most `max_taps` pixels; at the end any", ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
-    "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
+    "LRN": ("tables, a convolution and a product", NO_PRODUCT, "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
-    "Max": ("sums and a clip", ANY, "tensors of one shape, or one number"),
-    "MaxPool": ("a pool", ANY, "dilation 1, pads smaller than the kernel, first output"),
-    "Min": ("sums and a clip", ANY, "tensors of one shape, or one number"),
-    "Mul": ("a product, or part of a convolution", NO_PRODUCT, "tensors of one shape, or one number a channel"),
+    "Max": ("sums and a clip", ANY, REPEATED),
+    "MaxPool": ("a pool", ANY, "as AveragePool; first output"),
+    "Min": ("sums and a clip", ANY, REPEATED),
+    "Mul": ("a product, or part of a convolution", GATE, REPEATED),
     "Neg": ("part of a convolution", ANY, ""),
-    "PRelu": ("a table, or three operators", "refused with one slope", "one slope, or one each channel"),
+    "PRelu": ("a table, or three operators", ANY, "one slope, or one each channel"),
     "Pad": ("part of a convolution, or a copy", "mode edge is refused", "constant and edge; channels with 0"),
-    "ReduceMax": ("a pool", ANY, "over height and width"),
+    "ReduceMax": ("a pool, of channels sums and clips", ANY, "over all of channels, height or width"),
     "ReduceMean": ("a pool, of channels a convolution", ANY, "over all of channels, height or width"),
+    "ReduceSum": ("as ReduceMean", ANY, "as ReduceMean"),
     "Relu": ("part of the operator before it", ANY, ""),
     "Reshape": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
     "Resize": (
@@ -69,9 +77,9 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "SpaceToDepth": ("a convolution", ANY, ""),
     "Split": (SELECTION, ANY, "of channels, rows or columns"),
     "Sub": ("a difference, or part of a convolution", ANY, "as Add"),
-    "Sum": ("sums", ANY, "computed terms of one shape"),
+    "Sum": ("sums", ANY, f"computed terms; {REPEATED}"),
     "Transpose": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
-    "Where": (TABLE, NO_TABLE, "where all depends on one tensor"),
+    "Where": (TABLE, TABLE_STEP, "where all depends on one tensor"),
 }  # fmt: skip
 """What C firmware makes of an operator on planes or two tensors, what the engine does, and the restriction."""
 HEADS = frozenset({"ArgMax", "LogSoftmax", "Softmax", "TopK"})
@@ -104,11 +112,11 @@ def _row(kind: str) -> tuple[str, str, str]:
     if kind in ROWS:
         return ROWS[kind]
     if kind in HEADS:
-        return "left to the host", "left to the host", "the last operators, over all scores"
+        return "left to the host", "left to the host", "the last operators, over all scores or each pixel's"
     if kind == "Sigmoid":
-        return f"{TABLE}; at the end left to the host", f"{NO_TABLE}; at the end left to the host", ""
+        return f"{TABLE}; at the end left to the host", f"{TABLE_STEP}; at the end left to the host", ""
     if kind in onnx_functions.OPERATORS:
-        return TABLE, NO_TABLE, "one number to one number; further operands are constant"
+        return TABLE, TABLE_STEP, "one number to one number; further operands are constant"
     if kind in onnx_quantized.OPERATORS:
         return "as the operator on real values", "as the operator on real values", "8 and 16 bits"
     if kind in onnx_views.OPERATORS:

@@ -91,6 +91,11 @@ def fold(call: Call, node: onnx.NodeProto, opset: int) -> np.ndarray:
         raise call.unsupported(
             "all its inputs are constant; of constants only these are computed: " + " ".join(FOLDABLE)
         )
+    return computed(call, node, opset)
+
+
+def computed(call: Call, node: onnx.NodeProto, opset: int) -> np.ndarray:
+    """``fold``, also of Where and of operators whose output has no more elements than their first input."""
     with damage(call.where, ModelError, NOT_COMPUTED):
         call.budget.charge(_size(call), f"node {call.name} ({call.kind})")
     # Inputs are matched to names of our own: a node may read one tensor twice.
@@ -120,7 +125,7 @@ def _size(call: Call) -> int:
     arrays = [a for a in call.args if isinstance(a, np.ndarray)]
     width = max((a.itemsize for a in arrays), default=8)
     match call.kind:
-        case "Add" | "Div" | "Mul" | "Pow" | "Sub":
+        case "Add" | "Div" | "Mul" | "Pow" | "Sub" | "Where":
             elements = math.prod(_broadcast(*(a.shape for a in arrays)))
         case "Expand":
             elements = math.prod(_broadcast(arrays[0].shape, _dims(call)))

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
+from dcgen.importers.onnx_broadcast import common, repeated
 from dcgen.importers.onnx_functions import scalar
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
 from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Pairwise, Step
@@ -46,7 +47,11 @@ def add(call: Call, scope: Scope) -> Signal:
     a, b = call.args
     if isinstance(a, Signal) and isinstance(b, Signal):
         return _sum(call, scope, [a, b])
-    x, c = (call.signal(0), call.constant(1, "term")) if isinstance(a, Signal) else (call.signal(1), a)
+    x, c = (
+        (call.signal(0), call.constant(1, "term"))
+        if isinstance(a, Signal)
+        else (call.signal(1), call.constant(0, "term"))
+    )
     return _per_channel(call, scope, x, None, c)
 
 
@@ -102,8 +107,7 @@ def sum_(call: Call, scope: Scope) -> Signal:
 
 def _sum(call: Call, scope: Scope, terms: list[Signal]) -> Signal:
     """The sum of ``terms`` as a chain of Add nodes; the last one is called like the ONNX node."""
-    if any(t.dims != terms[0].dims for t in terms):
-        raise call.unsupported(f"terms of one shape are supported, found {[t.dims for t in terms]}")
+    terms = _alike(call, scope, terms)
     last = len(terms) - 1
 
     def plus(total: Signal, numbered: tuple[int, Signal]) -> Signal:
@@ -128,13 +132,21 @@ def _pairwise(call: Call, scope: Scope, a: Signal, b: Signal, suffix: str = "") 
     gated = (
         call.kind == "Mul" and len(a.dims) == len(b.dims) > 2 and b.dims == (*a.dims[:2], *(1,) * len(a.dims[2:]))
     )
-    if a.dims != b.dims and not gated:
-        more = ", or a factor of one number a channel," if call.kind == "Mul" else ""
-        raise call.unsupported(f"two tensors of one shape{more} are supported, found {[a.dims, b.dims]}")
+    if not gated:
+        a, b = _alike(call, scope, [a, b])
     reshaped = scope.channel_axis(a) is None or scope.channel_axis(b) is None
     if reshaped and scope.shapes[a.tensor] != scope.shapes[b.tensor]:
         raise call.unsupported(f"its inputs of shape {[a.dims, b.dims]} are reshaped differently")
     return scope.emit(call, Pairwise(call.kind), a, b, dims=a.dims, suffix=suffix)
+
+
+def _alike(call: Call, scope: Scope, operands: list[Signal]) -> list[Signal]:
+    """The operands repeated along axes of size 1 until they have one shape."""
+    dims = common([x.dims for x in operands])
+    if dims is None:
+        found = [x.dims for x in operands]
+        raise call.unsupported(f"tensors of one shape, but for axes of size 1, are supported, found {found}")
+    return [repeated(call, scope, x, dims) for x in operands]
 
 
 def _per_channel(

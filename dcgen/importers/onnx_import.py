@@ -21,6 +21,7 @@ from dcgen.importers.onnx_file import (
     opset_of,
     read,
 )
+from dcgen.importers.onnx_gathered import ONLY_AVERAGED, follow
 from dcgen.importers.onnx_inputs import planes_of
 from dcgen.importers.onnx_integers import Quantized, take_integer_input, with_scale_of_input
 from dcgen.importers.onnx_live import check_count, live, name_of, pruned, refuse_unknown
@@ -31,7 +32,7 @@ from dcgen.importers.onnx_operators import (
     handler_of,
     is_standard,
 )
-from dcgen.importers.onnx_scope import Call, Scope, Signal, Value
+from dcgen.importers.onnx_scope import Call, Gathered, Scope, Signal, Value
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.ir.verify import verify
 from dcgen.limits import LIMITS, Budget
@@ -140,6 +141,8 @@ def _import_node(
     final, outputs = ends.issuperset(node.output), len(node.output)
     call = Call(source, name_of(node), node.op_type, attributes, args, budget, final, outputs)
     signals = [a for a in args if isinstance(a, Signal)]
+    if any(isinstance(a, Gathered) for a in args):
+        return (follow(call, scope, node, opset),)
     if not signals:
         if (compute := computes_constants(node)) is not None:
             with damage(call.where, ModelError, NOT_COMPUTED), np.errstate(all="ignore"):
@@ -213,8 +216,8 @@ def _called(graph: Graph, names: Mapping[str, str]) -> Graph:
 def _outputs(
     graph: onnx.GraphProto, values: dict[str, Value], source: str
 ) -> tuple[dict[str, str], tuple[Head, ...]]:
-    """The IR tensors that the outputs are views of, each once, with the outputs' names; and the head that was left
-    out behind each."""
+    """The IR tensors that the outputs are views of, each once and in its own order of elements, with the outputs'
+    names; and the head that was left out behind each."""
     names: dict[str, str] = {}
     heads: dict[str, Head] = {}
     for output in graph.output:
@@ -223,12 +226,8 @@ def _outputs(
             raise ModelError(source, f"output {output.name} is made by no node")
         if isinstance(value, np.ndarray):
             raise UnsupportedError(source, f"output {output.name} is computed where supported, found a constant")
-        if value.order is not None and value.head not in ("argmax", "topk"):
-            raise UnsupportedError(
-                f"{source}: output {output.name}",
-                "is a transposed tensor",
-                "channels first, or none, are supported",
-            )
+        if isinstance(value, Gathered):
+            raise UnsupportedError(f"{source}: output {output.name}", ONLY_AVERAGED)
         names.setdefault(value.tensor, output.name[: LIMITS.name_characters])
         if heads.get(value.tensor, "none") == "none":
             heads[value.tensor] = value.head

@@ -2,7 +2,8 @@
 
 ONNX does not say it of an input itself. The first operator on planes says it: an input [N, H, W, C] goes through a
 Transpose before it, a vector through a Reshape. So the way there is followed from the input, and then gone back.
-A Transpose from channels last to channels first ends it, too.
+A Transpose from channels last to channels first ends it, too; and so does a MatMul of (N, L, C), whose last axis
+is the channels.
 """
 
 from __future__ import annotations
@@ -76,6 +77,9 @@ def _followed(
             break
         if not back and len(dims) == 4 and _like_pictures(dims) and _flattens(reader, shape_asked):
             back, dims = [(dims, TO_CHANNEL_FIRST)], (dims[0], dims[3], dims[1], dims[2])
+            break
+        if not back and len(dims) == 3 and reader.op_type == "MatMul" and reader.input[0] == name:
+            back, dims = [(dims, (0, 2, 1))], (dims[0], dims[2], dims[1])
             break
         if reader.op_type == "Transpose":
             perm = next((helper.get_attribute_value(a) for a in reader.attribute if a.name == "perm"), None)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import onnx
 
-from dcgen.importers import onnx_qonnx, onnx_quantized, onnx_views
+from dcgen.importers import onnx_adaptive, onnx_qonnx, onnx_quantized, onnx_views
 from dcgen.importers.onnx_scope import Call, Handler
 
 OPERATORS: Final[Mapping[str, Handler]] = dict(
@@ -32,6 +32,7 @@ ON_INTEGERS: Final = onnx_quantized.READS_INTEGERS | AFTER_HEAD - {"Cast", "ArgM
 
 OTHER_DOMAINS: Final[Mapping[str, Mapping[str, Handler]]] = {
     "com.microsoft": onnx_quantized.MICROSOFT,
+    onnx_adaptive.DOMAIN: onnx_adaptive.OPERATORS,
     **dict.fromkeys(onnx_qonnx.DOMAINS, onnx_qonnx.OPERATORS),
 }
 """Operators that are none of ONNX's own, by domain."""

@@ -20,10 +20,14 @@ import numpy as np
 
 from dcgen.errors import ModelError
 from dcgen.importers import (
+    onnx_broadcast,
     onnx_elementwise,
     onnx_functions,
+    onnx_gathered,
     onnx_normalization,
     onnx_order,
+    onnx_pools,
+    onnx_reductions,
     onnx_resampling,
     onnx_selections,
     onnx_upsampling,
@@ -34,9 +38,13 @@ from dcgen.importers.onnx_scope import Call, Handler, Integers, Scope, Signal, V
 from dcgen.ir.graph import Affine, AvgPool, Clip, Concat, Flatten, GlobalAvgPool, MaxPool, Pad
 
 FLOAT: Final[Mapping[str, Handler]] = {
+    **onnx_broadcast.OPERATORS,
     **onnx_elementwise.OPERATORS,
+    **onnx_gathered.OPERATORS,
     **onnx_functions.OPERATORS,
     **onnx_normalization.OPERATORS,
+    **onnx_pools.OPERATORS,
+    **onnx_reductions.OPERATORS,
     **onnx_resampling.OPERATORS,
     **onnx_upsampling.OPERATORS,
     **onnx_views.OPERATORS,

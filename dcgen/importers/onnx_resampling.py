@@ -27,7 +27,7 @@ Taps = tuple[tuple[int, float], ...]
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """One axis: the taps of the first ``period`` pixels of ``made``; of the others, as the module says.
 
     size : pixels of the input
@@ -75,7 +75,7 @@ class _Axis:
         return found
 
 
-def _axis(call: Call, size: int, taps: Sequence[Taps]) -> _Axis:
+def axis_of(call: Call, size: int, taps: Sequence[Taps]) -> Axis:
     """The axis whose pixels of the output have these taps. UnsupportedError where they do not repeat soon."""
     made = len(taps)
     for period in range(1, min(made, MOST_PIXELS) + 1):
@@ -85,11 +85,11 @@ def _axis(call: Call, size: int, taps: Sequence[Taps]) -> _Axis:
             for before, after in zip(taps, taps[period:], strict=False)
         )
         if step > 0 and all(moved):
-            return _Axis(size, made, tuple(taps[:period]), step)
+            return Axis(size, made, tuple(taps[:period]), step)
     raise call.unsupported(f"{made} pixels of {size} would take blocks of more than {MOST_PIXELS} pixels")
 
 
-def _resampled(call: Call, scope: Scope, x: Signal, rows: _Axis, columns: _Axis) -> Signal:
+def resampled(call: Call, scope: Scope, x: Signal, rows: Axis, columns: Axis) -> Signal:
     """Planes (N, C, H, W) resampled along both axes."""
     channels = scope.shapes[x.tensor][0]
     factor, cut = (rows.period, columns.period), (rows.cut, columns.cut)
@@ -138,8 +138,8 @@ def resize(call: Call, scope: Scope) -> Signal:
         if where == "align_corners" and abs(n * scale - m) > 1e-3:
             raise call.unsupported(f"align_corners is supported with a whole size, found {n} times {scale:g}")
         places = PLACES[where](np.arange(m, dtype=np.float64), n, m, scale)
-        found.append(_axis(call, n, _nearest(call, places) if mode == "nearest" else _linear(places)))
-    return scope.back(_resampled(call, scope, x, found[0], found[1]), names)
+        found.append(axis_of(call, n, _nearest(call, places) if mode == "nearest" else _linear(places)))
+    return scope.back(resampled(call, scope, x, found[0], found[1]), names)
 
 
 def _wanted(call: Call, sizes: Sequence[int]) -> list[tuple[int, float]]:

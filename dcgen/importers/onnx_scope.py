@@ -18,7 +18,7 @@ from dcgen.errors import GraphError, ModelError, UnsupportedError
 from dcgen.importers import onnx_order
 from dcgen.importers.model import Head
 from dcgen.importers.onnx_order import Axes, Dims
-from dcgen.ir.graph import F32, Flatten, Node, Op, Pads, Select, Shape
+from dcgen.ir.graph import F32, Conv, Flatten, Node, Op, Pads, Select, Shape, Upsample, Weight
 from dcgen.ir.ops import infer
 from dcgen.limits import LIMITS, Budget
 
@@ -56,7 +56,21 @@ class Signal:
         return replace(self, dims=dims, order=None if axes == onnx_order.in_order(dims) else axes)
 
 
-Value = Signal | np.ndarray
+@dataclass(frozen=True, eq=False)
+class Gathered:
+    """Pixels of planes that an ONNX file gathers, and what it makes of them, until they are known as an operator.
+
+    source : the planes
+    drawn : float32 [N, C, H, W], pixels of the planes as they are drawn by chance
+    values : what the ONNX tensor is of these
+    """
+
+    source: Signal
+    drawn: F32
+    values: np.ndarray
+
+
+Value = Signal | Gathered | np.ndarray
 """An ONNX tensor during import: computed, or a constant."""
 
 Handler = Callable[["Call", "Scope"], Value | tuple[Value, ...]]
@@ -216,6 +230,8 @@ class Scope:
                 raise call.unsupported(*_NOT_UNDONE)
             return self._in_order(call, signal, channels)
         if self._plain_axis(signal) is None:
+            if (turned := self._turned(call, signal)) is not None:
+                return turned
             raise call.unsupported(
                 f"input {index} of shape {signal.dims} is a reshaped {self.shapes[signal.tensor]} tensor",
                 "a reshape must keep batch and planes, or flatten",
@@ -238,6 +254,8 @@ class Scope:
                 return first, onnx_order.CHANNEL_LAST
             if (channels := self._shuffled(call, first)) is not None:
                 return self._in_order(call, first, channels), onnx_order.CHANNEL_LAST
+            if (turned := self._turned(call, first)) is not None:
+                return turned, onnx_order.CHANNEL_LAST
         return self.planes(replace(call, args=(signal,))), tuple(range(len(signal.dims)))
 
     def _named_length(self, call: Call, signal: Signal) -> tuple[Signal, tuple[int, ...]]:
@@ -250,6 +268,8 @@ class Scope:
             planes = signal.reordered(tuple(axes))
             if planes.order is None and self._plain_axis(planes) is not None:
                 return planes, names
+            if (channels := self._shuffled(call, planes)) is not None:
+                return self._in_order(call, planes, channels), names
         return self.planes(replace(call, args=(signal,))), (0, 1, 2)
 
     def _shuffled(self, call: Call, signal: Signal) -> tuple[int, ...] | None:
@@ -263,6 +283,21 @@ class Scope:
             return None
         call.budget.charge(64 * channels, f"node {call.name}")
         return tuple(int(p) for p in onnx_order.places((order,)) // (height * width))
+
+    def _turned(self, call: Call, signal: Signal) -> Signal | None:
+        """A signal of columns whose IR tensor is rows, or the reverse, as a tensor of its own: every pixel becomes
+        a channel, and these are put side by side. None for any other signal."""
+        channels, *sizes = self.shapes[signal.tensor]
+        length = max(sizes)
+        if signal.order is not None or min(sizes) > 1 or signal.dims != (self.batch, channels, *sizes[::-1]):
+            return None
+        filters = np.tile(np.eye(length, dtype=np.float32), (channels, 1))
+        call.budget.charge(filters.nbytes, f"node {call.name}", parameters=filters.size)
+        weight = filters.reshape(channels * length, 1, *sizes)
+        bias, tall = np.zeros(len(weight), np.float32), sizes[0] == 1
+        pixels = self.emit(call, Conv(Weight(weight), bias, groups=channels), self.whole(signal), suffix=".pixels")
+        block = Upsample((length, 1) if tall else (1, length), channels)
+        return self.emit(call, block, pixels, suffix=".turned")
 
     def _in_order(self, call: Call, signal: Signal, channels: tuple[int, ...]) -> Signal:
         """A signal of planes that has ``channels`` of its IR tensor as a tensor of its own, made but once."""

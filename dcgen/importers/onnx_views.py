@@ -133,7 +133,8 @@ def top_k(call: Call, scope: Scope) -> tuple[Signal, Signal]:
 
 
 def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
-    """The node's input, if the node's axis (or else ``default_axis``) runs over all scores of a picture.
+    """The node's input, if the node's axis (or else ``default_axis``) runs over all scores of a picture, or over
+    the channels of planes, which are the scores of a pixel.
 
     Raises UnsupportedError if it does not, or if an operator left out before this one may not stand there.
     """
@@ -143,8 +144,11 @@ def _scores(call: Call, scope: Scope, default_axis: int) -> Signal:
     ):
         raise call.unsupported(f"reads a removed {x.head}")
     axis = call.get("axis", default_axis) % max(1, len(x.dims))
-    if not x.dims or (math.prod(x.dims[:axis]), math.prod(x.dims[axis + 1 :])) != (scope.batch, 1):
-        raise call.unsupported(f"an axis of all scores of a picture is supported, found axis {axis} of {x.dims}")
+    whole = x.dims and (math.prod(x.dims[:axis]), math.prod(x.dims[axis + 1 :])) == (scope.batch, 1)
+    channels, height, width = scope.shapes[x.tensor]
+    if not whole and (not x.dims or x.axes[axis] != ((channels, height * width),)):
+        problem = f"found axis {axis} of {x.dims}"
+        raise call.unsupported(f"an axis of all scores of a picture, or of a pixel, is supported, {problem}")
     return x
 
 

@@ -1,25 +1,25 @@
-"""ONNX operators on planes: convolution, matrix product, pools, padding, concatenation.
+"""ONNX operators on planes: convolution, matrix product, padding, concatenation.
 
 One function for each operator, listed at the end; see ``onnx_operators``.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from dcgen.errors import ModelError
+from dcgen.errors import ModelError, UnsupportedError
 from dcgen.importers import onnx_order
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal, Value
-from dcgen.ir.graph import F32, AvgPool, Concat, Conv, GlobalAvgPool, MaxPool, Pad, Pads, Pair, Shape, Weight
+from dcgen.ir.graph import F32, Add, Concat, Conv, Pad, Pads, Pair, Weight
 
 SPATIAL = frozenset({"dilations", "kernel_shape", "output_padding", "output_shape", "pads", "strides"})
 """ONNX attributes that list a number for each spatial axis, as ``kernel_shape``, or two, as ``pads`` its begin and
 end: 2 or 4 numbers for planes, 1 or 2 for lengths."""
+BY_THE_HOST = "what only joins outputs the host can do: make its inputs the network's outputs"
 MAX_EXTENT = 1 << 15
 """Largest kernel, stride or padding that is imported: larger than any picture, and safe to multiply."""
 
@@ -56,12 +56,41 @@ def conv(call: Call, scope: Scope) -> Signal:
         raise ModelError(call.where, f"a 2-D convolution has a weight (O, I, KH, KW), found {weight.shape}")
     bias, kernel = bias_of(call, len(weight)), kernel_of(call, weight)
     dilation = dilation_of(call, kernel)
-    stride, pads = _window(call, scope, x, _extent(kernel, dilation))
+    stride, pads = window_of(call, scope, x, extent_of(kernel, dilation))
     groups = call.get("group", 1)
     if groups < 1 or len(weight) % groups:
         raise ModelError(call.where, f"{len(weight)} filters cannot form {groups} groups")
     op = Conv(Weight(weight), bias, stride, pads, groups, dilation)
     return scope.emit(call, op, x)
+
+
+def along_channels(handler: Handler) -> Handler:
+    """A handler of convolutions that takes (N, 1, L) too where L are the channels of single pixels, as efficient
+    channel attention has it: there a convolution along L is a matrix, in whose rows the kernel moves on."""
+
+    def handle(call: Call, scope: Scope) -> Value | tuple[Value, ...]:
+        x = call.args[0]
+        if not isinstance(x, Signal) or len(x.dims) != 3 or x.order is not None or x.dims[1] != 1:
+            return handler(call, scope)
+        kernel, channels = call.constant(1, "weight"), x.dims[2]
+        if scope.shapes[x.tensor] != (channels, 1, 1) or channels == 1 or kernel.shape[:2] != (1, 1):
+            return handler(call, scope)
+        more = {k: [n for n in v for _ in range(2)] if k in SPATIAL else v for k, v in call.attributes.items()}
+        one, taps = replace(call, attributes=more), kernel.shape[2]
+        (step, _), (distance, _) = strides_of(one), dilation_of(one, (taps, taps))
+        extent = (taps - 1) * distance + 1
+        begin, _, end, _ = pads_of(one, (channels, channels), (extent, extent), (step, step))
+        made = max(0, (channels + begin + end - extent) // step + 1)
+        call.budget.charge(8 * made * channels, f"node {call.name}", parameters=made * channels)
+        matrix = np.zeros((made, channels, 1, 1))
+        for row in range(made):
+            places = row * step - begin + distance * np.arange(taps)
+            inside = (places >= 0) & (places < channels)
+            matrix[row, places[inside], 0, 0] = kernel[0, 0, inside]
+        bias = call.parameter(np.broadcast_to(bias_of(call, 1), made), "bias")
+        return scope.emit(call, Conv(Weight(call.parameter(matrix, "weight")), bias), x, dims=(x.dims[0], 1, made))
+
+    return handle
 
 
 def gemm(call: Call, scope: Scope) -> Signal:
@@ -113,121 +142,37 @@ def _dense(call: Call, scope: Scope, matrix: np.ndarray, bias: np.ndarray) -> Si
     return scope.back(scope.emit(call, Conv(Weight(weight), call.parameter(spread, "bias")), x), names)
 
 
-def max_pool(call: Call, scope: Scope) -> Signal:
-    x, kernel, stride, pads, ceil = _pool(call, scope)
-    return scope.emit(call, MaxPool(kernel, stride, pads, ceil), x)
-
-
-def average_pool(call: Call, scope: Scope) -> Signal:
-    x, kernel, stride, pads, ceil = _pool(call, scope)
-    return scope.emit(call, AvgPool(kernel, stride, pads, ceil, bool(call.get("count_include_pad", 0))), x)
-
-
-def _pool(call: Call, scope: Scope) -> tuple[Signal, Pair, Pair, Pads, bool]:
-    """Input, kernel, stride, pads and ceil mode of a pool."""
-    x = scope.planes(call, rank=4)
-    kernel = pair(call, "kernel_shape", (0, 0))
-    if min(kernel) < 1:
-        raise ModelError(call.where, f"kernel_shape is at least 1, found {kernel}")
-    dilation = dilation_of(call, kernel)
-    if dilation != (1, 1):
-        raise call.unsupported(f"dilation 1 is supported, found {dilation}")
-    stride, pads = _window(call, scope, x, kernel)
-    if any(p >= kernel[i % 2] for i, p in enumerate(pads)):
-        raise call.unsupported(f"pads smaller than the kernel {kernel} are supported, found {pads}")
-    return x, kernel, stride, pads, bool(call.get("ceil_mode", 0))
-
-
-def global_average_pool(call: Call, scope: Scope) -> Signal:
-    return scope.emit(call, GlobalAvgPool(), scope.planes(call, rank=4))
-
-
-def global_max_pool(call: Call, scope: Scope) -> Signal:
-    x = scope.planes(call, rank=4)
-    _, height, width = scope.shapes[x.tensor]
-    return scope.emit(call, MaxPool((height, width), (1, 1)), x)
-
-
-def reduce_max(call: Call, scope: Scope) -> Signal:
-    """The maximum over height and width: what adaptive maximum pooling to one pixel is exported as."""
-    x, names = scope.named_axes(call)
-    rank, given = len(names), call.optional(1, "axes")
-    axes = [] if given is None else sorted({a % rank for a in call.integers(1, "axes")})
-    if rank < 3 or {names[a] for a in axes} != set(names) - {0, 1}:
-        raise call.unsupported(f"the maximum over height and width is supported, found axes {axes or 'all'}")
-    _, height, width = scope.shapes[x.tensor]
-    found = scope.back(scope.emit(call, MaxPool((height, width), (1, 1)), x), names)
-    keep = call.get("keepdims", 1)
-    return found.reordered(tuple(axis for i, axis in enumerate(found.axes) if keep or i not in axes))
-
-
-def reduce_mean(call: Call, scope: Scope) -> Signal:
-    x = call.signal()
-    rank = len(x.dims)
-    given = call.optional(1, "axes")
-    axes = [] if given is None else sorted({a % max(1, rank) for a in call.integers(1, "axes")})
-    if not axes and call.get("noop_with_empty_axes", 0):
-        return x
-    sizes = scope.shapes[x.tensor]
-    steps = (sizes[1] * sizes[2], sizes[2], 1)
-    gone = _whole_axes([factor for i in axes for factor in x.axes[i]], sizes)
-    if not axes or axes[0] == 0 or gone is None:
-        raise call.unsupported(
-            f"the mean over all of channels, height or width is supported, found axes {axes or 'all'} of {x.dims}"
-        )
-    kept = [() if i in axes else axis for i, axis in enumerate(x.axes)]
-    if not call.get("keepdims", 1):
-        kept = [axis for i, axis in enumerate(kept) if i not in axes]
-    if not any(gone):
-        return x.reordered(tuple(kept))
-    found, (channels, rows, columns) = scope.whole(x), gone
-    suffix = ".planes" if channels else ""
-    if (rows or columns) and (rows or sizes[1] == 1) and (columns or sizes[2] == 1):
-        found = scope.emit(call, GlobalAvgPool(), _before_means(scope, found), suffix=suffix)
-    elif rows or columns:
-        kernel = (sizes[1], 1) if rows else (1, sizes[2])
-        found = scope.emit(call, AvgPool(kernel, (1, 1)), found, suffix=suffix)
-    if channels:
-        call.budget.charge(4 * sizes[0], f"node {call.name}", parameters=sizes[0])
-        weight = np.full((1, sizes[0], 1, 1), 1 / sizes[0], np.float32)
-        found = scope.emit(call, Conv(Weight(weight), np.zeros(1, np.float32)), found)
-
-    def closer(stride: int) -> int:
-        """A stride where the axes that are gone are of size 1."""
-        return stride // math.prod(n for n, s, g in zip(sizes, steps, gone, strict=True) if g and s < stride)
-
-    return found.reordered(tuple(tuple((n, closer(s)) for n, s in axis) for axis in kept))
-
-
-def _whole_axes(factors: Sequence[tuple[int, int]], shape: Shape) -> tuple[bool, bool, bool] | None:
-    """Which of (C, H, W) these factors of axes are, as far as they are larger than 1; None where one is a part."""
-    c, h, w = shape
-    found = []
-    for size, step in ((c, h * w), (h, w), (w, 1)):
-        found.append(size > 1 and any(s <= step and step * size <= n * s for n, s in factors))
-    whole = math.prod(size for size, one in zip(shape, found, strict=True) if one)
-    return (found[0], found[1], found[2]) if whole == math.prod(n for n, _ in factors) else None
-
-
-def _before_means(scope: Scope, x: Signal) -> Signal:
-    """What ``x`` is the mean of along one whole axis, if it is that; else ``x``. The mean of both is the same."""
-    node = scope.node(x.tensor)
-    if node is None or not isinstance(node.op, AvgPool) or any(node.op.pads):
-        return x
-    _, height, width = scope.shapes[node.inputs[0]]
-    whole_axis = node.op.kernel in ((height, 1), (1, width)) and node.op.stride == (1, 1)
-    return scope.whole(Signal(node.inputs[0], ())) if whole_axis else x
-
-
 def concat(call: Call, scope: Scope) -> Signal:
-    signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
+    try:
+        signals, names = zip(*(scope.named_axes(call, i) for i in range(len(call.args))), strict=True)
+    except UnsupportedError:
+        found = f"found {[call.signal(i).dims for i in range(len(call.args))]}"
+        raise call.unsupported(f"planes are joined where supported, {found} of other axes", BY_THE_HOST) from None
     rank = len(names[0])
     axis = int(call.get("axis", 1))
-    if not -rank <= axis < rank or names[0][axis] != 1 or len(set(names)) != 1:
-        raise call.unsupported(f"concatenation on channels (axis 1) is supported, found axis {axis}")
+    if not -rank <= axis < rank or names[0][axis] == 0 or len(set(names)) != 1:
+        problem = f"found axis {axis} of {[s.dims for s in signals]}"
+        raise call.unsupported(f"concatenation of channels, rows or columns is supported, {problem}", BY_THE_HOST)
     if len(signals) == 1:
         return call.signal()
-    return scope.back(scope.emit(call, Concat(), *signals), names[0])
+    if names[0][axis] == 1:
+        return scope.back(scope.emit(call, Concat(), *signals), names[0])
+    return scope.back(_side_by_side(call, scope, signals, names[0][axis] - 2), names[0])
+
+
+def _side_by_side(call: Call, scope: Scope, parts: Sequence[Signal], axis: int) -> Signal:
+    """Planes joined along their rows, axis 0, or columns, axis 1: the sum of all, each with zeros beside it."""
+    sizes = [scope.shapes[part.tensor][1 + axis] for part in parts]
+    total, end = None, 0
+    for number, (part, size) in enumerate(zip(parts, sizes, strict=True)):
+        end += size
+        before, after = end - size, sum(sizes) - end
+        pads = (0, before, 0, after) if axis else (before, 0, after, 0)
+        placed = scope.emit(call, Pad(pads), part, suffix=f".part{number}")
+        suffix = "" if number == len(parts) - 1 else f".sum{number}"
+        total = placed if total is None else scope.emit(call, Add(), total, placed, suffix=suffix)
+    assert total is not None
+    return total
 
 
 def pad(call: Call, scope: Scope) -> Signal:
@@ -313,12 +258,12 @@ def dilation_of(call: Call, kernel: Pair) -> Pair:
     return dilations[0] if kernel[0] > 1 else 1, dilations[1] if kernel[1] > 1 else 1
 
 
-def _extent(kernel: Pair, dilation: Pair) -> Pair:
+def extent_of(kernel: Pair, dilation: Pair) -> Pair:
     """Rows and columns from a kernel's first tap to its last."""
     return (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
 
 
-def _window(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
+def window_of(call: Call, scope: Scope, x: Signal, kernel: Pair) -> tuple[Pair, Pads]:
     """Stride and explicit pads of a Conv or pool. ``kernel`` : rows and columns that it covers"""
     stride = strides_of(call)
     return stride, pads_of(call, scope.shapes[x.tensor][1:], kernel, stride)
@@ -346,15 +291,9 @@ def pads_of(call: Call, size: Pair, kernel: Pair, stride: Pair) -> Pads:
 
 
 OPERATORS: Final[Mapping[str, Handler]] = {
-    "AveragePool": on_lengths(average_pool),
     "Concat": concat,
-    "Conv": on_lengths(conv),
+    "Conv": along_channels(on_lengths(conv)),
     "Gemm": gemm,
-    "GlobalAveragePool": on_lengths(global_average_pool),
-    "GlobalMaxPool": on_lengths(global_max_pool),
     "MatMul": matmul,
-    "MaxPool": on_lengths(max_pool),
     "Pad": pad,
-    "ReduceMax": reduce_max,
-    "ReduceMean": reduce_mean,
 }

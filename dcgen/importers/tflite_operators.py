@@ -9,11 +9,35 @@ import numpy as np
 import tflite
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_order import TO_CHANNEL_FIRST
+from dcgen.importers.tflite_elementwise import (
+    One,
+    activated,
+    add_n,
+    arithmetic,
+    cast,
+    clip,
+    gelu,
+    leaky_relu,
+    reciprocal_root,
+    select,
+    single,
+    square,
+    squared_difference,
+)
+from dcgen.importers.tflite_parts import (
+    broadcast_to,
+    gather,
+    pack,
+    slice_,
+    split,
+    split_v,
+    strided_slice,
+    unpack,
+)
 from dcgen.importers.tflite_writer import Step
 
-Handler = Callable[[Step], str]
-"""Writes an operator and returns the ONNX tensor of its output."""
+Handler = Callable[[Step], str | list[str]]
+"""Writes an operator and returns the ONNX tensor of its output, or those of all its outputs."""
 
 
 def conv_2d(step: Step) -> str:
@@ -51,7 +75,7 @@ def _convolution(step: Step, options: Any, order: tuple[int, ...]) -> str:
         group=channels // taken,
         auto_pad=_padding(step, options),
     )
-    return step.back(_activated(step, made, options))
+    return step.back(activated(step, made, options))
 
 
 def transpose_conv(step: Step) -> str:
@@ -74,10 +98,10 @@ def transpose_conv(step: Step) -> str:
     end = [max(n, 0) - b for n, b in zip(more, begin, strict=True)]
     added = [max(-n, 0) for n in more]
     made = step.add("ConvTranspose", *names, strides=strides, pads=begin + end, output_padding=added)
-    return step.back(_activated(step, made, options))
+    return step.back(activated(step, made, options))
 
 
-def _blocks(kind: str, form: type) -> Handler:
+def _blocks(kind: str, form: type) -> One:
     def handler(step: Step) -> str:
         size = step.operator.read(form).BlockSize()
         return step.back(step.add(kind, step.planes(step.computed(), step.rank()), blocksize=size))
@@ -85,7 +109,7 @@ def _blocks(kind: str, form: type) -> Handler:
     return handler
 
 
-def _resize(mode: str, form: type) -> Handler:
+def _resize(mode: str, form: type) -> One:
     """A handler of inputs (tensor, rows and columns of the output)."""
 
     def handler(step: Step) -> str:
@@ -127,10 +151,10 @@ def fully_connected(step: Step) -> str:
         if step.tensor(0).shape[1:] != weight.shape[1:]:
             x = step.add("Reshape", x, step.writer.shape_constant([-1, weight.shape[1]]))
         made = step.add("Gemm", x, step.constant(1, "weight", "real"), *bias, transB=1)
-    return _activated(step, made, options)
+    return activated(step, made, options)
 
 
-def _pool(kind: str) -> Handler:
+def _pool(kind: str) -> One:
     def handler(step: Step) -> str:
         options = step.operator.read(tflite.Pool2DOptions)
         made = step.add(
@@ -140,15 +164,18 @@ def _pool(kind: str) -> Handler:
             strides=[options.StrideH(), options.StrideW()],
             auto_pad=_padding(step, options),
         )
-        return step.back(_activated(step, made, options))
+        return step.back(activated(step, made, options))
 
     return handler
 
 
-def mean(step: Step) -> str:
-    options = step.operator.read(tflite.ReducerOptions)
-    axes = step.writer.shape_constant(step.integers(1, "axes"))
-    return step.add("ReduceMean", step.computed(), axes, keepdims=int(options.KeepDims()))
+def _reduction(kind: str) -> One:
+    def handler(step: Step) -> str:
+        options = step.operator.read(tflite.ReducerOptions)
+        axes = step.writer.shape_constant(step.integers(1, "axes"))
+        return step.add(kind, step.computed(), axes, keepdims=int(options.KeepDims()))
+
+    return handler
 
 
 def reshape(step: Step) -> str:
@@ -177,69 +204,28 @@ def pad(step: Step) -> str:
     return step.add("Pad", step.computed(), pads, *value)
 
 
+def mirror_pad(step: Step) -> str:
+    """A symmetric one of at most a pixel repeats the pixels at the edges."""
+    amounts, mode = step.integers(1, "padding"), step.operator.read(tflite.MirrorPadOptions).Mode()
+    if mode != tflite.MirrorPadMode.SYMMETRIC or max(amounts, default=0) > 1:
+        found = "symmetric" if mode == tflite.MirrorPadMode.SYMMETRIC else "reflecting"
+        raise step.unsupported(f"symmetric padding of one pixel is supported, found {found} one of {amounts}")
+    pads = step.writer.shape_constant(amounts[::2] + amounts[1::2])
+    return step.add("Pad", step.computed(), pads, mode="edge")
+
+
+def local_response_normalization(step: Step) -> str:
+    """TFLite's alpha weighs each square, ONNX's the mean of ``size`` squares."""
+    options = step.operator.read(tflite.LocalResponseNormalizationOptions)
+    size = 2 * options.Radius() + 1
+    numbers = {"alpha": size * options.Alpha(), "beta": options.Beta(), "bias": options.Bias()}
+    return step.back(step.add("LRN", step.planes(step.computed(), step.rank()), size=size, **numbers))
+
+
 def concatenation(step: Step) -> str:
     options = step.operator.read(tflite.ConcatenationOptions)
     inputs = [step.computed(i) for i in range(len(step.operator.inputs))]
-    return _activated(step, step.add("Concat", *inputs, axis=options.Axis()), options)
-
-
-def strided_slice(step: Step) -> str:
-    options = step.operator.read(tflite.StridedSliceOptions)
-    masks = options.EllipsisMask(), options.NewAxisMask(), options.ShrinkAxisMask()
-    if any(masks):
-        raise step.unsupported(f"a slice that keeps all axes is supported, found masks {masks}")
-    starts, ends, steps = (step.integers(i, what) for i, what in ((1, "begin"), (2, "end"), (3, "strides")))
-    for axis, size in enumerate(steps):
-        if options.BeginMask() >> axis & 1:
-            starts[axis] = 0 if size > 0 else -1
-        if options.EndMask() >> axis & 1:
-            ends[axis] = 2**31 - 1 if size > 0 else -(2**31)
-    constants = [step.writer.shape_constant(v) for v in (starts, ends, range(len(starts)), steps)]
-    return step.add("Slice", step.computed(), *constants)
-
-
-def _arithmetic(kind: str, form: type | None = None) -> Handler:
-    """A handler of two operands, of which one may be constant."""
-
-    def handler(step: Step) -> str:
-        on_planes = max(step.rank(0), step.rank(1)) == 4
-        names = []
-        for i in (0, 1):
-            if step.is_computed(i):
-                if on_planes and step.rank(i) != 4:
-                    raise step.unsupported(
-                        f"its inputs have as many axes, found {step.rank(0)} and {step.rank(1)}"
-                    )
-                names.append(step.planes(step.computed(i), 4) if on_planes else step.computed(i))
-            elif on_planes:
-                array = step.real(i, "operand")
-                spread = array.reshape((1,) * (4 - array.ndim) + array.shape).transpose(TO_CHANNEL_FIRST)
-                names.append(step.constant(i, "operand", "on planes", spread))
-            else:
-                names.append(step.constant(i, "operand", "real"))
-        if not any(step.is_computed(i) for i in (0, 1)):
-            raise step.unsupported("an operand that is computed is supported, found constants")
-        made = step.add(kind, *names)
-        made = made if form is None else _activated(step, made, step.operator.read(form))
-        return step.back(made) if on_planes else made
-
-    return handler
-
-
-def _single(kind: str, **attributes: Any) -> Handler:
-    def handler(step: Step) -> str:
-        return step.add(kind, step.computed(), **attributes)
-
-    return handler
-
-
-def leaky_relu(step: Step) -> str:
-    return step.add("LeakyRelu", step.computed(), alpha=step.operator.read(tflite.LeakyReluOptions).Alpha())
-
-
-def gelu(step: Step) -> str:
-    approximate = step.operator.read(tflite.GeluOptions).Approximate()
-    return step.add("Gelu", step.computed(), approximate="tanh" if approximate else "none")
+    return activated(step, step.add("Concat", *inputs, axis=options.Axis()), options)
 
 
 def softmax(step: Step) -> str:
@@ -259,31 +245,6 @@ def same_values(step: Step) -> str:
     return step.computed() if step.is_computed(0) else step.constant(0, "input", "real")
 
 
-def _clip(low: float, high: float) -> Callable[[Step, str], str]:
-    def clipped(step: Step, name: str) -> str:
-        bounds = [step.writer.constant(np.array(bound, np.float32)) for bound in (low, high)]
-        return step.activation("Clip", name, *bounds)
-
-    return clipped
-
-
-ACTIVATIONS: Final[Mapping[int, Callable[[Step, str], str]]] = {
-    tflite.ActivationFunctionType.NONE: lambda step, name: name,
-    tflite.ActivationFunctionType.RELU: lambda step, name: step.activation("Relu", name),
-    tflite.ActivationFunctionType.RELU_N1_TO_1: _clip(-1, 1),
-    tflite.ActivationFunctionType.RELU6: _clip(0, 6),
-    tflite.ActivationFunctionType.TANH: lambda step, name: step.activation("Tanh", name),
-}
-
-
-def _activated(step: Step, name: str, options: Any) -> str:
-    """An ONNX tensor behind the activation that is fused with the operator."""
-    activation = options.FusedActivationFunction()
-    if activation not in ACTIVATIONS:
-        raise step.unsupported(f"fused activation {activation} is not supported")
-    return ACTIVATIONS[activation](step, name)
-
-
 def _padding(step: Step, options: Any) -> str:
     """``auto_pad`` of a window: of an odd number of padded pixels, the last one is at the end in TFLite, too."""
     names = {tflite.Padding.SAME: "SAME_UPPER", tflite.Padding.VALID: "VALID"}
@@ -293,51 +254,84 @@ def _padding(step: Step, options: Any) -> str:
 
 
 OPERATORS: Final[Mapping[str, Handler]] = {
-    "ADD": _arithmetic("Add", tflite.AddOptions),
+    "ABS": single("Abs"),
+    "ADD": arithmetic("Add", tflite.AddOptions),
+    "ADD_N": add_n,
     "ARG_MAX": arg_max,
     "AVERAGE_POOL_2D": _pool("AveragePool"),
+    "BROADCAST_TO": broadcast_to,
+    "CAST": cast,
+    "CEIL": single("Ceil"),
     "CONCATENATION": concatenation,
     "CONV_2D": conv_2d,
-    "DEPTH_TO_SPACE": _blocks("DepthToSpace", tflite.DepthToSpaceOptions),
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
+    "DEPTH_TO_SPACE": _blocks("DepthToSpace", tflite.DepthToSpaceOptions),
     "DEQUANTIZE": same_values,
-    "DIV": _arithmetic("Div", tflite.DivOptions),
-    "ELU": _single("Elu"),
+    "DIV": arithmetic("Div", tflite.DivOptions),
+    "ELU": single("Elu"),
+    "EXP": single("Exp"),
     "EXPAND_DIMS": reshape,
+    "FLOOR": single("Floor"),
     "FULLY_CONNECTED": fully_connected,
+    "GATHER": gather,
     "GELU": gelu,
-    "HARD_SWISH": _single("HardSwish"),
+    "GREATER": arithmetic("Greater"),
+    "GREATER_EQUAL": arithmetic("GreaterOrEqual"),
+    "HARD_SWISH": single("HardSwish"),
     "LEAKY_RELU": leaky_relu,
-    "LOGISTIC": _single("Sigmoid"),
-    "LOG_SOFTMAX": _single("LogSoftmax", axis=-1),
-    "MAXIMUM": _arithmetic("Max"),
+    "LESS": arithmetic("Less"),
+    "LESS_EQUAL": arithmetic("LessOrEqual"),
+    "LOCAL_RESPONSE_NORMALIZATION": local_response_normalization,
+    "LOG": single("Log"),
+    "LOGISTIC": single("Sigmoid"),
+    "LOG_SOFTMAX": single("LogSoftmax", axis=-1),
+    "MAXIMUM": arithmetic("Max"),
     "MAX_POOL_2D": _pool("MaxPool"),
-    "MEAN": mean,
-    "MINIMUM": _arithmetic("Min"),
-    "MUL": _arithmetic("Mul", tflite.MulOptions),
+    "MEAN": _reduction("ReduceMean"),
+    "MINIMUM": arithmetic("Min"),
+    "MIRROR_PAD": mirror_pad,
+    "MUL": arithmetic("Mul", tflite.MulOptions),
+    "NEG": single("Neg"),
+    "PACK": pack,
     "PAD": pad,
     "PADV2": pad,
+    "POW": arithmetic("Pow"),
+    "PRELU": arithmetic("PRelu"),
     "QUANTIZE": same_values,
-    "RELU": _single("Relu"),
-    "RELU6": lambda step: _clip(0, 6)(step, step.computed()),
-    "RELU_0_TO_1": lambda step: _clip(0, 1)(step, step.computed()),
-    "RELU_N1_TO_1": lambda step: _clip(-1, 1)(step, step.computed()),
+    "REDUCE_MAX": _reduction("ReduceMax"),
+    "RELU": single("Relu"),
+    "RELU6": lambda step: clip(0, 6)(step, step.computed()),
+    "RELU_0_TO_1": lambda step: clip(0, 1)(step, step.computed()),
+    "RELU_N1_TO_1": lambda step: clip(-1, 1)(step, step.computed()),
     "RESHAPE": reshape,
     "RESIZE_BILINEAR": _resize("linear", tflite.ResizeBilinearOptions),
     "RESIZE_NEAREST_NEIGHBOR": _resize("nearest", tflite.ResizeNearestNeighborOptions),
+    "ROUND": single("Round"),
+    "RSQRT": reciprocal_root,
+    "SELECT": select,
+    "SELECT_V2": select,
+    "SIGN": single("Sign"),
+    "SLICE": slice_,
     "SOFTMAX": softmax,
     "SPACE_TO_DEPTH": _blocks("SpaceToDepth", tflite.SpaceToDepthOptions),
+    "SPLIT": split,
+    "SPLIT_V": split_v,
+    "SQRT": single("Sqrt"),
+    "SQUARE": square,
+    "SQUARED_DIFFERENCE": squared_difference,
     "SQUEEZE": reshape,
     "STRIDED_SLICE": strided_slice,
-    "SUB": _arithmetic("Sub", tflite.SubOptions),
-    "TANH": _single("Tanh"),
+    "SUB": arithmetic("Sub", tflite.SubOptions),
+    "SUM": _reduction("ReduceSum"),
+    "TANH": single("Tanh"),
     "TRANSPOSE": transpose,
     "TRANSPOSE_CONV": transpose_conv,
+    "UNPACK": unpack,
 }
 CUTS: Final = frozenset(
     {
         *("ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "MEAN", "MUL", "SUB"),
-        "TRANSPOSE_CONV",
+        *("SUM", "TRANSPOSE_CONV"),
     }
 )
 """Operators whose integers may cut values off, see ``Step.finish``."""

@@ -189,26 +189,33 @@ class Step:
         """Number of axes of input ``index``."""
         return len(self.tensor(index).shape)
 
-    def finish(self, name: str, cuts: bool) -> None:
-        """Make an ONNX tensor the operator's output.
+    def finish(self, made: str | Sequence[str], cuts: bool) -> None:
+        """Make ONNX tensors the operator's outputs.
 
         cuts : whether its integers have a range of their own, which cuts it off where it begins or ends at zero,
             as where a ReLU is folded into them
         """
-        result = self.result
-        self.writer.made[self.operator.outputs[0]] = name
+        names = [made] if isinstance(made, str) else made
+        if len(names) != len(self.operator.outputs):
+            raise ModelError(self.where, f"makes {len(names)} outputs, found {len(self.operator.outputs)}")
+        for name, output in zip(names, self.operator.outputs, strict=True):
+            result = self.writer.network.tensors[output]
+            self.writer.made[output] = self._cut(name, result) if cuts else name
+
+    def _cut(self, name: str, result: Tensor) -> str:
+        """An ONNX tensor cut off where the integers of an output begin or end at zero."""
         q = result.quantization
-        if not cuts or q is None or result.kind not in INTEGERS or len(q.scale) != 1:
-            return
+        if q is None or result.kind not in INTEGERS or len(q.scale) != 1:
+            return name
         limits, zero = np.iinfo(INTEGERS[result.kind]), float(q.zero_point[0])
-        if limits.min <= zero <= limits.max and q.scale[0] > 0:
-            parameters = [
-                self.writer.constant(np.array(q.scale[0], np.float32)),
-                self.writer.constant(np.array(zero, INTEGERS[result.kind])),
-            ]
-            integers = self.writer.add("QuantizeLinear", [name, *parameters], f"{self.name}.range")
-            real = self.writer.add("DequantizeLinear", [integers, *parameters], f"{self.name}.range")
-            self.writer.made[self.operator.outputs[0]] = real
+        if not limits.min <= zero <= limits.max or q.scale[0] <= 0:
+            return name
+        parameters = [
+            self.writer.constant(np.array(q.scale[0], np.float32)),
+            self.writer.constant(np.array(zero, INTEGERS[result.kind])),
+        ]
+        integers = self.writer.add("QuantizeLinear", [name, *parameters], f"{self.name}.range")
+        return self.writer.add("DequantizeLinear", [integers, *parameters], f"{self.name}.range")
 
 
 def elements(shape: Sequence[int]) -> int:

@@ -18,6 +18,7 @@ from dcgen.errors import ModelError, ToolError
 from dcgen.importers.model import ImportedModel
 from dcgen.importers.onnx_file import first_line
 from dcgen.importers.onnx_import import import_onnx
+from dcgen.importers.torch_pools import adaptive_pools
 from dcgen.reading import read_archive
 
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ def import_program(
     torch = _torch()
     try:
         with _quiet():
-            exported = torch.onnx.export(program, dynamo=True, verbose=False)
+            exported = torch.onnx.export(
+                program, dynamo=True, verbose=False, custom_translation_table=adaptive_pools()
+            )
     except ImportError as e:
         raise ToolError("onnxscript", f"is needed to import {source}: {e}", "pip install dcgen[torch]") from None
     except Exception as e:  # torch documents none of the exceptions that a program it cannot export raises

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,15 +62,23 @@ class Oddities:
             warn(f"{thing}: {len(names)} of {total} pictures {kind} (the first is {names[0]})")
 
 
-def load(path: Path, p: Preprocess, size: tuple[int, int], odd: Oddities | None = None) -> U8:
+def load(
+    path: Path,
+    p: Preprocess,
+    size: tuple[int, int],
+    odd: Oddities | None = None,
+    file: IO[bytes] | None = None,
+) -> U8:
     """The camera bytes of a picture file: uint8 [H, W, C], (H, W) being ``size``.
+
+    file : its contents, where it lies in an archive; ``path`` names it then
 
     Raises PictureError naming the file if it cannot be read or is too large.
     """
     odd = odd or Oddities()
     with _readable(path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, about sizes and tags; what matters is an error here
-        with Image.open(path, formats=FORMATS) as opened:
+        with Image.open(file or path, formats=FORMATS) as opened:
             check_pixels(path, opened.size, opened.size)
             if getattr(opened, "n_frames", 1) > 1:
                 odd.add("have several pages, of which the first is taken", path.name)
@@ -81,9 +89,12 @@ def load(path: Path, p: Preprocess, size: tuple[int, int], odd: Oddities | None 
         return camera_bytes(path, eight_bit, path.name, p, size, odd)
 
 
-def channels(path: Path) -> int:
-    """Channels of the camera bytes that suit a picture file: 1 of a grey one, else 3. Raises PictureError."""
-    with _readable(path), Image.open(path, formats=FORMATS) as opened:
+def channels(path: Path, file: IO[bytes] | None = None) -> int:
+    """Channels of the camera bytes that suit a picture file: 1 of a grey one, else 3. Raises PictureError.
+
+    file : as in ``load``
+    """
+    with _readable(path), Image.open(file or path, formats=FORMATS) as opened:
         grey = opened.mode in ("1", "L", "LA", "I", "I;16", "F") or (opened.mode == "P" and _grey_palette(opened))
         return 1 if grey else 3
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from dcgen.errors import ConfigError, PictureError
+from dcgen.errors import PictureError
+from dcgen.inputs import idx, picture_files, picture_zip
 from dcgen.inputs import labels as label_files
-from dcgen.inputs import picture_files
 from dcgen.inputs.arrays import SUFFIXES as ARRAY_SUFFIXES
 from dcgen.inputs.arrays import read_arrays
+from dcgen.inputs.entries import Entry, entries_of, opened, pictures_among
 from dcgen.inputs.picture_files import MODES, Oddities
 from dcgen.inputs.tensor import F32, U8, TensorInput
 from dcgen.limits import LIMITS
@@ -31,7 +31,6 @@ Kind = Literal["pictures", "float32", "int8", "uint8"]
 """What samples are: pictures, or values of a type."""
 LABEL_FILES = ("labels.txt", "labels.csv")
 """Files of a folder that are expected among its pictures."""
-_TRAINING = re.compile(r"(?<![a-z])train(ing)?(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,32 +110,49 @@ class Samples(ABC):
 
 
 def open_samples(path: Path, warn: Warn, training: bool = False) -> Samples:
-    """The samples in a folder or in a file of arrays. Raises PictureError where there are none.
+    """The samples in a folder, in a zip archive of one, or in a file of arrays. Raises PictureError where it holds
+    none.
 
-    training : take the training part of a file that has one; see ``read_arrays``
+    training : take the training part of a file or a folder that has one; see ``read_arrays`` and ``idx``
     """
-    if path.suffix.lower() in ARRAY_SUFFIXES and path.is_file():
-        return ArrayFile(path, warn, training)
+    if path.is_file():
+        if path.suffix.lower() in ARRAY_SUFFIXES:
+            return ArrayFile(path, read_arrays(path, training), warn)
+        if path.suffix.lower() == picture_zip.SUFFIX:
+            return PictureFolder(path, picture_zip.open_zip(path), warn)
+        if idx.is_idx(path):
+            return ArrayFile(path, idx.read_idx(path), warn)
     if not path.is_dir():
-        what = f"is not a folder and no file of arrays ({', '.join(ARRAY_SUFFIXES)})"
+        forms = ", ".join((*ARRAY_SUFFIXES, picture_zip.SUFFIX))
+        what = f"is not a folder and no file of arrays or pictures ({forms})"
         raise PictureError(path, what if path.exists() else "is not there", "name a folder of pictures")
-    return PictureFolder(path, warn)
+    if (found := idx.training_file(path)) is not None:
+        if not training:
+            raise PictureError(path, "holds IDX files of several sets", f"name one of them, such as {found}")
+        return ArrayFile(found, idx.read_idx(found), warn)
+    return PictureFolder(path, path, warn)
 
 
 class PictureFolder(Samples):
-    """The picture files of a folder; or where it holds none itself, those of its folders, one for each class."""
+    """The picture files of a folder; or where it holds none itself, those of its folders, one for each class.
 
-    def __init__(self, path: Path, warn: Warn) -> None:
+    path : what the user named
+    root : the folder, on disk or in an archive
+    """
+
+    def __init__(self, path: Path, root: Entry, warn: Warn) -> None:
         self.path = path
-        files, skipped = _pictures_among(_entries(path))
+        files, skipped = pictures_among(entries_of(root))
+        within = [""] * len(files)
         if not files:
             folders = [f for f in skipped if f.is_dir() and not f.name.startswith(".")]
             skipped = [f for f in skipped if not f.is_dir() or f.name.startswith(".")]
-            held = [_pictures_among(_entries(folder)) for folder in folders]
+            held = [pictures_among(entries_of(folder)) for folder in folders]
             files = [f for pictures, _ in held for f in pictures]
             skipped += [f for _, others in held for f in others]
             self.classes = tuple(folder.name for folder in folders)
             self.labels = np.array([i for i, (pictures, _) in enumerate(held) for _ in pictures], np.int64)
+            within = [f"{self.classes[i]}/" for i in self.labels]
             if files and (
                 empty := [f.name for f, (pictures, _) in zip(folders, held, strict=True) if not pictures]
             ):
@@ -152,31 +168,33 @@ class PictureFolder(Samples):
             said = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
             warn(f"{path}: {len(skipped)} entries are no pictures and are skipped ({said})")
         self._files = files
-        self.names = tuple(f.relative_to(path).as_posix() for f in files)
+        self.names = tuple(f"{folder}{f.name}" for folder, f in zip(within, files, strict=True))
 
     def kind(self, own: TensorInput | None) -> Kind:
         return "pictures"
 
     @property
     def channels(self) -> int:
-        return picture_files.channels(self._files[0])
+        return picture_files.channels(*opened(self._files[0]))
 
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         if not isinstance(form, Preprocess):
             problem = f"holds pictures, the network takes {form.name}"
             raise PictureError(self.path, problem, "give an .npy or .npz file")
         odd = Oddities()
-        loaded = np.stack([picture_files.load(self._files[i], form, size, odd) for i in which])
+        loaded = np.empty((len(which), *size, form.channels), np.uint8)
+        for row, i in zip(loaded, which, strict=True):
+            path, file = opened(self._files[i])
+            row[:] = picture_files.load(path, form, size, odd, file)
         odd.say(self.path, len(loaded), warn)
         return Inputs(loaded)
 
 
 class ArrayFile(Samples):
-    """The rows of an array x in an .npy or .npz file, with their classes from an array y."""
+    """The rows of an array x of a file, with their classes from an array y where the file has one."""
 
-    def __init__(self, path: Path, warn: Warn, training: bool = False) -> None:
+    def __init__(self, path: Path, arrays: Mapping[str, NDArray[Any]], warn: Warn) -> None:
         self.path = path
-        arrays = read_arrays(path, training)
         x = arrays["x"]
         if x.ndim < 2 or x.size == 0:
             raise PictureError(path, f"x holds samples as rows, expected shape [N, ...], found {list(x.shape)}")
@@ -206,6 +224,20 @@ class ArrayFile(Samples):
     @property
     def channels(self) -> int:
         return int(self._x.shape[3]) if self._x.ndim == 4 else 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of a sample, whose row is [H, W, C], [H, W] or [C]. Raises PictureError for more axes."""
+        match self._x.shape[1:]:
+            case (high, wide, channels):
+                return channels, high, wide
+            case (high, wide):
+                return 1, high, wide
+            case (channels,):
+                return channels, 1, 1
+            case row:
+                problem = f"a row of x has shape {list(row)}, expected [H, W, C], [H, W] or [C]"
+                raise PictureError(self.path, problem)
 
     def load(self, which: Sequence[int], form: InputForm, size: tuple[int, int], warn: Warn) -> Inputs:
         x = self._x[list(which)]
@@ -244,30 +276,6 @@ class ArrayFile(Samples):
         return np.stack(made)
 
 
-def warn_of_training(path: Path, warn: Warn) -> None:
-    """A warning where a path names a training set, such as ``data/train``: a network answers right more often on
-    what it was trained on than on anything else, and so does what is made from it."""
-    if found := _TRAINING.search(str(path)):
-        warn(f"{path}: by its name ({found[0]}) a training set, on which accuracy may be better than elsewhere")
-
-
-def check_classes(
-    path: Path, found: label_files.I64 | None, scores: int, *, asked: bool
-) -> label_files.I64 | None:
-    """Classes of samples of a network with that many scores; None where they say nothing of it.
-
-    asked : whether the user named a file of labels; else they come with the samples, and are left out where the
-        network has one score, and so no classes
-
-    Raises PictureError naming ``path`` for a class that the network does not have.
-    """
-    if found is None or (scores == 1 and not asked):
-        return None
-    if len(found) and found.max() >= scores:
-        raise PictureError(path, f"names class {found.max()}, the network has {scores}")
-    return found
-
-
 def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Warn) -> NDArray[Any]:
     """Rows [N, ...] in C order as [N, C, H, W], (C, H, W) being ``shape``. Rows [N, H, W, C] are transposed.
 
@@ -288,55 +296,3 @@ def as_planes(path: Path, x: NDArray[Any], shape: tuple[int, int, int], warn: Wa
         order = " x ".join(map(str, shape))
         warn(f"{path}: rows of shape {list(row)} are read as {order} (channels, height, width) without reordering")
     return x.reshape(len(x), *shape)
-
-
-def choose_form(
-    path: Path, kind: Kind, chosen: Preprocess | None, default: Preprocess | None, own: TensorInput | None
-) -> InputForm | None:
-    """How samples of a ``kind`` become the bytes of a network; None where real values are still to be calibrated.
-
-    path : names the samples in errors
-    chosen : preprocessing that the user asks for
-    default : preprocessing that the model states, for pictures
-    own : the network's own input where that is of integers
-
-    Raises ConfigError or PictureError where the kind does not suit the network or the preprocessing.
-    """
-    if kind == "pictures":
-        if chosen or default or own is None:
-            return chosen or default
-        return own_preprocess(own)
-    if chosen is not None:
-        problem = f"holds {kind} values, which go to the network as they are"
-        raise ConfigError(path, problem, "leave out `preprocess`, `mean`, `std` and `order`")
-    if kind == "float32" or (own is not None and own.given == kind):
-        return own
-    takes = "float values" if own is None else f"{own.given} values"
-    raise PictureError(path, f"x is {kind}, the network takes {takes}", "give float32 values, or uint8 pictures")
-
-
-def own_preprocess(own: TensorInput) -> Preprocess | None:
-    """The preprocessing of pictures for a network that takes integers; None where these can be no picture."""
-    channels = own.channels
-    if channels not in MODES:
-        return None
-    order: Literal["grey", "rgb", "as-is"] = "grey" if channels == 1 else "rgb" if channels == 3 else "as-is"
-    size = max(own.shape[1:])
-    return Preprocess("own", order, (own.byte_zero,) * channels, own.std, "squash", size, size)
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError as e:
-        raise PictureError(folder, f"cannot be listed: {e.strerror or e}") from e
-
-
-def _pictures_among(entries: list[Path]) -> tuple[list[Path], list[Path]]:
-    """The entries of a folder that are picture files, and the others, each in their order."""
-    pictures: list[Path] = []
-    others: list[Path] = []
-    for entry in entries:
-        named = entry.suffix.lower() in picture_files.SUFFIXES and not entry.name.startswith(".")
-        (pictures if named and entry.is_file() else others).append(entry)
-    return pictures, others

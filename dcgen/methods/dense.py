@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import Tensor
-
-from dcgen.methods.method import Method
+from dcgen.methods.method import Given, Method
 
 
 @dataclass(frozen=True)
@@ -18,5 +16,5 @@ class Dense(Method):
     name: ClassVar[str] = "dense"
     source: ClassVar[str] = "Han et al. 2017, section 3"
 
-    def parametrization(self, weight: Tensor) -> None:
+    def parametrization(self, layer: Given) -> None:
         return None

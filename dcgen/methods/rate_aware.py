@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from dcgen.compress.uniform import MAX_LEVEL, levels_of
 from dcgen.ir.weights import Levels
-from dcgen.methods.method import Method, Parametrization
+from dcgen.methods.method import Given, Method, Parametrization
 
 UNSEEN = 0.02
 """Share of the weights that are not zero that is spread over all integers, by halves from 1 on, so that one which
@@ -35,28 +35,39 @@ class RateAware(Method):
 
     start : step between levels at the start of training, in standard deviations of the layer's weights that are
         not zero
+    keep_zeros : whether weights that are zero when the stage begins, as an earlier one has pruned them, stay zero
     """
 
     name: ClassVar[str] = "rate"
     source: ClassVar[str] = "Oktay et al. 2020, section 2; Choi et al. 2020"
+    counts_bits: ClassVar[bool] = True
+    shares: ClassVar[bool] = True
     start: float = field(default=1.0, metadata={"min": 0.01, "max": 10.0})
+    keep_zeros: bool = True
 
-    def parametrization(self, weight: Tensor) -> Parametrization:
-        kept = weight[weight != 0]
+    def parametrization(self, layer: Given) -> Parametrization:
+        free = layer.weight != 0
+        kept = layer.weight[free]
         deviation = float(kept.square().mean().sqrt()) if len(kept) else 1.0
-        return Quantized(self.start * deviation)
+        return Quantized(self.start * deviation, free if self.keep_zeros else torch.ones_like(free))
 
 
 class Quantized(Parametrization):
-    """Integers times a step. The parameter ``log_step`` is the step's natural logarithm."""
+    """Integers times a step. The parameter ``log_step`` is the step's natural logarithm.
 
-    def __init__(self, step: float) -> None:
+    free : bool OIHW, the weights that need not be zero
+    """
+
+    free: Tensor
+
+    def __init__(self, step: float, free: Tensor) -> None:
         super().__init__()
+        self.register_buffer("free", free)
         self.log_step = nn.Parameter(torch.tensor(float(np.log(step))))
 
     def steps(self, original: Tensor) -> Tensor:
         """The weight in steps, not rounded, within the range of levels."""
-        return (original / self.log_step.exp()).clamp(-MAX_LEVEL, MAX_LEVEL)
+        return (original / self.log_step.exp()).clamp(-MAX_LEVEL, MAX_LEVEL) * self.free
 
     def forward(self, original: Tensor) -> Tensor:
         x = self.steps(original)
@@ -65,7 +76,7 @@ class Quantized(Parametrization):
     def bits(self, original: Tensor) -> Tensor:
         """The value is that of the rounded weights; the gradient is the slope between the two nearest levels. The
         step has none: with it, every weight could be made zero at once."""
-        size = (original / self.log_step.detach().exp()).abs().clamp(max=MAX_LEVEL)
+        size = (original / self.log_step.detach().exp()).abs().clamp(max=MAX_LEVEL) * self.free
         whole = size.detach().round().long()
         lengths = code_lengths(whole)
         slopes = lengths.diff().clamp(min=LEAST_SLOPE)

@@ -51,16 +51,23 @@ def read_arrays(path: Path) -> Arrays:
 
 def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source: object) -> dict[str, F32]:
     """``arrays`` as float32 if they are exactly ``spec``'s parameters, else WeightsError naming ``source``."""
-    expected = spec.parameters()
+    return check_arrays(arrays, spec.parameters(), spec.name, source)
+
+
+def check_arrays(
+    arrays: Mapping[str, np.ndarray], expected: Mapping[str, WeightShape], network: str, source: object
+) -> dict[str, F32]:
+    """``arrays`` as float32 if they have exactly the ``expected`` names and shapes, those of ``network``, else
+    WeightsError naming ``source``."""
     fit = _owner({name: array.shape for name, array in arrays.items()})
     hint = f"these are the parameters of {fit}" if fit else ""
     params: dict[str, F32] = {}
     for name, shape in expected.items():
         if name not in arrays:
-            raise WeightsError(source, f"{spec.name} needs array {name} {shape}, which is missing", hint)
+            raise WeightsError(source, f"{network} needs array {name} {shape}, which is missing", hint)
         array = arrays[name]
         if array.shape != shape:
-            raise WeightsError(source, f"array {name} of {spec.name} has shape {shape}, found {array.shape}", hint)
+            raise WeightsError(source, f"array {name} of {network} has shape {shape}, found {array.shape}", hint)
         if array.dtype.kind not in "fiu":
             raise WeightsError(source, f"array {name} holds {array.dtype}, expected real numbers")
         with np.errstate(over="ignore"):  # a float64 beyond float32 becomes inf, reported below
@@ -71,7 +78,7 @@ def check_params(arrays: Mapping[str, np.ndarray], spec: SqueezeNetSpec, source:
             raise WeightsError(source, f"array {name} holds {value} at flat index {bad[0]}, expected finite")
     for name in arrays:
         if name not in expected:
-            raise WeightsError(source, f"array {name} is not a parameter of {spec.name}", hint)
+            raise WeightsError(source, f"array {name} is not a parameter of {network}", hint)
     return params
 
 

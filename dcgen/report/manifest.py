@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from dcgen import __version__
+from dcgen.compress.shrink import removed_channels
 from dcgen.inputs.samples import InputForm
-from dcgen.ir.graph import Conv, macs
+from dcgen.ir.graph import macs
 from dcgen.pictures import Preprocess, digest, digests
 from dcgen.plan.engine.plan import summary
 from dcgen.quant.qgraph import QConv
@@ -21,7 +22,8 @@ from dcgen.result import Compiled
 
 
 def manifest(compiled: Compiled) -> dict[str, Any]:
-    """The manifest as plain data. A layer's parameters are its weights and its biases."""
+    """The manifest as plain data. A layer's parameters are its weights and its biases. Parameters, densities and
+    dense multiply-accumulates are those of the float network, with the channels that were removed."""
     job, source, calibration, made = compiled.job, compiled.job.source, compiled.calibration, compiled.integers
     layers = list(_layers(compiled))
     clips = {owner: clip for clip, owner in clip_owners(made.compressed).items()}
@@ -40,6 +42,7 @@ def manifest(compiled: Compiled) -> dict[str, Any]:
         "nonzeros": sum(a["nonzeros"] for a in layers),
         "macs": sum(a["macs"] for a in layers),
         "nonzero_macs": sum(a["nonzero_macs"] for a in layers),
+        "removed_channels": sum(a["removed_channels"] for a in layers),
         "input": {
             "height": h,
             "width": w,
@@ -106,16 +109,17 @@ def _input_facts(form: InputForm) -> dict[str, Any]:
 def _outputs(compiled: Compiled) -> Iterator[dict[str, Any]]:
     """What each output is. Where there are several, also which of all scores are its own, and its own head."""
     outputs, first = compiled.held_out.outputs, 0
-    for output, head in zip(outputs, compiled.model.heads, strict=True):
+    for output, head, kind in zip(outputs, compiled.model.heads, compiled.kinds, strict=True):
         last = first + math.prod(output.shape)
         yield {
             "name": output.name,
             "shape": list(output.shape),
-            "kind": compiled.kind,
+            "kind": kind,
             **({} if len(outputs) == 1 else {"head": head, "first_score": first}),
             # Real values of the integer network's outputs of 1, where not all are 1.
             **({} if compiled.units is None else {"units": compiled.units[first:last].tolist()}),
-            # Real value of a unit of each score, as the firmware's header has it, where outputs are values.
+            # Real value of a unit of each score, as the firmware's header has it; of the only output, if it is
+            # classes, it stands with the scores.
             **({} if compiled.scales is None else {"scales": compiled.scales[first:last]}),
         }
         first = last
@@ -187,27 +191,25 @@ def _engine(compiled: Compiled) -> dict[str, Any]:
 def _layers(compiled: Compiled) -> Iterator[dict[str, Any]]:
     """The figures of each convolution."""
     made = compiled.integers
-    dense = macs(made.compressed)
+    dense, removed = macs(compiled.graph), removed_channels(compiled.graph, made.compressed)
     sizes = {layer.name: layer.size for layer in made.blob.layers}
     convs = {n.name: n.op for n in made.qgraph.nodes if isinstance(n.op, QConv)}
     kernels = {n.name: n.conv for n in compiled.plan.nodes if n.conv is not None}
     names = [n.name for n in made.qgraph.nodes]
     loops = {names[i]: kind for i, kind in compiled.needs.instructions.loops.items()} if compiled.needs else {}
-    for node in made.compressed.nodes:
-        if not isinstance(node.op, Conv):
-            continue
-        op = convs[node.name]
-        _, h, w = made.compressed.shapes[node.name]
-        nonzeros = int(np.count_nonzero(op.weights))
+    for node, conv in compiled.graph.convs():
+        _, h, w = compiled.graph.shapes[node.name]
+        weights, nonzeros = conv.weight.values.size, int(np.count_nonzero(convs[node.name].weights))
         size = sizes[node.name]
         yield {
             "name": node.name,
-            "parameters": op.indices.size + len(op.bias),
-            "weights": op.indices.size,
+            "parameters": weights + len(conv.bias),
+            "weights": weights,
             "nonzeros": nonzeros,
-            "density": nonzeros / op.indices.size,
-            "levels": len(op.levels),
-            "bits_per_weight": 8 * size.total / op.indices.size,
+            "density": nonzeros / weights,
+            "removed_channels": removed[node.name],
+            "levels": len(convs[node.name].levels),
+            "bits_per_weight": 8 * size.total / weights,
             "bytes": size.total,
             "bytes_by_part": asdict(size),
             "macs": dense[node.name],

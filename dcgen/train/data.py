@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.errors import PictureError
-from dcgen.inputs.samples import Samples
-from dcgen.inputs.tensor import F32, U8
+from dcgen.inputs.samples import ArrayFile, InputForm, Samples
+from dcgen.inputs.tensor import F32, U8, TensorInput, calibrated
 from dcgen.pictures import Preprocess
-from dcgen.progress import Warn
+from dcgen.progress import Warn, unheard
 
 I64 = NDArray[np.int64]
 HELD_OUT = 0.1
@@ -57,7 +57,12 @@ class Dataset:
     train: Part
     held_out: Part
     classes: int
-    form: Preprocess
+    form: InputForm
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a sample."""
+        return self.train.data.shape[1], self.train.data.shape[2]
 
     def to_json(self) -> dict[str, Any]:
         """How many samples each part has, and which, by hash."""
@@ -69,21 +74,25 @@ class Dataset:
 
 
 def read_dataset(
-    samples: Samples, form: Preprocess | None, size: tuple[int, int], seed: int, warn: Warn
+    samples: Samples,
+    form: InputForm | None,
+    size: tuple[int, int],
+    seed: int,
+    warn: Warn,
+    shape: tuple[int, int, int] | None = None,
 ) -> Dataset:
-    """All ``samples``, which must have classes, as pictures of (height, width) ``size``.
+    """All ``samples``, which must have classes, for an input of (height, width) ``size``.
 
-    form : None for the mean and deviation of each channel of the samples that are trained on, ``order`` grey or
-        rgb as the pictures are
+    form : None for the mean and deviation of each channel of the pictures that are trained on, ``order`` grey or
+        rgb as they are; or for the range of real values
+    shape : (C, H, W) that real values are for; None for the shape that they have themselves
 
-    Raises PictureError where samples have no classes, or are no pictures.
+    Raises PictureError where samples have no classes, are of one class only, or neither pictures nor real values.
     """
     labels = samples.labels
     if labels is None:
         problem = "says no classes of its samples"
         raise PictureError(samples.path, problem, "give class folders, or x_train and y_train in an .npz file")
-    if samples.kind(None) != "pictures":
-        raise PictureError(samples.path, "holds no pictures", "expected uint8 [N, H, W] or [N, H, W, C]")
     classes = int(labels.max()) + 1
     if classes < 2:
         raise PictureError(samples.path, "has samples of one class only, expected two or more")
@@ -91,14 +100,31 @@ def read_dataset(
     n = min(round(HELD_OUT * len(labels)), MOST_HELD_OUT)
     if not 0 < n < len(labels):
         raise PictureError(samples.path, f"has {len(labels)} samples, too few to hold some out")
-    plain = form or _plain(samples, size)
-    data = samples.load(drawn.tolist(), plain, size, warn).data
+    measured = form is None
+    if form is None:
+        form = _values(samples, drawn[n:], shape) if samples.kind(None) == "float32" else _plain(samples, size)
+    if isinstance(form, TensorInput):
+        size = form.shape[1:]
+    data = samples.load(drawn.tolist(), form, size, warn).data
     train, held_out = Part(data[n:], labels[drawn[n:]]), Part(data[:n], labels[drawn[:n]])
-    return Dataset(train, held_out, classes, form or _measured(plain, train.data))
+    if measured and isinstance(form, Preprocess):
+        form = _measured(form, train.data)
+    return Dataset(train, held_out, classes, form)
+
+
+def _values(samples: Samples, which: I64, shape: tuple[int, int, int] | None) -> TensorInput:
+    """The form of real values whose bytes cover the range of the samples of these indices, and 0.0."""
+    assert isinstance(samples, ArrayFile)
+    shape = shape or samples.shape
+    return calibrated(samples.values(which.tolist(), shape, unheard), shape, holds_zero=True)
 
 
 def _plain(samples: Samples, size: tuple[int, int]) -> Preprocess:
-    """Bytes as they are, of one channel where the first sample is grey, else of three."""
+    """Bytes as they are, of one channel where the first sample is grey, else of three. Raises PictureError where
+    samples are no pictures."""
+    if samples.kind(None) != "pictures":
+        expected = "uint8 pictures [N, H, W] or [N, H, W, C], or float32 values"
+        raise PictureError(samples.path, f"holds neither pictures nor real values, expected {expected}")
     channels = samples.channels
     order = {1: "grey", 3: "rgb"}.get(channels, "as-is")
     longer = max(size)
@@ -117,30 +143,6 @@ def batches(count: int, size: int, rng: np.random.Generator) -> list[I64]:
     """Indices of the samples of an epoch's steps, in random order; the last that fill no step are left out."""
     order = rng.permutation(count)
     return [order[i : i + size] for i in range(0, max(1, count - size + 1), size)]
-
-
-def shifted(data: U8, rng: np.random.Generator, most: int, fill: U8) -> U8:
-    """Each picture, uint8 [N, H, W, C], moved by up to ``most`` pixels along both axes; ``fill``, uint8 [C], is
-    what comes in."""
-    if most == 0:
-        return data
-    count, high, wide, channels = data.shape
-    padded = np.empty((count, high + 2 * most, wide + 2 * most, channels), np.uint8)
-    padded[:] = fill
-    padded[:, most : most + high, most : most + wide] = data
-    rows, columns = rng.integers(0, 2 * most + 1, (2, count))
-    moved = np.empty_like(data)
-    for i in range(count):
-        moved[i] = padded[i, rows[i] : rows[i] + high, columns[i] : columns[i] + wide]
-    return moved
-
-
-def mirrored(data: U8, rng: np.random.Generator) -> U8:
-    """Each picture, uint8 [N, H, W, C], mirrored left to right in half of the cases."""
-    flip = rng.random(len(data)) < 0.5
-    found = data.copy()
-    found[flip] = found[flip, :, ::-1]
-    return found
 
 
 def accuracy(scores: F32, labels: I64) -> float:

@@ -7,7 +7,7 @@ bytes as one that was never stopped.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dcgen.ahead import ahead
 from dcgen.methods.method import parametrized
-from dcgen.train.data import Dataset, Part, batches, mirrored, shifted
+from dcgen.train.augmenting import varied
+from dcgen.train.data import Dataset, Part, batches
 from dcgen.train.network import GraphNetwork, scores_of
 from dcgen.train.price import Price
 from dcgen.train.stage import Schedule
@@ -58,7 +60,8 @@ class StageTrainer:
 
     network : scores [N, S] of inputs float32 [N, C, H, W]
     inputs : what the network takes, float32 [N, C, H, W], for camera bytes uint8 [N, H, W, C]
-    teacher : the float network, for ``Schedule.distill``; it takes ``teacher_inputs``
+    teacher : the float network, for ``Schedule.distill``
+    price : of a byte of the coded weights; None where bytes are free
     """
 
     def __init__(
@@ -70,10 +73,13 @@ class StageTrainer:
         seed: int,
         inputs: Callable[[np.ndarray], np.ndarray],
         teacher: nn.Module | None = None,
+        price: Price | None = None,
     ) -> None:
         self.network, self.schedule, self.number = network, schedule, number
+        self._device = next(network.parameters()).device
+        self._mixed = self._device.type == "cuda" and not isinstance(network, GraphNetwork)
         self._data, self._seed, self._inputs, self._teacher = data, seed, inputs, teacher
-        steps = [p for made, _ in parametrized(network) for p in made.parameters()]
+        steps = [p for made, _ in parametrized(network) if not made.like_weights for p in made.parameters()]
         own = {id(p) for p in steps}
         scales = network.scales() if isinstance(network, GraphNetwork) else {}
         weights = [p for p in network.parameters() if id(p) not in own]
@@ -88,7 +94,7 @@ class StageTrainer:
             if schedule.optimizer == "adam"
             else torch.optim.SGD(groups, lr=schedule.rate, momentum=MOMENTUM)
         )
-        self._price = Price(schedule.max_bytes, schedule.squeeze) if schedule.max_bytes else None
+        self._price = price
 
     @property
     def steps(self) -> int:
@@ -107,9 +113,9 @@ class StageTrainer:
             self._price.restore(state["price"])
 
     def aim(self, coded: float) -> None:
-        """Set the bytes of coded weights at which the whole file has the size that is wanted."""
+        """Tell the price the bytes of coded weights at which the whole file has the size that is wanted."""
         if self._price:
-            self._price.goal = coded
+            self._price.aim(coded)
 
     def epoch(self, number: int, done: Callable[[int, int], None]) -> Epoch:
         """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done."""
@@ -119,51 +125,75 @@ class StageTrainer:
         chosen = batches(len(self._data.train), schedule.batch, rng)
         size, price = 0.0, 0.0
         self.network.train()
-        for step, which in enumerate(chosen):
+        for step, (x, classes) in enumerate(ahead(self._batches(chosen, rng))):
             progress = (number + step / len(chosen)) / schedule.epochs
             for group in self._optimizer.param_groups:
-                group["lr"] = group["base"] * _speed(schedule.decay, progress)
-            self._advance(progress)
-            loss = self._loss(which, rng)
+                group["lr"] = group["base"] * speed(schedule, progress)
+            self.advance(progress)
+            loss = self._loss(x.to(self._device), classes.to(self._device))
             total += float(loss.detach())
             if self._price and (bits := coded_bits(self.network)) is not None:
                 size = float(bits.detach()) / 8
                 price = self._price.step(size, progress)
                 loss = loss + price / 8 * bits
+            loss = loss + _penalties(self.network)
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             done(step + 1, len(chosen))
+        self.advance((number + 1) / schedule.epochs)
         accuracy, held_out = measured(self.network, self._data.held_out, self._inputs)
+        if self._price:
+            self._price.judge(accuracy)
         return Epoch(self.number, number, total / len(chosen), accuracy, held_out, size, price)
 
-    def _advance(self, progress: float) -> None:
+    def advance(self, progress: float) -> None:
+        """Change what gradients do not move, when a share ``progress`` of the stage's steps is done."""
         with torch.no_grad():
             for made, original in parametrized(self.network):
                 made.advance(original, progress)
 
-    def _loss(self, which: np.ndarray, rng: np.random.Generator) -> Tensor:
-        """The loss of a step on the samples of these indices, in nats."""
-        part, schedule = self._data.train, self.schedule
-        fill = np.clip(np.rint(self._data.form.camera_mean), 0, 255).astype(np.uint8)
-        pictures = shifted(part.data[which], rng, schedule.shift, fill)
-        if schedule.mirror:
-            pictures = mirrored(pictures, rng)
-        scores = self.network(torch.from_numpy(self._inputs(pictures)))
-        loss = F.cross_entropy(scores, torch.from_numpy(part.labels[which]))
-        if not (schedule.distill and self._teacher is not None):
+    def _batches(self, chosen: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs, float32 [N, C, H, W], and classes, int64 [N], of the steps on samples of these indices."""
+        part, mean = self._data.train, self._data.form.camera_mean
+        fill = np.clip(np.rint(mean), 0, 255).astype(np.uint8)
+        for which in chosen:
+            x = self._inputs(varied(part.data[which], rng, self.schedule, fill))
+            yield torch.from_numpy(x), torch.from_numpy(part.labels[which])
+
+    def _loss(self, x: Tensor, classes: Tensor) -> Tensor:
+        """The loss of a step, in nats."""
+        with torch.autocast(self._device.type, torch.bfloat16, enabled=self._mixed):
+            scores = self.network(x)
+        scores = scores.float()
+        loss = F.cross_entropy(scores, classes)
+        share = self.schedule.distill
+        if not (share and self._teacher is not None):
             return loss
         with torch.no_grad():
-            taught = F.log_softmax(self._teacher(torch.from_numpy(self._inputs(pictures))), 1)
+            taught = F.log_softmax(self._teacher(x), 1)
         divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
-        return (1 - schedule.distill) * loss + schedule.distill * divergence
+        return (1 - share) * loss + share * divergence
 
 
-def _speed(decay: str, progress: float) -> float:
+def _penalties(network: nn.Module) -> Tensor:
+    """What methods add to the loss, in nats."""
+    found = [made.penalty(original) for made, original in parametrized(network)]
+    return torch.stack([torch.zeros(()), *(p for p in found if p is not None)]).sum()
+
+
+def speed(schedule: Schedule, progress: float) -> float:
     """Factor of the learning rate when a share ``progress`` of the steps is done."""
-    if decay == "constant":
-        return 1.0
-    return 1 - progress if decay == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    if progress < schedule.warmup:
+        return progress / schedule.warmup
+    left = 1 - (progress - schedule.warmup) / (1 - schedule.warmup)
+    match schedule.decay:
+        case "constant":
+            return 1.0
+        case "linear":
+            return left
+        case "cosine":
+            return 0.5 * (1 - math.cos(math.pi * left))
 
 
 def measured(network: nn.Module, part: Part, inputs: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
-from dcgen.ir.graph import F32, Graph
-from dcgen.methods.method import parametrized
+from dcgen.compress.joined import I64, numbered
+from dcgen.compress.recipes import fully_connected
+from dcgen.ir.graph import F32, Clip, Conv, Graph
+from dcgen.methods.method import Channels, Given, Method, parametrized
 from dcgen.train.torch_runner import TorchRunner
 
 NORMAL = 0.05
@@ -54,20 +57,63 @@ class GraphNetwork(nn.Module):
             assert isinstance(layer, Layer)
             yield name, layer
 
+    def parametrize(self, method: Method, samples: F32) -> None:
+        """Make each layer's weight as ``method`` says, which may look at what the network gives for ``samples``,
+        float32 [N, C, H, W]."""
+        numbers = numbered(self.graph)
+        layers = [
+            (
+                layer,
+                Given(
+                    layer.weight.detach().clone(),
+                    fully_connected(self.graph, name),
+                    self._channels(name, layer, numbers, samples),
+                ),
+            )
+            for name, layer in self.named()
+        ]
+        made = method.parametrizations([given for _, given in layers])
+        for (layer, _), parametrization in zip(layers, made, strict=True):
+            if parametrization is not None:
+                parametrize.register_parametrization(layer, "weight", parametrization)
+
+    def _channels(self, name: str, layer: Layer, numbers: Mapping[str, I64], samples: F32) -> Channels:
+        """What methods are told of the channels of layer ``name``."""
+        node = self.graph.by_name[name]
+        assert isinstance(node.op, Conv)
+        reads = numbers[node.inputs[0]] if node.op.groups == 1 else np.zeros(0, np.int64)
+        users = self.graph.consumers[name]
+        end = users[0].name if len(users) == 1 and isinstance(users[0].op, Clip) else name
+
+        def outputs() -> Tensor:
+            given = {n: (w.weight.detach(), w.bias.detach()) for n, w in self.named()}
+            return self._runner.run(torch.from_numpy(samples), [end], given)[0]
+
+        return Channels(
+            torch.from_numpy(numbers[name]), torch.from_numpy(reads), layer.bias.detach().clone(), outputs
+        )
+
     def scales(self) -> dict[int, float]:
-        """``Layer.scale`` by the id of the parameter that the layer's weight is, or is made of."""
+        """``Layer.scale`` by the id of each parameter that is the layer's weight, or that values of weights are
+        made of."""
         found = {}
         for _, layer in self.named():
-            made = next(parametrized(layer), None)
-            found[id(layer.weight if made is None else made[1])] = layer.scale
+            own = next(parametrized(layer), None)
+            if own is None:
+                found[id(layer.weight)] = layer.scale
+                continue
+            made, original = own
+            like = made.parameters() if made.like_weights else ()
+            found |= {id(p): layer.scale for p in (original, *like)}
         return found
 
 
 def scores_of(network: nn.Module, x: F32, batch: int = 500) -> F32:
     """The scores of samples float32 [N, C, H, W]: float32 [N, S]. The network is in evaluation mode meanwhile."""
-    training = network.training
+    training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        found = [network(torch.from_numpy(x[i : i + batch])).numpy() for i in range(0, len(x), batch)]
+        parts = (torch.from_numpy(x[i : i + batch]).to(device) for i in range(0, len(x), batch))
+        found = [network(part).cpu().numpy() for part in parts]
     network.train(training)
     return np.concatenate(found)

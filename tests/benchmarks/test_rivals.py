@@ -18,7 +18,7 @@ from dcgen.encode.reader import describe
 from dcgen.encode.schema import Kind
 from dcgen.encode.stream import stream_size
 from dcgen.errors import ToolError
-from dcgen.fidelity import Agreement, Fidelity
+from dcgen.fidelity import Agreement, Fidelity, OutputFigures
 from dcgen.importers import load
 from dcgen.output import open_output
 from dcgen.quant.qgraph import QConv
@@ -32,7 +32,8 @@ def layers(digits_out: Path) -> list[Levels]:
 
 
 def row(size: int, kl: float) -> Row:
-    return Row("x", "", size, Fidelity(1, (), Agreement(1.0, (0.0, 1.0), kl, (kl, kl))))
+    classes = Agreement(1.0, (0.0, 1.0), kl, (kl, kl))
+    return Row("x", "", size, Fidelity(1, (OutputFigures("scores", (10,), 0.0, classes),)))
 
 
 def test_the_joint_code_makes_what_the_blob_holds(layers: list[Levels], digits_out: Path) -> None:

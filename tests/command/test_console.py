@@ -34,3 +34,19 @@ def test_the_table_of_verify_is_never_cut(width: int, terminal: bool, monkeypatc
         ("qemu-riscv32", FAILURE, "1,348"),
     ):
         assert any(all(text in line for text in texts) for line in lines), texts
+
+
+def test_plain_progress_says_how_long_a_stage_still_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(console, "stderr", Console(file=out))
+    now = 0.0
+    report = console._plain_lines(lambda: now)
+    for seconds, done in ((10.0, 0), (16.0, 3), (17.0, 4), (22.0, 6), (30.0, 10)):
+        now = seconds
+        report("stage 1 of 2, dense", done, 10)
+    assert out.getvalue().splitlines() == [
+        "dcgen: 10 s, stage 1 of 2, dense, 0 of 10",
+        "dcgen: 16 s, stage 1 of 2, dense, 3 of 10, 14 s left",
+        "dcgen: 22 s, stage 1 of 2, dense, 6 of 10, 8 s left",
+        "dcgen: 30 s, stage 1 of 2, dense, 10 of 10, 0 s left",
+    ]

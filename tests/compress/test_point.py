@@ -10,7 +10,9 @@ import pytest
 from dcgen.compress.goals import prices
 from dcgen.compress.point import Point, point_arrays, point_bytes, read_point
 from dcgen.compress.recipes import recipe
+from dcgen.compress.share import share
 from dcgen.errors import ConfigError
+from dcgen.ir.graph import Weight
 from tests.compress.nets import evidence, net
 
 
@@ -28,6 +30,49 @@ def test_a_point_comes_back_as_it_was(point: Point, tmp_path: Path) -> None:
     for name, weight in point.weights.items():
         np.testing.assert_array_equal(again.weights[name].values, weight.values)
         np.testing.assert_array_equal(again.biases[name], point.biases[name])
+
+
+@pytest.fixture
+def shared() -> Point:
+    """Weights of few values that are on no uniform grid."""
+    rng, weights, biases = np.random.default_rng(0), {}, {}
+    for node, conv in net().convs():
+        weights[node.name] = Weight.of(share(conv.weight.values, 3, "density", rng))
+        biases[node.name] = conv.bias
+    return Point(weights, biases, 0.0)
+
+
+def test_levels_on_no_grid_come_back_as_they_were(shared: Point, tmp_path: Path) -> None:
+    file = tmp_path / "point.npz"
+    file.write_bytes(point_bytes(shared, net()))
+    again = read_point(file, net())
+    for name, weight in shared.weights.items():
+        found, wanted = again.weights[name].levels, weight.levels
+        assert found is not None and wanted is not None and found.step is None
+        np.testing.assert_array_equal(found.codebook, wanted.codebook)
+        np.testing.assert_array_equal(found.indices, wanted.indices)
+        np.testing.assert_array_equal(again.weights[name].values, weight.values)
+
+
+@pytest.mark.parametrize(
+    ("codebook", "problem"),
+    [
+        (np.array([1.0, 2.0]), "has no codebook of float64 that begins with 0"),
+        (np.zeros(257), "has no codebook of float64"),
+        (np.array([0, 1], np.int16), "has no codebook of float64"),
+        (np.array([0.0] * 7 + [np.nan]), "has levels that are not finite, too small or too large"),
+        (np.array([0.0] * 7 + [np.inf]), "has levels that are not finite"),
+        (np.array([0.0] * 7 + [1e-300]), "has levels that are not finite"),
+        (np.array([0.0] * 7 + [1e300]), "has levels that are not finite"),
+        (np.array([0.0]), "has levels outside of its codebook"),
+    ],
+)
+def test_levels_that_no_point_has(shared: Point, tmp_path: Path, codebook: np.ndarray, problem: str) -> None:
+    name = next(iter(shared.weights))
+    arrays = {**point_arrays(shared, net()), f"{name}.codebook": codebook}
+    np.savez(tmp_path / "point.npz", **arrays)
+    with pytest.raises(ConfigError, match=f"{name} {problem}"):
+        read_point(tmp_path / "point.npz", net())
 
 
 def test_other_weights_and_other_files_are_refused(point: Point, tmp_path: Path) -> None:

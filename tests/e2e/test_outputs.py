@@ -11,12 +11,18 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from dcgen.emit.engine_data import describe
+from dcgen.encode.blob import encode
 from dcgen.importers.onnx_import import import_onnx
 from dcgen.ir.runner import FloatRunner
+from dcgen.metric import mean_kl
 from dcgen.output import open_output
+from dcgen.plan.engine.lanes import planned
 from dcgen.quant.execute import execute
 from dcgen.quant.qgraph import QConv, QScores
+from dcgen.targets.engines import ULX3S_85F
 from tests.e2e.test_operators import Writer, goes_through_every_stage
+from tests.plan.engine.engine_run import assert_equal_to_golden
 from tests.process import QUICK, dcgen, dcgen_json
 
 QUICKEST = ("--mean", "127.5,127.5,127.5", "--std", "64,64,64", "--order", "rgb", *QUICK)
@@ -58,6 +64,7 @@ def samples(model: Path) -> Path:
 def out(model: Path, samples: Path) -> Path:
     done = dcgen("compile", model, "--calibration", samples, *QUICKEST, "-o", model.parent / "out")
     assert done.returncode == 0, done.stderr
+    assert "softmax of the scores that classes makes" in done.stdout
     return model.parent / "out"
 
 
@@ -86,8 +93,8 @@ def test_each_output_is_stated(out: Path) -> None:
     assert stated == [
         ("boxes", [4, 8, 8], "values", "none", 0),
         ("features", [12, 8, 8], "values", "none", 256),
-        ("sums", [12], "values", "none", 1024),
-        ("classes", [5], "values", "softmax", 1036),
+        ("sums", [12], "classes", "none", 1024),
+        ("classes", [5], "classes", "softmax", 1036),
     ]
     (header,) = (out / "firmware" / "model").glob("dcg_net.h")
     macros = dict(re.findall(r"#define DCG_NET_(OUTPUT\w*|SCORES) (\S+)", header.read_text()))
@@ -114,9 +121,38 @@ def test_each_output_is_measured_in_its_own_units(out: Path, samples: Path) -> N
     assert seen[3]["relative_error"] == pytest.approx(errors[1036:].max(), rel=1e-3)
 
 
+def test_classes_among_several_are_judged_by_their_scores(out: Path, samples: Path, tmp_path: Path) -> None:
+    """With labels, where one output is classes."""
+    labelled = tmp_path / "labelled.npz"
+    pictures = np.load(samples)["x"]
+    np.savez(labelled, x=pictures, y=np.arange(24) % 5)
+    found = dcgen_json("eval", out, "--images", labelled, "--outputs", "values,values,values,classes")
+    assert "agreement" not in found and [o["kind"] for o in found["outputs"]] == ["values"] * 3 + ["classes"]
+    compiled = open_output(out)
+    scores = execute(compiled.qgraph, pictures)[:, 1036:]
+    reference = FloatRunner(compiled.float_graph()).run(compiled.preprocess.normalise(pictures))[:, 1036:]
+    classes, scale = found["outputs"][3], compiled.qgraph.score_scales[3]
+    assert classes["agreement"] == (scores.argmax(1) == reference.argmax(1)).mean()
+    assert classes["mean_kl"] == pytest.approx(mean_kl(reference, scores * scale), rel=1e-3)
+    assert classes["float"]["top1"] == (reference.argmax(1) == np.arange(24) % 5).mean()
+    both = dcgen_json("eval", out, "--images", labelled)["outputs"]  # of two, labels tell nothing
+    assert [("agreement" in o, "float" in o) for o in both] == [(False, False)] * 2 + [(True, False)] * 2
+
+
+def test_goals_of_each_kind(model: Path, samples: Path, tmp_path: Path) -> None:
+    """The default limits errors of values, and losses and changes of classes; a divergence is of the latter."""
+    arguments = ("--calibration", samples, *QUICKEST[:6], "--outputs", "values,values,values,classes")
+    found = dcgen_json("compile", model, *arguments, "-o", tmp_path / "default")
+    limits = ["relative_error", "loss of classes", "changes of classes"]
+    assert [part["name"] for part in found["goal"]["limits"]] == limits
+    found = dcgen_json("compile", model, *arguments, "--max-kl", "0.02", "-o", tmp_path / "divergence")
+    assert found["goal"]["reached"] == pytest.approx(found["held_out"]["outputs"][3]["mean_kl"], rel=1e-3)
+    assert found["goal"]["reached"] <= 0.02
+
+
 def test_a_goal_holds_for_every_output(model: Path, samples: Path, tmp_path: Path) -> None:
     arguments = ("--calibration", samples, *QUICKEST[:6], "--max-error", "0.2", "-o", tmp_path / "out")
-    found = dcgen_json("compile", model, *arguments)
+    found = dcgen_json("compile", model, *arguments, "--outputs", "values")
     errors = [o["relative_error"] for o in found["held_out"]["outputs"]]
     assert found["goal"]["reached"] == pytest.approx(max(errors)) and max(errors) <= 0.2
 
@@ -134,14 +170,29 @@ def test_all_outputs_are_verified(out: Path) -> None:
     assert failed.returncode == 1 and "first difference at sums.scores, channel 11" in failed.stdout
 
 
+def test_the_engine_sends_all_outputs(out: Path) -> None:
+    graph = open_output(out).qgraph
+    blob = encode(graph)
+    plan, prediction = planned(ULX3S_85F.parameters, graph, blob)
+    assert_equal_to_golden(graph, plan)
+    stated = describe(graph, plan, prediction)
+    assert [(o["first_score"], o["shape"]) for o in stated["outputs"]] == [
+        (0, [4, 8, 8]),
+        (256, [12, 8, 8]),
+        (1024, [12, 1, 1]),
+        (1036, [5, 1, 1]),
+    ]
+    assert stated["n_scores"] == 1041
+
+
 def test_what_takes_one_output_says_so(model: Path, samples: Path, out: Path, tmp_path: Path) -> None:
     arguments = ("compile", model, "--calibration", samples, *QUICKEST, "-o", tmp_path / "out")
     for more, said in (
-        (("--target", "ulx3s-85f"), "net: has 4 outputs, the engine sends one (microcontrollers have several)"),
-        (("--outputs", "classes"), "outputs: classes are scores of one output, the network has 4 (say values)"),
+        (("--outputs", "classes,values"), "says what 2 outputs are, the network has 4: boxes, features, sums,"),
+        (("--outputs", "labels"), "--outputs: is made of the words classes and values, found 'labels'"),
     ):
         done = dcgen(*arguments, *more)
         assert not (tmp_path / "out").exists()
         assert done.returncode == 1 and said in " ".join(done.stderr.split()), done.stderr
-    done = dcgen("eval", out, "--images", samples, "--outputs", "classes")
-    assert done.returncode == 1 and "classes are scores of one output" in done.stderr
+    done = dcgen("eval", out, "--images", samples, "--outputs", "classes,values")
+    assert done.returncode == 1 and "says what 2 outputs are" in done.stderr

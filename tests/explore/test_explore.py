@@ -13,12 +13,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dcgen.errors import OutputError, PictureError
 from dcgen.explore import trial
 from dcgen.explore.explore import explore
+from dcgen.training import TrainJob
 from tests.explore.made import tiny, tiny_study
 from tests.process import MAIN, ROOT, dcgen
 
@@ -37,7 +39,12 @@ def test_networks_are_trained_where_they_fit_and_the_front_can_be_compiled(
     study = tiny_study(tmp_path, sampler='"grid"', base_e="[4, 400]")
     trained: list[str] = []
     real = trial.train
-    monkeypatch.setattr(trial, "train", lambda job, out, *rest: trained.append(out.name) or real(job, out, *rest))
+
+    def noted(job: TrainJob, out: Path, *rest: Any, **more: Any) -> dict[str, Any]:
+        trained.append(out.name)
+        return real(job, out, *rest, **more)
+
+    monkeypatch.setattr(trial, "train", noted)
     rows = explore(study, tmp_path / "out", None, silent, silent)
     assert [r.status for r in rows] == ["trained", "infeasible"] and trained == ["0000"]
     assert "bytes of RAM, `ram` gives 16,384" in rows[1].reason

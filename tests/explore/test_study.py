@@ -11,6 +11,7 @@ import pytest
 
 from dcgen.errors import ConfigError
 from dcgen.explore.study import Study, read_study
+from dcgen.methods.magnitude import Magnitude
 from tests.process import ROOT
 
 WHOLE = """
@@ -27,7 +28,7 @@ squeeze_ratio = [0.125, 1.0]
 max_bytes = [2000, 4000]
 recipe = ["short", "long"]
 [recipes]
-short = [{ method = "rate", epochs = 2 }]
+short = [{ method = "dense", epochs = 1 }, { method = "rate", epochs = 2 }]
 long = [{ method = "dense", epochs = 5 }, { method = "rate", epochs = 9, start = 0.4 }]
 """
 
@@ -47,6 +48,13 @@ def test_a_study_says_target_limits_and_networks(tmp_path: Path) -> None:
     assert (made.spec.squeeze_ratio, made.spec.channels, made.spec.classes) == (1.0, 3, 7)
     assert made.spec.base_e == 32, "the space says nothing of it, so that it is the named network's"
     assert [s.schedule.max_bytes for s in made.stages] == [0, 2000] and made.epochs == 14
+
+
+def test_density_is_a_goal_of_the_stages_that_prune(tmp_path: Path) -> None:
+    stages = '[{ method = "dense" }, { method = "magnitude" }, { method = "rate" }]'
+    text = f'data = "d.npz"\ntrials = 1\n[space]\ndensity = [0.2, 0.4]\n[recipes]\nthree = {stages}\n'
+    methods = [s.method for s in study_of(tmp_path, text).candidate({"density": 0.2}, 1, 10).stages]
+    assert isinstance(methods[1], Magnitude) and methods[1].density == 0.2
 
 
 def test_a_study_without_recipes_has_dense_and_rate_aware_stages(tmp_path: Path) -> None:
@@ -76,9 +84,13 @@ def test_a_grid_has_as_many_trials_as_points_unless_fewer_are_asked_for(tmp_path
         ('"accuracy", "bytes"', '"speed"', "objectives: are some of accuracy, bytes, instructions"),
         ('"digits"', '"alexnet"', "alexnet: is not a known model"),
         ('"short", "long"', '"short", "longer"', "names 'longer', but the recipes are short, long"),
-        ("start = 0.4", "stop = 1", "stop: is not a setting of rate; there are start"),
-        ("max_bytes = [2000, 4000]", "density = 0.2", "density: is not a setting of rate"),
-        ('[{ method = "rate", epochs = 2 }]', "[]", "short: is no recipe (a recipe is a list of stages"),
+        ("start = 0.4", "stop = 1", "stage 2: has no setting 'stop'; with method rate there are"),
+        ("max_bytes = [2000, 4000]", "density = 0.2", "density: needs a stage of method magnitude in the recipe"),
+        (
+            '[{ method = "dense", epochs = 1 }, { method = "rate", epochs = 2 }]',
+            "[]",
+            "short: is no recipe (a recipe is a list of stages",
+        ),
         ("trials = 3", "trials = 3\nepochs = 4", "epochs: is of no use where recipes say the epochs"),
     ],
 )

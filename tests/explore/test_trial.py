@@ -33,7 +33,7 @@ def tried(folder: Path, point: dict[str, Any], rivals: Iterable[Rival] = (), **c
 
 @pytest.fixture
 def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(*_: object) -> None:
+    def train(*_: object, **__: object) -> None:
         raise AssertionError("it was trained")
 
     monkeypatch.setattr(trial, "train", train)
@@ -67,7 +67,7 @@ def test_a_hopeless_training_is_stopped(tmp_path: Path) -> None:
 def test_numbers_that_overflow_end_a_trial_but_not_the_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def train(*_: object) -> None:
+    def train(*_: object, **__: object) -> None:
         raise NumericError("tiny", "gives outputs that are not finite")
 
     monkeypatch.setattr(trial, "train", train)

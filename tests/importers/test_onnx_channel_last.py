@@ -197,10 +197,18 @@ def test_channels_are_taken_out() -> None:
     assert kinds(same(m)) == ["Conv", "Select", "Clip"]
 
 
-def test_a_transposed_output_is_refused() -> None:
-    nodes = [node("Conv", "x w a"), node("Transpose", "a y", **LAST)]
-    with pytest.raises(UnsupportedError, match=r"m.onnx: output y: is a transposed tensor \(channels first"):
-        import_onnx(model(nodes, [1, 2, 4, 4], w=weights(3, 2, 1, 1)), "m.onnx")
+@pytest.mark.parametrize("head", [None, "Softmax", "Sigmoid"])
+def test_an_output_is_planes_in_whatever_order_the_file_lists_them(head: str | None) -> None:
+    """As in segmentation networks of Keras, with a head for each pixel."""
+    nodes = [node("Conv", "x w a"), node("Transpose", "a b" if head else "a y", **LAST)]
+    nodes += [node(head, "b y", **({} if head == "Sigmoid" else {"axis": -1}))] if head else []
+    w = weights(3, 2, 1, 1)
+    imported = import_onnx(model(nodes, [1, 2, 4, 5], w=w), "m.onnx")
+    assert imported.graph.shapes[imported.graph.outputs[0]] == (3, 4, 5)
+    assert imported.head == (head or "none").lower()
+    x = RNG.standard_normal((1, 2, 4, 5)).astype(np.float32)
+    found = evaluate(imported.graph, {"x": x})[imported.graph.outputs[0]]
+    np.testing.assert_allclose(found, np.einsum("oi,nihw->nohw", w[:, :, 0, 0], x), rtol=1e-5, atol=1e-6)
 
 
 def test_slices_of_the_batch_are_refused() -> None:

@@ -20,6 +20,13 @@ from dcgen.ir.graph import Clip
 from tests.importers.tflite_files import Op, T, build, constant, small_network
 
 RNG = np.random.default_rng(11)
+
+
+@pytest.fixture(autouse=True)
+def numbers_that_do_not_depend_on_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "RNG", np.random.default_rng(11))
+
+
 SAME, VALID = tflite.Padding.SAME, tflite.Padding.VALID
 RELU = {"FusedActivationFunction": tflite.ActivationFunctionType.RELU}
 RELU6 = {"FusedActivationFunction": tflite.ActivationFunctionType.RELU6}

@@ -18,7 +18,10 @@ ELEMENTS = {
     np.dtype(np.uint8): tflite.TensorType.UINT8,
     np.dtype(np.int32): tflite.TensorType.INT32,
     np.dtype(np.int64): tflite.TensorType.INT64,
+    np.dtype(np.bool_): tflite.TensorType.BOOL,
 }
+LEAST_VERSIONS = {"BROADCAST_TO": 2}
+"""Of operators whose first version the interpreter does not know."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +81,14 @@ def build(tensors: Sequence[T], operators: Sequence[Op], inputs: Sequence[str], 
         )
     kinds = list(dict.fromkeys(o.kind for o in operators))
     codes = [
-        _table(b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code)
-        for code in (getattr(tflite.BuiltinOperator, k) for k in kinds)
+        _table(
+            b,
+            "OperatorCode",
+            DeprecatedBuiltinCode=min(code, 127),
+            BuiltinCode=code,
+            Version=LEAST_VERSIONS.get(kind, 1),
+        )
+        for kind, code in ((k, getattr(tflite.BuiltinOperator, k)) for k in kinds)
     ]
     nodes = []
     for o in operators:

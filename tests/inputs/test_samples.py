@@ -10,14 +10,8 @@ import pytest
 from PIL import Image
 
 from dcgen.errors import ConfigError, PictureError
-from dcgen.inputs.samples import (
-    ArrayFile,
-    check_classes,
-    choose_form,
-    open_samples,
-    own_preprocess,
-    warn_of_training,
-)
+from dcgen.inputs.forms import check_classes, choose_form, own_preprocess, warn_of_training
+from dcgen.inputs.samples import open_samples
 from dcgen.inputs.tensor import TensorInput
 from dcgen.limits import LIMITS
 from dcgen.pictures import explicit, preset
@@ -48,7 +42,9 @@ def test_an_empty_or_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match=r"none: is not there \(name a folder of pictures\)"):
         open_samples(tmp_path / "none", unheard)
     (tmp_path / "x.txt").write_text("")
-    with pytest.raises(PictureError, match=r"x.txt: is not a folder and no file of arrays \(.npy, .npz\)"):
+    with pytest.raises(
+        PictureError, match=r"x.txt: is not a folder and no file of arrays or pictures \(.npy, .npz, .zip\)"
+    ):
         open_samples(tmp_path / "x.txt", unheard)
 
 
@@ -257,6 +253,12 @@ def test_the_form_follows_from_samples_and_network() -> None:
             choose_form(path, kind, None, None, network)  # type: ignore[arg-type]
 
 
+def test_the_form_that_a_training_has_fixed_is_kept(tmp_path: Path) -> None:
+    assert choose_form(tmp_path, "float32", VECTOR, None, None) is VECTOR
+    with pytest.raises(PictureError, match=r"holds pictures, the network takes float32 values"):
+        choose_form(tmp_path, "pictures", VECTOR, None, None)
+
+
 def test_pictures_are_no_values(tmp_path: Path) -> None:
     picture(tmp_path / "a.png", 1)
     with pytest.raises(
@@ -265,7 +267,7 @@ def test_pictures_are_no_values(tmp_path: Path) -> None:
         open_samples(tmp_path, unheard).load([0], INT8, (2, 3), unheard)
     x = array(tmp_path, np.zeros((2, 6), np.float32))
     with pytest.raises(PictureError, match=r"x is float32 of shape \[2, 6\], the network takes pictures"):
-        ArrayFile(x, unheard).load([0], DIGITS, (16, 16), unheard)
+        open_samples(x, unheard).load([0], DIGITS, (16, 16), unheard)
 
 
 def test_more_rows_than_names_fit_the_memory(tmp_path: Path) -> None:
