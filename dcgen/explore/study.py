@@ -208,8 +208,8 @@ def _check(study: Study) -> None:
 
 def _default_recipes(epochs: int) -> dict[str, Any]:
     dense = max(1, epochs // 3)
-    last = {"method": RateAware.name, "epochs": epochs - dense, "rate": 0.002}
-    return {RateAware.name: [{"method": "dense", "epochs": dense}, last]}
+    first = {"method": "dense", "epochs": dense, "rate": 0.001}
+    return {RateAware.name: [first, {"method": RateAware.name, "epochs": epochs - dense, "rate": 0.002}]}
 
 
 def _recipes(table: Any) -> dict[str, Any]:

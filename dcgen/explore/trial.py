@@ -39,7 +39,7 @@ could not fit the target or is no network; without a usable network, as its numb
 class Outcome:
     """What a trial has shown.
 
-    reason : in a sentence, why a network was not trained to its end, or is over a limit
+    reason : in a sentence, why a network was not trained to its end, is over a limit or misses its recipe's goal
     figures : what was measured, by column of the table
     excess : by how large a share limits were exceeded, by their names; 0 or less where they were kept
     curve : accuracy on held-out samples after each epoch
@@ -152,8 +152,9 @@ class Trials:
             seed=int(np.random.default_rng([seed, number]).integers(2**31)),
             split=seed,
         )
-        train(job, folder, self._progress, self._warn, watch=watch)
-        return self._compiled(folder, candidate.spec.size)
+        missed = train(job, folder, self._progress, self._warn, watch=watch)["missed"]
+        figures, excess, reason = self._compiled(folder, candidate.spec.size)
+        return figures, excess, reason or "; ".join(missed)
 
     def _held_out(self, size: int) -> Part:
         """The samples that compiled networks are run on, kept for each size of pictures."""
