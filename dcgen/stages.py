@@ -10,6 +10,7 @@ from typing import Any
 from dcgen.compress.settings import configured
 from dcgen.errors import ConfigError
 from dcgen.methods.dense import Dense
+from dcgen.methods.energy import Energy
 from dcgen.methods.fused import Diverse, Similar
 from dcgen.methods.group_lasso import GroupLasso
 from dcgen.methods.magnitude import Magnitude
@@ -23,7 +24,7 @@ from dcgen.train.goal import Goal
 from dcgen.train.stage import Schedule
 from dcgen.training import Stage
 
-STRUCTURED: tuple[type[Method], ...] = (Filters, Zeros, GroupLasso, Similar, Diverse)
+STRUCTURED: tuple[type[Method], ...] = (Filters, Zeros, GroupLasso, Similar, Diverse, Energy)
 METHODS: tuple[type[Method], ...] = (Dense, Magnitude, Surgery, *STRUCTURED, Sharing, RateAware)
 DENSE: Mapping[str, Any] = {"method": Dense.name}
 """The only stage without a goal, the first one with any."""

@@ -54,6 +54,14 @@ def shrunk(graph: Graph) -> Graph:
 
     Raises UnsupportedError for an operator that no canonical graph has.
     """
+    while (smaller := _shrunk_once(graph)) is not graph:
+        graph = smaller
+    return graph
+
+
+def _shrunk_once(graph: Graph) -> Graph:
+    """The graph without the channels that are seen to make no difference: without them, others may be, as where a
+    tensor keeps a channel only because it must have one. ``graph`` itself where there are none."""
     found = _folded(graph)
     needed = _needed(found)
     kept = _filled(found, needed)

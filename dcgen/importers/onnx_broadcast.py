@@ -42,6 +42,15 @@ def repeated(call: Call, scope: Scope, x: Signal, dims: Dims) -> Signal:
     return scope.back(planes, names)
 
 
+def expanded(scope: Scope, x: Signal) -> Signal | None:
+    """What ``x`` repeats, one number for each channel, all over its planes; None where it is no such tensor."""
+    node = scope.node(x.tensor)
+    if x.order is not None or node is None or not isinstance(node.op, Upsample):
+        return None
+    source = scope.shapes[node.inputs[0]]
+    return scope.whole(Signal(node.inputs[0], ())) if source == (node.op.channels, 1, 1) else None
+
+
 def expand(call: Call, scope: Scope) -> Signal:
     x, wanted = call.signal(), tuple(call.integers(1, "shape"))
     found = common([x.dims, wanted])

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from dcgen.errors import ModelError
-from dcgen.importers.onnx_broadcast import common, repeated
+from dcgen.importers.onnx_broadcast import common, expanded, repeated
 from dcgen.importers.onnx_functions import scalar
 from dcgen.importers.onnx_scope import Call, Handler, Scope, Signal
 from dcgen.ir.graph import Add, Affine, Clip, Constant, Function, Pairwise, Step
@@ -132,6 +132,10 @@ def _pairwise(call: Call, scope: Scope, a: Signal, b: Signal, suffix: str = "") 
     gated = (
         call.kind == "Mul" and len(a.dims) == len(b.dims) > 2 and b.dims == (*a.dims[:2], *(1,) * len(a.dims[2:]))
     )
+    if call.kind == "Mul" and a.dims == b.dims and a.order is None:
+        a, b = (b, a) if expanded(scope, a) is not None else (a, b)
+        if (gate := expanded(scope, b)) is not None and scope.channel_axis(a) is not None:
+            return scope.emit(call, Pairwise(call.kind), a, gate, dims=a.dims, suffix=suffix)
     if not gated:
         a, b = _alike(call, scope, [a, b])
     reshaped = scope.channel_axis(a) is None or scope.channel_axis(b) is None

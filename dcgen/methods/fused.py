@@ -81,7 +81,7 @@ class Similar(Structured):
             made = wiring(layers[family.maker]).bias[:, None], weights[family.maker].flatten(1)
             filters = torch.cat(made, 1)[family.filters].double()
             distances = torch.cdist(filters, filters).square().fill_diagonal_(torch.inf)
-            read = torch.cat([_columns(weights[r], at) for r, at in family.readers], 1).double()
+            read = torch.cat([columns(weights[r], at) for r, at in family.readers], 1).double()
             for _ in range(len(family.groups) - self.left(len(family.groups))):
                 saliency = distances * read.square().sum(1)
                 stays, goes = divmod(int(saliency.argmin()), len(family.groups))
@@ -109,18 +109,32 @@ class Diverse(Structured):
         kept, weights = every(layers), [layer.weight.clone() for layer in layers]
         rng = np.random.default_rng(self.seed)
         for family in fusible(layers):
-            outputs = wiring(layers[family.maker]).outputs()[:, family.filters]
-            values = outputs.transpose(0, 1).flatten(1).double()
-            values = values[:, :: -(-values.shape[1] // MOST_VALUES)]
+            values = values_of(layers, family)
             kernel = torch.exp(-KERNEL / values.shape[1] * torch.cdist(values, values).square())
             stays = torch.zeros(len(values), dtype=torch.bool)
             stays[sampled(kernel.numpy(), self.left(len(values)), rng)] = True
-            shares = in_place(values, stays).float()
-            for reader, at in family.readers:
-                goes = weights[reader][:, at[~stays]]
-                weights[reader][:, at[stays]] += torch.einsum("kr,orhw->okhw", shares, goes)
+            hand_on(weights, family, values, stays)
             kept[family.groups[~stays]] = False
         return kept, weights
+
+
+def values_of(layers: Sequence[Given], family: Family) -> Tensor:
+    """What the channels of a family are on calibration samples: float64 [n, at most MOST_VALUES]."""
+    outputs = wiring(layers[family.maker]).outputs()[:, family.filters]
+    values = outputs.transpose(0, 1).flatten(1).double()
+    return values[:, :: -(-values.shape[1] // MOST_VALUES)]
+
+
+def hand_on(weights: Sequence[Tensor], family: Family, values: Tensor, stays: Tensor) -> None:
+    """Change the ``weights`` of a family's readers, so that channels which stay make up for the others.
+
+    values : float64 [n, N], of each channel
+    stays : bool [n]
+    """
+    shares = in_place(values, stays).float()
+    for reader, at in family.readers:
+        goes = weights[reader][:, at[~stays]]
+        weights[reader][:, at[stays]] += torch.einsum("kr,orhw->okhw", shares, goes)
 
 
 def in_place(values: Tensor, stays: Tensor) -> Tensor:
@@ -136,6 +150,6 @@ def in_place(values: Tensor, stays: Tensor) -> Tensor:
     return found
 
 
-def _columns(weight: Tensor, at: Tensor) -> Tensor:
+def columns(weight: Tensor, at: Tensor) -> Tensor:
     """The weights that read each channel of places ``at``: [len(at), O * KH * KW]."""
     return weight[:, at].transpose(0, 1).flatten(1)

@@ -25,12 +25,14 @@ class Channels:
     reads : int64 [I], the same of the input's channels; empty for a convolution of groups, whose filters and their
         inputs are removed together
     bias : float32 [O]
+    pixels : of an output channel
     outputs : float32 [N, O, H, W] for calibration samples, behind the clip that is the only one to read them
     """
 
     makes: Tensor
     reads: Tensor
     bias: Tensor
+    pixels: int
     outputs: Callable[[], Tensor]
 
 

@@ -89,9 +89,9 @@ class GraphNetwork(nn.Module):
             given = {n: (w.weight.detach(), w.bias.detach()) for n, w in self.named()}
             return self._runner.run(torch.from_numpy(samples), [end], given)[0]
 
-        return Channels(
-            torch.from_numpy(numbers[name]), torch.from_numpy(reads), layer.bias.detach().clone(), outputs
-        )
+        _, height, width = self.graph.shapes[name]
+        made, read = torch.from_numpy(numbers[name]), torch.from_numpy(reads)
+        return Channels(made, read, layer.bias.detach().clone(), height * width, outputs)
 
     def scales(self) -> dict[int, float]:
         """``Layer.scale`` by the id of each parameter that is the layer's weight, or that values of weights are

@@ -14,6 +14,7 @@ from dcgen.errors import ConfigError, GoalError
 def run_of(*missed: str) -> dict[str, Any]:
     figures = {"top1": 0.9, "loss": 0.3}
     return {
+        "name": "lenet300",
         "job": {"model": "lenet300", "stages": [{}, {}]},
         "density": 0.1,
         "blob_bytes": 9_000,

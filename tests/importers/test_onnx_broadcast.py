@@ -72,6 +72,21 @@ def test_a_tensor_is_repeated(attend: Callable[[Writer, str], None], tmp_path: P
     goes_through_every_stage(read(w.model()), tmp_path)
 
 
+@pytest.mark.parametrize("first", [False, True])
+def test_an_expanded_gate_is_a_gate(first: bool) -> None:
+    """As in the usual code of squeeze-and-excite, whose planes would else be made for nothing."""
+    w = Writer()
+    x = w.conv("x", 3, 12, 3)
+    gate = w.add("Expand", w.add("Sigmoid", means(w, x, 2, 3)), w.constant([1, 12, 14, 14], np.int64))
+    w.add("Mul", *((gate, x) if first else (x, gate)))
+    assert [type(n.op).__name__ for n in read(w.model()).nodes] == [
+        "Conv",
+        "GlobalAvgPool",
+        "Function",
+        "Pairwise",
+    ]
+
+
 def test_a_filter_is_computed_once_however_often_its_channel_is_selected() -> None:
     w = Writer()
     spatial(w, w.conv("x", 3, 12, 1))

@@ -153,7 +153,7 @@ def test_a_pixel_is_mirrored(tmp_path: Path) -> None:
 
 
 def test_a_network_that_segments(tmp_path: Path) -> None:
-    """Its output has channels last, with a softmax for each pixel; here it is planes, and the host applies that."""
+    """Its output has channels last and a softmax for each pixel; here it is planes, and the host applies that."""
     same_size, two = {"Padding": tflite.Padding.SAME}, {"StrideW": 2, "StrideH": 2}
     one = {"StrideW": 1, "StrideH": 1}
     operators = [

@@ -11,9 +11,10 @@ import torch
 from dcgen.ir.graph import Graph, Weight
 from dcgen.ir.runner import FloatRunner
 from dcgen.methods.dpp import sampled
+from dcgen.methods.energy import Energy
 from dcgen.methods.fused import Diverse, Similar, in_place
 from dcgen.methods.structured import Filters, Structured
-from tests.methods.test_structured import SAMPLES, chain, joined, left, parametrized
+from tests.methods.test_structured import RNG, SAMPLES, chain, joined, left, parametrized
 
 
 def doubled(scale: float = 0.0) -> Graph:
@@ -76,6 +77,40 @@ def test_a_draw_depends_on_its_seed_alone() -> None:
     found = [begun(graph, Diverse(keep=0.5, seed=seed)) for seed in (1, 1, 2)]
     rows = [g.by_name["a"].op.weight.values.any((1, 2, 3)) for g in found]
     assert rows[0].tolist() == rows[1].tolist() != rows[2].tolist()
+
+
+def macs(graph: Graph) -> int:
+    return sum(np.count_nonzero(op.weight.values) * np.prod(graph.shapes[n.name][1:]) for n, op in graph.convs())
+
+
+@pytest.mark.parametrize("share", [0.7, 0.3])
+def test_work_falls_to_the_share_that_is_wanted(share: float) -> None:
+    graph = chain(a=16, b=16)
+    assert 0.8 * share < macs(begun(graph, Energy(keep=share))) / macs(graph) <= share
+
+
+def test_work_is_saved_where_it_costs_least() -> None:
+    """Channels of the first layer are made for 36 pixels each; what reads half of them hardly counts."""
+    graph = chain(a=8, b=8)
+    weight = graph.by_name["b"].op.weight.values.copy()
+    weight[:, ::2] *= 1e-3
+    graph = graph.with_weights({"b": Weight(weight)})
+    assert (
+        begun(graph, Energy(keep=0.55)).by_name["a"].op.weight.values.any((1, 2, 3)).tolist() == [False, True] * 4
+    )
+    assert change(graph, Energy(keep=0.55)) < 0.05
+
+
+def test_channels_that_stay_make_up_for_those_that_went_to_save_work() -> None:
+    graph = chain(a=8, b=8)
+    base, shares = RNG.normal(size=(3, 27)) / 20, RNG.normal(size=(8, 3))
+    weight = (shares @ base).reshape(8, 3, 3, 3).astype(np.float32)
+    graph = graph.with_weights({"a": Weight(weight)}, {"a": np.full(8, 2, np.float32)})  # three numbers make eight
+    found = begun(graph, Energy(keep=0.7))
+    gone = {name: found.by_name[name].op.weight.values == 0 for name in "abc"}
+    cut = graph.with_weights({n: Weight(np.where(gone[n], 0, graph.by_name[n].op.weight.values)) for n in "abc"})
+    expected, restored, plain = (FloatRunner(g).run(SAMPLES) for g in (graph, found, cut))
+    assert np.square(restored - expected).sum() < 0.3 * np.square(plain - expected).sum()
 
 
 def test_a_combination_is_found_by_least_squares() -> None:
