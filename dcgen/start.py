@@ -41,6 +41,7 @@ class Beginning:
     form : preprocessing; None for the samples' own mean and deviation, or the model file's
     trust : whether a model file may run code while it is loaded
     seed : of every random draw
+    split : seed by which samples are held out, where several seeds are to be compared; None for ``seed``
     """
 
     model: str
@@ -51,11 +52,18 @@ class Beginning:
     form: Preprocess | None = None
     trust: bool = False
     seed: int = 0
+    split: int | None = None
+
+    @property
+    def split_seed(self) -> int:
+        """The seed by which samples are held out."""
+        return self.seed if self.split is None else self.split
 
     def to_json(self) -> dict[str, Any]:
         form = None if self.form is None else self.form.to_json()
         model = {"model": self.model, "settings": dict(self.settings), "size": self.size, "form": form}
-        return {**model, "weights": self.weights and str(self.weights), "seed": self.seed}
+        seeds = {"seed": self.seed, "split": self.split_seed}
+        return {**model, "weights": self.weights and str(self.weights), **seeds}
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +97,7 @@ def begin(asked: Beginning, warn: Warn) -> Start:
         return _from_file(asked, samples, files, warn)
     network = _architecture(asked)
     size = (asked.size, asked.size) if asked.size else network.size
-    data = read_dataset(samples, asked.form, size, asked.seed, warn)
+    data = read_dataset(samples, asked.form, size, asked.split_seed, warn)
     if asked.size and not isinstance(data.form, Preprocess):
         raise ConfigError("`input_size`", f"is for pictures, {asked.data} holds {data.form.name}", "leave it out")
     _check_classes(samples, data.classes)
@@ -128,7 +136,7 @@ def _from_file(asked: Beginning, samples: Samples, files: Mapping[str, str], war
     if len(graph.outputs) > 1 or graph.n_scores < 2:
         raise ModelError(asked.model, "is trained by classes only, expected one output of two scores or more")
     shape = graph.inputs[0].shape
-    data = read_dataset(samples, form, shape[1:], asked.seed, warn, shape)
+    data = read_dataset(samples, form, shape[1:], asked.split_seed, warn, shape)
     if data.classes > graph.n_scores:
         problem = f"names class {data.classes - 1}, the network has {graph.n_scores}"
         raise PictureError(samples.path, problem)

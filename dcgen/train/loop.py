@@ -143,7 +143,9 @@ class StageTrainer:
                 size = float(bits.detach()) / 8
                 price = self._price.step(size, progress)
                 loss = loss + price / 8 * bits
-            loss = loss + _penalties(self.network)
+            for made, original in parametrized(self.network):
+                if (penalty := made.penalty(original)) is not None:
+                    loss = loss + penalty
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -181,12 +183,6 @@ class StageTrainer:
             taught = F.log_softmax(self._teacher(x), 1)
         divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
         return (1 - share) * loss + share * divergence
-
-
-def _penalties(network: nn.Module) -> Tensor:
-    """What methods add to the loss, in nats."""
-    found = [p for made, original in parametrized(network) if (p := made.penalty(original)) is not None]
-    return torch.stack(found).sum() if found else torch.zeros(())
 
 
 def speed(schedule: Schedule, progress: float) -> float:
