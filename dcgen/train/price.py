@@ -14,7 +14,7 @@ MOST = 1.0
 FIRST = 0.02
 """Loss, in nats, that all bytes of the network together are worth at the first step."""
 FIRST_TO_ACCURACY = 0.1
-"""The same where the accuracy is limited: at ``FIRST`` LeNet-300-100 does not become smaller within five epochs."""
+"""The same where the accuracy is limited: at ``FIRST`` LeNet-300-100 becomes no smaller in five epochs."""
 STRIDE = math.log(2)
 """Change of the logarithm of a price after the first epoch."""
 LEAST_STRIDE, MOST_STRIDE = 0.1, 1.0
