@@ -53,5 +53,5 @@ $(VENV)/.for-demo: pyproject.toml $(VENV)/.created | system-packages
 
 $(VENV)/.for-test: pyproject.toml scripts/install_torch.py $(VENV)/.created | system-packages
 	$(BIN)/python scripts/install_torch.py
-	$(PIP) -e ".[torch,plot,train,fpga,sim,test,lint]"
+	$(PIP) -e ".[torch,plot,train,explore,fpga,sim,test,lint]"
 	@touch $@

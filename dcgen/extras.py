@@ -23,3 +23,12 @@ def import_torch(purpose: str, device: Device = "cpu") -> Any:
     if device == "cuda" and not torch.cuda.is_available():
         raise ToolError("torch", f"finds no CUDA device {purpose}", "use the CPU or PyTorch's CUDA build")
     return torch
+
+
+def import_optuna(purpose: str) -> Any:
+    """The optuna module; ``purpose`` and errors as in ``import_torch``."""
+    try:
+        import optuna
+    except ImportError:
+        raise ToolError("optuna", f"is needed {purpose}", "pip install dcgen[explore]") from None
+    return optuna

@@ -50,7 +50,7 @@ from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range
 from dcgen.report.manifest import manifest, manifest_json
 from dcgen.report.readme import output_readme
-from dcgen.result import Compiled, EngineCompiled, Integers, Job
+from dcgen.result import Compiled, EngineCompiled, Integers, Job, Limits
 from dcgen.synth import bitstream
 from dcgen.targets import EngineTarget, Target
 
@@ -216,7 +216,7 @@ class Bench:
         zero = {n.name: np.zeros(c.weight.values.shape, np.int16) for n, c in graph.convs()}
         empty = graph.with_weights({n: Weight.of(levels_of(z, 1.0)) for n, z in zero.items()})
         _, _, qgraph, blob = self._encoded(empty, 1)
-        plan = firmware_plan_for(self.job, qgraph, blob, {})
+        plan = firmware_plan_for(limits, self.job.target, qgraph, blob, {})
         needs = predict_needs(plan, qgraph, blob, self.job.target, {})
         if needs is not None and (flash := limits.budget.flash) is not None and needs.flash_bytes > flash:
             problem = f"takes {needs.flash_bytes:,} bytes of flash without any weight, `flash` allows {flash:,}"
@@ -230,7 +230,7 @@ class Bench:
             self._warn(doubt)
         self._progress("planning", 0, 1)
         active = self.active(made.qgraph) if is_predicted(self.job.target) else {}
-        plan = firmware_plan_for(self.job, made.qgraph, made.blob, active)
+        plan = firmware_plan_for(self.job.limits, self.job.target, made.qgraph, made.blob, active)
         needs = predict_needs(plan, made.qgraph, made.blob, self.job.target, active)
         if needs is not None:
             check_budget(self.job.limits.budget, needs, made.blob)
@@ -258,13 +258,14 @@ class Bench:
         return active_bytes(qgraph, self._calibration.held_out[:ACTIVE_PICTURES])
 
 
-def firmware_plan_for(job: Job, qgraph: QGraph, blob: Blob, active: Active) -> FirmwarePlan:
-    """The fastest plan, within the job's RAM if it limits that. Raises PlanError where none fits."""
-    limits = job.limits
+def firmware_plan_for(
+    limits: Limits, target: Target | EngineTarget, qgraph: QGraph, blob: Blob, active: Active
+) -> FirmwarePlan:
+    """The fastest plan, within the RAM of ``limits`` if they have one. Raises PlanError where none fits."""
     if limits.ram is None:
         return plan_firmware(qgraph, blob, table_bits=limits.table_bits)
-    assert isinstance(job.target, Target)
-    return plan_within(qgraph, blob, limits.ram, job.target, active, limits.table_bits)
+    assert isinstance(target, Target)
+    return plan_within(qgraph, blob, limits.ram, target, active, limits.table_bits)
 
 
 def engine_plan_for(job: Job, qgraph: QGraph, blob: Blob) -> EngineCompiled | None:

@@ -41,6 +41,7 @@ class Beginning:
     form : preprocessing; None for the samples' own mean and deviation, or the model file's
     trust : whether a model file may run code while it is loaded
     seed : of every random draw
+    split : seed by which samples are held out, where several seeds are to be compared; None for ``seed``
     """
 
     model: str
@@ -51,11 +52,18 @@ class Beginning:
     form: Preprocess | None = None
     trust: bool = False
     seed: int = 0
+    split: int | None = None
+
+    @property
+    def split_seed(self) -> int:
+        """The seed by which samples are held out."""
+        return self.seed if self.split is None else self.split
 
     def to_json(self) -> dict[str, Any]:
         form = None if self.form is None else self.form.to_json()
         model = {"model": self.model, "settings": dict(self.settings), "size": self.size, "form": form}
-        return {**model, "weights": self.weights and str(self.weights), "seed": self.seed}
+        seeds = {"seed": self.seed, "split": self.split_seed}
+        return {**model, "weights": self.weights and str(self.weights), **seeds}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +83,9 @@ class Start:
 
 def schedule_of(asked: Beginning) -> Schedule | None:
     """How the network is trained unless a stage says otherwise; None for a model file, which is trained."""
-    return None if _is_model_file(asked.model) else _architecture(asked).schedule
+    if _is_model_file(asked.model):
+        return None
+    return python_file.SCHEDULE if _is_python_file(asked.model) else _architecture(asked).schedule
 
 
 def begin(asked: Beginning, warn: Warn) -> Start:
@@ -87,7 +97,7 @@ def begin(asked: Beginning, warn: Warn) -> Start:
         return _from_file(asked, samples, files, warn)
     network = _architecture(asked)
     size = (asked.size, asked.size) if asked.size else network.size
-    data = read_dataset(samples, asked.form, size, asked.seed, warn)
+    data = read_dataset(samples, asked.form, size, asked.split_seed, warn)
     if asked.size and not isinstance(data.form, Preprocess):
         raise ConfigError("`input_size`", f"is for pictures, {asked.data} holds {data.form.name}", "leave it out")
     _check_classes(samples, data.classes)
@@ -101,14 +111,17 @@ def _is_model_file(model: str) -> bool:
     return Path(model).suffix.lower() in LOADERS
 
 
+def _is_python_file(model: str) -> bool:
+    return Path(model).suffix.lower() == python_file.SUFFIX
+
+
 def _architecture(asked: Beginning) -> Trainable:
     """Raises ConfigError for an unknown name, ModelError for a Python file that cannot be run."""
-    path = Path(asked.model)
-    if path.suffix.lower() != python_file.SUFFIX:
+    if not _is_python_file(asked.model):
         return find_trainable(asked.model, asked.settings)
     if asked.settings:
-        raise ConfigError(path, "has no settings", "leave out `settings`")
-    return python_file.read_network(path)
+        raise ConfigError(asked.model, "has no settings", "leave out `settings`")
+    return python_file.read_network(Path(asked.model))
 
 
 def _from_file(asked: Beginning, samples: Samples, files: Mapping[str, str], warn: Warn) -> Start:
@@ -123,7 +136,7 @@ def _from_file(asked: Beginning, samples: Samples, files: Mapping[str, str], war
     if len(graph.outputs) > 1 or graph.n_scores < 2:
         raise ModelError(asked.model, "is trained by classes only, expected one output of two scores or more")
     shape = graph.inputs[0].shape
-    data = read_dataset(samples, form, shape[1:], asked.seed, warn, shape)
+    data = read_dataset(samples, form, shape[1:], asked.split_seed, warn, shape)
     if data.classes > graph.n_scores:
         problem = f"names class {data.classes - 1}, the network has {graph.n_scores}"
         raise PictureError(samples.path, problem)

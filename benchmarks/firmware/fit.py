@@ -117,6 +117,10 @@ def small_networks() -> Iterator[QGraph]:
     yield separable("separable, odd", (3, 57, 61), Layer(12, 3, 2), [(20, 1), (20, 2), (48, 1), (96, 2)], 0.4)
     yield separable("separable, flat", (1, 40, 12), Layer(48, (8, 4), 2), [(48, 1), (48, 1), (40, 1)], 0.8)
     yield separable("separable, few rows", (1, 9, 30), Layer(30, 3), [(60, 1), (60, 1), (30, 2)], 0.2)
+    mixed = [Layer(12, 3, 2), Layer(0, 5), Layer(24), Layer(0, 5, 2), Layer(48), Layer(0, 3), Layer(0, 5)]
+    yield chain_of("5x5 and 3x3", (3, 44, 50), [*mixed, Layer(0, 5, 2), Layer(96), Layer(0, 5), Layer(0, 3)], 10)
+    alone = [Layer(0, 5, 2), Layer(32), Layer(0, 5), Layer(40, density=0.3), Layer(0, 5, 2), Layer(0, 5)]
+    yield chain_of("5x5 alone", (1, 37, 57), [Layer(16), *alone], 10)
     five = Layer(16, 5, pool=2, padded=False), Layer(40, 5, density=0.5, pool=2, padded=False)
     yield chain_of("connected", grey, (*five, Layer(300, 4, density=0.1, padded=False)), 10, averaged=False)
     yield chain_of("connected, dense", grey, (*five, Layer(90, 4, density=0.7, padded=False)), 20, averaged=False)

@@ -14,6 +14,7 @@ from dcgen import __version__, stopping
 from dcgen.command import arguments, console
 from dcgen.command.compile import compile_
 from dcgen.command.evaluate import eval_
+from dcgen.command.explore import explore_
 from dcgen.command.frontier import frontier_
 from dcgen.command.inspect import inspect_
 from dcgen.command.model import model_
@@ -48,7 +49,7 @@ def _main(
 ) -> None: ...
 
 
-for _command in (train_, compile_, frontier_, verify_, eval_, inspect_, model_, targets_):
+for _command in (train_, explore_, compile_, frontier_, verify_, eval_, inspect_, model_, targets_):
     app.command(_command.__name__.rstrip("_"))(_command)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any, cast, get_args
 
 from dcgen import pictures as host
+from dcgen.amounts import amount as amount
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError
 from dcgen.inputs.samples import InputForm
@@ -148,18 +149,6 @@ def named(settings: Sequence[str]) -> dict[str, str]:
             raise ConfigError(setting, "is not a setting, expected name=value")
         found[key] = value
     return found
-
-
-def amount(flag: str, text: str, kilo: int = 1000) -> int:
-    """A number such as ``365000``, ``380K`` or ``1.2M``.
-
-    kilo : what K stands for: 1000 for sizes of files and counts, 1024 for memories
-    """
-    unit = {"K": kilo, "M": kilo * kilo}.get(text[-1:].upper(), 1)
-    try:
-        return int(float(text if unit == 1 else text[:-1]) * unit)
-    except (ValueError, OverflowError):
-        raise ConfigError(flag, f"expected an amount such as 380K or 365000, found {text!r}") from None
 
 
 def amount_or_none(flag: str, text: str | None, kilo: int = 1000) -> int | None:

@@ -11,6 +11,7 @@ from torch import nn
 
 from dcgen.errors import ModelError
 from dcgen.models.trainable import Size, Trainable
+from dcgen.train.stage import Schedule
 
 SUFFIX = ".py"
 FUNCTION = "network"
@@ -18,6 +19,8 @@ FUNCTION = "network"
 [N, channels, H, W] and gives scores [N, classes]. ``size`` is H where H and W are equal, else (H, W)."""
 SIZE = (32, 32)
 """Size of pictures unless another is asked for."""
+SCHEDULE = Schedule(epochs=30, warmup=0.1, decay="cosine")
+"""How it is trained unless a stage says otherwise: cautiously, as it may be without normalisations."""
 
 
 def read_network(path: Path) -> Trainable:
@@ -46,7 +49,7 @@ def read_network(path: Path) -> Trainable:
             raise ModelError(path, f"{FUNCTION} returns {type(made).__name__}, expected a torch.nn.Module")
         return made
 
-    return Trainable(path.stem, f"of {path}", build, SIZE)
+    return Trainable(path.stem, f"of {path}", build, SIZE, schedule=SCHEDULE)
 
 
 def _said(error: BaseException) -> str:

@@ -27,8 +27,8 @@ class Stack:
 
 
 STACK: Final[Mapping[Core, Stack]] = {
-    "helium": Stack(optimised=1344, not_optimised=1280),
+    "helium": Stack(optimised=1600, not_optimised=1408),
     "dsp": Stack(optimised=3008, not_optimised=3008),
-    "other": Stack(optimised=1536, not_optimised=1408),
-    "wide": Stack(optimised=1728, not_optimised=1664),
+    "other": Stack(optimised=1536, not_optimised=1536),
+    "wide": Stack(optimised=1728, not_optimised=1728),
 }

@@ -132,7 +132,7 @@ TARGETS: Final[tuple[Target, ...]] = (
         "cortex-m7", "Cortex-M7F", "mps2-an500", ("-mfpu=fpv5-d16",), "cortex-m/clock_mps2.c", Fraction(40), 3840
     ),
     _cortex_m(
-        *("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4), 1600),
+        *("cortex-m55", "Cortex-M55 with Helium", "mps3-an547", (), "mps3-an547/clock.c", Fraction(125, 4), 1856),
         "helium",
     ),
     Target(

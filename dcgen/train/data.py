@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -133,10 +133,14 @@ def _plain(samples: Samples, size: tuple[int, int]) -> Preprocess:
 
 def _measured(plain: Preprocess, data: U8) -> Preprocess:
     """The preprocessing that gives each channel of ``data`` mean 0 and deviation 1, to a tenth of a byte."""
-    flat = data.reshape(-1, data.shape[3])
-    means = tuple(round(float(m), 1) for m in flat.mean(0, dtype=np.float64))
-    deviations = tuple(max(1.0, round(float(s), 1)) for s in flat.std(0, dtype=np.float64))
-    return Preprocess("trained", plain.order, means, deviations, plain.fit, plain.resize, plain.size)
+    values = np.arange(256)
+    means, deviations = [], []
+    for channel in range(data.shape[3]):
+        shares = np.bincount(data[..., channel].reshape(-1), minlength=256) / data[..., channel].size
+        mean = float(shares @ values)
+        means.append(round(mean, 1))
+        deviations.append(max(1.0, round(float(np.sqrt(shares @ (values - mean) ** 2)), 1)))
+    return replace(plain, mean=tuple(means), std=tuple(deviations))
 
 
 def batches(count: int, size: int, rng: np.random.Generator) -> list[I64]:

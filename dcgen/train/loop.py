@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dcgen.ahead import ahead
+from dcgen.errors import NumericError
 from dcgen.methods.method import parametrized
 from dcgen.train.augmenting import varied
 from dcgen.train.data import Dataset, Part, batches
@@ -118,7 +119,10 @@ class StageTrainer:
             self._price.aim(coded)
 
     def epoch(self, number: int, done: Callable[[int, int], None]) -> Epoch:
-        """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done."""
+        """Train for one epoch, ``number`` from 0. ``done`` is told after each step how many of all are done.
+
+        Raises NumericError where the training diverges.
+        """
         schedule, total = self.schedule, 0.0
         rng = np.random.default_rng([self._seed, 1 + self.number, number])
         torch.manual_seed(int(rng.integers(2**62)))
@@ -132,11 +136,16 @@ class StageTrainer:
             self.advance(progress)
             loss = self._loss(x.to(self._device), classes.to(self._device))
             total += float(loss.detach())
+            if not math.isfinite(total):
+                problem = f"has a loss that is not finite, in step {step + 1} of epoch {number + 1}"
+                raise NumericError(f"stage {self.number + 1}", problem, "lower its rate, or warm up for longer")
             if self._price and (bits := coded_bits(self.network)) is not None:
                 size = float(bits.detach()) / 8
                 price = self._price.step(size, progress)
                 loss = loss + price / 8 * bits
-            loss = loss + _penalties(self.network)
+            for made, original in parametrized(self.network):
+                if (penalty := made.penalty(original)) is not None:
+                    loss = loss + penalty
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -174,12 +183,6 @@ class StageTrainer:
             taught = F.log_softmax(self._teacher(x), 1)
         divergence = F.kl_div(F.log_softmax(scores, 1), taught, reduction="batchmean", log_target=True)
         return (1 - share) * loss + share * divergence
-
-
-def _penalties(network: nn.Module) -> Tensor:
-    """What methods add to the loss, in nats."""
-    found = [made.penalty(original) for made, original in parametrized(network)]
-    return torch.stack([torch.zeros(()), *(p for p in found if p is not None)]).sum()
 
 
 def speed(schedule: Schedule, progress: float) -> float:

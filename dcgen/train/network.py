@@ -15,6 +15,8 @@ from dcgen.ir.graph import F32, Clip, Conv, Graph
 from dcgen.methods.method import Channels, Given, Method, parametrized
 from dcgen.train.torch_runner import TorchRunner
 
+SOME = 32
+"""Samples of which all tensors are held at a time where methods look at activations."""
 NORMAL = 0.05
 """Root mean square of a layer's weights that are not zero, for which learning rates are meant."""
 
@@ -87,7 +89,8 @@ class GraphNetwork(nn.Module):
 
         def outputs() -> Tensor:
             given = {n: (w.weight.detach(), w.bias.detach()) for n, w in self.named()}
-            return self._runner.run(torch.from_numpy(samples), [end], given)[0]
+            parts = torch.split(torch.from_numpy(samples), SOME)
+            return torch.cat([self._runner.run(part, [end], given)[0] for part in parts])
 
         _, height, width = self.graph.shapes[name]
         made, read = torch.from_numpy(numbers[name]), torch.from_numpy(reads)

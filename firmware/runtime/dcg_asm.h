@@ -67,11 +67,20 @@ typedef struct dcg_weights_reader {
     uint32_t last;         /* address of a tap of this place's last channel */
     uint32_t n;            /* taps in the list; with chains: the number that the next tap gets */
     uint32_t mask;         /* 2^table_bits - 1: the bits by which the table is entered */
-    uint32_t end;          /* reading stops where n is this, or one more; each filler lowers it by one */
+    uint32_t end;          /* reading stops where n is this, or one more; each filler lowers it by one, an
+                            * escape by DCG_READER_ESCAPE */
+    uint8_t run_bits;      /* bits of an escape's run of zeros, */
+    uint8_t level_bits;    /* and of its level, which comes behind that */
+    uint16_t n_levels;     /* levels of the codebook */
+    uint32_t escapes;      /* that have been read, counted up */
 } dcg_weights_reader;
 
 #define DCG_READER_AT_BIT 20
 #define DCG_READER_AT_END 40
+#define DCG_READER_AT_RUN_BITS 44
+#define DCG_READER_AT_LEVEL_BITS 45
+#define DCG_READER_AT_N_LEVELS 46
+#define DCG_READER_AT_ESCAPES 48
 DCG_LIES_AT(dcg_weights_reader, stream, 0);
 DCG_LIES_AT(dcg_weights_reader, table, 4);
 DCG_LIES_AT(dcg_weights_reader, levels, 8);
@@ -83,6 +92,13 @@ DCG_LIES_AT(dcg_weights_reader, last, DCG_READER_AT_BIT + 8);
 DCG_LIES_AT(dcg_weights_reader, n, DCG_READER_AT_BIT + 12);
 DCG_LIES_AT(dcg_weights_reader, mask, 36);
 DCG_LIES_AT(dcg_weights_reader, end, DCG_READER_AT_END);
+DCG_LIES_AT(dcg_weights_reader, run_bits, DCG_READER_AT_RUN_BITS);
+DCG_LIES_AT(dcg_weights_reader, level_bits, DCG_READER_AT_LEVEL_BITS);
+DCG_LIES_AT(dcg_weights_reader, n_levels, DCG_READER_AT_N_LEVELS);
+DCG_LIES_AT(dcg_weights_reader, escapes, DCG_READER_AT_ESCAPES);
+
+/* An escape has as many bits as a code and at most 20 more, which are those of two further codes. */
+#define DCG_READER_ESCAPE 2u
 
 /* Assembly tells an entry's kind by its upper three bits, and reads two codes from one load of 25 bits. */
 DCG_ASSERT(dcg_table_entries_have_their_bits, DCG_TABLE_OTHER == 1u << 31 && DCG_TABLE_SECOND == 5u << 29 &&
@@ -211,45 +227,61 @@ DCG_LIES_AT(dcg_conv_bytes, zero_point, DCG_BYTES_AT_MULT + 4);
 DCG_LIES_AT(dcg_conv_bytes, n_taps, DCG_BYTES_AT_N_TAPS);
 DCG_ASSERT(dcg_conv_bytes_has_code_for_each_pass, DCG_AT_ONCE == 16u && DCG_LONG_PASS == 56u);
 
-/* ---- Convolution, depthwise: dcg_conv_depthwise.c, dcg_conv_depthwise_dsp.c ---- */
+/* ---- Convolution, depthwise: dcg_conv_depthwise*.c ---- */
 
-/* Rows of one output channel of a depthwise convolution with kernels of 3x3. Assembly loads the fields from
- * plane to bias by one LDM, and two weights as a word. */
+/* Rows of one output channel of a depthwise convolution. Assembly loads the fields from plane to bias by one
+ * LDM, and two weights as a word. */
 typedef struct dcg_conv_depthwise {
-    const uint8_t *plane; /* the padded input at the first output */
-    uint32_t pitch;       /* bytes from a row of it to the next one */
-    uint8_t *out;         /* where the outputs go, rows one behind the other */
-    int16_t weights[10];  /* of the filter, in the order of DCG_DEPTHWISE_SLOTS; the last one is unused */
-    uint32_t bias;        /* what every sum begins with */
-    int32_t mult;         /* of the requantization, as in dcg_requant */
-    int32_t zero_point;   /* byte that means 0.0 in the output */
-    uint32_t rows;        /* output rows to come, 1 at least */
-    uint32_t width;       /* outputs of a row */
-    uint32_t next_row;    /* from where dcg_conv_depthwise_read ends to the next row's begin; may wrap */
+    const uint8_t *plane;   /* the padded input at the first output */
+    uint32_t pitch;         /* bytes from a row of it to the next one */
+    uint8_t *out;           /* where the outputs go, rows one behind the other */
+    const int16_t *weights; /* of the filter, zeros included, row by row */
+    uint32_t bias;          /* what every sum begins with */
+    int32_t mult;           /* of the requantization, as in dcg_requant */
+    int32_t zero_point;     /* byte that means 0.0 in the output */
+    uint32_t pairs;         /* output rows to come: of pairs, which are only for 3x3 with strides of one, */
+    uint32_t rows;          /* and of single ones */
+    uint32_t width;         /* outputs of a row */
+    uint32_t next_row;      /* from where dcg_conv_depthwise_read ends to the next row's begin; may wrap; */
+    uint32_t next_pair;     /* the same to the next pair's */
     uint32_t stride_w, stride_h; /* 1 or 2 */
+    int paired;                  /* whether rows come in pairs */
     const dcg_requant *requant;  /* all of the requantization, for C */
 } dcg_conv_depthwise;
 
-#define DCG_DEPTHWISE_PLACES 9u
-
-/* Of each place in the kernel, row * 3 + column, its index in weights: first the outer columns of the three
- * rows, then the middle ones. */
-#define DCG_DEPTHWISE_SLOTS {0, 6, 1, 2, 7, 3, 4, 8, 5}
-
-#define DCG_DEPTHWISE_AT_MULT 36
-#define DCG_DEPTHWISE_AT_ROWS 44
-#define DCG_DEPTHWISE_AT_WIDTH 48
-#define DCG_DEPTHWISE_AT_NEXT_ROW 52
+#define DCG_DEPTHWISE_AT_MULT 20
+#define DCG_DEPTHWISE_AT_PAIRS 28
+#define DCG_DEPTHWISE_AT_ROWS 32
+#define DCG_DEPTHWISE_AT_WIDTH 36
+#define DCG_DEPTHWISE_AT_NEXT_ROW 40
+#define DCG_DEPTHWISE_AT_NEXT_PAIR 44
 DCG_LIES_AT(dcg_conv_depthwise, plane, 0);
 DCG_LIES_AT(dcg_conv_depthwise, pitch, 4);
 DCG_LIES_AT(dcg_conv_depthwise, out, 8);
 DCG_LIES_AT(dcg_conv_depthwise, weights, 12);
-DCG_LIES_AT(dcg_conv_depthwise, bias, 32);
+DCG_LIES_AT(dcg_conv_depthwise, bias, 16);
 DCG_LIES_AT(dcg_conv_depthwise, mult, DCG_DEPTHWISE_AT_MULT);
 DCG_LIES_AT(dcg_conv_depthwise, zero_point, DCG_DEPTHWISE_AT_MULT + 4);
+DCG_LIES_AT(dcg_conv_depthwise, pairs, DCG_DEPTHWISE_AT_PAIRS);
 DCG_LIES_AT(dcg_conv_depthwise, rows, DCG_DEPTHWISE_AT_ROWS);
 DCG_LIES_AT(dcg_conv_depthwise, width, DCG_DEPTHWISE_AT_WIDTH);
 DCG_LIES_AT(dcg_conv_depthwise, next_row, DCG_DEPTHWISE_AT_NEXT_ROW);
+DCG_LIES_AT(dcg_conv_depthwise, next_pair, DCG_DEPTHWISE_AT_NEXT_PAIR);
+
+/* How rows of bytes are copied into a padded plane. Assembly copies words, the last of which may hold bytes
+ * of the one before again, and loads the fields by one LDM. */
+typedef struct dcg_depthwise_copy {
+    uint32_t pitch; /* from where a row has been copied to, without its last word, to the next one; */
+    uint32_t row;   /* likewise where it comes from */
+    uint32_t last;  /* from there to the last word, may wrap; in C the bytes of a row */
+    uint32_t ahead; /* bytes of code that copies the words ahead of the last one */
+} dcg_depthwise_copy;
+
+#define DCG_DEPTHWISE_COPIED 25u /* words of a row, at most */
+DCG_LIES_AT(dcg_depthwise_copy, pitch, 0);
+DCG_LIES_AT(dcg_depthwise_copy, row, 4);
+DCG_LIES_AT(dcg_depthwise_copy, last, 8);
+DCG_LIES_AT(dcg_depthwise_copy, ahead, 12);
 
 /* ---- Convolution, dense: dcg_conv_dense.c, dcg_conv_dense_helium.c ---- */
 

@@ -49,7 +49,7 @@ int dcg_conv_levels_suit(dcg_conv_classes *classes, const dcg_weights *w, uint32
 }
 
 void dcg_conv_levels_relabel(const dcg_conv_classes *classes, dcg_weights *w, int16_t *levels) {
-    w->chains = 1;
+    w->form = DCG_WEIGHTS_CHAINS;
     w->first_tap = classes->n + 1u;
     for (uint32_t i = 0; i < w->n_levels; i++) {
         if (levels[i] == 0) continue;

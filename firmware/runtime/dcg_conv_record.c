@@ -105,13 +105,6 @@ dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uin
     return check_stream(&record);
 }
 
-uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output) {
-    uint32_t size = dcg_conv_header_bias_bytes(record->header);
-    const uint8_t *at = record->bias + size * output;
-    int32_t stored = size == 1u ? dcg_load_i8(at) : size == 2u ? dcg_load_i16(at) : dcg_load_i32(at);
-    return (uint32_t)stored << dcg_node_header_bias_shift(job->layer);
-}
-
 dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, uint32_t output) {
     if (record->mult != NULL)
         return dcg_requant_of(job, dcg_load_u16(record->mult + 2u * output), record->shift[output]);

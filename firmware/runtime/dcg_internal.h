@@ -221,8 +221,15 @@ dcg_status dcg_conv_record_find(dcg_conv_record *record, const uint8_t *layer, c
 dcg_status dcg_conv_record_check(const uint8_t *layer, const dcg_node *node, uint32_t in_channels,
                                  const dcg_scratch *scratch);
 
-/* Bias, as the accumulators begin with it, and requantization of one output channel. */
-uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
+/* Bias of one output channel, as the accumulators begin with it. */
+static inline uint32_t dcg_conv_bias(const dcg_job *job, const dcg_conv_record *record, uint32_t output) {
+    uint32_t size = dcg_conv_header_bias_bytes(record->header);
+    const uint8_t *at = record->bias + size * output;
+    int32_t stored = size == 1u ? dcg_load_i8(at) : size == 2u ? dcg_load_i16(at) : dcg_load_i32(at);
+    return (uint32_t)stored << dcg_node_header_bias_shift(job->layer);
+}
+
+/* Requantization of one output channel. */
 dcg_requant dcg_conv_requant(const dcg_job *job, const dcg_conv_record *record, uint32_t output);
 
 /* ---- Code tables (dcg_weights_table.c) ---- */
@@ -278,14 +285,22 @@ void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t lev
 /* Decoder of one layer's stream, filter by filter. It yields a filter's taps, the weights that are not zero,
  * each with an address, which says where the tap reads. What an address counts is chosen when decoding
  * starts, see dcg_weights_start. Taps come by place in the kernel (row, then column), then by channel, in one
- * of two forms:
+ * of three forms:
  *
  *   list    two words a tap: its address, and its weight as a two's complement number
  *   chains  one word a tap: its address in the lower half; in the upper one the number of the tap before it
  *           with the same label, 0 if there is none. A label, 1 or more, stands in a level's place. Ahead of
  *           the taps stand the chains' heads, uint16_t[2 * first_tap]: of each label, its last tap's number
+ *   array   int16_t, every weight at its address, zeros included; see dcg_weights_gather
  *
  * Runs of zeros cross filters, so the decoder may already hold an entry of a later filter. */
+#define DCG_WEIGHTS_LIST 0u
+#define DCG_WEIGHTS_CHAINS 1u
+#define DCG_WEIGHTS_ARRAY 2u
+
+/* Most weights of a place that dcg_weights_read_* can count down: an entry of another kind ends them, as its
+ * upper half is more. */
+#define DCG_WEIGHTS_MOST ((DCG_TABLE_OTHER >> 17) - 1u)
 typedef struct dcg_weights {
     const uint8_t *stream;  /* the coded weights */
     const uint32_t *table;  /* decoding table of symbols, or of gaps */
@@ -302,7 +317,7 @@ typedef struct dcg_weights {
     int16_t held;          /* weight of the entry read last */
     uint8_t holding;       /* whether it is of a later filter than the one decoded last */
     uint8_t simple; /* whether dcg_weights_read_* can read the stream: joint symbols, channels below 2^14 */
-    uint8_t chains; /* whether taps are to be chained by label */
+    uint8_t form;   /* DCG_WEIGHTS_...: what taps become */
     uint8_t coding; /* DCG_CODING_... */
     uint8_t level_bits;      /* bits of a level's number */
     uint8_t run_bits;        /* bits of an escaped run of zeros, or of a gap */
@@ -337,12 +352,12 @@ void dcg_weights_start(dcg_weights *w, const dcg_job *job, const dcg_conv_record
 /* Decodes the next filter: its taps are at w->list. Returns DCG_OK, or the stream's first defect. */
 dcg_status dcg_weights_next(dcg_weights *w);
 
-/* Has dcg_weights_next decode so many filters at once, as if they were one. Only for filters of one channel,
- * with addresses that count places: those of a filter go on where those of the one before it end.
+/* Has dcg_weights_next decode so many filters at once, as if they were one, into an array at w->list: int16_t
+ * [filters][places]. Only for filters of one channel, with addresses that count places. How many taps each of
+ * them has is not compared with what the blob states.
  *
- * filters  of which as many are left
- * taps     of each of them, at most, as w->max_taps was after dcg_weights_open; the list has room for all */
-void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps);
+ * filters  of which as many are left, and for whose weights there is room, DCG_WEIGHTS_MOST at most */
+void dcg_weights_gather(dcg_weights *w, uint32_t filters);
 
 /* After the last filter. Returns DCG_OK, or DCG_ERR_STREAM where the stream holds more than the layer. */
 dcg_status dcg_weights_close(const dcg_weights *w);

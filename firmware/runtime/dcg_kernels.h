@@ -7,10 +7,11 @@
 #include "dcg.h"
 
 /* Convolution, requantized: on tensors as they lie; on packed planes, which is faster; depthwise with kernels
- * of 3x3, which is faster still. */
+ * of 3x3 and of 5x5, which is faster still. */
 dcg_status dcg_conv(const struct dcg_job *job);
 dcg_status dcg_conv_packed(const struct dcg_job *job);
 dcg_status dcg_conv_depthwise_3x3(const struct dcg_job *job);
+dcg_status dcg_conv_depthwise_5x5(const struct dcg_job *job);
 
 /* Convolution whose accumulators are the network's scores, int32. */
 dcg_status dcg_conv_scores(const struct dcg_job *job);

@@ -171,14 +171,27 @@ dcg_status dcg_max_pool(const dcg_job *job) {
     return DCG_OK;
 }
 
-/* Sum of a channel's bytes in a window. */
+/* Sum of count bytes that lie `step` bytes apart. */
+static uint32_t sum_of_bytes(const uint8_t *p, uint32_t count, uint32_t step) {
+    uint32_t sum = 0;
+#if DCG_DSP
+    if (step == 1u)
+        for (; count >= 4u; count -= 4u, p += 4)
+            __asm__("  usada8 %0, %1, %2, %0\n" : "+r"(sum) : "r"(dcg_load_u32(p)), "r"(0));
+#endif
+    for (; count > 0; count--, p += step)
+        sum += *p;
+    return sum;
+}
+
+/* Sum of a channel's bytes in a window, of which whole rows lie one behind the other. */
 static uint32_t window_sum(const dcg_job *job, uint32_t channel, span rows, span columns) {
-    uint32_t step = dcg_input(job, 0)->pixel_stride, sum = 0;
-    for (uint32_t y = rows.begin; y < rows.end; y++) {
-        const uint8_t *p = dcg_input_row(job, 0, channel, y) + (size_t)columns.begin * step;
-        for (uint32_t x = columns.begin; x < columns.end; x++, p += step)
-            sum += *p;
-    }
+    const dcg_tensor *in = dcg_input(job, 0);
+    uint32_t step = in->pixel_stride, count = length(columns), sum = 0;
+    if (count == in->row_stride && dcg_unbroken(in, rows.begin, length(rows)))
+        return sum_of_bytes(dcg_input_row(job, 0, channel, rows.begin), count * length(rows), 1u);
+    for (uint32_t y = rows.begin; y < rows.end; y++)
+        sum += sum_of_bytes(dcg_input_row(job, 0, channel, y) + (size_t)columns.begin * step, count, step);
     return sum;
 }
 

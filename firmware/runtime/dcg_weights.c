@@ -78,6 +78,13 @@ static int enter_place(const dcg_weights *w, cursor *c) {
     return 1;
 }
 
+/* Reads what comes next of the present place, see dcg_weights_read.h. */
+static uint32_t read_place(uint32_t form, dcg_weights_reader *reader) {
+    if (form == DCG_WEIGHTS_LIST) return dcg_weights_read_list(reader);
+    if (form == DCG_WEIGHTS_CHAINS) return dcg_weights_read_chains(reader);
+    return dcg_weights_read_array(reader);
+}
+
 /* Reads as many plain entries and fillers as come next, which are most of all entries. Each is one code, so
  * as many as the stream has DCG_MAX_CODE_BITS for may be read without looking for its end. */
 static void read_plain(const dcg_weights *w, cursor *c) {
@@ -87,10 +94,10 @@ static void read_plain(const dcg_weights *w, cursor *c) {
     if (count > room) count = room;
     if (count == 0) return;
     c->at.end = first + count - 1u;
+    c->at.escapes = 0;
     while (c->at.n < c->at.end)
-        if (!(w->chains ? dcg_weights_read_chains : dcg_weights_read_list)(&c->at) || !enter_place(w, c))
-            break;
-    uint32_t fillers = first + count - 1u - c->at.end;
+        if (!read_place(w->form, &c->at) || !enter_place(w, c)) break;
+    uint32_t fillers = first + count - 1u - c->at.end - DCG_READER_ESCAPE * c->at.escapes;
     c->entries -= c->at.n - first + fillers;
 }
 
@@ -105,11 +112,15 @@ dcg_status dcg_weights_next(dcg_weights *w) {
                        .last = last_address(w, 0),
                        .n = w->first_tap,
                        .mask = w->mask,
-                       .end = w->first_tap},
+                       .end = w->first_tap,
+                       .run_bits = w->run_bits,
+                       .level_bits = w->level_bits,
+                       .n_levels = w->n_levels},
                 .entries = w->entries_left,
                 .place = 0};
     w->weights_after -= w->group_channels * w->places;
-    for (uint32_t i = 0; i < w->first_tap; i++)
+    uint32_t zeros = w->form == DCG_WEIGHTS_ARRAY ? (w->group_channels + 1u) / 2u : w->first_tap;
+    for (uint32_t i = 0; i < zeros; i++)
         w->list[i] = 0;
     for (;;) {
         if (!w->holding) {
@@ -133,7 +144,7 @@ dcg_status dcg_weights_next(dcg_weights *w) {
         if (w->held != 0) { /* not a filler */
             if (c.at.n - w->first_tap == w->max_taps)
                 return DCG_ERR_LAYER; /* more than the blob has stated */
-            (w->chains ? dcg_weights_chain_tap : dcg_weights_list_tap)(&c.at, w->held);
+            dcg_weights_tap(&c.at, w->form, w->held);
         }
     }
     w->bit = c.at.bit;
@@ -142,10 +153,10 @@ dcg_status dcg_weights_next(dcg_weights *w) {
     return DCG_OK;
 }
 
-void dcg_weights_gather(dcg_weights *w, uint32_t filters, uint32_t taps) {
-    w->group_channels = filters * w->node->kernel_h * w->node->kernel_w;
+void dcg_weights_gather(dcg_weights *w, uint32_t filters) {
+    w->form = DCG_WEIGHTS_ARRAY;
+    w->group_channels = w->max_taps = filters * w->node->kernel_h * w->node->kernel_w;
     w->places = 1u;
-    w->max_taps = filters * taps;
 }
 
 dcg_status dcg_weights_close(const dcg_weights *w) {
@@ -187,7 +198,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->list = (void *)(arena + scratch->list);
     w->n_taps = 0;
     w->first_tap = 0;
-    w->chains = 0;
+    w->form = DCG_WEIGHTS_LIST;
     w->max_taps = dcg_conv_header_max_filter_entries(header);
     w->bit = 0;
     w->end_bit = dcg_conv_header_stream_bits(header);
@@ -196,7 +207,7 @@ void dcg_weights_open(dcg_weights *w, const dcg_job *job, const dcg_conv_record 
     w->held = 0;
     w->holding = 0;
     w->group_channels = (uint32_t)dcg_input(job, 0)->channels / node->groups;
-    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels < DCG_TABLE_OTHER >> 17;
+    w->simple = w->coding == DCG_CODING_JOINT && w->group_channels <= DCG_WEIGHTS_MOST;
     w->places = (uint32_t)node->kernel_h * node->kernel_w;
     w->weights_after = w->group_channels * w->places * node->out_channels;
 }

@@ -2,7 +2,7 @@
 #include "dcg_weights_read.h"
 
 #if !(DCG_DSP && DCG_UNALIGNED)
-static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
+static inline uint32_t read_plain(dcg_weights_reader *reader, uint32_t form) {
     dcg_weights_reader r = *reader; /* in registers */
     uint32_t later_place = 0;
     while (r.n < r.end) {
@@ -16,20 +16,22 @@ static inline uint32_t read_plain(dcg_weights_reader *reader, int chains) {
         int32_t weight = r.levels[entry >> 8 & 0xFFu];
         if (entry >= DCG_TABLE_FILLER)
             r.end--;
-        else if (chains)
-            dcg_weights_chain_tap(&r, weight);
         else
-            dcg_weights_list_tap(&r, weight);
+            dcg_weights_tap(&r, form, weight);
     }
     *reader = r;
     return later_place;
 }
 
 uint32_t dcg_weights_read_list(dcg_weights_reader *reader) {
-    return read_plain(reader, 0);
+    return read_plain(reader, DCG_WEIGHTS_LIST);
 }
 
 uint32_t dcg_weights_read_chains(dcg_weights_reader *reader) {
-    return read_plain(reader, 1);
+    return read_plain(reader, DCG_WEIGHTS_CHAINS);
+}
+
+uint32_t dcg_weights_read_array(dcg_weights_reader *reader) {
+    return read_plain(reader, DCG_WEIGHTS_ARRAY);
 }
 #endif

@@ -34,7 +34,7 @@ static void lengths_open(lengths *l, const uint8_t *packed, uint32_t bytes) {
     l->broken = 0;
 }
 
-static uint32_t next_nibble(lengths *l) {
+static inline uint32_t next_nibble(lengths *l) {
     if (l->nibble >= l->end) {
         l->broken = 1;
         return 0;
@@ -45,7 +45,7 @@ static uint32_t next_nibble(lengths *l) {
 }
 
 /* Reads the next run. */
-static void next_run(lengths *l) {
+static inline void next_run(lengths *l) {
     int first = l->nibble == 2u * PACKED_HEADER_BYTES;
     uint32_t token = next_nibble(l);
     l->repeats = 1;
@@ -87,6 +87,7 @@ typedef struct layout {
     uint32_t second[DCG_MAX_CODE_BITS + 1]; /* [length > bits] where that prefix has its second level, in
                                              * words, if no longer code shares it */
     uint32_t words;                         /* of the whole table */
+    uint32_t end;                           /* the code of the greatest length that would be next */
 } layout;
 
 /* count: codes of each length */
@@ -105,6 +106,7 @@ static layout lay_out(const uint32_t count[DCG_MAX_CODE_BITS + 1], uint32_t bits
         l.second[n] = l.words;
         l.words += (whole - l.prefix[n]) << width;
     }
+    l.end = end;
     return l;
 }
 
@@ -155,12 +157,8 @@ static inline void fill(uint32_t *level, uint32_t bits, uint32_t code, uint32_t 
         level[i] = entry;
 }
 
-/* Writes the entry of a code to the code's places in the table. */
-static void place(const layout *l, uint32_t *table, uint32_t code, uint32_t length, uint32_t entry) {
-    if (length <= l->bits) {
-        fill(table, l->bits, code, length, entry);
-        return;
-    }
+/* Writes the entry of a code that is longer than l->bits to the code's places in the table. */
+static void place_second(const layout *l, uint32_t *table, uint32_t code, uint32_t length, uint32_t entry) {
     uint32_t rest = length - l->bits, prefix = code >> rest, longest = length;
     while (longest < DCG_MAX_CODE_BITS && prefix >= l->prefix[longest + 1u])
         longest++;
@@ -168,6 +166,14 @@ static void place(const layout *l, uint32_t *table, uint32_t code, uint32_t leng
     uint32_t second = l->second[longest] + ((prefix - l->prefix[longest]) << width);
     table[reversed(prefix, l->bits)] = DCG_TABLE_SECOND | second << 16 | ((1u << width) - 1u) << 8 | l->bits;
     fill(table + second, width, code & ((1u << rest) - 1u), rest, entry);
+}
+
+/* The same of any code. */
+static inline void place(const layout *l, uint32_t *table, uint32_t code, uint32_t length, uint32_t entry) {
+    if (length <= l->bits)
+        fill(table, l->bits, code, length, entry);
+    else
+        place_second(l, table, code, length, entry);
 }
 
 void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t level_bits,
@@ -179,14 +185,16 @@ void dcg_weights_table_build(const uint8_t *packed, uint32_t bytes, uint32_t lev
     count_lengths(&l, symbols, count);
     count[escape_length]++; /* the last symbol of its length */
     layout codes = lay_out(count, table_bits);
-    for (uint32_t i = 0; i < codes.words; i++)
-        table[i] = DCG_TABLE_OTHER;
-    lengths_open(&l, packed, bytes);
+    if (codes.end != 1u << DCG_MAX_CODE_BITS) /* else every sequence of bits begins with a code */
+        for (uint32_t i = 0; i < codes.words; i++)
+            table[i] = DCG_TABLE_OTHER;
+    lengths left; /* in registers */
+    lengths_open(&left, packed, bytes);
     for (uint32_t s = 0; s < symbols;) {
-        next_run(&l);
-        uint32_t length = l.length, end = s + l.repeats, code = codes.next[length];
+        next_run(&left);
+        uint32_t length = left.length, end = s + left.repeats, code = codes.next[length];
         if (length != 0) {
-            codes.next[length] = code + l.repeats;
+            codes.next[length] = code + left.repeats;
             for (; s < end; s++, code++) {
                 uint32_t level = s & ((1u << level_bits) - 1u);
                 uint32_t entry = ((s >> level_bits) + 1u) << 16 | level << 8 | length;

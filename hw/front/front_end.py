@@ -78,7 +78,8 @@ class FrontEnd(wiring.Component):
         )
         self._failed = Signal(name="failed")
         self._generating = Signal(name="generating")  # every weight of the step gets an entry
-        self._byte, self._byte_there = Signal(8, name="byte"), Signal(name="byte_there")  # of a table
+        self._offering = Signal(name="offering")  # such an entry is there; of a table, with the byte in ``_byte``
+        self._byte = Signal(8, name="byte")
         self._found = Signal(8, name="cause")  # the ``Cause`` of a defect in this cycle
         self._index = Signal(4, name="index")  # number of a header's word, or of a zero point
 
@@ -177,8 +178,8 @@ class FrontEnd(wiring.Component):
             lists.head.fill.eq(fill),
         ]
         with m.If(self._generating):
-            there = ~self._is_table | self._byte_there
-            m.d.comb += [lists.entries.valid.eq(there & ~lists.exhausted), lists.entries.payload.level.eq(1)]
+            m.d.comb += lists.entries.valid.eq(self._offering & ~lists.exhausted)
+            m.d.comb += lists.entries.payload.level.eq(1)
         with m.Else():
             m.d.comb += [
                 lists.entries.payload.eq(conv.entries.payload),
@@ -309,17 +310,17 @@ class FrontEnd(wiring.Component):
                 m.next = "SECTION END"
         with m.State("TABLE WAITS"):
             # With a half of the list memory free, the list builder takes an entry in every cycle.
-            m.d.sync += [index.eq(0), self._byte_there.eq(0)]
+            m.d.sync += [index.eq(0), self._offering.eq(0)]
             with m.If(self.publish.ready):
                 m.d.sync += self._generating.eq(1)
                 m.next = "TABLE"
         with m.State("TABLE"):
-            m.d.comb += [waiting.eq(~lists.exhausted & ~self._byte_there)]
+            m.d.comb += [waiting.eq(~lists.exhausted & ~self._offering)]
             m.d.comb += [consume.eq((~lists.exhausted & (index[:2] == 3)) << 5)]
             m.d.sync += [
                 index.eq(index + reader.valid),
                 self._byte.eq(reader.bits.word_select(index[:2], 8)),
-                self._byte_there.eq(reader.valid),
+                self._offering.eq(reader.valid),
             ]
             with m.If(lists.exhausted & ~lists.busy):
                 m.d.sync += self._generating.eq(0)
@@ -342,7 +343,7 @@ class FrontEnd(wiring.Component):
         """Makes the lists of an addition or an average, publishes what is left, goes on to the next record."""
         lists, plain, address, op = self._lists, self._plain, self._records.address, self._step("op")
         with m.State("PLAIN"), m.If(plain.done):
-            m.d.sync += self._generating.eq(1)
+            m.d.sync += [self._generating.eq(1), self._offering.eq(1)]
             m.next = "GENERATE"
         with m.State("GENERATE"):
             with m.If(plain.excess):

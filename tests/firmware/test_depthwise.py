@@ -1,4 +1,4 @@
-"""Depthwise convolutions of 3x3 and fully connected layers: all that their kernels treat differently."""
+"""Depthwise convolutions of 3x3 and 5x5, and fully connected layers: all that their kernels treat differently."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from tests.firmware.test_runtime import equal
 from tests.verify.small import needs, write_firmware
 
 LARGEST = 32767
+TWO = 2, 2, 2, 2
 
 
 def depthwise(
@@ -39,21 +40,23 @@ def depthwise(
     largest: int = 127,
     of_picture: bool = False,
     per_channel: bool = True,
+    side: int = 3,
     seed: int = 0,
 ) -> QGraph:
-    """A picture, the same on another scale, a depthwise convolution of 3x3, and its bytes as scores.
+    """A picture, the same on another scale, a depthwise convolution, and its bytes as scores.
 
     size : rows and columns of the picture
     multiplier : filters of each channel; every third filter has no weights
     largest : magnitude that the largest weights have
     of_picture : whether the convolution reads the picture itself, whose channels' bytes are not side by side
     per_channel : whether each filter has a requantization of its own
+    side : rows and columns of the kernel
     """
     rng = np.random.default_rng(seed)
     outputs = channels * multiplier
     values = np.setdiff1d(rng.integers(-largest, largest + 1, 40), 0)
     levels = np.unique(np.append(values, (-largest, largest)))
-    shape = outputs, 1, 3, 3
+    shape = outputs, 1, side, side
     indices = rng.integers(1, len(levels) + 1, shape) * (rng.random(shape) < density)
     indices[1::3] = 0
     many = outputs if per_channel else 1
@@ -69,7 +72,7 @@ def depthwise(
     out = QTensor("conv", op.shape([picture.shape]), 1.0, 9, (9,) * outputs)
     first = () if of_picture else (QNode("scaled", QAdd((250,), constants(0.004)), ("input",)),)
     nodes = (*first, QNode("conv", op, (source.name,)), QNode("scores", QScores(False), ("conv",)))
-    return verify(QGraph("one", picture, {t.name: t for t in (picture, source, out)}, nodes, 1.0))
+    return verify(QGraph(f"{side}x{side}", picture, {t.name: t for t in (picture, source, out)}, nodes, 1.0))
 
 
 GRAPHS = {
@@ -94,6 +97,25 @@ GRAPHS = {
     "no weights": depthwise((6, 6), density=0.0),
     "one requantization": depthwise((6, 6), per_channel=False),
     "more filters than are decoded at once": depthwise((2, 3), channels=300),
+    "a plane of one": depthwise((1, 1)),
+    "windows of padding alone": depthwise((4, 1), stride=(2, 2), pads=(0, 3, 0, 0)),
+    "two columns": depthwise((3, 2)),
+    "rows longer than are copied by words": depthwise((3, 130)),
+    "rows as long as are copied by words": depthwise((3, 100)),
+    "5x5, even columns": depthwise((6, 6), pads=TWO, side=5),
+    "5x5, odd columns, odd rows": depthwise((7, 9), pads=TWO, side=5),
+    "5x5, a single row": depthwise((1, 8), pads=TWO, side=5),
+    "5x5, a single column": depthwise((8, 1), pads=TWO, side=5),
+    "5x5, a stride of two": depthwise((12, 12), stride=(2, 2), pads=(1, 1, 2, 2), side=5),
+    "5x5, a stride of two on odd sizes": depthwise((9, 11), stride=(2, 2), pads=TWO, side=5),
+    "5x5, a stride of rows alone": depthwise((9, 11), stride=(2, 1), pads=TWO, side=5),
+    "5x5, a stride of columns alone": depthwise((9, 10), stride=(1, 2), pads=TWO, side=5),
+    "5x5, without padding": depthwise((8, 9), pads=(0, 0, 0, 0), side=5),
+    "5x5, some filters a channel": depthwise((6, 7), multiplier=3, pads=TWO, side=5),
+    "5x5, of the picture": depthwise((9, 10), channels=3, of_picture=True, pads=TWO, side=5),
+    "5x5, clipped": depthwise((6, 5), clip=(20, 200), pads=TWO, side=5),
+    "5x5, the largest weights": depthwise((6, 6), largest=LARGEST, pads=TWO, side=5),
+    "5x5, few weights": depthwise((6, 6), channels=30, density=0.1, pads=TWO, side=5),
 }
 
 
@@ -103,12 +125,16 @@ def kernels(graph: QGraph) -> list[str | None]:
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_equals_the_golden_model(name: str, tmp_path: Path) -> None:
-    assert "dcg_conv_depthwise_3x3" in kernels(GRAPHS[name])
+    assert f"dcg_conv_depthwise_{GRAPHS[name].name}" in kernels(GRAPHS[name])
     equal(Program(tmp_path, GRAPHS[name]))
 
 
 @pytest.mark.parametrize(
-    "name", ["odd columns, odd rows", "a stride of two on odd sizes", "some filters a channel"]
+    "name",
+    [
+        *("odd columns, odd rows", "a stride of two on odd sizes", "some filters a channel"),
+        *("5x5, odd columns, odd rows", "5x5, a stride of two on odd sizes"),
+    ],
 )
 @pytest.mark.parametrize("strips", [2, 3, 5])
 def test_in_strips_with_rings_of_rows(name: str, strips: int, tmp_path: Path) -> None:
@@ -121,13 +147,14 @@ def test_in_strips_with_rings_of_rows(name: str, strips: int, tmp_path: Path) ->
     "graph",
     [
         depthwise((7, 7), stride=(3, 3)),
-        chain_of("5x5", (4, 9, 9), [Layer(4), Layer(0, 5)], 3),
+        chain_of("7x7", (4, 9, 9), [Layer(4), Layer(0, 7)], 3),
+        chain_of("3x5", (4, 9, 9), [Layer(4), Layer(0, (3, 5))], 3),
         chain_of("two channels a group", (4, 9, 9), [Layer(4), Layer(6, 3)], 3),
     ],
     ids=lambda graph: graph.name,
 )
 def test_other_convolutions_keep_their_kernels(graph: QGraph) -> None:
-    assert "dcg_conv_depthwise_3x3" not in kernels(graph)
+    assert not any("depthwise" in kernel for kernel in kernels(graph) if kernel)
 
 
 def test_a_filter_with_more_taps_than_the_blob_states_is_an_error(tmp_path: Path) -> None:
@@ -157,7 +184,7 @@ CHAIN = chain_of(
             Layer(0, 3, density=0.3),
             Layer(0, 3, 2, spread=60.0),
         ),
-        *(Layer(40), Layer(0, 3), Layer(0, 3, 2)),
+        *(Layer(40), Layer(0, 5), Layer(0, 3), Layer(0, 5, 2)),
     ],
     5,
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from dcgen.errors import NumericError
 from dcgen.pictures import explicit
 from dcgen.train.data import Dataset, Part
 from dcgen.train.loop import StageTrainer, speed
@@ -26,10 +28,10 @@ def part(count: int) -> Part:
 DATA = Dataset(part(64), part(16), 2, FORM)
 
 
-def trainer() -> StageTrainer:
+def trainer(schedule: Schedule = SCHEDULE) -> StageTrainer:
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.3), nn.Linear(144, 2))
-    return StageTrainer(network, DATA, SCHEDULE, 0, 5, FORM.normalise)
+    return StageTrainer(network, DATA, schedule, 0, 5, FORM.normalise)
 
 
 def weights(network: nn.Module) -> np.ndarray:
@@ -47,6 +49,13 @@ def test_a_training_that_goes_on_gives_the_bytes_of_one_that_was_not_stopped() -
         resumed.epoch(epoch, lambda *_: None)
     assert np.array_equal(weights(whole.network), weights(resumed.network))
     assert not np.array_equal(weights(whole.network), weights(begun.network))
+
+
+def test_a_training_that_diverges_ends_with_what_to_do() -> None:
+    hot = trainer(replace(SCHEDULE, optimizer="sgd", rate=1e20, warmup=0.0))
+    problem = r"stage 1: has a loss that is not finite, in step [23] of epoch 1 \(lower its rate, or warm up"
+    with pytest.raises(NumericError, match=problem):
+        hot.epoch(0, lambda *_: None)
 
 
 def test_each_step_is_reported() -> None:

@@ -167,14 +167,21 @@ def _point(op: QConv, filters: Filters) -> dict[str, int]:
 def _depthwise(
     node: NodePlan, op: QConv, source: QTensor, layer: BlobLayer, steps: Mapping[int, int], table_bits: int
 ) -> dict[str, int]:
-    """The work of ``dcg_conv_depthwise_3x3``, which pads each channel of a step and walks over its rows."""
+    """The work of ``dcg_conv_depthwise_3x3`` or ``_5x5``, which pad each channel of a step and walk over its rows.
+
+    Kernels of 3x3 with a stride of one take squares of four outputs; those of 5x5 take pairs, the last one of an
+    odd number with another that is dropped.
+    """
     outputs, _, width = node.out_shape
     channels, _, columns = source.shape
     times = sum(steps.values())
     rows = sum(n * height for height, n in steps.items())
     read = sum(n * ((height - 1) * op.stride[0] + op.kernel[0]) for height, n in steps.items())
     words = read * (columns if node.inputs[0] == 0 else -(-columns // WORD_BYTES))
-    step = f"step_{op.stride[1]}"
+    kernel = "{}x{}_step_{}".format(*op.kernel, op.stride[1])
+    wide, paired = op.kernel == (5, 5), op.kernel == (3, 3) and op.stride == (1, 1)
+    pairs = outputs * sum(n * (height // 2) for height, n in steps.items()) if paired else 0
+    singles = outputs * rows - 2 * pairs
     opening = _opening(op, layer, table_bits, times)
     return opening | {
         "place": 0,  # the filter's places are decoded as one
@@ -182,8 +189,12 @@ def _depthwise(
         "channel.depthwise": channels * times,
         "pad_row.depthwise": channels * read,
         "pad_word.depthwise": channels * words,
-        f"row.depthwise_{step}": outputs * rows,
-        f"output.depthwise_{step}": outputs * rows * (width + width % 2 if op.stride[1] == 1 else width),
+        "filter.depthwise_5x5": outputs * times if wide else 0,
+        "row.depthwise": pairs + singles,
+        "square.depthwise": pairs * (width // 2),
+        "column.depthwise": pairs * (width % 2),
+        f"pair.depthwise_{kernel}": singles * (-(-width // 2) if wide else width // 2),
+        "single.depthwise": 0 if wide else singles * (width % 2),
         "clip_byte": outputs * rows * width if _is_clipped(op) else 0,
     }
 

@@ -23,9 +23,14 @@ def flash_parts(plan: FirmwarePlan) -> Mapping[str, int]:
     """What takes flash besides the blob, by its name in ``instruction_costs``, and how often.
 
     A kernel counts once if any node uses it, as it is then linked. ``convolution`` is the code that all kernels of
-    convolutions share, ``rows`` that of the two that read tensors as they are, not packed.
+    convolutions share, ``rows`` that of the two that read tensors as they are, not packed, ``depthwise`` that of
+    those for depthwise convolutions.
     """
     kernels = {n.kernel: 1 for n in plan.nodes if n.kernel}
     plain = any(kernel in kernels for kernel in ("dcg_conv", "dcg_conv_scores"))
-    shared = {"convolution": int(any(n.conv for n in plan.nodes)), "rows": int(plain)}
+    shared = {
+        "convolution": int(any(n.conv for n in plan.nodes)),
+        "rows": int(plain),
+        "depthwise": int(any("depthwise" in kernel for kernel in kernels)),
+    }
     return {"program": 1, "node": len(plan.nodes), "tensor": len(plan.tensors), **shared, **kernels}

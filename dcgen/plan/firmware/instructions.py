@@ -123,7 +123,14 @@ def _other_work(node: QNode, planned: NodePlan, source: QTensor) -> Work:
                 "pool_column": windows * kw,
             }
         case QAvgPool(kernel=(kh, kw)):
-            return {"average": outputs, "average_row": outputs * kh, "average_tap": outputs * kh * kw}
+            whole = source.shape[2] == kw and planned.inputs[0] != 0  # whose rows are summed as if they were one
+            sums, count = (1, kh * kw) if whole else (kh, kw)
+            return {
+                "average": outputs,
+                "average_row": outputs * sums,
+                "average_tap": outputs * kh * kw,
+                "average_rest": outputs * sums * (count % 4),
+            }
         case QAdd():
             return {"add_row": rows, "add": outputs}
         case QMul():

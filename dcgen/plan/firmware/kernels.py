@@ -31,9 +31,9 @@ PLAIN_COST = 4.5
 
 POINT_COST = 10
 """The same where there is only one position."""
-DEPTHWISE_COST = 18
-"""Instructions of an output with the kernel for depthwise convolutions."""
-DEPTHWISE_FILTER_COST = 500
+DEPTHWISE_COST = 1.8
+"""Instructions of a weight, zero or not, at one position with the kernels for depthwise convolutions."""
+DEPTHWISE_FILTER_COST = 350
 """The same of a filter, once for each step."""
 
 
@@ -91,8 +91,9 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
         return ConvPlan("dcg_conv", "it has a single output position", weights * (DECODE_COST + POINT_COST))
     if is_depthwise(op) and (padded := Padded.of(op, max(steps), out_shape[2])).size <= room:
         a_step = OPEN_COST + out_shape[0] * DEPTHWISE_FILTER_COST
-        instructions = sum(steps.values()) * a_step + DEPTHWISE_COST * positions * out_shape[0]
-        return ConvPlan("dcg_conv_depthwise_3x3", "each channel by itself", instructions, padded)
+        instructions = sum(steps.values()) * a_step + DEPTHWISE_COST * op.indices.size * positions
+        kernel = "dcg_conv_depthwise_{}x{}".format(*op.kernel)
+        return ConvPlan(kernel, "each channel by itself", instructions, padded)
     found = [
         _packed(op, in_shape, out_shape, steps, room, complements)
         for complements in ((True, False) if frugal else (True,))
@@ -105,8 +106,8 @@ def choose_kernel(graph: QGraph, node: QNode, steps: Mapping[int, int], room: in
 
 
 def is_depthwise(op: QConv) -> bool:
-    """Whether the kernel for depthwise convolutions computes ``op``: filters of one channel and 3x3 places."""
-    return op.indices.shape[1:] == (1, 3, 3) and max(op.stride) <= 2
+    """Whether a kernel for depthwise convolutions computes ``op``: filters of one channel, 3x3 or 5x5 places."""
+    return op.indices.shape[1:] in ((1, 3, 3), (1, 5, 5)) and max(op.stride) <= 2
 
 
 def is_point(op: QConv, in_shape: Shape, out_shape: Shape) -> bool:

@@ -19,10 +19,10 @@ TABLE_BITS: Final = range(MIN_TABLE_BITS, MAX_CODE_BITS + 1)
 """Numbers of bits that a table can be entered with."""
 SPARE: Final = 8
 """A plan has room for one word more in so many, as other weights of the same network may need larger tables."""
-WORD_COST = 7.5
-"""Instructions to fill a word of a table; 5 to 10, depending on the core."""
-SECOND_COST = 19.5
-"""Instructions of a second look-up; 12 to 22, depending on the core."""
+WORD_COST = 4.0
+"""Instructions to fill a word of a table; 2 to 6, depending on the core."""
+SECOND_COST = 18.0
+"""Instructions of a second look-up; 10 to 21, depending on the core."""
 
 
 def table_words(n_symbols: Sequence[int], bits: int) -> int:
