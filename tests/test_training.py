@@ -121,6 +121,7 @@ def test_dense_after_pruning_lets_every_weight_grow_again(data: Path, tmp_path: 
     assert found["density"] > 0.9  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_file_size_is_kept_to(data: Path, tmp_path: Path) -> None:
     long = RATE | {"batch": 4, "epochs": 6, "distill": 0.0, "rate": 0.004}  # the price answers in some 50 steps
     found = trained(job(data, DENSE, long | {"max_bytes": 6_000, "squeeze": 0.3}), tmp_path / "run")
@@ -209,6 +210,7 @@ def test_a_training_that_was_killed_goes_on_to_the_same_bytes(data: Path, tmp_pa
     assert_same(tmp_path / "stopped", tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_stages_are_taken_from_a_training_that_ends_earlier(data: Path, tmp_path: Path) -> None:
     trained(job(data, DENSE, PRUNING), tmp_path / "first")
     asked = job(data, DENSE, PRUNING, SHARING)

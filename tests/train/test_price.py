@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from dcgen.train.price import FIRST, AccuracyPrice, SizePrice
+from dcgen.train.price import FIRST_TO_ACCURACY, AccuracyPrice, SizePrice
 
 
 def test_the_size_is_led_to_the_goal() -> None:
@@ -24,7 +24,7 @@ def test_the_accuracy_is_led_to_its_limit() -> None:
         nats = price.step(10_000.0, 0.0)
         seen.append(accuracy := 1 - 0.05 * (nats / 1e-3) ** 0.5)
         price.judge(accuracy)
-    assert FIRST / 10_000 < nats == pytest.approx(1e-3, rel=0.3)
+    assert FIRST_TO_ACCURACY / 10_000 < nats == pytest.approx(1e-3, rel=0.3)
     held = [accuracy >= 0.95 for accuracy in seen]
     assert held[0] and False in held and True in held[-4:]
 
@@ -42,7 +42,7 @@ def test_a_price_does_not_fall_below_that_of_the_first_step() -> None:
     first = price.step(1_000.0, 0.0)
     for _ in range(5):
         price.judge(0.5)
-    assert price.step(900.0, 0.5) == first == FIRST / 1_000
+    assert price.step(900.0, 0.5) == first == FIRST_TO_ACCURACY / 1_000
 
 
 @pytest.mark.parametrize("price", [SizePrice(goal=10.0), AccuracyPrice(least=0.5)])
