@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from dcgen import pictures as host
+from dcgen.compress.fold import canonical, scaled_input
+from dcgen.compress.recipes import Recipe
 from dcgen.errors import ConfigError
 from dcgen.importers import ImportedModel, load
 from dcgen.inputs.forms import check_classes, choose_form, warn_of_training
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples
-from dcgen.inputs.tensor import calibrated
+from dcgen.inputs.tensor import TensorInput, calibrated
 from dcgen.ir.graph import Graph
 from dcgen.ir.verify import of_one_input
 from dcgen.progress import Warn, unheard
@@ -19,6 +22,8 @@ from dcgen.result import Calibration, Job, Source
 
 LEAST_HELD_OUT = 64
 """Samples that are held out of few, though at most half of all: figures of fewer tell too little."""
+SAME_BYTE = 0.01
+"""Up to this difference, in steps, what a byte stands for is what the network's source rounds it to."""
 
 
 def import_model(source: Source, samples: Samples) -> tuple[ImportedModel, InputForm | None]:
@@ -52,16 +57,46 @@ def held_out_of(count: int, share: float) -> int:
     return min(max(1, round(share * count), min(LEAST_HELD_OUT, count // 2)), count - 1)
 
 
+def kept_input(model: ImportedModel, recipe: Recipe) -> TensorInput | None:
+    """What the model's input is rounded to in its source, if the recipe keeps that, else None."""
+    first = model.graph.inputs[0]
+    if not recipe.own_ranges or first.name not in model.ranges:
+        return None
+    low, high = model.ranges[first.name]
+    scale = float(np.float32((high - low) / 255))
+    return TensorInput("float32", scale, float(round(-low / scale)), first.shape)
+
+
+def canonical_model(
+    model: ImportedModel, form: InputForm, recipe: Recipe
+) -> tuple[Graph, Mapping[str, tuple[float, float]]]:
+    """The model's graph in canonical form for bytes of ``form``, and the intervals of real values that its tensors
+    have in the source, as ``ImportedModel.ranges``.
+
+    Where the recipe keeps what the input is rounded to, and bytes stand for other values, a convolution makes
+    these of them: it rounds as the source does.
+    """
+    own = kept_input(model, recipe)
+    if own is None:
+        return canonical(model.graph, form), model.ranges
+    every = np.arange(256, dtype=np.uint8).reshape(1, 1, -1, 1)
+    steps = form.normalise(every.repeat(form.channels, 3)) / own.scale + own.zero_point
+    same = bool(np.abs(steps - np.arange(256)).max() <= SAME_BYTE)
+    graph = canonical(model.graph, form, apart=not same)
+    return graph, {**model.ranges, scaled_input(model.graph): model.ranges[model.graph.inputs[0].name]}
+
+
 def draw(
-    samples: Samples, job: Job, form: InputForm | None, graph: Graph, warn: Warn
+    samples: Samples, job: Job, form: InputForm | None, model: ImportedModel, warn: Warn
 ) -> tuple[Calibration, InputForm]:
-    """Calibration samples for the input of ``graph``, drawn with the recipe's seed, and their form.
+    """Calibration samples for the input of ``model``, drawn with the recipe's seed, and their form.
 
     The recipe's share of them is held out for choices, the others are measured; a single sample is both. Where
-    ``form`` is None, the measured ones' range decides what bytes stand for.
+    ``form`` is None, the recipe's ``kept_input`` or else the measured ones' range decides what bytes stand for.
     Raises PictureError where the job has labels, but none for a sample that is held out.
     """
-    shape = graph.inputs[0].shape
+    graph, shape = model.graph, model.graph.inputs[0].shape
+    form = form or kept_input(model, job.recipe)
     order = np.random.default_rng(job.recipe.seed).permutation(len(samples.names))[: job.recipe.pictures].tolist()
     n = held_out_of(len(order), job.recipe.held_out)
     if form is None:

@@ -12,6 +12,7 @@ from dcgen.encode.coding import CodingSettings
 from dcgen.ir.graph import F32, F64, Graph
 from dcgen.ir.runner import FloatRunner
 from dcgen.progress import Progress, counted
+from dcgen.quant.levels import BIAS_TOLERANCE, KEPT_TOLERANCE
 from dcgen.quant.lower import lower
 from dcgen.quant.qgraph import QGraph
 from dcgen.quant.ranges import Range, calibrate
@@ -34,11 +35,11 @@ def as_integers(
     """
     compressed = with_copies(candidate)
     ranges = observe(compressed, pictures, recipe, progress)
-    if recipe.own_ranges:
-        ranges |= {
-            name: replace(r, low=own[name][0], high=own[name][1]) for name, r in ranges.items() if name in own
-        }
-    qgraph = lower(compressed, ranges, camera_mean)
+    kept = own if recipe.own_ranges else {}
+    ranges |= {
+        name: replace(r, low=kept[name][0], high=kept[name][1]) for name, r in ranges.items() if name in kept
+    }
+    qgraph = lower(compressed, ranges, camera_mean, KEPT_TOLERANCE if kept else BIAS_TOLERANCE)
     blob = encode(qgraph, CodingSettings(recipe.coding, recipe.index_bits_conv, recipe.index_bits_fc))
     return compressed, ranges, qgraph, blob
 

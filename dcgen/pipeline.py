@@ -13,9 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dcgen.ahead import one_blas_thread
-from dcgen.calibration import draw, import_model
+from dcgen.calibration import canonical_model, draw, import_model
 from dcgen.compress.evidence import Evidence, Judged, judged_by_output, trial_of
-from dcgen.compress.fold import canonical
 from dcgen.compress.honest import check_answers, doubts
 from dcgen.compress.point import read_point
 from dcgen.compress.readout import in_units
@@ -122,12 +121,13 @@ class Bench:
         progress("importing", 0, 1)
         self._model, form = import_model(job.source, samples)
         progress("importing", 1, 1)
-        self._calibration, self._preprocess = draw(samples, job, form, self._model.graph, warn)
+        self._calibration, self._preprocess = draw(samples, job, form, self._model, warn)
         self.job, self._progress, self._warn = job, progress, warn
         self.kinds = output_kinds(job.outputs, self._model.graph)
         check_training(job.recipe, self._model.graph)
         check_moves(self._model.graph.name, self._reference)
-        self.graph, self.units = canonical(self._model.graph, self._preprocess), None
+        self.graph, self._ranges = canonical_model(self._model, self._preprocess, job.recipe)
+        self.units = None
         if job.source.trained is not None:
             self.graph = read_point(job.source.trained, self.graph).applied(self.graph)
         if not self._classifies:
@@ -204,7 +204,7 @@ class Bench:
         pictures : measured pictures that the ranges are taken from, at most
         """
         measure, mean = self.evidence.measure[:pictures], self._preprocess.camera_mean
-        return as_integers(candidate, measure, mean, self.job.recipe, self._progress, self._model.ranges)
+        return as_integers(candidate, measure, mean, self.job.recipe, self._progress, self._ranges)
 
     def check_limits(self) -> None:
         """Raise PlanError where not even a network without weights fits the job's RAM or flash: that takes

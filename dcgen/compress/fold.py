@@ -25,10 +25,11 @@ MOST_PICTURE_CHANNELS = 4
 Pass = Callable[[Graph], Graph]
 
 
-def canonical(graph: Graph, preprocess: InputForm) -> Graph:
+def canonical(graph: Graph, preprocess: InputForm, *, apart: bool = False) -> Graph:
     """The graph in canonical form.
 
     preprocess : what the network's own input is made of bytes by
+    apart : whether a convolution of its own makes the network's own input, ``scaled_input`` by name
 
     Raises UnsupportedError or ConfigError, naming the node or setting.
     """
@@ -47,7 +48,7 @@ def canonical(graph: Graph, preprocess: InputForm) -> Graph:
         fold_affines,
         merge_flattens,
         fold_selections,
-        lambda g: fold_input(g, preprocess),
+        lambda g: fold_input(g, preprocess, apart=apart),
     )
     for step in passes:
         graph = verify(step(graph))
@@ -199,30 +200,36 @@ def merge_flattens(graph: Graph) -> Graph:
     return graph
 
 
-def fold_input(graph: Graph, preprocess: InputForm) -> Graph:
+def scaled_input(graph: Graph) -> str:
+    """The name of what a convolution of its own makes of the input of ``graph``."""
+    return f"{graph.inputs[0].name}.scaled"
+
+
+def fold_input(graph: Graph, preprocess: InputForm, *, apart: bool = False) -> Graph:
     """Make the input centred camera pictures: the standard deviation and the order of channels go into the
     convolutions that read it. Subtracting the mean is left to lowering.
 
-    Where other nodes read the input, too, a 1x1 convolution in front does it. Raises ConfigError where padding
-    would have to stand for a mean that no camera byte is.
+    Where other nodes read the input, too, a 1x1 convolution in front does it, and everywhere if ``apart``. Raises
+    ConfigError where padding would have to stand for a mean that no camera byte is.
     """
     name = graph.inputs[0].name
     users = graph.consumers[name]
     inverse = np.argsort(preprocess.camera_to_network)
     std = np.asarray(preprocess.std)
-    if not users or name in graph.outputs or not all(isinstance(u.op, Conv) and u.op.groups == 1 for u in users):
+    convs = [u.op for u in users if isinstance(u.op, Conv) and u.op.groups == 1]
+    if apart or not users or name in graph.outputs or len(convs) < len(users):
         channels = len(std)
         groups = channels if channels > MOST_PICTURE_CHANNELS else 1
         weight = np.zeros((channels, channels // groups, 1, 1), np.float32)
         read = preprocess.camera_to_network if groups == 1 else (0,) * channels
         weight[range(channels), read, 0, 0] = 1 / std
         scaled = Conv(Weight(weight), np.zeros(channels, np.float32), groups=groups)
-        first = Node(f"{name}.scaled", scaled, (name,))
+        first = Node(scaled_input(graph), scaled, (name,))
         renamed = (replace(n, inputs=tuple(first.name if i == name else i for i in n.inputs)) for n in graph.nodes)
         outputs = tuple(first.name if o == name else o for o in graph.outputs)
         return graph.with_nodes((first, *renamed), outputs=outputs)
     mean = preprocess.camera_mean
-    if any(any(u.op.pads) for u in users if isinstance(u.op, Conv)) and not all(-0.5 <= m <= 255.5 for m in mean):
+    if any(any(c.pads) for c in convs) and not all(-0.5 <= m <= 255.5 for m in mean):
         raise ConfigError("mean", f"padding reads it as a camera byte: expected 0 to 255, found {mean.tolist()}")
     return graph.with_weights(
         {u.name: _camera_inputs(u.op.weight, std, inverse) for u in users if isinstance(u.op, Conv)}

@@ -294,7 +294,8 @@ class Keep(Recipe):
     The values of a convolution's weights are its levels if there are at most 256 of them, or their integers where
     these have a scale for each output channel and are fewer. A convolution with more, such as one that an input's
     scales were folded into, gets a uniform grid of 8 bits; but at least one must have come compressed.
-    Activations that come as integers of 8 bits keep their scales and zero points.
+    Activations that come as integers of 8 bits keep their scales and zero points, as does the input; biases are
+    rounded less than elsewhere then.
     """
 
     name: ClassVar[str] = "keep"

@@ -15,6 +15,8 @@ BIAS_BITS = 8, 16
 """Sizes in bits that a layer's biases are rounded to. Where neither is exact enough, they keep 32 bits."""
 BIAS_TOLERANCE = 1 / 16
 """Largest error of an output, in steps of its scale, that rounding a bias may make."""
+KEPT_TOLERANCE = 1 / 1024
+"""The same where a network's own integers are kept: few bytes then differ from those of others who run it."""
 BIAS_ONLY_BITS = 20
 """Where all weights are zero, the step is such that the largest bias is 2**BIAS_ONLY_BITS."""
 ACCUMULATOR_LIMIT = 2.0**30
@@ -73,19 +75,20 @@ def least_source_scale(conv: Conv, name: str) -> float:
     return float((np.abs(conv.bias) / channel_scale(conv)).max()) / (step * ACCUMULATOR_LIMIT)
 
 
-def integer_bias(exact: F64, ratio: F64 | None, name: str) -> tuple[I32, int]:
+def integer_bias(exact: F64, ratio: F64 | None, name: str, tolerance: float = BIAS_TOLERANCE) -> tuple[I32, int]:
     """Biases int32 [O], and by how many bits they can be stored shifted right.
 
     exact : real biases in units of the accumulator, float64 [O]
     ratio : accumulator units to output steps, by which rounding is judged; None where accumulators are scores
     name : of the node. Raises NumericError naming it if a bias does not fit 32 bits.
+    tolerance : largest error of an output, in its steps, that rounding a bias may make
 
-    A shift of more than 0 lets all biases fit one of ``BIAS_BITS`` at an error within ``BIAS_TOLERANCE``.
+    A shift of more than 0 lets all biases fit one of ``BIAS_BITS`` at an error within the tolerance.
     """
     largest = float(np.abs(exact).max(initial=0.0))
     if largest >= 2.0**31 - 1:
         raise NumericError(name, f"bias of {largest:.3g} accumulator steps does not fit 32 bits")
     fitting = (max(0, math.ceil(math.log2(max(largest, 1.0) / (2.0 ** (bits - 1) - 1)))) for bits in BIAS_BITS)
     unit = math.inf if ratio is None else float(ratio.max())
-    shift = next((s for s in fitting if s == 0 or 2.0 ** (s - 1) * unit <= BIAS_TOLERANCE), 0)
+    shift = next((s for s in fitting if s == 0 or 2.0 ** (s - 1) * unit <= tolerance), 0)
     return (np.rint(exact / 2.0**shift).astype(np.int64) << shift).astype(np.int32), shift

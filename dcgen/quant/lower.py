@@ -33,7 +33,7 @@ from dcgen.ir.graph import (
 from dcgen.ir.ops import Span
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import divisors
-from dcgen.quant.levels import channel_scale, integer_bias, integer_levels, room
+from dcgen.quant.levels import BIAS_TOLERANCE, channel_scale, integer_bias, integer_levels, room
 from dcgen.quant.qgraph import (
     AVERAGE_UNIT_BITS,
     U8,
@@ -73,6 +73,7 @@ class _Lowering:
     owners : the node that each fused Clip is part of, by the Clip's name
     clips : the reverse: the Clip that is part of a node, by the node's name
     mean : camera byte per input channel that means 0.0
+    tolerance : as ``integer_bias`` has it
     """
 
     graph: Graph
@@ -80,6 +81,7 @@ class _Lowering:
     owners: Mapping[str, str]
     clips: Mapping[str, Clip]
     mean: F64
+    tolerance: float
 
     def source(self, name: str) -> str:
         """The byte tensor that holds the float tensor ``name``."""
@@ -93,12 +95,13 @@ class _Lowering:
         return int(lo), int(hi)
 
 
-def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
+def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64, tolerance: float = BIAS_TOLERANCE) -> QGraph:
     """The integer network of ``graph``.
 
     graph : canonical, its weights shared, after ``with_copies``
     ranges : real interval of every tensor, as ``calibrate`` gives it
     mean : camera byte per input channel that means 0.0
+    tolerance : largest error of an output, in its steps, that rounding a bias may make
 
     Raises NumericError naming a node whose integers leave the bounds of ``qgraph``, UnsupportedError for one
     whose operator no canonical graph has.
@@ -106,7 +109,7 @@ def lower(graph: Graph, ranges: Mapping[str, Range], mean: F64) -> QGraph:
     owners = clip_owners(graph)
     clips = {owners[n.name]: n.op for n in graph.nodes if n.name in owners and isinstance(n.op, Clip)}
     tensors = byte_tensors(graph, ranges, owners, mean)
-    state = _Lowering(graph, tensors, owners, clips, mean)
+    state = _Lowering(graph, tensors, owners, clips, mean, tolerance)
     nodes = list(_nodes(state))
     scales = []
     for output in graph.outputs:
@@ -226,7 +229,7 @@ def _conv(state: _Lowering, node: Node, source: str, raw: bool = False) -> tuple
     else:
         zero = weights.sum(1) * x.zero_point
     exact = conv.bias / (x.scale * step * channel) - zero
-    bias, shift = integer_bias(exact, None if requant is None else ratio, node.name)
+    bias, shift = integer_bias(exact, None if requant is None else ratio, node.name, state.tolerance)
     indices = dilated(shared.indices, conv.dilation)
     return QConv(levels, indices, bias, shift, requant, conv.stride, conv.pads, conv.groups), step
 

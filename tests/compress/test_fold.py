@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from dcgen.compress.fold import before_blocks, canonical, flatten_late, fold_affines, fold_pads, merge_flattens
+from dcgen.compress.fold import (
+    before_blocks,
+    canonical,
+    flatten_late,
+    fold_affines,
+    fold_pads,
+    merge_flattens,
+    scaled_input,
+)
 from dcgen.compress.share import share
 from dcgen.errors import ConfigError, UnsupportedError
 from dcgen.ir.evaluate import evaluate
@@ -147,6 +155,13 @@ def test_an_input_that_feeds_a_pool_gets_a_convolution_in_front():
     assert [n.name for n in found.nodes] == ["x.scaled", "m"]
     w = found.by_name["x.scaled"].op.weight.values[:, :, 0, 0]
     np.testing.assert_allclose(w, np.diag([1 / 4, 1 / 5, 1 / 6])[:, ::-1])
+
+
+def test_an_input_is_scaled_apart_where_that_is_asked_for():
+    g = net(Node("c", conv(np.random.default_rng(0), 2, 3, (3, 3)), ("x",)))
+    found = canonical(g, PRE, apart=True)
+    assert [n.name for n in found.nodes] == [scaled_input(g), "c"]
+    assert np.array_equal(found.by_name["c"].op.weight.values, g.by_name["c"].op.weight.values)
 
 
 def test_models_that_do_not_fit_the_pictures_are_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dcgen.errors import NumericError
-from dcgen.quant.levels import BIAS_TOLERANCE, integer_bias
+from dcgen.quant.levels import BIAS_TOLERANCE, KEPT_TOLERANCE, integer_bias
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,13 @@ def test_a_bias_is_rounded_to_the_size_that_costs_little(largest: float, ratio: 
     bias, found = integer_bias(exact, np.array([ratio / 2, ratio]), "layer")
     assert found == shift and not np.any(bias & ((1 << shift) - 1))
     assert np.abs(bias - exact).max() * ratio <= max(BIAS_TOLERANCE, ratio / 2)
+
+
+def test_a_smaller_tolerance_keeps_more_bits() -> None:
+    exact, ratio = np.array([1000.0, -5.0]), np.array([2.0**-6])
+    assert integer_bias(exact, ratio, "layer")[1] == 3
+    bias, shift = integer_bias(exact, ratio, "layer", KEPT_TOLERANCE)
+    assert list(bias) == [1000, -5] and shift == 0
 
 
 def test_scores_keep_every_bit() -> None:
