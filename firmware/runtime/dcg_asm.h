@@ -31,8 +31,9 @@
     DCG_ASSERT(record##_##field##_lies_at, sizeof(void *) != 4u || offsetof(record, field) == (offset))
 
 /* A function that is assembly alone, without the entry and exit that compilers add: the body may hold nothing
- * else, which is why the parameter, in r0, is marked as unused and not mentioned. */
-#define DCG_NAKED __attribute__((naked))
+ * else, which is why the parameter, in r0, is marked as unused and not mentioned. It begins at a word, as
+ * clang has functions begin at any halfword, and ADR counts from words. */
+#define DCG_NAKED __attribute__((naked, aligned(4)))
 #define DCG_IN_R0 __attribute__((unused))
 
 /* Some of these bodies are longer than the 4095 characters of text that ISO C99 promises; the compilers that

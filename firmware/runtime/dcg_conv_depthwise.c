@@ -172,17 +172,17 @@ typedef void (*run_rows)(const dcg_conv_depthwise *d);
 /* The step's rows of an output channel.
  *
  * channel  its first row in the tensor's ring */
-static inline void run_channel(const frame *f, run_rows run, dcg_conv_depthwise *d, uint8_t *channel) {
+static inline void run_channel(const frame *f, run_rows compute, dcg_conv_depthwise *d, uint8_t *channel) {
     d->out = channel + f->output[0].tensor;
-    run(d);
+    compute(d);
     if (f->output[1].rows == 0) return;
     aim(f, d, &f->output[1]);
     d->out = channel + f->output[1].tensor;
-    run(d);
+    compute(d);
     aim(f, d, &f->output[0]);
 }
 
-static dcg_status convolve(const dcg_job *job, run_rows run) {
+static dcg_status convolve(const dcg_job *job, run_rows compute) {
     const dcg_node *node = job->node;
     const dcg_tensor *in = dcg_input(job, 0), *out = &job->net->plan->tensors[node->output];
     const uint8_t *from = dcg_input_row(job, 0, 0, 0);
@@ -224,7 +224,7 @@ static dcg_status convolve(const dcg_job *job, run_rows run) {
                 requant = dcg_conv_requant(job, &record, o);
                 d.mult = requant.mult;
             }
-            run_channel(&f, run, &d, to);
+            run_channel(&f, compute, &d, to);
             if (clipped) clip(&f, to, d.width, &requant);
         }
     }
