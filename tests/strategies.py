@@ -164,25 +164,21 @@ class _Draft:
         reach = 255 * sum(map(abs, factors))
         return self.add(QAdd(factors, self.requant(reach)), source, other)
 
-    def plane_pixels(self, source: str) -> str:
-        """The average or the maximum of each plane, as gates have it."""
-        _, h, w = self.tensors[source].shape
-        window = (h, w), (1, 1), (0, 0, 0, 0), False
-        if self.draw(st.booleans()):
-            return self.add(QMaxPool(*window), source, like=source)
-        unit = (h * w) << self.pick(0, 12)
-        return self.add(QAvgPool(*window, False, unit, self.requant(255 * unit)), source)
-
-    def gate(self, source: str, factor: int = 1) -> str:
-        """A product with a gate."""
-        return self.add(QMul(factor, self.requant(255 * 255 * factor)), source, self.plane_pixels(source))
-
     def multiply(self, source: str) -> str:
-        """A product with another tensor, or with a gate."""
-        factor = 1 << self.pick(0, 15)
+        """A product with another tensor, or with a gate that is an average or maximum of each plane."""
+        _, h, w = self.tensors[source].shape
+        other = self.rescale(source)
         if self.draw(st.booleans()):
-            return self.gate(source, factor)
-        return self.add(QMul(factor, self.requant(255 * 255 * factor)), source, self.rescale(source))
+            window = (h, w), (1, 1), (0, 0, 0, 0), False
+            other = self.draw(st.sampled_from(("maximum", "average")))
+            unit = (h * w) << self.pick(0, 12)
+            other = (
+                self.add(QMaxPool(*window), source, like=source)
+                if other == "maximum"
+                else self.add(QAvgPool(*window, False, unit, self.requant(255 * unit)), source)
+            )
+        factor = 1 << self.pick(0, 15)
+        return self.add(QMul(factor, self.requant(255 * 255 * factor)), source, other)
 
     def look_up(self, source: str) -> str:
         return self.add(QTable(self.rng.integers(0, 256, TABLE_BYTES).astype(np.uint8)), source)
@@ -217,7 +213,7 @@ def qgraphs(
 
     channels, max_side : of the picture
     convs : how much likelier a convolution is than each other operator
-    for_engine : whether operators that the engine has no step for are left out
+    for_engine : whether operators that the engine has no step for, and further outputs, are left out
     """
     draft = _Draft(draw)
     shape = draw(channels), draft.pick(1, max_side), draft.pick(1, max_side)
@@ -234,9 +230,7 @@ def qgraphs(
         draft.pad,
         draft.rescale,
         draft.residual,
-        draft.look_up,
-        draft.gate,
-        *(() if for_engine else (draft.multiply, draft.upsample, draft.edge)),
+        *(() if for_engine else (draft.multiply, draft.look_up, draft.upsample, draft.edge)),
         draft.concat,
     )
     for _ in range(draft.pick(0, max_nodes)):
@@ -248,7 +242,7 @@ def qgraphs(
             draft.conv(at, scores=True, whole=True)
         case kind:
             draft.add(QScores(kind == "total"), at, scores=True)
-    more = draw(st.sampled_from((0, 0, 1, 2)))
+    more = 0 if for_engine else draw(st.sampled_from((0, 0, 1, 2)))
     for source in [draw(st.sampled_from(sorted(draft.tensors))) for _ in range(more)]:
         draft.add(QScores(draw(st.booleans())), source, scores=True)
     scale, *scales = (float(s) for s in draft.rng.uniform(1e-3, 1, 1 + more).astype(np.float32))

@@ -23,10 +23,6 @@ def describe(graph: QGraph, plan: EnginePlan, prediction: Prediction) -> dict[st
         "parameters": asdict(plan.parameters),
         "topology_hash": f"{plan.topology_hash:016x}",
         "n_scores": graph.n_scores,
-        "outputs": [
-            {"node": name, "first_score": graph.first_scores[name], "shape": list(shape)}
-            for name, shape in graph.score_shapes.items()
-        ],
         "nodes": [n.name for n in graph.nodes],
         "commands": list(plan.commands),
         "program": list(plan.program),

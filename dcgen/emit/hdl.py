@@ -99,7 +99,7 @@ def emit_driver(graph: QGraph, plan: EnginePlan) -> FileSet:
         "topology_hash": f"0x{plan.topology_hash:016X}",
         "n_scores": graph.n_scores,
         "picture_bytes": c * h * w,
-        "n_tensors": 1 + len(graph.byte_nodes),
+        "n_tensors": len(graph.nodes),
         "n_nodes": len(graph.nodes),
         "input_channels": c,
     }

@@ -19,7 +19,7 @@ line with the node's name, its operator, and what is supported. PyTorch programs
 PyTorch itself, but for adaptive pools, which are operators of the domain `dcgen`. Tensors are `[N, C, H, W]`, or
 `[N, C, L]`, which are planes of one row, or have their channels last; whatever the firmware computes equals the
 integer reference in every byte. A network has one input and any number of outputs, which are planes `[C, H, W]`
-in whatever order a file lists their elements."""
+in whatever order a file lists their elements; the engine refuses networks of several."""
 REFUSED = """\
 ## What is refused
 
@@ -33,10 +33,8 @@ WINDOWS = "pads smaller than the kernel; dilated with a stride of 1 or of whole 
 SELECTION = "part of a convolution, or a convolution that copies"
 SHUFFLE = "nothing is computed, or a shuffle of channels: part of a convolution, or one that copies"
 ORDER = "where the planes' order of elements can be undone"
-GATE = "of two computed tensors where one is a gate"
-KERNELS = "kernels of at most `max_taps` positions, zeros of a dilation included"
-TABLE_STEP = "yes, a cycle a pixel"
-NO_PRODUCT = "refused: multiplies pixel by pixel"
+NO_TABLE = "refused: looks up a table"
+NO_PRODUCT = "refused where both are computed"
 NO_BLOCKS = "refused: makes blocks of pixels"
 REPEATED = "a computed one is repeated along axes of size 1, a constant has one number, or one a channel"
 ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -45,7 +43,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "BatchNormalization": ("part of a convolution", ANY, "inference"),
     "Clip": ("part of the operator before it", ANY, "constant bounds"),
     "Concat": ("by placing tensors side by side; of rows and columns a sum", ANY, "no concatenation of pictures"),
-    "Conv": ("a convolution", KERNELS, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
+    "Conv": ("a convolution", ANY, "constant weights, 2-D and 1-D; any kernel, stride, dilation and groups"),
     "ConvTranspose": ("a convolution, and blocks of pixels", NO_BLOCKS, "constant weights, 2-D and 1-D"),
     "DepthToSpace": ("blocks of pixels", NO_BLOCKS, "mode DCR takes a convolution, or the one before it"),
     "Expand": ("a selection of channels, blocks of pixels", "refused where it makes these", "as many axes"),
@@ -53,16 +51,16 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Gemm": ("a convolution", ANY, "constant matrix, transA 0"),
     "Gather": (SELECTION, ANY, "one index or a list: channels in any order; rows and columns at one distance"),
     "GatherND": ("an adaptive average pool", "refused where bins differ", "as torch.onnx writes that"),
-    "GlobalAveragePool": ("a pool", "planes of at most `max_taps` pixels; at the end any", ""),
+    "GlobalAveragePool": ("a pool", ANY, ""),
     "GlobalMaxPool": ("a pool", ANY, ""),
-    "LRN": ("tables, a convolution and a product", NO_PRODUCT, "on channels; alpha not below 0"),
+    "LRN": ("tables, a convolution and a product", "refused: looks up tables", "on channels; alpha not below 0"),
     "MatMul": ("a convolution", ANY, "a computed tensor times a constant matrix"),
     "Max": ("sums and a clip", ANY, REPEATED),
     "MaxPool": ("a pool", ANY, "as AveragePool; first output"),
     "Min": ("sums and a clip", ANY, REPEATED),
-    "Mul": ("a product, or part of a convolution", GATE, REPEATED),
+    "Mul": ("a product, or part of a convolution", NO_PRODUCT, REPEATED),
     "Neg": ("part of a convolution", ANY, ""),
-    "PRelu": ("a table, or three operators", ANY, "one slope, or one each channel"),
+    "PRelu": ("a table, or three operators", "refused with one slope", "one slope, or one each channel"),
     "Pad": ("part of a convolution, or a copy", "mode edge is refused", "constant and edge; channels with 0"),
     "ReduceMax": ("a pool, of channels sums and clips", ANY, "over all of channels, height or width"),
     "ReduceMean": ("a pool, of channels a convolution", ANY, "over all of channels, height or width"),
@@ -79,7 +77,7 @@ ROWS: Final[Mapping[str, tuple[str, str, str]]] = {
     "Sub": ("a difference, or part of a convolution", ANY, "as Add"),
     "Sum": ("sums", ANY, f"computed terms; {REPEATED}"),
     "Transpose": (SHUFFLE, ANY, f"{ORDER}, or channels are shuffled"),
-    "Where": (TABLE, TABLE_STEP, "where all depends on one tensor"),
+    "Where": (TABLE, NO_TABLE, "where all depends on one tensor"),
 }  # fmt: skip
 """What C firmware makes of an operator on planes or two tensors, what the engine does, and the restriction."""
 HEADS = frozenset({"ArgMax", "LogSoftmax", "Softmax", "TopK"})
@@ -114,9 +112,9 @@ def _row(kind: str) -> tuple[str, str, str]:
     if kind in HEADS:
         return "left to the host", "left to the host", "the last operators, over all scores or each pixel's"
     if kind == "Sigmoid":
-        return f"{TABLE}; at the end left to the host", f"{TABLE_STEP}; at the end left to the host", ""
+        return f"{TABLE}; at the end left to the host", f"{NO_TABLE}; at the end left to the host", ""
     if kind in onnx_functions.OPERATORS:
-        return TABLE, TABLE_STEP, "one number to one number; further operands are constant"
+        return TABLE, NO_TABLE, "one number to one number; further operands are constant"
     if kind in onnx_quantized.OPERATORS:
         return "as the operator on real values", "as the operator on real values", "8 and 16 bits"
     if kind in onnx_views.OPERATORS:

@@ -12,7 +12,6 @@ from dcgen.hw.back.activation_memory import ActivationMemory
 from dcgen.hw.back.conv_walker import ConvWalker
 from dcgen.hw.back.conv_writer import ConvWriter
 from dcgen.hw.back.drain import Drain
-from dcgen.hw.back.gate import Gate
 from dcgen.hw.back.loader import Loader, picture_layout
 from dcgen.hw.back.mac_lanes import WORK, MacLanes
 from dcgen.hw.back.pool_walker import READ_ROLE, PoolWalker
@@ -118,7 +117,6 @@ class BackEnd(wiring.Component):
         m.submodules.write_path = WritePath(p)
         m.submodules.queue = ScoreQueue()
         m.submodules.conv_walker = ConvWalker(p)
-        m.submodules.gate = Gate()
         m.submodules.lanes = MacLanes(p, self.kind)
         m.submodules.drain = Drain(p)
         m.submodules["requantiser"] = Requantizer(p, self.kind)  # its name in the Verilog
@@ -171,12 +169,7 @@ class BackEnd(wiring.Component):
     def connect_reads(self, m: Module, b: Any) -> None:
         """Reads: lists and taps to the convolution's walker, the requests of the step at work to the memory."""
         read_path, record = b.read_path, b.sequencer.record
-        table = step_field(record, "op") == Op.POOL
-        m.d.comb += [
-            self.read.address.eq(Mux(table, b.pool_window.byte, b.conv_walker.list.address)),
-            b.conv_walker.list.data.eq(self.read.data),
-            b.pool_window.looked_up.eq(self.read.data.weight),
-        ]
+        connect(m, b.conv_walker.list, flipped(self.read))
         connect(m, read_path.memory, b.memory.read)
         m.d.comb += [
             b.taps.index.eq(b.conv_walker.tap_index),
@@ -196,12 +189,10 @@ class BackEnd(wiring.Component):
         """Arithmetic: the bytes read, with their purpose, to lanes, windows and sums; the lanes' sums to bytes."""
         p, payload = self.parameters, self.head.payload
         lanes, drain, requantizer = b.lanes, b.drain, b["requantiser"]
-        coming = delay(m, b.conv_walker.work.as_value(), read_path_cycles(p) - 1, "work")
+        work = delay(m, b.conv_walker.work.as_value(), read_path_cycles(p), "work")
         m.d.comb += [
             lanes.bytes.eq(b.read_path.bytes),
-            b.gate.coming.eq(data.View(WORK, coming)),
-            b.gate.byte.eq(b.read_path.bytes[0]),
-            lanes.work.eq(b.gate.work),
+            lanes.work.eq(data.View(WORK, work)),
             lanes.shift.eq(drain.shift),
             drain.put.eq(delay(m, b.conv_walker.list_start, 1, "put")),
             *[
@@ -268,7 +259,7 @@ class BackEnd(wiring.Component):
         ]
         m.d.comb += [
             self.mac.eq(conv.issuing),
-            self.list_wait.eq(conv.waiting_list | (b.sequencer.wait_head & ~self.head.valid)),
+            self.list_wait.eq(conv.waiting_list | (b.sequencer.take_head & ~self.head.valid)),
             self.drain_wait.eq(conv.waiting_drain),
             self.pool.eq(b.pool_walker.issuing),
             self.load.eq(b.loader.active),

@@ -19,8 +19,6 @@ from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.replay_lists import read_signature
 from dcgen.hw.common.signatures import bits, head_layout
 from dcgen.hw.contract.back_timing import CONV_REQUEST_CYCLES
-from dcgen.hw.contract.blob_format import Kind
-from dcgen.hw.contract.commands import Product
 from dcgen.hw.contract.parameters import EngineParameters
 
 
@@ -137,22 +135,12 @@ class ConvWalker(StepBlock):
         m.d.sync += tap4.eq(self.tap)
         weight4 = delay(m, entry2.weight, 2, "weight")
         channel4 = delay(m, entry2.channel, 2, "channel")
-        # Of a product, which entry it is.
-        product2 = Mux(self.field("kind") == Kind.MUL, entry2.tap[:2], 0)
-        product4 = delay(m, product2, 2, "product")
-        is_gate4 = Signal()
-        m.d.comb += is_gate4.eq(product4 == Product.GATE)
         valid4 = delay(m, self.issuing, 4, "valid")
         tile_end4 = delay(m, self.issuing & tile_end, 4, "tile_end")
         list_end4 = delay(m, list_end, 4, "list_end")
 
         # Cycle 4: the tile's place and first pixel, counted again here, so that they need no pipeline registers.
         place, pixel = Signal(place_bits), Signal(PIXEL_BITS)
-        gate = Signal(place_bits)  # word of the channel's gate
-        with m.If(tile_end4 & list_end4):
-            m.d.sync += gate.eq(gate + 1)
-        with m.If(self.start):
-            m.d.sync += gate.eq(self.field("in_base"))
         with m.If(tile_end4):
             m.d.sync += [place.eq(Mux(place + 1 == ring, 0, place + 1)), pixel.eq(pixel + p.lanes)]
         with m.If(self.start | (tile_end4 & list_end4)):
@@ -161,13 +149,13 @@ class ConvWalker(StepBlock):
         right = Signal(signed(18))
         width = self.field("width")
         m.d.comb += right.eq(width - tap4.dx)
-        m.d.sync += moved.eq(Mux(is_gate4, 0, place + tap4.words))
+        m.d.sync += moved.eq(place + tap4.words)
         base5 = Signal(place_bits)
         low5 = Signal(signed(PIXEL_BITS + 1))
         x_low5, x_high5 = Signal(8), Signal(17)
         lane5 = Signal(bits(p.lanes))
         m.d.sync += [
-            base5.eq(Mux(is_gate4, gate, tap4.base + channel4)),
+            base5.eq(tap4.base + channel4),
             low5.eq(tap4.row_offset - pixel),
             x_low5.eq(Mux(tap4.dx < 0, -tap4.dx, 0)),
             x_high5.eq(Mux(right < 0, 0, right)),
@@ -184,11 +172,9 @@ class ConvWalker(StepBlock):
             request.lane.eq(lane5),
         ]
         tile_end6, list_end6 = delay(m, tile_end4, 2, "tile_end4"), delay(m, list_end4, 2, "list_end4")
-        product6 = delay(m, product4, 2, "product4")
         m.d.comb += [
-            request.length.eq(Mux(product6 == Product.OUTSIDE, 0, self.field("plane_pixels"))),
-            request.by_column.eq(product6 != Product.GATE),
-            self.work.entry.eq(product6),
+            request.length.eq(self.field("plane_pixels")),
+            request.by_column.eq(1),
             request.tile_end.eq(tile_end6),
             request.list_end.eq(list_end6),
             request.fill.eq(delay(m, self.head.payload.zero_in, CONV_REQUEST_CYCLES, "fill")),

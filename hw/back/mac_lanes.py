@@ -19,13 +19,12 @@ from dcgen.hw.common.signatures import WEIGHT_BITS
 from dcgen.hw.contract.back_timing import MULTIPLY_CYCLES
 from dcgen.hw.contract.parameters import EngineParameters
 
-WORK = data.StructLayout({"valid": 1, "weight": signed(WEIGHT_BITS), "tile_end": 1, "list_end": 1, "entry": 2})
+WORK = data.StructLayout({"valid": 1, "weight": signed(WEIGHT_BITS), "tile_end": 1, "list_end": 1})
 """What the lanes do with their bytes.
 
 valid : multiply them with ``weight`` and add the products
 tile_end : they are the last ones of a tile
 list_end : the tile is the last one of its output channel
-entry : of a product, the ``Product`` that the entry is, else 0
 """
 
 

@@ -2,7 +2,7 @@
 
 Bytes that come in cycle 0 become the maximum of 1, 2 or 3 neighbours in cycles 0 and 1, and are combined with the
 earlier reads of their chunk in cycle 2. In cycle 3 every s-th lane is kept, s being the step's stride, and cycle
-``WINDOW_CYCLES`` writes these outputs. A chunk of a TABLE has one read, whose first byte is looked up in cycle 2.
+``WINDOW_CYCLES`` writes these outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from dcgen.hw.back.step_block import StepBlock
 from dcgen.hw.back.write_path import write_layout
 from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.signatures import bits
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.parameters import EngineParameters
 
 
@@ -36,7 +35,6 @@ class PoolWindow(StepBlock):
     bytes, role : In(P x 8), In(READ_ROLE), the bytes of a read, and what read of its chunk it is
     write : Out(write_layout), where a chunk's outputs go
     outputs : Out(P x 8), these outputs, the first one in lane 0
-    byte, looked_up : Out(8), In(8), a byte; what the step's table has for it, in the cycle after
 
     Latency: ``WINDOW_CYCLES`` from a chunk's last bytes to its ``write`` and ``outputs``.
 
@@ -52,8 +50,6 @@ class PoolWindow(StepBlock):
                 "role": In(READ_ROLE),
                 "write": Out(write_layout(p)),
                 "outputs": Out(byte_lanes(p)),
-                "byte": Out(8),
-                "looked_up": In(8),
             },
         )
 
@@ -67,7 +63,7 @@ class PoolWindow(StepBlock):
         role = data.View(READ_ROLE, delay(m, self.role.as_value(), 2, "role"))
         chunk = [Signal(8, name=f"chunk_{lane}", reset_less=True) for lane in range(p.lanes)]
         outputs = Signal(byte_lanes(p), reset_less=True)
-        m.d.comb += [self.outputs.eq(outputs), self.byte.eq(three[0])]
+        m.d.comb += self.outputs.eq(outputs)
         with m.If(role.valid):
             for kept, lane in zip(chunk, three, strict=True):
                 m.d.sync += kept.eq(Mux(role.first | (lane > kept), lane, kept))
@@ -78,8 +74,6 @@ class PoolWindow(StepBlock):
                     m.d.sync += [
                         outputs[number].eq(chunk[number * stride]) for number in range(-(-p.lanes // stride))
                     ]
-        with m.If(self.field("kind") == Kind.TABLE):
-            m.d.sync += outputs[0].eq(self.looked_up)
         m.d.comb += self.write.valid.eq(delay(m, role.valid & role.last, 2, "chunk_done"))
         self.place_writes(m)
         return m

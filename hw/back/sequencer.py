@@ -10,7 +10,6 @@ from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.record_reader import RECORD, RecordReader, step_field
 from dcgen.hw.common.signatures import bits
 from dcgen.hw.contract.back_timing import setup_cycles
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.commands import RECORD_WORDS, Op
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -34,10 +33,9 @@ class Sequencer(wiring.Component):
     taps_loaded : In(1), pulse: the tap table is loaded
     load_start, conv_start, pool_start, scores_start : Out(1), pulse that starts the block of the record's
         operation
-    wait_head : Out(1), the step waits for its list; ``pool_start`` or ``scores_start`` follows
-    take_head : Out(1), the oldest list is released if there is one: a table when the step has finished, others
-        at once
-    head_valid : In(1), there is a list
+    take_head : Out(1), the oldest list's head is released if it is valid; ``pool_start`` or ``scores_start``
+        follows
+    head_valid : In(1), there is such a head
     finished : In(1), pulse: the step's last write or score is out
     busy : Out(1), from the cycle after ``start`` to the END record or a fault
     done : Out(1), from the END record to the next start
@@ -61,7 +59,6 @@ class Sequencer(wiring.Component):
                 "taps_loaded": In(1),
                 "conv_start": Out(1),
                 "load_start": Out(1),
-                "wait_head": Out(1),
                 "take_head": Out(1),
                 "head_valid": In(1),
                 "pool_start": Out(1),
@@ -81,7 +78,6 @@ class Sequencer(wiring.Component):
         columns_left = Signal(range(setup_cycles(p) + 1))  # cycles until the lane columns are set up
         taps_loaded = Signal()
         op = step_field(self.record, "op")
-        table = (op == Op.POOL) & (step_field(self.record, "kind") == Kind.TABLE)
 
         m.d.comb += [
             self.record.eq(reader.record),
@@ -135,14 +131,13 @@ class Sequencer(wiring.Component):
                     m.d.comb += self.conv_start.eq(1)
                     m.next = "WORK"
             with m.State("HEAD"):
-                m.d.comb += [self.wait_head.eq(1), self.take_head.eq(~table)]
+                m.d.comb += self.take_head.eq(1)
                 with m.If(self.head_valid):
                     m.d.sync += [self.pool_start.eq(op == Op.POOL), self.scores_start.eq(op == Op.SCORES)]
                     m.next = "LAUNCH"
             with m.State("LAUNCH"):
                 m.next = "WORK"
             with m.State("WORK"), m.If(self.finished):
-                m.d.comb += self.take_head.eq(table)
                 m.next = "NEXT"
             with m.State("NEXT"):
                 taps = Mux(op == Op.CONV, step_field(self.record, "taps") << 1, 0)

@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.command_memory import CommandPort
 from dcgen.hw.common.signatures import bits
-from dcgen.hw.contract.commands import TAP_FIELDS, TAP_WORDS, TAPS_BITS
+from dcgen.hw.contract.commands import TAP_FIELDS, TAP_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
 TAP = data.StructLayout({name: signed(f.width) if f.signed else f.width for name, f in TAP_FIELDS.items()})
@@ -27,7 +27,7 @@ class TapTable(wiring.Component):
     -------
     start : In(1), pulse that loads the table
     address : In(bits(command_words)), number of the first tap's first command word, with ``start``
-    taps : In(TAPS_BITS), how many there are, 1 to ``max_taps``; steady until ``done``
+    taps : In(8), how many there are, 1 to ``max_taps``; steady until ``done``
     commands : Out(CommandPort), port of the command memory
     done : Out(1), pulse: the table is loaded
     index, tap : In(bits(max_taps)), Out(TAP), look-up, answered in the cycle after it is asked
@@ -43,7 +43,7 @@ class TapTable(wiring.Component):
             {
                 "start": In(1),
                 "address": In(bits(p.command_words)),
-                "taps": In(TAPS_BITS),
+                "taps": In(8),
                 "commands": Out(CommandPort(p)),
                 "done": Out(1),
                 "index": In(bits(p.max_taps)),
@@ -54,11 +54,11 @@ class TapTable(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         p = self.parameters
         m = Module()
-        total = Signal(TAPS_BITS + 1)
+        total = Signal(9)
         running = Signal()
-        asked = Signal(TAPS_BITS + 1)  # words asked for
+        asked = Signal(9)  # words asked for
         arriving = Signal()
-        number = Signal(TAPS_BITS + 1)  # number of the word that arrives
+        number = Signal(9)  # number of the word that arrives
         m.d.comb += total.eq(self.taps << 1)
         m.d.sync += [arriving.eq(0), number.eq(asked), self.done.eq(arriving & (number + 1 == total))]
         with m.If(self.start):

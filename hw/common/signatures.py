@@ -14,7 +14,7 @@ WEIGHT_BITS = 17
 def entry_layout(p: EngineParameters) -> data.StructLayout:
     """One weight of a replay list.
 
-    weight : signed, 17 bits
+    weight : signed, 17 bits, not 0 unless the list has no other weight
     tap : number of the step's tap
     channel : words from the tap's base to the plane of the weight's input channel
     """

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.commands import RECORD_WORDS, TAP_WORDS, Op
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -180,7 +179,7 @@ def conv_end(last: ListTimes, f: Fields, p: EngineParameters) -> int:
 
 
 def head_taken(start: int, published: int) -> int:
-    """Cycle in which a POOL or SCORES takes its list and, unless that is a table, releases it."""
+    """Cycle in which a POOL or SCORES takes its list and releases it."""
     return max(dispatched(start), published) + 1
 
 
@@ -285,14 +284,11 @@ def _step(start: int, f: Fields, lists: _Lists, p: EngineParameters) -> StepTime
         case Op.POOL | Op.SCORES:
             published, _ = lists.next()
             taken = head_taken(start, published)
+            lists.released.append(taken)
             wait = taken - dispatched(start) - 1
             if f["op"] == Op.SCORES:
-                times = StepTimes(start, scores_end(taken, f, p), list_wait=wait)
-            else:
-                times = StepTimes(start, pool_end(taken, f, p), list_wait=wait, pool=pool_reads(f))
-            # A table is looked up until the step's last write.
-            lists.released.append(times.end - 1 if f.get("kind") == Kind.TABLE else taken)
-            return times
+                return StepTimes(start, scores_end(taken, f, p), list_wait=wait)
+            return StepTimes(start, pool_end(taken, f, p), list_wait=wait, pool=pool_reads(f))
         case _:
             return StepTimes(start, skip_end(start))
 

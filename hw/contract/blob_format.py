@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-TABLE_BYTES = 256
-"""Bytes of a table, one for each byte that is looked up."""
-
 
 class Kind(IntEnum):
     """What a node computes (NodeTopology.kind and NodeHeader.kind)."""

@@ -18,8 +18,6 @@ from enum import IntEnum
 
 RECORD_WORDS = 20
 TAP_WORDS = 2
-TAPS_BITS = 10
-"""Width of a number of taps."""
 
 
 class Op(IntEnum):
@@ -28,23 +26,10 @@ class Op(IntEnum):
     END = 0  # ends the list: all scores have been sent
     LOAD = 1  # writes bytes of the picture stream into memory
     CONV = 2  # runs lists of weights over tiles of pixels: a convolution, an addition or an average
-    POOL = 3  # takes the maximum over windows; a window of 1 x 1 copies, with a stride, padding or another pitch.
-    # Where ``kind`` is TABLE, it writes what its list has for each byte read, one output in a chunk.
+    POOL = 3  # takes the maximum over windows; a window of 1 x 1 copies, with a stride, padding or another pitch
     SCORES = 4  # sends bytes, or their sums over planes, minus their zero point, as scores
     TENSORS = 5  # has the front end read the blob's tensor section
     SECTION = 6  # has the front end read and check a section that needs no work (that of a Concat)
-
-
-class Product(IntEnum):
-    """Entries of a list, and taps, of a CONV whose ``kind`` is MUL: a channel of a times the pixel b of its gate.
-
-    They add up to (a - za) * (b - zb), without za * zb, which is the bias.
-    """
-
-    ZERO_POINT = 0  # a times the list's weight -zb
-    GATE = 1  # reads b in lane 0, and adds nothing
-    PLANE = 2  # a times b
-    OUTSIDE = 3  # no lane is inside the plane: za times -b
 
 
 class Fill(IntEnum):
@@ -75,20 +60,20 @@ STEP_FIELDS: dict[str, Field] = {
     "stride_select": Field(0, 12, 4),  # POOL: index into EngineParameters.strides
     "node": Field(0, 16, 16),  # number of the node, which an error names
     "tensor_in": Field(1, 0, 16),  # number of the input; its zero point pads a CONV, and SCORES subtract it
-    "tensor_out": Field(1, 16, 16),  # number of the output. TENSORS: of the network's last tensor
+    "tensor_out": Field(1, 16, 16),  # number of the output
     "tensor_in2": Field(2, 0, 16),  # addition: number of the second input (of any tensor where there is none)
     "fill_index": Field(2, 16, 16),  # POOL: see Fill
-    "outputs": Field(3, 0, 16),  # channels that the step makes. TENSORS: records of its section
+    "outputs": Field(3, 0, 16),  # channels that the step makes. TENSORS: tensors of the network
     "channels": Field(3, 16, 16),  # CONV: input channels of a group. TENSORS: channels of the network's input
-    "taps": Field(4, 0, TAPS_BITS),  # CONV: kernel positions. POOL: rows of a window
-    "x_groups": Field(4, 10, 8),  # POOL: reads of a window's row ...
-    "x_step": Field(4, 18, 4),  # ... that are this many columns apart ...
-    "x_window": Field(4, 22, 4),  # ... and take the maximum of 1 to 3 columns each
+    "taps": Field(4, 0, 8),  # CONV: kernel positions. POOL: rows of a window
+    "x_groups": Field(4, 8, 8),  # POOL: reads of a window's row ...
+    "x_step": Field(4, 16, 4),  # ... that are this many columns apart ...
+    "x_window": Field(4, 20, 4),  # ... and take the maximum of 1 to 3 columns each
     "group_outputs": Field(5, 0, 16),  # CONV: output channels of a group
     "group_words": Field(5, 16, 16),  # CONV: words from a group's first input channel to the next one's
     "in_words": Field(6, 0, 16),  # words of a plane of the input
     "out_words": Field(6, 16, 16),  # words of a plane of the output
-    "in_base": Field(7, 0, 16),  # first word of the input, of a MUL of its gate. Else CONV has it in its taps
+    "in_base": Field(7, 0, 16),  # POOL, SCORES: first word of the input. CONV has it in its taps
     "out_base": Field(7, 16, 16),  # first word of the output
     "tiles": Field(8, 0, 16),  # CONV, SCORES: words of each channel to be computed
     "in_place": Field(8, 16, 16),  # place of the first tile. POOL: place of the first window's first byte

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.hw.contract.blob_format import TABLE_BYTES, Kind
-from dcgen.hw.contract.commands import RECORD_WORDS, TAPS_BITS, Op
+from dcgen.hw.contract.blob_format import Kind
+from dcgen.hw.contract.commands import RECORD_WORDS, Op
 
 I64 = NDArray[np.int64]
 Fields = dict[str, int]
@@ -43,9 +43,11 @@ AFTER_LAST_LIST = 3
 """Cycles from a step's last publication to the next record."""
 BYTE, UNIT_BITS = 8, 24
 """Bits of a zero point, and of an average's unit; each takes a cycle, as the arithmetic goes bit by bit."""
-ADD_CYCLES = BYTE + 1
-AVERAGE_CYCLES = UNIT_BITS + 1 + 1 + TAPS_BITS + 1 + BYTE + 1
-"""Cycles from the checked header of an addition or product, of an average, to its constants."""
+PRODUCT = BYTE + 1
+"""Cycles of a product with a zero point."""
+ADD_CYCLES = PRODUCT
+AVERAGE_CYCLES = UNIT_BITS + 1 + 1 + 2 * PRODUCT
+"""Cycles from the checked header of an addition, of an average, to its constants."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,7 @@ def conv_schedule(facts: StreamFacts, f: Fields, begin: int) -> Schedule:
 
 
 def plain_schedule(f: Fields, begin: int) -> Schedule:
-    """The schedule of an addition, an average or a product, which has a weight a cycle from cycle ``begin`` on."""
+    """The schedule of an addition or an average, which has a weight a cycle from cycle ``begin`` on."""
     first = begin + np.arange(f["outputs"]) * f["taps"]
     last = first + f["taps"] - 1
     end = int(last[-1]) + COMMIT_LATENCY + 1
@@ -183,18 +185,6 @@ def _publish(schedule: Schedule, to_flush: int) -> Lists:
     return published
 
 
-def _publish_table(begin: int) -> Lists:
-    """Publishes a table, of which an entry is written in each cycle once a half of the list memory is free.
-
-    begin : first cycle in which it waits for that half. Returns the cycle of the publication
-    """
-    free = yield -1
-    end = max(begin, free) + 1 + TABLE_BYTES + COMMIT_LATENCY + 1
-    published = end + SECTION_END + 2 + COMMIT_LATENCY
-    yield published
-    return published
-
-
 def step_lists(f: Fields, facts: StreamFacts | None, record: int) -> Lists:
     """Publishes the lists of a step. Returns the cycle in which the next record starts; of END, that of its act.
 
@@ -222,17 +212,14 @@ def step_lists(f: Fields, facts: StreamFacts | None, record: int) -> Lists:
         schedule = conv_schedule(facts, f, align + 1)
         # The ends of the stream and of the section, then the state that flushes.
         to_flush = 1 + GUARD_WORDS + 1 + SECTION_END + 1 + 1
-    elif kind in (Kind.ADD, Kind.AVG_POOL, Kind.MUL):
-        constants = AVERAGE_CYCLES if kind == Kind.AVG_POOL else ADD_CYCLES
+    elif kind in (Kind.ADD, Kind.AVG_POOL):
+        constants = ADD_CYCLES if kind == Kind.ADD else AVERAGE_CYCLES
         schedule, to_flush = plain_schedule(f, checked + constants + 1), 2
     elif kind:
         schedule, to_flush = Schedule(none, none, checked), 1 + SECTION_END + 1
     else:
         schedule, to_flush = Schedule(none, none, act), 2
-    if kind == Kind.TABLE:
-        last = yield from _publish_table(checked + 1)
-    else:
-        last = yield from _publish(schedule, to_flush)
+    last = yield from _publish(schedule, to_flush)
     return last + AFTER_LAST_LIST
 
 

@@ -16,10 +16,10 @@ def _one_zero() -> I64:
 
 @dataclass(frozen=True, eq=False)
 class ReplayList:
-    """Weights and constants of one output channel of a CONV, a POOL's table of bytes, or the constants of a step.
+    """Weights and constants of one output channel of a CONV, or the constants of another step.
 
     weights, taps, channels : int64 [E], E >= 1: the entries in the order in which they are replayed; fields as in
-        ``dcgen.hw.common.signatures.entry_layout``. Of a table, entry x has as its weight what stands for byte x
+        ``dcgen.hw.common.signatures.entry_layout``
     bias .. fill : constants, as in ``dcgen.hw.common.signatures.head_layout``
     """
 

@@ -8,13 +8,12 @@ SqueezeNet takes seconds.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcgen.hw.contract.blob_format import Kind
-from dcgen.hw.contract.commands import RECORD_WORDS, TAP_FIELDS, TAP_WORDS, Op, Product, Tap, unpack, unpack_step
+from dcgen.hw.contract.commands import RECORD_WORDS, TAP_FIELDS, TAP_WORDS, Op, Tap, unpack, unpack_step
 from dcgen.hw.contract.lists import ReplayList
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -167,8 +166,6 @@ class _Machine:
 
     def _conv(self, number: int, f: Fields, taps: tuple[Tap, ...]) -> None:
         lists = self._take(f["outputs"])
-        if f["kind"] == Kind.MUL:
-            lists = [self._gated(one, f["in_base"] + channel) for channel, one in enumerate(lists)]
         # Each pair of tap and channel that some weight reads, once: planes [pairs, tiles * lanes].
         rows = np.repeat(np.arange(len(lists)), [len(one) for one in lists])
         key = np.concatenate([one.taps << 32 | one.channels for one in lists])
@@ -194,12 +191,6 @@ class _Machine:
         word = base + (f["out_place"] + tile) % f["out_words"]
         self._write(number, word, g * group, np.full_like(g, group), y, base, f["out_words"])
 
-    def _gated(self, one: ReplayList, word: int) -> ReplayList:
-        """The list of a product's channel whose gate is the first byte of ``word``."""
-        gate, weights = int(self.memory[word, 0]), one.weights.copy()
-        weights[Product.PLANE], weights[Product.OUTSIDE] = gate, -gate
-        return replace(one, weights=weights)
-
     def _tap_planes(self, f: Fields, taps: tuple[Tap, ...], used: I64, zero_in: list[int]) -> NDArray[np.float64]:
         lanes, ring, count = self.p.lanes, f["in_words"], f["tiles"] * self.p.lanes
         offset = np.arange(count)
@@ -212,7 +203,6 @@ class _Machine:
             tap, channel = taps[int(key >> 32)], int(key & 0xFFFFFFFF)
             inside = (pixel >= tap.row_offset) & (pixel < tap.row_offset + f["plane_pixels"])
             inside &= (x + tap.dx >= 0) & (x + tap.dx < f["width"])
-            inside &= f["kind"] != Kind.MUL or key >> 32 != Product.OUTSIDE
             at = (f["in_place"] + tap.words) * lanes + tap.lane + offset
             planes[u] = np.where(inside, self._bytes_at(tap.base + channel, ring, at), zero_in[0])
         return planes
@@ -244,8 +234,6 @@ class _Machine:
             for _ in range(window - 1):
                 read[..., :-1] = np.maximum(read[..., :-1], read[..., 1:])
             found[c] = read.max(axis=(2, 3))[..., picked]
-        if f["kind"] == Kind.TABLE:
-            found = head.weights[found].astype(np.uint8)
         n = outputs * rows * chunks
         channel, row, chunk = np.meshgrid(*map(np.arange, (outputs, rows, chunks)), indexing="ij")
         base = f["out_base"] + channel * f["out_words"]

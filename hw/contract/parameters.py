@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
-from dcgen.hw.contract.commands import TAPS_BITS
-
 MAX_LANES = 255
 """Counts of lanes are 8 bits wide in a command record (``chunk_outputs``) and in the trace."""
 MAX_WORDS = 1 << 16
@@ -13,7 +11,7 @@ MAX_WORDS = 1 << 16
 _LARGEST = {
     "lanes": MAX_LANES,
     "words": MAX_WORDS,
-    "max_taps": (1 << TAPS_BITS) - 1,  # a record's ``taps``
+    "max_taps": 255,  # a record's ``taps`` are 8 bits wide
     "max_outputs": 1 << 16,  # its ``outputs`` 16
     "max_tensors": 1 << 16,  # and its ``tensor_in`` 16
 }
@@ -30,7 +28,7 @@ class EngineParameters:
     words : words of ``lanes`` bytes in the activation memory; at most 65,536
     requantizers : pixels requantized in a cycle; a divisor of ``lanes``
     list_entries : most non-zero weights of one output channel; a power of two
-    max_taps : most taps of a kernel, or summands of an addition; at most 1,023
+    max_taps : most taps of a kernel, or summands of an addition; at most 255
     max_outputs : most output channels of a convolution; a power of two, at most 65,536
     max_symbols : most coded symbols of a layer, both of its code tables together; a power of two
     max_tensors : most tensors of a network; a power of two, at most 65,536
@@ -47,7 +45,7 @@ class EngineParameters:
     words: int = 6144
     requantizers: int = 7
     list_entries: int = 1024
-    max_taps: int = 512
+    max_taps: int = 64
     max_outputs: int = 1024
     max_symbols: int = 2048
     max_tensors: int = 256

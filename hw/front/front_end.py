@@ -15,7 +15,7 @@ from dcgen.hw.common.pipeline import delay
 from dcgen.hw.common.record_reader import RecordReader, step_field
 from dcgen.hw.common.replay_lists import write_signature
 from dcgen.hw.common.signatures import head_layout
-from dcgen.hw.contract.blob_format import TABLE_BYTES, Cause, Kind
+from dcgen.hw.contract.blob_format import Cause, Kind
 from dcgen.hw.contract.commands import RECORD_WORDS, TAP_WORDS, Op
 from dcgen.hw.contract.front_timing import CONV_WORDS, NODE_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
@@ -78,8 +78,6 @@ class FrontEnd(wiring.Component):
         )
         self._failed = Signal(name="failed")
         self._generating = Signal(name="generating")  # every weight of the step gets an entry
-        self._offering = Signal(name="offering")  # such an entry is there; of a table, with the byte in ``_byte``
-        self._byte = Signal(8, name="byte")
         self._found = Signal(8, name="cause")  # the ``Cause`` of a defect in this cycle
         self._index = Signal(4, name="index")  # number of a header's word, or of a zero point
 
@@ -96,8 +94,7 @@ class FrontEnd(wiring.Component):
         wiring.connect(m, wiring.flipped(self.publish), self._lists.publish)
         kind = self._step("kind")
         self._is_conv = kind == Kind.CONV
-        self._is_plain = (kind == Kind.ADD) | (kind == Kind.AVG_POOL) | (kind == Kind.MUL)
-        self._is_table = kind == Kind.TABLE
+        self._is_plain = (kind == Kind.ADD) | (kind == Kind.AVG_POOL)
         consume, waiting = Signal(6), Signal()
         self._read_blob(m, consume)
         self._make_lists(m)
@@ -132,12 +129,9 @@ class FrontEnd(wiring.Component):
             conv.header.eq(h),
             conv.outputs.eq(self._step("outputs")),
             tensors.tensors.eq(self._step("outputs")),
-            tensors.last.eq(self._step("tensor_out")),
             tensors.channels.eq(self._step("channels")),
             plain.average.eq(kind == Kind.AVG_POOL),
-            # Of a product, the weight of ``Product.ZERO_POINT``; its bias is that of an addition.
-            plain.factor0.eq(Mux(kind == Kind.MUL, -self._zero_in2, h.factor0)),
-            plain.factor1.eq(h.factor1),
+            *(getattr(plain, name).eq(h[name]) for name in ("factor0", "factor1")),
             plain.taps.eq(self._step("taps")),
         ]
         m.d.comb += [
@@ -153,17 +147,15 @@ class FrontEnd(wiring.Component):
         fill = Signal(8)
         m.d.sync += fill.eq(Array([0, h.lo, self._zero_in, self._tensors.pad])[self._step("fill")])
         shape = lists.shape
-        table_weight = delay(m, self._byte, 1, "table_weight")
-        plain_weight = Mux(lists.tap[0], plain.weight1, plain.weight0)
         m.d.comb += [
             shape.outputs.eq(Mux(is_conv | self._is_plain, self._step("outputs"), 1)),
             shape.taps.eq(self._step("taps")),
-            shape.channels.eq(Mux(is_conv, self._step("channels"), Mux(self._is_table, TABLE_BYTES, 1))),
+            shape.channels.eq(Mux(is_conv, self._step("channels"), 1)),
             shape.group_outputs.eq(Mux(is_conv, self._step("group_outputs"), 1)),
             shape.group_words.eq(Mux(is_conv, self._step("group_words"), self._step("in_words"))),
             shape.in_words.eq(self._step("in_words")),
             lists.halt.eq(self._failed),
-            lists.weight.eq(Mux(is_conv, conv.weight, Mux(self._is_table, table_weight, plain_weight))),
+            lists.weight.eq(Mux(is_conv, conv.weight, Mux(lists.tap[0], plain.weight1, plain.weight0))),
             conv.level.eq(lists.level),
             conv.output.eq(lists.output),
             conv.moving.eq(lists.moving),
@@ -178,8 +170,7 @@ class FrontEnd(wiring.Component):
             lists.head.fill.eq(fill),
         ]
         with m.If(self._generating):
-            m.d.comb += lists.entries.valid.eq(self._offering & ~lists.exhausted)
-            m.d.comb += lists.entries.payload.level.eq(1)
+            m.d.comb += [lists.entries.valid.eq(~lists.exhausted), lists.entries.payload.level.eq(1)]
         with m.Else():
             m.d.comb += [
                 lists.entries.payload.eq(conv.entries.payload),
@@ -278,7 +269,6 @@ class FrontEnd(wiring.Component):
     ) -> None:
         """Reads a section and checks it up to its end."""
         reader, header, conv, tensors = self._reader, self._header, self._conv, self._tensors
-        lists = self._lists
         cause, index, op = self._found, self._index, self._step("op")
         with m.State("TENSORS"):
             m.d.comb += [waiting.eq(tensors.waiting), consume.eq(tensors.consume)]
@@ -298,8 +288,6 @@ class FrontEnd(wiring.Component):
                 m.d.comb += cause.eq(header.cause)
             with m.Elif(self._is_conv):
                 m.next = "CONV"
-            with m.Elif(self._is_table):
-                m.next = "TABLE WAITS"
             with m.Else():
                 m.next = "SECTION END"
         with m.State("CONV"):
@@ -307,23 +295,6 @@ class FrontEnd(wiring.Component):
             with m.If(conv.done):
                 with m.If(self._lists.most != header.header.max_filter_entries):
                     m.d.comb += cause.eq(Cause.LAYER)
-                m.next = "SECTION END"
-        with m.State("TABLE WAITS"):
-            # With a half of the list memory free, the list builder takes an entry in every cycle.
-            m.d.sync += [index.eq(0), self._offering.eq(0)]
-            with m.If(self.publish.ready):
-                m.d.sync += self._generating.eq(1)
-                m.next = "TABLE"
-        with m.State("TABLE"):
-            m.d.comb += [waiting.eq(~lists.exhausted & ~self._offering)]
-            m.d.comb += [consume.eq((~lists.exhausted & (index[:2] == 3)) << 5)]
-            m.d.sync += [
-                index.eq(index + reader.valid),
-                self._byte.eq(reader.bits.word_select(index[:2], 8)),
-                self._offering.eq(reader.valid),
-            ]
-            with m.If(lists.exhausted & ~lists.busy):
-                m.d.sync += self._generating.eq(0)
                 m.next = "SECTION END"
         with m.State("SECTION END"):
             # The last word is counted in this cycle, and compared in the next.
@@ -343,7 +314,7 @@ class FrontEnd(wiring.Component):
         """Makes the lists of an addition or an average, publishes what is left, goes on to the next record."""
         lists, plain, address, op = self._lists, self._plain, self._records.address, self._step("op")
         with m.State("PLAIN"), m.If(plain.done):
-            m.d.sync += [self._generating.eq(1), self._offering.eq(1)]
+            m.d.sync += self._generating.eq(1)
             m.next = "GENERATE"
         with m.State("GENERATE"):
             with m.If(plain.excess):

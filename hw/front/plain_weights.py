@@ -7,7 +7,6 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.signatures import WEIGHT_BITS, bits
-from dcgen.hw.contract.commands import TAPS_BITS
 from dcgen.hw.contract.front_timing import BYTE, UNIT_BITS
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -63,7 +62,7 @@ class PlainWeights(wiring.Component):
         # Two multiplications side by side, a bit of each multiplier in a cycle, the lowest first; ``total`` is the
         # sum of both products.
         factor = [Signal(signed(32), name=f"multiplicand_{i}") for i in range(2)]
-        times = [Signal(max(BYTE, TAPS_BITS), name=f"multiplier_{i}") for i in range(2)]
+        times = [Signal(BYTE, name=f"multiplier_{i}") for i in range(2)]
         total = Signal(signed(32))
         # Restoring division, the dividend's highest bit first.
         dividend, quotient = Signal(UNIT_BITS + 1), Signal(UNIT_BITS + 1)
@@ -122,7 +121,7 @@ class PlainWeights(wiring.Component):
                 m.next = "TAPS"
             with m.State("TAPS"):
                 multiply()
-                with m.If(count == TAPS_BITS):
+                with m.If(count == BYTE):
                     # ``total`` is k * taps, and becomes a factor of the bias.
                     m.d.sync += [
                         total.eq(0),

@@ -8,7 +8,6 @@ from amaranth.lib.wiring import In, Out
 
 from dcgen.hw.common.pipeline import delay
 from dcgen.hw.contract.blob_format import Cause, Kind
-from dcgen.hw.contract.commands import TAPS_BITS
 from dcgen.hw.contract.front_timing import CONV_WORDS
 from dcgen.hw.contract.parameters import EngineParameters
 
@@ -61,8 +60,8 @@ class SectionHeader(wiring.Component):
     Members
     -------
     write, index, word : In(1), In(4), In(32), if ``write``, word number ``index`` of the headers becomes ``word``
-    kind, raw, outputs, taps : In(4), In(1), In(16), In(TAPS_BITS), fields of the step's record, steady while the
-        words are written and checked; ``taps`` of an ADD is its number of inputs
+    kind, raw, outputs, taps : In(4), In(1), In(16), In(8), fields of the step's record, steady while the words are
+        written and checked; ``taps`` of an ADD is its number of inputs
     header : Out(HEADER), the words as fields; those of ConvHeader are the last convolution's
     cause : Out(8), the most important defect, ``Cause.NONE`` if there is none
 
@@ -81,7 +80,7 @@ class SectionHeader(wiring.Component):
                 "kind": In(4),
                 "raw": In(1),
                 "outputs": In(16),
-                "taps": In(TAPS_BITS),
+                "taps": In(8),
                 "header": Out(HEADER),
                 "cause": Out(8),
             }
@@ -112,8 +111,6 @@ class SectionHeader(wiring.Component):
             with m.Case(Kind.ADD):
                 pair = _is_factor(h.factor1) & (self.taps == 2)
                 m.d.comb += sound.eq(plain & scaled & _is_factor(h.factor0) & (pair | (h.factor1 == 0)))
-            with m.Case(Kind.MUL):
-                m.d.comb += sound.eq(plain & scaled & (h.factor0 == 1) & (h.factor1 == 0))
             with m.Case(Kind.AVG_POOL):
                 unit = (h.factor0 != 0) & (h.factor0.as_unsigned()[24:] == 0)
                 m.d.comb += sound.eq(plain & scaled & unit & (h.factor1 == 0))
@@ -122,7 +119,7 @@ class SectionHeader(wiring.Component):
                 m.d.comb += sound.eq(plain & without_factors & bounds)
 
         conv = self.kind == Kind.CONV
-        listed = conv | (self.kind == Kind.ADD) | (self.kind == Kind.AVG_POOL) | (self.kind == Kind.MUL)
+        listed = conv | (self.kind == Kind.ADD) | (self.kind == Kind.AVG_POOL)
         large = early((self.outputs > self._p.max_outputs) | (self.taps > self._p.max_taps), "large")
         short = early(h.n_entries > h.stream_bits, "short")
         wrong_size = early(h.stream_bytes != _stream_bytes(h.stream_bits), "wrong_size")

@@ -28,15 +28,14 @@ class TensorTableReader(wiring.Component):
     Members
     -------
     start : In(1), pulse; the bit reader stands at the section's first word
-    tensors, last, channels : In(16), records of the section, number of the last one that is a tensor's, channels
-        of the input; steady from ``start`` to ``done``. Those behind are of outputs, whose zero point must be 0
+    tensors, channels : In(16), tensors of the network, channels of its input; steady from ``start`` to ``done``
     bits, valid, consume, waiting : see ``CONSUMER``
     done : Out(1), pulse behind the section's last word
     cause : Out(8), a defect in this cycle, ``Cause.NONE`` if there is none
     tensor, zero_point : In(bits(max_tensors)), Out(8), number of a tensor; its zero point, in the cycle after
     pad_index, pad : In(4), Out(8), number of an input's channel; its pad byte, in the cycle after
 
-    Latency: a cycle a word, two words a record and one for four channels.
+    Latency: a cycle a word, two words a tensor and one for four channels.
 
     Back-pressure: a word is taken in each cycle that has one.
     """
@@ -47,7 +46,6 @@ class TensorTableReader(wiring.Component):
             {
                 "start": In(1),
                 "tensors": In(16),
-                "last": In(16),
                 "channels": In(16),
                 **CONSUMER,
                 "done": Out(1),
@@ -62,9 +60,7 @@ class TensorTableReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         pad_word = data.ArrayLayout(8, 4)
-        # Few bytes, which look-up tables hold where block RAMs are scarce.
-        distributed = {"ram_style": "distributed"}
-        m.submodules.zeros = zeros = Memory(shape=8, depth=self._p.max_tensors, init=[], attrs=distributed)
+        m.submodules.zeros = zeros = Memory(shape=8, depth=self._p.max_tensors, init=[])
         m.submodules.pads = pads = Memory(shape=pad_word, depth=MAX_CHANNELS // 4, init=[])
         zero_in, zero_out = zeros.write_port(), zeros.read_port()
         pad_in, pad_out = pads.write_port(), pads.read_port()
@@ -94,7 +90,7 @@ class TensorTableReader(wiring.Component):
                 with m.If(self.valid):
                     m.d.sync += index.eq(index + 1)
                     m.next = "SCALE"
-                    with m.If((self.bits[8:] != 0) | ((index > self.last) & (self.bits[:8] != 0))):
+                    with m.If(self.bits[8:] != 0):
                         m.d.comb += self.cause.eq(Cause.HEADER)
                     with m.If(index + 1 == self.tensors):
                         m.d.sync += index.eq(0)

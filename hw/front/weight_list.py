@@ -212,7 +212,7 @@ class WeightListBuilder(wiring.Component):
         two = data.StructLayout({**token, "entry": entry_layout(p), "base": bits(p.words), "head": head_layout(p)})
         stage_1, stage_2, stage_3 = Signal(one), Signal(two), Signal(two)
         offering = Signal()  # stage 3 writes or publishes
-        filled = Signal(bits(p.list_entries + 1))  # entries written to the half
+        filled = Signal(bits(p.list_entries))  # entries written to the half
         product = Signal(bits(p.words))
         m.d.comb += [self.tap.eq(stage_1.tap), product.eq(stage_1.channel * self.shape.in_words)]
         with m.If(move):

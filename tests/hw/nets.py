@@ -13,18 +13,7 @@ from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.engine.plan import EnginePlan, plan_engine
 from dcgen.quant.arithmetic import MAX_RATIO, constants
 from dcgen.quant.execute import convolve, execute
-from dcgen.quant.qgraph import (
-    TABLE_BYTES,
-    QAdd,
-    QConcat,
-    QConv,
-    QGraph,
-    QMaxPool,
-    QMul,
-    QNode,
-    QScores,
-    QTable,
-)
+from dcgen.quant.qgraph import QAdd, QConcat, QConv, QGraph, QMaxPool, QNode, QScores
 from dcgen.quant.verify import verify
 from dcgen.targets.engines import SIMULATED
 from tests.firmware.nets import _Builder
@@ -69,31 +58,6 @@ def fire_net(seed: int = 1, channels: int = 3, size: int = 14) -> QGraph:
     x = b.node(b.conv(x, 10, (1, 1)), x)
     b.nodes.append(QNode("scores", QScores(True), (x,)))
     return verify(QGraph(f"fire {seed}", b.tensors["input"], b.tensors, tuple(b.nodes), 0.25))
-
-
-def heads_net(seed: int = 1) -> QGraph:
-    """A network of three outputs: planes of a convolution, bytes that are read further, sums over planes."""
-    b = _Builder(seed)
-    b.tensor("input", (3, 9, 10), None, tuple(b.rng.integers(0, 256, 3).tolist()))
-    x = b.node(b.conv("input", 6, (3, 3), (2, 2)), "input")
-    y = b.node(b.conv(x, 5, (3, 3), pads=(1, 1, 1, 1)), x)
-    planes = b.conv(x, 4, (1, 1), scores=True)
-    heads = QNode("planes", planes, (x,)), QNode("bytes", QScores(False), (x,)), QNode("sums", QScores(True), (y,))
-    return verify(QGraph(f"heads {seed}", b.tensors["input"], b.tensors, (*b.nodes, *heads), 0.25, (0.5, 0.125)))
-
-
-def gated_net(seed: int = 1) -> QGraph:
-    """Tables one after the other, which all but the last are ready before the first is done, and a gate."""
-    b = _Builder(seed)
-    b.tensor("input", (2, 5, 7), None, (3, 200))
-    x = b.node(b.conv("input", 5, (3, 3), pads=(1, 1, 1, 1)), "input")
-    for _ in range(3):
-        x = b.node(QTable(b.rng.permutation(TABLE_BYTES).astype(np.uint8)), x)
-    gate = b.keeping(QMaxPool((5, 7), (1, 1), (0, 0, 0, 0), False), x)
-    gate = b.node(QTable(b.rng.integers(0, TABLE_BYTES, TABLE_BYTES).astype(np.uint8)), gate)
-    x = b.node(QMul(1, constants(1 / 256, 0, 255)), x, gate, zero_point=128)
-    b.nodes.append(QNode("scores", QScores(False), (x,)))
-    return verify(QGraph(f"gated {seed}", b.tensors["input"], b.tensors, tuple(b.nodes), 0.25))
 
 
 def lively(graph: QGraph, seed: int = 1) -> QGraph:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from dcgen.encode.layers import Convolution
 from dcgen.encode.layout import Layout, Section, take_apart
-from dcgen.encode.operators import KINDS, plain_op
+from dcgen.encode.operators import plain_op
 from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, TENSOR_SCALE, Kind
 from dcgen.errors import BlobError
 from dcgen.quant.qgraph import QGraph, QNode, QTensor
@@ -106,22 +106,20 @@ def meaning(sound: bytes, sent: Packets, names: Sequence[str]) -> QGraph:
         nodes.append(QNode(name, op, tuple(names[i] for i in record.inputs)))
     tensors = {
         name: QTensor(name, shape, 1.0, zero, pad if not i else (zero,) * shape[0])
-        for i, (name, shape, zero) in enumerate(zip(names, layout.shapes, zero_points, strict=False))
+        for i, (name, shape, zero) in enumerate(zip(names[:-1], layout.shapes, zero_points, strict=True))
     }
-    first, *more = layout.score_scales
-    return QGraph("sent", tensors[names[0]], tensors, tuple(nodes), first, tuple(more))
+    return QGraph("sent", tensors[names[0]], tensors, tuple(nodes), layout.score_scales[0])
 
 
 def _tensors(layout: Layout, data: bytes) -> tuple[list[int], tuple[int, ...]]:
-    count, channels = len(layout.nodes), layout.shapes[0][0]
+    count, channels = len(layout.shapes), layout.shapes[0][0]
     used = count * TENSOR_SCALE.size + channels
     if len(data) != (used + 3) // 4 * 4 or any(data[used:]):
         raise BlobError("tensors", f"section has {len(data)} bytes, or padding that is not zero", code="HEADER")
     zero_points = []
     for at in range(0, count * TENSOR_SCALE.size, TENSOR_SCALE.size):
         _, zero, *reserved = struct.unpack_from(TENSOR_SCALE.format, data, at)
-        output = len(zero_points) >= len(layout.shapes)
-        if any(reserved) or (output and zero):
+        if any(reserved):
             raise BlobError("tensors", "a reserved field is not zero", code="HEADER")
         zero_points.append(zero)
     return zero_points, tuple(data[used - channels : used])
@@ -129,11 +127,10 @@ def _tensors(layout: Layout, data: bytes) -> tuple[list[int], tuple[int, ...]]:
 
 def _section(name: str, kind: Kind, data: bytes) -> Section:
     head = NODE_HEADER.size + (CONV_HEADER.size if kind is Kind.CONV else 0)
-    body = KINDS[kind].body_bytes
     if len(data) < head:
         raise BlobError(name, f"has {len(data)} bytes, expected {head}", code="SECTION")
     fields = NODE_HEADER.unpack(data, 0)
-    if fields["section_bytes"] != len(data) or (body is not None and len(data) != head + body):
+    if fields["section_bytes"] != len(data) or (kind is not Kind.CONV and len(data) != head):
         raise BlobError(name, f"says {fields['section_bytes']} bytes, has {len(data)}", code="SECTION")
     if zlib.crc32(data[4:]) != fields["section_crc"]:
         raise BlobError(name, "is damaged", code="SECTION_CRC")

@@ -24,11 +24,8 @@ from dcgen.models.catalogue import V1_0
 from dcgen.plan.engine.cycles import predict
 from dcgen.plan.engine.plan import EnginePlan, plan_engine
 from dcgen.quant.execute import execute
-from dcgen.quant.lower import dilated
-from dcgen.quant.qgraph import QAdd, QAvgPool, QGraph, QNode, QScores
-from dcgen.quant.verify import verify
+from dcgen.quant.qgraph import QAdd, QGraph
 from dcgen.targets.engines import ULX3S_85F
-from tests.firmware.nets import _Builder
 from tests.rtl.bench import CACHE
 from tests.rtl.collisions import spoil
 from tests.squeezenets import squeezenet
@@ -135,23 +132,6 @@ def test_random_networks_take_the_predicted_cycles(tmp_path: Path) -> None:
     assert sum(in_strips(plan) for _, _, plan in cases) >= IN_STRIPS
     for number, (graph, blob, plan) in enumerate(cases):
         assert_exact(engine, graph, blob, plan, tmp_path / str(number), number)
-
-
-@pytest.mark.slow
-def test_the_board_s_engine_runs_a_kernel_of_hundreds_of_taps(tmp_path: Path) -> None:
-    """A kernel of 3x3 with a dilation of 10, and the average of 22x22 pixels."""
-    b = _Builder(3)
-    b.tensor("input", (2, 22, 22), None, (7, 9))
-    op = b.conv("input", 4, (3, 3), pads=(10, 10, 10, 10))
-    x = b.node(replace(op, indices=dilated(op.indices, (10, 10))), "input")
-    x = b.node(QAvgPool((22, 22), (1, 1), (0, 0, 0, 0), False, False, 484, b.requant()), x)
-    nodes = *b.nodes, QNode("scores", QScores(False), (x,))
-    graph = verify(QGraph("dilated", b.tensors["input"], b.tensors, nodes, 1.0))
-    blob = encode(graph)
-    engine = tmp_path / "engine.v"
-    engine.write_text(engine_verilog(ULX3S_85F.parameters))
-    plan = plan_engine(graph, blob, ULX3S_85F.parameters)
-    assert_exact(engine, graph, blob, plan, tmp_path / "run", seed=1)
 
 
 @pytest.mark.slow

@@ -10,7 +10,6 @@ import numpy as np
 
 from dcgen.encode.blob import Blob
 from dcgen.hw.contract.back_timing import walk
-from dcgen.hw.contract.blob_format import TABLE_BYTES, Kind
 from dcgen.hw.contract.commands import STEP_FIELDS, Op
 from dcgen.hw.contract.front_timing import first_word, publisher
 from dcgen.plan.engine.plan import EnginePlan
@@ -71,7 +70,7 @@ def predict(plan: EnginePlan, graph: QGraph, blob: Blob) -> Prediction:
 def _lengths(step: Step, graph: QGraph) -> list[int]:
     """How many entries each list of the step has."""
     if step.op in (Op.POOL, Op.SCORES):
-        return [TABLE_BYTES if step.fields["kind"] == Kind.TABLE else 1]
+        return [1]
     if step.op != Op.CONV:
         return []
     op = graph.nodes[step.node].op

@@ -11,9 +11,9 @@ from typing import assert_never
 
 from dcgen.encode.schema import Kind
 from dcgen.errors import PlanError
-from dcgen.hw.contract.commands import Fill, Product
+from dcgen.hw.contract.commands import Fill
 from dcgen.plan.engine.draft import Draft
-from dcgen.plan.engine.limits import refusal
+from dcgen.plan.engine.limits import without_step
 from dcgen.plan.engine.ops import ConvOp, PoolOp, ScoresOp, SectionOp, TapRef, Work
 from dcgen.quant.execute import divisors
 from dcgen.quant.qgraph import (
@@ -55,16 +55,12 @@ class _Lowering:
                 self._average(index, node, op)
             case QAdd():
                 self._add(index, node, op)
-            case QMul():
-                self._gate(index, node)
             case QMaxPool():
                 self._pool(index, node, Kind.MAX_POOL, op.kernel, op.stride, op.pads[:2], Fill.LOWEST)
-            case QPad(edge=True) | QUpsample():
-                raise refusal(self.graph, node) or AssertionError(node.name)
+            case QPad(edge=True) | QMul() | QTable() | QUpsample():
+                raise without_step(node)
             case QPad():
                 self._pool(index, node, Kind.PAD, (1, 1), (1, 1), op.pads[:2], Fill.SECTION)
-            case QTable():
-                self._pool(index, node, Kind.TABLE, (1, 1), (1, 1), (0, 0), Fill.LOWEST)
             case QConcat():
                 self.draft.ops.append(SectionOp(index, None, Kind.CONCAT))
             case QScores():
@@ -142,12 +138,6 @@ class _Lowering:
         c, h, w = self.graph.tensors[node.name].shape
         taps = tuple(TapRef(view, 0, 0) for view in views)
         self._convolve(index, node, Kind.ADD, False, taps, c, 1, 1, (h, w))
-
-    def _gate(self, index: int, node: QNode) -> None:
-        plane, gate = (TapRef(self.draft.read(name, index), 0, 0) for name in node.inputs)
-        taps = {one: gate if one is Product.GATE else plane for one in Product}
-        c, h, w = self.graph.tensors[node.name].shape
-        self._convolve(index, node, Kind.MUL, False, tuple(taps.values()), c, 1, 1, (h, w))
 
     def _convolve(
         self,

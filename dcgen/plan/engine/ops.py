@@ -106,7 +106,7 @@ class LoadOp(Op):
 
 @dataclass(frozen=True)
 class PoolOp(Op):
-    """Maximum of windows; with a 1x1 kernel a copy, with a stride, padding or another pitch, or through a table.
+    """Maximum of windows; with a 1x1 kernel a copy, with a stride, padding or another pitch.
 
     Output (r, c) is made of ``kernel[0]`` source rows from r * stride[0] + offset[0] on, and of ``kernel[1]``
     columns from c * stride[1] + offset[1] on.
@@ -166,9 +166,9 @@ class TapRef:
 class ConvOp(Op):
     """Weighted sums of pixels. Input and output planes have one pitch.
 
-    kind : CONV, ADD, AVG_POOL or MUL
+    kind : CONV, ADD or AVG_POOL
     raw : whether the accumulators are the network's scores
-    taps : in the order of the kernel's positions; of a MUL in that of ``Product``
+    taps : in the order of the kernel's positions
     outputs : how many channels are made
     channels, group_outputs : how many channels a group reads and makes
     tensors_in : the blob's numbers of the input tensors, the same twice where there is one
@@ -219,7 +219,7 @@ class ConvOp(Op):
 
 @dataclass(frozen=True)
 class ScoresOp(Op):
-    """Sends scores: bytes minus the zero point, or with ``total`` their sum over each channel.
+    """Sends scores: bytes minus the zero point, or with ``total`` their sum over each channel. The last operation.
 
     channels : how many channels are read
     tensor_in : the blob's number of the tensor read

@@ -92,8 +92,7 @@ def plan_engine(graph: QGraph, blob: Blob, parameters: EngineParameters) -> Engi
     found = schedule(work, parameters, [n.name for n in graph.nodes])
     maker = StepMaker(work, found.placement, parameters)
     c, _, _ = graph.input.shape
-    last = len(graph.byte_nodes)
-    first = {"op": commands.Op.TENSORS, "outputs": len(graph.nodes), "tensor_out": last, "channels": c}
+    first = {"op": commands.Op.TENSORS, "outputs": len(graph.nodes), "channels": c}
     steps = [Step(-1, first)]
     for segment in found.segments:
         steps += [maker.step(work.ops[index], begin, end) for _, index, begin, end in segment.shares()]

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.commands import Fill, Op
 from dcgen.hw.contract.lists import I64, ReplayList
 from dcgen.plan.engine.plan import EnginePlan
 from dcgen.plan.engine.steps import Step
-from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QMul, QPad, QTable, QTensor, Requant
+from dcgen.quant.qgraph import QAdd, QAvgPool, QConv, QGraph, QPad, QTensor, Requant
 
 
 def replay_lists(graph: QGraph, plan: EnginePlan) -> Iterator[ReplayList]:
@@ -28,10 +27,6 @@ def step_lists(graph: QGraph, step: Step) -> tuple[ReplayList, ...]:
         case Op.CONV:
             return _convolution(graph, step, source, tensors)
         case Op.POOL:
-            op = graph.nodes[step.node].op
-            if step.fields["kind"] == Kind.TABLE and isinstance(op, QTable):
-                none = np.zeros(len(op.table), np.int64)
-                return (ReplayList(op.table.astype(np.int64), none, none),)
             return (ReplayList(fill=_fill(graph, step, source)),)
         case Op.SCORES:
             return (ReplayList(zero_in=source.zero_point),)
@@ -72,10 +67,6 @@ def _convolution(
                 weights, at, planes = np.array(op.factors, np.int64), taps, np.full(len(taps), plane)
                 zeros = [tensors[f[name]].zero_point for name in ("tensor_in", "tensor_in2")]
                 bias, requant = -sum(z * k for z, k in zip(zeros, op.factors, strict=False)), op.requant
-            case QMul():
-                zeros = [tensors[f[name]].zero_point for name in ("tensor_in", "tensor_in2")]
-                weights, at, planes = np.array([-zeros[1], 0] * 2, np.int64), taps, np.full(len(taps), plane)
-                bias, requant = zeros[0] * zeros[1], op.requant
             case QAvgPool():
                 n = len(taps)
                 weight = (op.unit + n // 2) // n

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from dcgen.encode.schema import Kind
 from dcgen.hw.contract import commands
-from dcgen.hw.contract.commands import Product, Tap
+from dcgen.hw.contract.commands import Tap
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.engine.ops import ConvOp, LoadOp, Operation, Planes, PoolOp, ScoresOp, SectionOp, View, Work
 from dcgen.plan.engine.strips import Placement
@@ -139,7 +139,6 @@ class StepMaker:
             "group_words": op.channels * ring,
             "in_words": ring,
             "out_words": out_words,
-            "in_base": self._base(op.taps[Product.GATE].view) if op.kind is Kind.MUL else 0,
             "out_base": 0 if op.out is None else self._base(op.out),
             "tiles": end - start,
             "in_place": start % ring,
@@ -169,9 +168,7 @@ class StepMaker:
         ring, out_words = self._words(op.source), self._words(op.out)
         (sy, sx), (kh, kw) = op.stride, op.kernel
         groups, window, x_step = window_reads(kw)
-        if op.kind is Kind.TABLE:
-            select, outputs = 0, 1  # the list memory, in which bytes are looked up, answers once a cycle
-        elif sx in self.p.strides:
+        if sx in self.p.strides:
             select, outputs = self.p.strides.index(sx), (self.p.lanes - window) // sx + 1
         else:
             select, outputs = 0, 1  # lanes cannot be compacted by this stride: each read makes one output

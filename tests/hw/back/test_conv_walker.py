@@ -9,8 +9,7 @@ import pytest
 
 from dcgen.hw.back.conv_walker import ConvWalker
 from dcgen.hw.contract.back_timing import CONV_REQUEST_CYCLES, ListTimes, conv_list
-from dcgen.hw.contract.blob_format import Kind
-from dcgen.hw.contract.commands import Product, Tap, pack_step
+from dcgen.hw.contract.commands import Tap, pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
 
@@ -21,12 +20,10 @@ def parameters(lanes: int, requantizers: int) -> EngineParameters:
 
 async def walks(b: Bench, p: EngineParameters) -> None:
     lanes, rng = p.lanes, b.rng
-    for raw, kind in ((0, Kind.CONV), (0, Kind.ADD), (1, Kind.CONV), (0, Kind.MUL), (0, Kind.MUL)):
+    for raw in (0, 0, 1, 0):
         ring = rng.randrange(3, 9)
         f = {
             "raw": raw,
-            "kind": kind,
-            "in_base": rng.randrange(200),
             "tiles": rng.randrange(1, 4),
             "outputs": 4,
             "in_words": ring,
@@ -62,13 +59,8 @@ async def walks(b: Bench, p: EngineParameters) -> None:
                         "list_end": int(tile == f["tiles"] - 1),
                         "fill": 40 + number,
                     }
-                    if kind == Kind.MUL and index == Product.GATE:
-                        request |= {"base": f["in_base"] + number, "place": 0, "by_column": 0}
-                    if kind == Kind.MUL and index == Product.OUTSIDE:
-                        request["length"] = 0
-                    work = {name: request[name] for name in ("tile_end", "list_end")}
-                    work |= {"weight": weight, "entry": index if kind == Kind.MUL else 0}
-                    expected.append((request, work))
+                    ends = {name: request[name] for name in ("tile_end", "list_end")}
+                    expected.append((request, {"weight": weight, **ends}))
         # Cycle 0 of the step is the one after ``start``; raw tiles are sent 9 cycles after their issue.
         b.set("record", pack_step(f))
         b.set("start", 1)

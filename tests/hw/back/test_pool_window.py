@@ -8,7 +8,6 @@ import pytest
 
 from dcgen.hw.back.pool_window import PoolWindow
 from dcgen.hw.contract.back_timing import WINDOW_CYCLES
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.commands import pack_step
 from dcgen.hw.contract.parameters import EngineParameters
 from tests.hw.blocks import Bench, Case, play, runs
@@ -90,35 +89,10 @@ async def pools(b: Bench, p: EngineParameters) -> None:
             await clock.tick()
 
 
-async def tables(b: Bench, p: EngineParameters) -> None:
-    """The first byte of each read is looked up; what stands in the other lanes does not matter."""
-    table = [b.rng.randrange(256) for _ in range(256)]
-    f = {"kind": Kind.TABLE, "outputs": 2, "rows": 3, "out_width": 5, "chunk_outputs": 1, "x_window": 1}
-    b.set("record", pack_step(f | {"out_words": 20, "out_row_lanes": 5 % p.lanes, "out_row_words": 5 // p.lanes}))
-    await b.tick(2)
-    b.set("start", 1)
-    await b.tick()
-    b.set("start", 0)
-    expected = []
-    asked = 0
-    for read in range(30 + WINDOW_CYCLES):
-        if read >= WINDOW_CYCLES:
-            assert b.get("write").valid and b.get("write").count == 1
-            assert next(iter(b.get("outputs"))) == expected[read - WINDOW_CYCLES]
-        values = [b.rng.randrange(256) for _ in range(p.lanes)]
-        expected.append(table[values[0]])
-        b.set("bytes", values)
-        b.set("role", {"valid": read < 30, "first": 1, "last": 1})
-        b.set("looked_up", table[asked])
-        asked = b.get("byte")
-        await b.tick()
-
-
 CASES = {
     f"{lanes} lanes": Case(partial(PoolWindow, parameters(lanes)), partial(pools, p=parameters(lanes)))
     for lanes in (9, 4)
 }
-CASES["table"] = Case(partial(PoolWindow, parameters(4)), partial(tables, p=parameters(4)))
 
 
 @pytest.mark.parametrize(("case", "sim"), runs(CASES))

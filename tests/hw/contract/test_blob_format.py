@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from dcgen.encode.schema import Kind, Status
 from dcgen.hw.contract import blob_format
-from dcgen.quant.qgraph import TABLE_BYTES
 
 
 def test_kinds_are_the_schema_s() -> None:
     assert {k.name: k.value for k in blob_format.Kind} == {k.name: k.value for k in Kind}
-
-
-def test_tables_have_an_entry_for_each_byte() -> None:
-    assert blob_format.TABLE_BYTES == TABLE_BYTES
 
 
 def test_causes_are_status_codes() -> None:

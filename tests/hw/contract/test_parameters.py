@@ -28,7 +28,7 @@ def test_a_size_is_a_positive_integer(name: str, value: object) -> None:
     [
         ({"lanes": 256, "requantizers": 1}, "lanes must be at most 255, not 256"),
         ({"words": 65537}, "words must be at most 65536, not 65537"),
-        ({"max_taps": 1024}, "max_taps must be at most 1023, not 1024"),
+        ({"max_taps": 256}, "max_taps must be at most 255, not 256"),
         ({"max_outputs": 1 << 17}, "max_outputs must be at most 65536, not 131072"),
         ({"max_tensors": 1 << 17}, "max_tensors must be at most 65536, not 131072"),
         ({"list_entries": 1000}, "list_entries must be a power of two, not 1000"),
@@ -61,7 +61,7 @@ def test_strides_are_a_tuple_of_positive_integers(strides: Any) -> None:
 def test_the_bounds_themselves_are_allowed() -> None:
     least = dict.fromkeys(SIZES, 1)
     assert EngineParameters(**least, strides=(1,)).groups == 1
-    most = EngineParameters(255, 1 << 16, 5, 1 << 20, 1023, 1 << 16, 1 << 20, 1 << 16, 1 << 20, 255, (255,) * 16)
+    most = EngineParameters(255, 1 << 16, 5, 1 << 20, 255, 1 << 16, 1 << 20, 1 << 16, 1 << 20, 255, (255,) * 16)
     assert most.groups == 51
 
 

@@ -15,7 +15,6 @@ from amaranth.lib.wiring import In, connect, flipped
 from dcgen.encode.layout import take_apart
 from dcgen.hw.common.command_memory import CommandMemory, CommandWrites
 from dcgen.hw.common.signatures import entry_layout, head_layout
-from dcgen.hw.contract.blob_format import Kind
 from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.lists import ReplayList
 from dcgen.hw.contract.parameters import EngineParameters
@@ -143,8 +142,6 @@ def assert_lists(found: Sequence[ReplayList], graph: QGraph, plan: EnginePlan) -
         elif step.fields.get("raw"):
             names = ("bias", "zero_in")
         assert {n: getattr(one, n) for n in names} == {n: getattr(wanted, n) for n in names}
-        if step.fields.get("kind") == Kind.TABLE:
-            np.testing.assert_array_equal(one.weights, wanted.weights)
         if step.op == Op.CONV:
             for name in ("weights", "taps", "channels"):
                 np.testing.assert_array_equal(getattr(one, name), getattr(wanted, name))

@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from dcgen.encode.blob import encode
-from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, TENSOR_SCALE, Record
+from dcgen.encode.schema import CONV_HEADER, NODE_HEADER, Record
 from dcgen.hw.contract.blob_format import Cause
 from dcgen.hw.contract.commands import Op
 from dcgen.hw.contract.parameters import EngineParameters
 from dcgen.plan.engine.plan import plan_engine
-from dcgen.quant.qgraph import QConv, QGraph, QMul, QNode, QScores, QTable, QTensor, Requant
+from dcgen.quant.qgraph import QConv, QGraph, QNode, QTensor, Requant
 from tests.hw.front.run import FrontCase, assert_lists, run_fronts, section_packets
-from tests.hw.nets import heads_net
 from tests.rtl.damaged_packets import seal
 
 PARAMETERS = EngineParameters(
@@ -155,66 +154,6 @@ def test_every_defect_has_its_cause(tmp_path: Path) -> None:
     complete = sum(step.op == Op.POOL for step in plan.steps[:first]) + graph.nodes[0].op.indices.shape[0]
     assert all(len(run.lists) < complete for run in runs[1 : len(DEFECTS) + 1]), "a damaged section's last list"
     assert [Cause(run.cause) for run in runs[len(DEFECTS) + 1 :]] == [Cause.HEADER] * 4
-
-
-def test_a_table_s_section_is_checked_whole(tmp_path: Path) -> None:
-    picture, out = QTensor("picture", (1, 3, 3), 1.0, 3, (3,)), QTensor("out", (1, 3, 3), 1.0, 5, (5,))
-    values = np.random.default_rng(1).integers(0, 256, 256).astype(np.uint8)
-    nodes = (QNode("out", QTable(values), ("picture",)), QNode("scores", QScores(False), ("out",)))
-    graph = QGraph("table", picture, {"picture": picture, "out": out}, nodes, 1.0)
-    blob = encode(graph)
-    large = replace(PARAMETERS, list_entries=256)
-    plan = plan_engine(graph, blob, large)
-    tensors, table, scores = (bytes.fromhex(packet) for packet in section_packets(blob.data, plan))
-    forms = (
-        (table, Cause.NONE),
-        (_with(table, NODE_HEADER.size + 255, int(values[255]) ^ 1), Cause.SECTION_CRC),
-        (table[:-4], Cause.SECTION),
-        (table + bytes(4), Cause.SECTION),
-        (seal(struct.pack("<2I", 0, len(table) + 4) + table[8:] + bytes(4)), Cause.SECTION),
-        (seal(_with(table, NODE_HEADER.offset("mult"), 1)), Cause.LAYER),
-    )
-    cases = [FrontCase(plan.commands, (tensors.hex(), form.hex(), scores.hex())) for form, _ in forms]
-    runs = list(run_fronts(cases, large, tmp_path / "large"))
-    assert [Cause(run.cause) for run in runs] == [cause for _, cause in forms]
-    assert_lists(runs[0].lists, graph, plan)
-    before = sum(step.op == Op.POOL and not step.has_section for step in plan.steps)
-    assert all(len(run.lists) == before for run in runs[1:]), "a damaged table"
-    (run,) = run_fronts(cases[:1], PARAMETERS, tmp_path / "small")
-    assert run.cause == Cause.CAPACITY
-
-
-def test_a_product_has_the_factor_one(tmp_path: Path) -> None:
-    tensors = {name: QTensor(name, (2, 1, 1), 1.0, zero, (zero,) * 2) for name, zero in (("x", 3), ("y", 9))}
-    requant = Requant(np.array([9], np.uint16), np.array([20], np.uint8), 2, 250)
-    nodes = (QNode("y", QMul(1, requant), ("x", "x")), QNode("scores", QScores(False), ("y",)))
-    graph = QGraph("product", tensors["x"], tensors, nodes, 1.0)
-    blob = encode(graph)
-    plan = plan_engine(graph, blob, PARAMETERS)
-    first, product, *rest = section_packets(blob.data, plan)
-    doubled = node("factor0", lambda _: 2)(bytes.fromhex(product)).hex()
-    runs = run_fronts(
-        [FrontCase(plan.commands, (first, packet, *rest)) for packet in (product, doubled)], PARAMETERS, tmp_path
-    )
-    sound, refused = runs
-    assert (sound.cause, refused.cause) == (Cause.NONE, Cause.LAYER)
-    assert_lists(sound.lists, graph, plan)
-
-
-def test_scores_have_no_zero_point(tmp_path: Path) -> None:
-    """The section's records behind the tensors' are of the outputs behind the first."""
-    graph = heads_net()
-    parameters = replace(PARAMETERS, max_symbols=512)
-    blob = encode(graph)
-    plan = plan_engine(graph, blob, parameters)
-    sound = section_packets(blob.data, plan)
-    tensors = bytes.fromhex(sound[0])
-    found = []
-    for record in range(len(graph.nodes)):
-        sent = _with(tensors, TENSOR_SCALE.size * record + 4, 7).hex(), *sound[1:]
-        found.append(FrontCase(plan.commands, sent))
-    causes = [run.cause for run in run_fronts(found, parameters, tmp_path)]
-    assert causes == [Cause.NONE] * len(graph.tensors) + [Cause.HEADER] * 2
 
 
 def test_what_does_not_fit_is_a_matter_of_capacity(tmp_path: Path) -> None:
