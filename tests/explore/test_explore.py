@@ -124,6 +124,8 @@ def figures(file: Path) -> list[tuple[str, ...]]:
 @pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
 def test_an_exploration_that_was_interrupted_gives_the_same_networks(tmp_path: Path, stop: int) -> None:
     study = tiny(tmp_path, **GRID, base_e="[4, 6]")
+    longer = study.read_text().replace("epochs = 1,", "epochs = 12,")  # a second, in which a signal arrives
+    study.write_text(longer)
     with worker(study, "-o", tmp_path / "whole") as one:
         ended(one)
     with worker(study, "-o", tmp_path / "out") as one:
