@@ -226,6 +226,18 @@ def write_file(path: Path, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def replace_file(path: Path, data: bytes) -> None:
+    """Write a file of long work, and its folder if need be, in place of an older one. Raises OSError.
+
+    What is written is ``NAME.new`` until it is whole: a process that is killed leaves one such file at most, which
+    the next one writes anew.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = path.with_name(f"{path.name}.new")
+    new.write_bytes(data)
+    os.replace(new, path)
+
+
 @contextmanager
 def temporary_folder(prefix: str) -> Iterator[Path]:
     """A private folder for the block; it is removed whatever ends the block."""

@@ -4,13 +4,13 @@ files."""
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from dcgen.errors import OutputError
+from dcgen.files import replace_file
 from dcgen.run_folder import CHECKPOINT, Run
 
 
@@ -57,10 +57,7 @@ class TrainingFolder:
     def write(self, name: str, data: bytes) -> None:
         """Replace a file."""
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            new = self.path / f"{name}.new"
-            new.write_bytes(data)
-            os.replace(new, self.path / name)
+            replace_file(self.path / name, data)
         except OSError as e:
             raise OutputError(self.path / name, f"cannot be written: {e.strerror or e}") from e
 

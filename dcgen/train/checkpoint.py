@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from dcgen.errors import ConfigError, OutputError
+from dcgen.files import replace_file
 from dcgen.reading import damage, read_npz
 
 T = TypeVar("T")
@@ -38,10 +38,7 @@ def save(path: Path, key: str, facts: Facts, arrays: Arrays) -> None:
     about = np.array(json.dumps({"key": key, "facts": facts}))
     np.savez(buffer, allow_pickle=False, **{ABOUT: about}, **arrays)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = path.with_name(f"{path.name}.new")
-        new.write_bytes(buffer.getvalue())
-        os.replace(new, path)
+        replace_file(path, buffer.getvalue())
     except OSError as e:
         raise OutputError(path.parent, f"a checkpoint cannot be written: {e.strerror or e}") from e
 
