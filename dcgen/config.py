@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from dcgen.compress.recipes import DEFAULT, Recipe, recipe
+from dcgen.compress.settings import named
 from dcgen.errors import ConfigError
 from dcgen.reading import damage, read_toml
 
@@ -25,10 +26,7 @@ def load_recipe(name_or_file: str, settings: Sequence[str] = (), asked: Mapping[
     if name_or_file.endswith(".toml"):
         values = read_toml(Path(name_or_file), ConfigError)
         name = values.pop("recipe", DEFAULT)
-    for setting in settings:
-        key, found, value = setting.partition("=")
-        if not found or not key:
-            raise ConfigError(setting, "is not a setting, expected name=value")
+    for setting, key, value in named(settings):
         table, _, entry = key.partition(".")
         if entry:
             entries = values.get(table, {})

@@ -7,7 +7,6 @@ Library code knows no flags: in its messages the name of a setting stands in bac
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast, get_args
 
@@ -138,17 +137,6 @@ def machine(target: str | None, lanes: str | None = None) -> Target | EngineTarg
     if not lanes.isdecimal() or len(lanes) > MOST_DIGITS:
         raise ConfigError("--lanes", f"expected a number or auto, found {lanes[:40]!r}")
     return with_lanes(found, int(lanes))
-
-
-def named(settings: Sequence[str]) -> dict[str, str]:
-    """Values by name, from texts such as ``name=value``."""
-    found = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not equals or not key:
-            raise ConfigError(setting, "is not a setting, expected name=value")
-        found[key] = value
-    return found
 
 
 def amount_or_none(flag: str, text: str | None, kilo: int = 1000) -> int | None:

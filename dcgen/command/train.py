@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from typer import Argument, Option
 
 from dcgen.command import arguments, console, options
+from dcgen.compress.settings import named
 from dcgen.errors import GoalError
 from dcgen.extras import import_torch
 from dcgen.run_folder import DRAWING
@@ -106,7 +107,7 @@ def train_(
     beginning = Beginning(
         model=model,
         data=data,
-        settings=arguments.named(settings or ()),
+        settings={name: value for _, name, value in named(settings or ())},
         weights=weights,
         size=input_size,
         form=arguments.preprocess(preprocess, mean, std, order, fit, input_size),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -12,6 +12,15 @@ import numpy as np
 from dcgen.errors import ConfigError
 
 Settings = TypeVar("Settings")
+
+
+def named(settings: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Each of the texts ``settings``, such as ``name=value``, with its name and its value. Raises ConfigError."""
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise ConfigError(setting, "is not a setting, expected name=value")
+        yield setting, name, value
 
 
 def configured(base: Settings, name: str, settings: Mapping[str, Any]) -> Settings:
