@@ -25,7 +25,7 @@ from torch import nn
 
 from dcgen import __version__
 from dcgen.compress.fold import canonical
-from dcgen.compress.point import Point, point_bytes
+from dcgen.compress.point import Point, fingerprint, point_bytes
 from dcgen.curves import curves_png
 from dcgen.extras import Device
 from dcgen.importers.onnx_import import load_onnx
@@ -144,6 +144,7 @@ class _Training:
         self._data = start.data
         self._curves: list[Epoch] = [Epoch(**row) for row in folder.state().get("curves", [])]
         self._float_top1, self._drawn = 0.0, time.monotonic()
+        self._encoded = "", 0
 
     def run(self) -> dict[str, Any]:
         stages, form, device, dense = self._job.stages, self._data.form, self._job.device, 0
@@ -267,8 +268,12 @@ class _Training:
         return self._bytes(point.applied(network.graph)) - float(bits) / 8
 
     def _bytes(self, graph: Graph) -> int:
-        form, samples = self._data.form, self._data.held_out.data[:RANGE_SAMPLES]
-        return coded_size(graph, form.centred(samples), form.camera_mean)
+        """Bytes of the file of ``graph``. A network that ends an epoch begins the next: it is encoded once."""
+        made = fingerprint(graph)
+        if self._encoded[0] != made:
+            form, samples = self._data.form, self._data.held_out.data[:RANGE_SAMPLES]
+            self._encoded = made, coded_size(graph, form.centred(samples), form.camera_mean)
+        return self._encoded[1]
 
     def _finish(self, graph: Graph, network: GraphNetwork, floats: tuple[float, float]) -> dict[str, Any]:
         """Write what is kept of ``network``, made from the float network of ``graph``, whose accuracy and loss,
