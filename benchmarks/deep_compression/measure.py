@@ -21,8 +21,9 @@ from dcgen.progress import Progress, unheard
 from dcgen.quant.execute import execute
 from dcgen.run_folder import FLOAT, TRAINED, Run
 from dcgen.stages import stage
-from dcgen.train.data import accuracy
-from dcgen.train.network import GraphNetwork, scores_of
+from dcgen.train import loop
+from dcgen.train.data import Part
+from dcgen.train.network import GraphNetwork
 from dcgen.training import TrainJob, train
 
 ROW = "row.json"
@@ -61,8 +62,8 @@ def _figures(folder: Path, data: Path, case: Case) -> dict[str, Any]:
     with np.load(data) as arrays:
         x, y = arrays["x_test"], arrays["y_test"].astype(np.int64)
     x = x.reshape(*x.shape[:3], -1)
-    scores = scores_of(GraphNetwork(graph), form.centred(x))
-    figures: dict[str, Any] = {"test_samples": len(y), "error": 1 - accuracy(scores, y)}
+    right, _ = loop.measured(GraphNetwork(graph), Part(x, y), form.centred)
+    figures: dict[str, Any] = {"test_samples": len(y), "error": 1 - right}
     figures["float_bytes"] = sum(4 * (c.weight.values.size + c.bias.size) for _, c in graph.convs())
     figures["fixed_bytes"] = fixed_bytes(graph, case.labels.get("bits"))
     if any(c.weight.levels is None for _, c in graph.convs()):
@@ -73,8 +74,8 @@ def _figures(folder: Path, data: Path, case: Case) -> dict[str, Any]:
         _, _, qgraph, blob = as_integers(graph, ranges, form.camera_mean, recipe, lambda *_: None, {})
         figures[name] = len(blob.data)
     chunks = [execute(qgraph, x[i : i + BATCH]) for i in range(0, len(x), BATCH)]
-    right = np.concatenate([c.reshape(len(c), -1).argmax(1) for c in chunks]) == y
-    return {**figures, "integer_error": float(1 - right.mean())}
+    chosen = np.concatenate([c.reshape(len(c), -1).argmax(1) for c in chunks])
+    return {**figures, "integer_error": float((chosen != y).mean())}
 
 
 def fixed_bytes(graph: Graph, bits: int | None) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from dcgen.errors import PictureError
 from dcgen.inputs.samples import ArrayFile, InputForm, Samples
-from dcgen.inputs.tensor import F32, U8, TensorInput, calibrated
+from dcgen.inputs.tensor import U8, TensorInput, calibrated
 from dcgen.pictures import Preprocess
 from dcgen.progress import Warn, unheard
 
@@ -75,6 +75,14 @@ class Dataset:
         }
 
 
+def labels_of(samples: Samples) -> I64:
+    """The classes of all ``samples``, int64 [N]. Raises PictureError where they say none."""
+    if samples.labels is None:
+        problem = "says no classes of its samples"
+        raise PictureError(samples.path, problem, "give class folders, or x_train and y_train in an .npz file")
+    return samples.labels
+
+
 def read_dataset(
     samples: Samples,
     form: InputForm | None,
@@ -91,10 +99,7 @@ def read_dataset(
 
     Raises PictureError where samples have no classes, are of one class only, or neither pictures nor real values.
     """
-    labels = samples.labels
-    if labels is None:
-        problem = "says no classes of its samples"
-        raise PictureError(samples.path, problem, "give class folders, or x_train and y_train in an .npz file")
+    labels = labels_of(samples)
     classes = int(labels.max()) + 1
     if classes < 2:
         raise PictureError(samples.path, "has samples of one class only, expected two or more")
@@ -151,8 +156,3 @@ def batches(count: int, size: int, rng: np.random.Generator) -> list[I64]:
     """Indices of the samples of an epoch's steps, in random order; the last that fill no step are left out."""
     order = rng.permutation(count)
     return [order[i : i + size] for i in range(0, max(1, count - size + 1), size)]
-
-
-def accuracy(scores: F32, labels: I64) -> float:
-    """Share of the samples whose highest score, float32 [N, S], is that of their class."""
-    return float((scores.argmax(1) == labels).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch.nn.utils import parametrize
 
 from dcgen.compress.joined import I64, numbered
 from dcgen.compress.recipes import fully_connected
+from dcgen.inputs.tensor import U8
 from dcgen.ir.graph import F32, Clip, Conv, Graph
 from dcgen.methods.method import Channels, Given, Method, parametrized
 from dcgen.train.torch_runner import TorchRunner
@@ -111,12 +112,16 @@ class GraphNetwork(nn.Module):
         return found
 
 
-def scores_of(network: nn.Module, x: F32, batch: int = 500) -> F32:
-    """The scores of samples float32 [N, C, H, W]: float32 [N, S]. The network is in evaluation mode meanwhile."""
+def scores_of(network: nn.Module, data: U8, inputs: Callable[[U8], F32], batch: int = 500) -> F32:
+    """The scores of samples, bytes uint8 [N, H, W, C]: float32 [N, S]. Meanwhile the network is in evaluation
+    mode.
+
+    inputs : what the network takes, float32 [N, C, H, W], for such bytes
+    """
     training, device = network.training, next(network.parameters()).device
     network.eval()
     with torch.no_grad():
-        parts = (torch.from_numpy(x[i : i + batch]).to(device) for i in range(0, len(x), batch))
+        parts = (torch.from_numpy(inputs(data[i : i + batch])).to(device) for i in range(0, len(data), batch))
         found = [network(part).cpu().numpy() for part in parts]
     network.train(training)
     return np.concatenate(found)
