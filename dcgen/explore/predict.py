@@ -18,7 +18,9 @@ from dcgen.errors import PlanError
 from dcgen.explore.study import Candidate, Study
 from dcgen.integers import as_integers
 from dcgen.ir.graph import F32, Graph, Weight
+from dcgen.ir.graph import density as density_of
 from dcgen.methods.magnitude import Magnitude
+from dcgen.methods.rate_aware import RateAware
 from dcgen.models.build import build_graph
 from dcgen.pictures import Preprocess
 from dcgen.pipeline import firmware_plan_for
@@ -27,7 +29,7 @@ from dcgen.progress import Progress
 from dcgen.quant.qgraph import QGraph
 from dcgen.result import Limits
 
-STEP = 0.5
+STEP = RateAware().start
 """Step between levels, in standard deviations of a layer's weights, where nothing says how small the network is to
 be: that of rate-aware training at its start."""
 COARSEST = 8.0
@@ -35,7 +37,8 @@ COARSEST = 8.0
 HALVINGS = 12
 """Steps of the search for the coarseness that gives a number of bytes: the last changes them by 0.1 %."""
 CORRECTIONS = 3
-"""How often the bytes of a whole file correct those that are wanted of its weights: tables grow with them."""
+"""How often the step is chosen anew by the size that the whole file has come to: code tables and codebooks take
+some of its bytes, and how many is not known before."""
 PICTURES = 4
 """Random pictures that activation ranges are taken from."""
 
@@ -102,7 +105,7 @@ def predict(study: Study, candidate: Candidate, progress: Progress) -> Predictio
     needs = predict_needs(plan, qgraph, blob, study.target, {})
     progress("predicting", 1, 1)
     flash, instructions = (None, None) if needs is None else (needs.flash_bytes, needs.most_instructions.total)
-    return Prediction(len(blob.data), _density(made), plan.arena_bytes, flash, instructions)
+    return Prediction(len(blob.data), density_of(made), plan.arena_bytes, flash, instructions)
 
 
 def _random(shape: tuple[int, ...], rng: np.random.Generator) -> F32:
@@ -132,11 +135,6 @@ def _coded_bytes(graph: Graph) -> float:
         counts = counts[counts > 0]
         bits -= float((counts * np.log2(counts / counts.sum())).sum())
     return bits / 8
-
-
-def _density(graph: Graph) -> float:
-    weights = [c.weight.values for _, c in graph.convs()]
-    return sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights)
 
 
 def _step_of_bytes(graph: Graph, wanted: float) -> float:

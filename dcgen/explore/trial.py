@@ -18,6 +18,7 @@ from dcgen.explore.predict import Prediction, predict
 from dcgen.explore.space import Values
 from dcgen.explore.study import ARCHITECTURE, Candidate, Study
 from dcgen.inputs.samples import Samples, open_samples
+from dcgen.ir.graph import density
 from dcgen.models.spec import SqueezeNetSpec
 from dcgen.models.trainable import FROM_DATA
 from dcgen.pipeline import Bench, compressed, firmware_plan_for
@@ -26,7 +27,7 @@ from dcgen.progress import Progress, Warn, counted, unheard
 from dcgen.quant.execute import execute
 from dcgen.result import Job, Pictures, Source
 from dcgen.run_folder import CALIBRATION, Run
-from dcgen.train.data import Part, read_dataset
+from dcgen.train.data import Part, labels_of, read_dataset
 from dcgen.train.loop import Epoch
 from dcgen.training import TrainJob, train
 
@@ -85,9 +86,7 @@ class Trials:
     ) -> None:
         self._study, self._runs, self._rivals, self._progress, self._warn = study, runs, rivals, progress, warn
         self.samples: Samples = open_samples(study.data, warn, training=True)
-        if (labels := self.samples.labels) is None:
-            hint = "give class folders, or x_train and y_train in an .npz file"
-            raise PictureError(study.data, "says no classes of its samples", hint)
+        labels = labels_of(self.samples)
         if self.samples.kind(None) != "pictures":
             raise PictureError(study.data, "holds no pictures", "expected uint8 [N, H, W] or [N, H, W, C]")
         self._classes = int(labels.max()) + 1
@@ -188,11 +187,10 @@ class Trials:
         except PlanError as e:
             return {"bytes": len(made.blob.data)}, {"ram": 1.0}, str(e)
         needs = predict_needs(plan, made.qgraph, made.blob, study.target, active)
-        weights = [c.weight.values for _, c in made.compressed.convs()]
         figures = {
             "accuracy": float((scores.argmax(1) == held.labels).mean()),
             "bytes": len(made.blob.data),
-            "density": sum(int(np.count_nonzero(w)) for w in weights) / sum(w.size for w in weights),
+            "density": density(made.compressed, bench.graph),
             "arena_bytes": plan.arena_bytes,
         }
         if needs is None:

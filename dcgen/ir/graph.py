@@ -41,9 +41,10 @@ from dcgen.ir.ops import (
 )
 from dcgen.ir.weights import F32, F64, Levels, Weight
 
-__all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight", "macs"]
+__all__ = ["F32", "F64", "Graph", "Input", "Levels", "Node", "Op", "Pads", "Pair", "Shape", "Weight"]
 __all__ += ["Add", "Affine", "AvgPool", "Clip", "Concat", "Constant", "Conv", "Crop", "Flatten"]
 __all__ += ["Function", "GlobalAvgPool", "MaxPool", "Pad", "Pairwise", "Select", "Step", "Upsample", "Where"]
+__all__ += ["density", "macs"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,12 @@ class Graph:
             return replace(node, op=replace(node.op, weight=weight, bias=bias))
 
         return self.with_nodes(map(changed, self.nodes))
+
+
+def density(graph: Graph, whole: Graph | None = None) -> float:
+    """Weights of ``graph`` that are not zero, as a share of all those of ``whole``, by default of its own."""
+    left = sum(int(np.count_nonzero(conv.weight.values)) for _, conv in graph.convs())
+    return left / sum(conv.weight.values.size for _, conv in (whole or graph).convs())
 
 
 def macs(graph: Graph) -> dict[str, int]:
