@@ -91,6 +91,10 @@ def compressed(job: Job, bench: Bench) -> Graph:
     if job.point is None:
         return job.recipe.apply(bench.graph, bench.evidence)
     point = read_point(job.point, bench.graph)
+    raw = [name for name, weight in point.weights.items() if weight.levels is None]
+    if raw:
+        problem = f"holds weights without levels ({raw[0]}), as a training leaves them"
+        raise ConfigError(job.point, problem, "compile the training's folder")
     if isinstance(job.recipe, SecondOrder):
         return job.recipe.from_point(point, bench.graph, bench.evidence)
     return point.applied(bench.graph)

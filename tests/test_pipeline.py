@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from dcgen.compress.point import Point, point_bytes
 from dcgen.compress.recipes import SecondOrder
 from dcgen.errors import ConfigError, NumericError
 from dcgen.ir.graph import Graph, Input, Node
 from dcgen.pictures import preset
-from dcgen.pipeline import check_moves, check_training, compare, output_kinds
+from dcgen.pipeline import check_moves, check_training, compare, compressed, output_kinds
 from dcgen.progress import unheard
 from tests.compress.nets import net
 from tests.graphs import conv
@@ -62,3 +65,16 @@ def test_a_float_network_that_overflows_is_compared_with_nothing() -> None:
     form, samples = preset("torchvision"), np.zeros((2, 4, 4, 3), np.uint8)
     with pytest.raises(NumericError, match=r"one: gives outputs that are not finite on some pictures"):
         compare(graph, form, None, samples, None, unheard, reference=np.full((2, 1), np.inf, np.float32))  # type: ignore[arg-type]
+
+
+def test_a_point_of_weights_without_levels_is_refused(tmp_path: Path) -> None:
+    """As ``trained.npz`` is where no stage has shared weights: without levels nothing could be encoded."""
+    graph, file = net(), tmp_path / "trained.npz"
+    convs = {node.name: conv for node, conv in graph.convs()}
+    point = Point({n: c.weight for n, c in convs.items()}, {n: c.bias for n, c in convs.items()}, 0.0)
+    file.write_bytes(point_bytes(point, graph))
+    job, bench = SimpleNamespace(point=file, recipe=SecondOrder()), SimpleNamespace(graph=graph)
+    with pytest.raises(
+        ConfigError, match=rf"{file}: holds weights without levels \({next(iter(convs))}\), .*folder"
+    ):
+        compressed(job, bench)
