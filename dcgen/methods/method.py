@@ -88,7 +88,7 @@ class Parametrization(nn.Module):
 
 @dataclass(frozen=True)
 class Method:
-    """Settings of one method. A subclass adds them as fields with defaults.
+    """A method, as a frozen dataclass whose fields are its settings. Each method is a subclass.
 
     name : what a stage calls it
     source : the paper, and its section
@@ -102,8 +102,11 @@ class Method:
     shares: ClassVar[bool] = False
 
     def parametrizations(self, layers: Sequence[Given]) -> list[Parametrization | None]:
-        """How each layer's weight is made in training, in the order of ``layers``, all those of the network; None
-        for the weight itself."""
+        """For each layer, how its weight is made of parameters while it is trained; None for a weight that is
+        trained itself.
+
+        layers : all convolutions of the network, in order
+        """
         return [self.parametrization(layer) for layer in layers]
 
     def parametrization(self, layer: Given) -> Parametrization | None:

@@ -69,6 +69,7 @@ class Masked(Parametrization):
             self.update(original)
 
     def update(self, original: Tensor) -> None:
-        """The mask after equation 3: between the thresholds it stays as it is."""
+        """Change the mask by equation 3 of the paper: a weight below both thresholds is left out, one above both
+        comes back, and one between them stays as it was."""
         sizes = original.abs()
         self.mask.copy_((self.mask & (sizes >= self.low)) | (sizes >= self.high))

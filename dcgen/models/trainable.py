@@ -66,33 +66,35 @@ def _squeezenet(spec: SqueezeNetSpec, channels: int, size: Size, classes: int) -
     return SqueezeNet(replace(spec, channels=channels, size=max(size), classes=classes))
 
 
-def _resnet(settings: ResNetSpec, channels: int, _: Size, classes: int) -> nn.Module:
-    return ResNet(settings, channels, classes)
+def _of_any_size(kind: Callable[[Any, int, int], nn.Module]) -> Build:
+    """What makes a network of settings, channels and classes, whatever the size of its input."""
+    return lambda settings, channels, _, classes: kind(settings, channels, classes)
 
 
-def _mobilenet(settings: MobileNetSpec, channels: int, _: Size, classes: int) -> nn.Module:
-    return MobileNet(settings, channels, classes)
+def _without_settings(kind: Callable[[int, Size, int], nn.Module]) -> Build:
+    """What makes a network of channels, size and classes, which has no settings."""
+    return lambda _, channels, size, classes: kind(channels, size, classes)
 
 
 TRAINABLE = (
     Trainable(
         "lenet300",
         "LeNet-300-100: two hidden layers (Han et al. 2016)",
-        lambda _, channels, size, classes: LeNet300(channels, size, classes),
+        _without_settings(LeNet300),
         (28, 28),
         schedule=SMALL,
     ),
     Trainable(
         "lenet5",
         "LeNet-5 as Caffe has it (Han et al. 2016)",
-        lambda _, channels, size, classes: LeNet5(channels, size, classes),
+        _without_settings(LeNet5),
         (28, 28),
         schedule=SMALL,
     ),
     Trainable(
         "alexnet",
         "AlexNet (Krizhevsky et al. 2012)",
-        lambda _, channels, size, classes: AlexNet(channels, size, classes),
+        _without_settings(AlexNet),
         (227, 227),
         schedule=PLAIN,
     ),
@@ -103,17 +105,17 @@ TRAINABLE = (
     Trainable(
         "resnet8",
         "ResNet-8 of MLPerf Tiny's image classification",
-        _resnet,
+        _of_any_size(ResNet),
         (32, 32),
         ResNetSpec(blocks=1, projection=True),
         NORMALISED,
     ),
-    Trainable("resnet20", "ResNet-20 (He et al. 2016)", _resnet, (32, 32), ResNetSpec(), NORMALISED),
+    Trainable("resnet20", "ResNet-20 (He et al. 2016)", _of_any_size(ResNet), (32, 32), ResNetSpec(), NORMALISED),
     *(
         Trainable(
             f"mobilenet1-{width:g}",
             f"MobileNetV1 of width {width:g} (Howard et al. 2017)",
-            _mobilenet,
+            _of_any_size(MobileNet),
             (96, 96) if width == 0.25 else (224, 224),
             MobileNetSpec(width),
             NORMALISED,
@@ -123,7 +125,7 @@ TRAINABLE = (
     Trainable(
         "dscnn",
         "DS-CNN of MLPerf Tiny's keyword spotting (Zhang et al. 2017)",
-        lambda settings, channels, _, classes: DsCnn(settings, channels, classes),
+        _of_any_size(DsCnn),
         (49, 10),
         DsCnnSpec(),
         Schedule(epochs=30, warmup=0.1, decay="cosine", weight_decay=0.01),
